@@ -1,0 +1,107 @@
+"""What everything else is about: one recording of surface EMG."""
+
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+EMOTIONS = (
+    "anger",
+    "anxiety",
+    "contempt",
+    "delight",
+    "disgust",
+    "fear",
+    "happiness",
+    "neutral",
+    "perplexity",
+    "pride",
+    "sadness",
+    "surprise",
+)
+
+# Eight facial electrodes after Kołodziej et al., Sensors 2024, 24(15):4785.
+MONTAGE = (
+    "above the eye",
+    "below the eye",
+    "beside the eye",
+    "forehead",
+    "beside the mouth",
+    "above the mouth beside the nose",
+    "cheek",
+    "jaw",
+)
+
+
+class RecordingError(ValueError):
+    """A recording that can't be used; the text says what a person can do about it."""
+
+
+@dataclass(frozen=True, eq=False)
+class Recording:
+    """One trial of multi-channel surface EMG.
+
+    signal: float32 (samples, channels), in `unit`. Invalid samples hold 0.
+    sampling_rate: Hz.
+    unit: "uV" (microvolts), or "a.u." where the file doesn't tell and nothing suggests it.
+    valid: bool (samples,); False where the file held a sentinel or no number.
+    notes: what was assumed or repaired when it was read, a sentence each.
+
+    Raises RecordingError when the signal is not a finite (samples, channels) array with two
+    samples or more, or the rate is not positive.
+    """
+
+    signal: np.ndarray
+    sampling_rate: float
+    channel_names: tuple[str, ...] = ()
+    unit: str = "uV"
+    valid: np.ndarray | None = None
+    label: str | None = None
+    subject: str | None = None
+    session: str | None = None
+    recording_id: str = "recording"
+    notes: tuple[str, ...] = field(default=())
+
+    def __post_init__(self):
+        signal = np.asarray(self.signal, dtype=np.float32)
+        if signal.ndim != 2 or 0 in signal.shape:
+            raise RecordingError(
+                f"A recording is a table of samples by channels; this one has shape "
+                f"{signal.shape}. Save it with one row for each sample."
+            )
+        if len(signal) < 2:
+            raise RecordingError("The recording has a single sample; upload the whole trial.")
+        if not (np.isfinite(self.sampling_rate) and self.sampling_rate > 0):
+            raise RecordingError("The sampling rate must be a positive number of hertz.")
+        if not np.isfinite(signal).all():
+            raise RecordingError("The signal holds NaN or infinite values; mark them as invalid.")
+        valid = np.ones(len(signal), bool) if self.valid is None else np.asarray(self.valid, bool)
+        names = tuple(self.channel_names) or default_channel_names(signal.shape[1])
+        if valid.shape != (len(signal),) or len(names) != signal.shape[1]:
+            raise RecordingError("Channel names or validity don't match the signal's shape.")
+        object.__setattr__(self, "signal", signal)
+        object.__setattr__(self, "sampling_rate", float(self.sampling_rate))
+        object.__setattr__(self, "valid", valid)
+        object.__setattr__(self, "channel_names", names)
+
+    @property
+    def n_samples(self):
+        return self.signal.shape[0]
+
+    @property
+    def n_channels(self):
+        return self.signal.shape[1]
+
+    @property
+    def duration(self):
+        """Seconds."""
+        return self.n_samples / self.sampling_rate
+
+    def replace(self, **changes):
+        return replace(self, **changes)
+
+
+def default_channel_names(n_channels):
+    """The facial montage for eight channels, numbered channels otherwise."""
+    if n_channels == len(MONTAGE):
+        return MONTAGE
+    return tuple(f"channel {i + 1}" for i in range(n_channels))
