@@ -45,6 +45,7 @@ class Recording:
     unit: "uV" (microvolts), or "a.u." where the file doesn't tell and nothing suggests it.
     valid: bool (samples,); False where the file held a sentinel or no number.
     notes: what was assumed or repaired when it was read, a sentence each.
+    cleaned: True once `emg_llm.clean` has filtered it.
 
     Raises RecordingError when the signal is not a finite (samples, channels) array with two
     samples or more, or the rate is not positive.
@@ -60,6 +61,7 @@ class Recording:
     session: str | None = None
     recording_id: str = "recording"
     notes: tuple[str, ...] = field(default=())
+    cleaned: bool = False
 
     def __post_init__(self):
         signal = np.asarray(self.signal, dtype=np.float32)

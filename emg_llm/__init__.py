@@ -1,0 +1,40 @@
+"""EMG-LLM: read emotion from facial muscle signals, and talk about it.
+
+The names below are loaded when they are first used, so that `import emg_llm` is quick and
+reading a file needs neither torch nor gradio.
+"""
+
+import importlib
+
+__version__ = "0.1.0"
+
+_HOMES = {
+    "EMOTIONS": "recording",
+    "MONTAGE": "recording",
+    "Recording": "recording",
+    "RecordingError": "recording",
+    "read_recording": "readers",
+    "simulate": "simulation",
+    "assess_quality": "quality",
+    "clean": "preprocessing",
+    "resample": "preprocessing",
+    "segment": "segments",
+    "segment_tensor": "features",
+    "feature_table": "features",
+    "feature_summary": "features",
+    "load_dataset": "datasets",
+    "EmotionPipeline": "pipeline",
+    "Prediction": "pipeline",
+}
+
+__all__ = sorted(_HOMES)
+
+
+def __getattr__(name):
+    if name in _HOMES:
+        return getattr(importlib.import_module(f"emg_llm.{_HOMES[name]}"), name)
+    raise AttributeError(f"module 'emg_llm' has no attribute {name!r}")
+
+
+def __dir__():
+    return [*globals(), *__all__]

@@ -1,0 +1,118 @@
+"""The classical baseline: an RBF support vector machine on a recording's features."""
+
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from emg_llm.features import LevelScale, segment_features
+from emg_llm.preprocessing import clean, resample
+from emg_llm.recording import RecordingError
+from emg_llm.segments import segment
+
+SAMPLING_RATE = 1000.0
+SEGMENT_LENGTH = 128
+RECORDING_FEATURES = ("log power", "log power spread", "mean frequency")
+
+# What skops doesn't trust by default and this model needs; nothing else is loaded.
+TRUSTED = (
+    "sklearn.calibration._CalibratedClassifier",
+    "sklearn.calibration._SigmoidCalibration",
+)
+
+
+def recording_features(recording):
+    """float (channels x 3,): log power, its spread over segments, mean frequency."""
+    prepared = resample(clean(recording), SAMPLING_RATE)
+    length = min(SEGMENT_LENGTH, prepared.n_samples)
+    values = segment_features(segment(prepared, length))
+    power = values[:, :, 2] ** 2 + 1e-3
+    spread = (10 * np.log10(power)).std(axis=0)
+    return np.concatenate([10 * np.log10(power.mean(axis=0)), spread, values[..., 3].mean(axis=0)])
+
+
+def dataset_features(dataset):
+    """float (recordings, features) and their names, for recordings and feature tables alike."""
+    if dataset.table is not None:
+        return dataset.table, dataset.columns
+    counts = {r.n_channels for r in dataset.recordings}
+    if len(counts) > 1:
+        raise RecordingError(
+            f"The recordings of {dataset.name} have {sorted(counts)} channels; give all the same."
+        )
+    channels = dataset.recordings[0].channel_names
+    names = tuple(f"{feature} {c}" for feature in RECORDING_FEATURES for c in channels)
+    return np.stack([recording_features(r) for r in dataset.recordings]), names
+
+
+@dataclass(eq=False)
+class EmotionSVM:
+    """Scaled features -> RBF SVM -> probabilities by Platt scaling across people."""
+
+    labels: tuple[str, ...]
+    columns: tuple[str, ...]
+    scale: LevelScale
+    model: object
+    info: dict = field(default_factory=dict)
+
+    @classmethod
+    def fit(cls, features, columns, targets, groups, labels, C=4.0, gamma="scale"):
+        """Fit on the training people alone.
+
+        features: float (n, columns); targets: int (n,); groups: (n,), the person of each row:
+        the probabilities are calibrated on people that the folds' SVMs have not seen.
+        """
+        from sklearn.calibration import CalibratedClassifierCV
+        from sklearn.model_selection import StratifiedGroupKFold
+        from sklearn.pipeline import make_pipeline
+        from sklearn.preprocessing import StandardScaler
+        from sklearn.svm import SVC
+
+        scale = LevelScale.fit(features, columns)
+        x = scale.continuous(features)
+        n_folds = min(5, len(np.unique(groups)), np.bincount(targets).min())
+        svm = make_pipeline(StandardScaler(), SVC(C=C, gamma=gamma))
+        folds = list(StratifiedGroupKFold(max(2, n_folds)).split(x, targets, groups))
+        model = CalibratedClassifierCV(svm, cv=folds, ensemble=False).fit(x, targets)
+        model.cv = None  # the folds name training rows; predicting needs none of them
+        return cls(tuple(labels), tuple(columns), scale, model)
+
+    def predict_proba(self, features):
+        """float (n, labels) from float (n, columns)."""
+        return self.model.predict_proba(self.scale.continuous(features))
+
+    def __call__(self, recording):
+        """float (labels,): probabilities for one recording."""
+        features = recording_features(recording)
+        if len(features) != len(self.columns):
+            raise RecordingError(
+                f"The SVM reads {len(self.columns) // len(RECORDING_FEATURES)} channels and this "
+                f"recording has {recording.n_channels}."
+            )
+        return self.predict_proba(features[None])[0]
+
+    def save_pretrained(self, folder):
+        import skops.io
+
+        folder = Path(folder)
+        folder.mkdir(parents=True, exist_ok=True)
+        config = {
+            "model_type": "emg-svm",
+            "labels": self.labels,
+            "columns": self.columns,
+            "scale": self.scale.__dict__,
+            **self.info,
+        }
+        (folder / "config.json").write_text(json.dumps(config, indent=2) + "\n")
+        skops.io.dump(self.model, folder / "model.skops")
+
+    @classmethod
+    def from_pretrained(cls, folder):
+        import skops.io
+
+        folder = Path(folder)
+        config = json.loads((folder / "config.json").read_text())
+        model = skops.io.load(folder / "model.skops", trusted=list(TRUSTED))
+        scale = LevelScale(**{k: tuple(v) for k, v in config["scale"].items()})
+        return cls(tuple(config["labels"]), tuple(config["columns"]), scale, model)

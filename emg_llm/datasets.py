@@ -1,0 +1,354 @@
+"""`--data` -> recordings or feature rows, with their labels and people, and grouped splits.
+
+What `--data` may be: `simulated[:key=value,…]`, a folder `<label>/<recording>`, a manifest (a
+CSV with a `path` column), a feature table (a CSV or Parquet without one), or a folder saved by
+`datasets`.
+"""
+
+import hashlib
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+
+import numpy as np
+
+from emg_llm.recording import EMOTIONS, Recording, RecordingError
+from emg_llm.simulation import SimulationConfig, describe, simulated_recordings
+
+PARTS = ("train", "validation", "test")
+META_COLUMNS = ("label", "subject", "session", "split", "recording_id")
+
+
+class DatasetError(ValueError):
+    """Data that can't be used; the text says what to do about it."""
+
+
+@dataclass(frozen=True, eq=False)
+class Split:
+    """Which recordings train, validate and test: sorted int arrays into a dataset.
+
+    grouping: "subject", "recording" or "given" (the data's own split column).
+    """
+
+    name: str
+    grouping: str
+    seed: int
+    train: np.ndarray
+    validation: np.ndarray
+    test: np.ndarray
+    hash: str
+
+    @classmethod
+    def of(cls, dataset, name, grouping, seed, parts):
+        digest = hashlib.sha256()
+        for part, rows in zip(PARTS, parts, strict=True):
+            digest.update(f"{part}:{','.join(sorted(dataset.ids[i] for i in rows))};".encode())
+        rows = [np.sort(np.asarray(p, int)) for p in parts]
+        split = cls(name, grouping, seed, *rows, digest.hexdigest()[:16])
+        if grouping == "subject":
+            people = [{dataset.subjects[i] for i in p} for p in rows]
+            assert not (people[0] & people[2] or people[1] & people[2] or people[0] & people[1])
+        return split
+
+    def protocol(self):
+        """What results files say about how the data was split."""
+        return {
+            "name": self.name,
+            "grouping": self.grouping,
+            "split_hash": self.hash,
+            "seed": self.seed,
+        }
+
+
+@dataclass(frozen=True, eq=False)
+class Dataset:
+    """Recordings, or rows of a feature table, with what is known about them.
+
+    name: how it was asked for. ids, labels, subjects: one for each recording; a subject is
+    None where nobody knows. splits: the data's own split column, or None.
+    recordings: list of Recording, or None for a feature table.
+    table: float64 (recordings, columns), or None; columns: their names.
+    """
+
+    name: str
+    ids: tuple[str, ...]
+    labels: tuple[str, ...]
+    subjects: tuple[str | None, ...]
+    splits: tuple[str, ...] | None = None
+    recordings: tuple[Recording, ...] | None = None
+    table: np.ndarray | None = None
+    columns: tuple[str, ...] = ()
+
+    def __post_init__(self):
+        if not self.ids:
+            raise DatasetError(f"{self.name} holds no recordings.")
+        if len(set(self.labels)) < 2:
+            raise DatasetError(
+                f"{self.name} has a single label, {self.labels[0]!r}; there is nothing to tell "
+                "apart. Add recordings of another label."
+            )
+
+    def __len__(self):
+        return len(self.ids)
+
+    @property
+    def label_names(self):
+        """The labels in their usual order: the emotions as listed, anything else sorted."""
+        present = set(self.labels)
+        known = [e for e in EMOTIONS if e in present]
+        return tuple(known + sorted(present - set(known)))
+
+    @property
+    def targets(self):
+        """int (recordings,): each label's place in `label_names`."""
+        place = {label: i for i, label in enumerate(self.label_names)}
+        return np.array([place[label] for label in self.labels])
+
+    @property
+    def groups(self):
+        """What must not be torn apart: the subject, the recording where it is unknown."""
+        return np.array([s or f"recording {i}" for i, s in zip(self.ids, self.subjects)])
+
+    def with_labels(self, labels):
+        """Only the recordings with one of these labels."""
+        unknown = sorted(set(labels) - set(self.labels))
+        if unknown:
+            raise DatasetError(
+                f"{self.name} has no recordings labelled {', '.join(unknown)}; it has "
+                f"{', '.join(self.label_names)}."
+            )
+        return self.take([i for i, label in enumerate(self.labels) if label in labels])
+
+    def take(self, rows):
+        def pick(values):
+            return None if values is None else tuple(values[i] for i in rows)
+
+        return replace(
+            self,
+            ids=pick(self.ids),
+            labels=pick(self.labels),
+            subjects=pick(self.subjects),
+            splits=pick(self.splits),
+            recordings=pick(self.recordings),
+            table=None if self.table is None else self.table[list(rows)],
+        )
+
+
+def load_dataset(data, labels=None):
+    """A Dataset from any value of `--data`. Raises DatasetError or RecordingError in words."""
+    data = str(data)
+    if data == "simulated" or data.startswith("simulated:"):
+        dataset = _simulated(data)
+    else:
+        path = Path(data).expanduser()
+        if path.is_dir() and (path / "dataset_info.json").exists():
+            dataset = _saved(path)
+        elif path.is_dir():
+            dataset = _folder(path)
+        elif path.suffix.lower() in (".csv", ".parquet") and path.is_file():
+            dataset = _table_or_manifest(path)
+        else:
+            raise DatasetError(
+                f"--data {data}: no such folder, manifest or feature table. Give 'simulated', a "
+                "folder of <label>/<recording> files, or a CSV with a 'label' column."
+            )
+    return dataset.with_labels(labels) if labels else dataset
+
+
+def held_out_split(dataset, seed=0):
+    """One Split: the data's own where it has one, otherwise people (60/20/20 %).
+
+    Where no person is named, recordings are split instead, within each label, and the split
+    says so.
+    """
+    if dataset.splits is not None:
+        parts = [[i for i, s in enumerate(dataset.splits) if s == part] for part in PARTS]
+        if not parts[0]:
+            raise DatasetError(f"{dataset.name}: no row of the 'split' column says 'train'.")
+        return Split.of(dataset, "held_out", "given", seed, parts)
+    rng = np.random.default_rng(seed)
+    if all(dataset.subjects):
+        people = rng.permutation(sorted(set(dataset.subjects)))
+        if len(people) < 3:
+            raise DatasetError(
+                f"{dataset.name} has {len(people)} people; training, validation and test need "
+                "one each. Add people, or a 'split' column."
+            )
+        n = max(1, round(0.2 * len(people)))
+        chosen = people[2 * n :], people[:n], people[n : 2 * n]
+        parts = [np.flatnonzero(np.isin(dataset.subjects, part)) for part in chosen]
+        return Split.of(dataset, "held_out", "subject", seed, parts)
+    parts = [], [], []
+    for label in dataset.label_names:
+        rows = rng.permutation([i for i, value in enumerate(dataset.labels) if value == label])
+        n = max(1, round(0.2 * len(rows)))
+        for part, chosen in zip(parts, (rows[2 * n :], rows[:n], rows[n : 2 * n])):
+            part.extend(chosen)
+    return Split.of(dataset, "held_out", "recording", seed, parts)
+
+
+def leave_one_subject_out(dataset, seed=0):
+    """A Split for each person: tested on that person, trained on the others."""
+    people = sorted(set(dataset.subjects) - {None})
+    if len(people) < 2 or None in dataset.subjects:
+        raise DatasetError(
+            f"Leaving one subject out needs two named people or more; {dataset.name} has "
+            f"{len(people)}. Add a 'subject' column."
+        )
+    groups = np.array(dataset.subjects)
+    for person in people:
+        test = np.flatnonzero(groups == person)
+        train = np.flatnonzero(groups != person)
+        yield Split.of(dataset, "leave_one_subject_out", "subject", seed, (train, [], test))
+
+
+PROTOCOLS = {
+    "held_out": lambda dataset, seed: iter([held_out_split(dataset, seed)]),
+    "leave_one_subject_out": leave_one_subject_out,
+}
+
+
+def _simulated(data):
+    types = {f.name: type(f.default) for f in fields(SimulationConfig)}
+    settings = {}
+    for pair in filter(None, data.partition(":")[2].split(",")):
+        key, _, value = pair.partition("=")
+        try:
+            settings[key] = types[key](value)
+        except (KeyError, ValueError):
+            raise DatasetError(
+                f"--data {data}: can't use {pair!r}; settings are key=value with the keys "
+                f"{', '.join(types)}."
+            ) from None
+    config = SimulationConfig(**settings)
+    return _of_recordings(describe(config), simulated_recordings(config))
+
+
+def _of_recordings(name, recordings, splits=None):
+    recordings = tuple(recordings)
+    return Dataset(
+        name,
+        tuple(r.recording_id for r in recordings),
+        tuple(r.label for r in recordings),
+        tuple(r.subject for r in recordings),
+        splits,
+        recordings,
+    )
+
+
+def _folder(path):
+    from emg_llm.readers import SUPPORTED_EXTENSIONS, read_recording
+
+    files = [p for p in sorted(path.glob("*/*")) if p.suffix.lower() in SUPPORTED_EXTENSIONS]
+    if not files:
+        raise DatasetError(
+            f"{path.name} has no recordings in it; expected {path.name}/<label>/<recording file>."
+        )
+    return _of_recordings(
+        path.name,
+        (
+            read_recording(p, label=p.parent.name, recording_id=f"{p.parent.name}/{p.stem}")
+            for p in files
+        ),
+    )
+
+
+def _table_or_manifest(path):
+    import pandas as pd
+
+    try:
+        table = pd.read_parquet(path) if path.suffix == ".parquet" else pd.read_csv(path)
+    except Exception as error:
+        raise DatasetError(f"{path.name} can't be read as a table: {error}.") from None
+    if "label" not in table:
+        raise DatasetError(
+            f"{path.name} has no 'label' column; add one that names each row's emotion."
+        )
+    table = table.dropna(subset="label").reset_index(drop=True)
+    return _manifest(path, table) if "path" in table else _feature_table(path.name, table)
+
+
+def _manifest(path, table):
+    from emg_llm.readers import read_recording
+
+    def optional(row, column):
+        value = row.get(column)
+        return None if value is None or value != value or value == "" else value
+
+    recordings = []
+    for row in table.to_dict("records"):
+        file = path.parent / str(row["path"])
+        if not file.resolve().is_relative_to(path.parent.resolve()):
+            raise DatasetError(f"{path.name} names {row['path']}, which lies outside its folder.")
+        subject, session = optional(row, "subject"), optional(row, "session")
+        recordings.append(
+            read_recording(
+                file,
+                sampling_rate=optional(row, "sampling_rate"),
+                unit=optional(row, "unit"),
+                label=str(row["label"]),
+                subject=None if subject is None else str(subject),
+                session=None if session is None else str(session),
+                recording_id=str(row["path"]),
+            )
+        )
+    return _of_recordings(f"{path.parent.name}/{path.name}", recordings, _split_column(table))
+
+
+def _feature_table(name, table):
+    columns = [
+        c for c in table.select_dtypes("number").columns if c not in META_COLUMNS and c != "path"
+    ]
+    if not columns:
+        raise DatasetError(f"{name} has no numeric feature columns beside its labels.")
+    values = table[columns].to_numpy(np.float64)
+    if not np.isfinite(values).all():
+        bad = [c for c, ok in zip(columns, np.isfinite(values).all(axis=0)) if not ok]
+        raise DatasetError(f"{name} has empty or infinite values in {', '.join(bad[:3])}.")
+    ids = table["recording_id"] if "recording_id" in table else [f"row {i + 1}" for i in table.index]
+    subjects = table["subject"].astype(str) if "subject" in table else [None] * len(table)
+    return Dataset(
+        name,
+        tuple(map(str, ids)),
+        tuple(table["label"].astype(str)),
+        tuple(subjects),
+        _split_column(table),
+        table=values,
+        columns=tuple(columns),
+    )
+
+
+def _split_column(table):
+    if "split" not in table:
+        return None
+    unknown = set(table["split"]) - set(PARTS)
+    if unknown:
+        raise DatasetError(
+            f"The 'split' column says {sorted(map(str, unknown))[0]!r}; use {', '.join(PARTS)}."
+        )
+    return tuple(table["split"])
+
+
+def _saved(path):
+    import datasets
+
+    saved = datasets.load_from_disk(str(path))
+    if not isinstance(saved, datasets.Dataset) or "label" not in saved.column_names:
+        raise DatasetError(f"{path.name} needs a 'label' column; save one table, not several.")
+    if "signal" not in saved.column_names:
+        return _feature_table(path.name, saved.to_pandas())
+    try:
+        recordings = [
+            Recording(
+                np.asarray(row["signal"]),
+                row["sampling_rate"],
+                label=str(row["label"]),
+                subject=row.get("subject"),
+                recording_id=row.get("recording_id") or f"row {i + 1}",
+            )
+            for i, row in enumerate(saved)
+        ]
+    except KeyError as error:
+        raise DatasetError(f"{path.name} needs a {error} column beside 'signal'.") from None
+    except RecordingError as error:
+        raise DatasetError(f"{path.name}: {error}") from None
+    return _of_recordings(path.name, recordings, _split_column(saved.to_pandas()))

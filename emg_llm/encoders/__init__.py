@@ -1,0 +1,23 @@
+"""Encoders: EMG segments -> an embedding and logits, all under the contract of `base`."""
+
+from emg_llm.encoders.base import EmgEncoder, EncoderConfig
+from emg_llm.encoders.cnn import CnnEncoder
+
+ARCHITECTURES = {"cnn": CnnEncoder}
+
+
+def build_encoder(config):
+    """A new encoder of `config.arch`; raises KeyError for an unknown one."""
+    return ARCHITECTURES[config.arch](config)
+
+
+def load_encoder(folder):
+    """A saved encoder, of the architecture that its configuration names, ready to predict."""
+    import json
+    from pathlib import Path
+
+    arch = json.loads((Path(folder) / "config.json").read_text())["config"]["arch"]
+    return ARCHITECTURES[arch].from_pretrained(str(folder), strict=True).eval()
+
+
+__all__ = ["ARCHITECTURES", "EmgEncoder", "EncoderConfig", "build_encoder", "load_encoder"]

@@ -1,0 +1,106 @@
+"""Recording -> clean Recording: trimmed, band-passed, mains removed; and resampling."""
+
+from fractions import Fraction
+
+import numpy as np
+from scipy import signal as sps
+
+from emg_llm.recording import RecordingError
+
+# Surface EMG carries nearly all its power between 20 and 450 Hz
+# (De Luca et al., J. Biomech. 2010, 43(8):1573).
+BAND = (20.0, 450.0)
+MAINS = (50.0, 60.0)
+MAINS_PEAK_DB = 6.0
+
+
+def clean(recording, band=BAND):
+    """Trim invalid ends, bridge invalid gaps, band-pass and, where there is hum, notch.
+
+    Returns a Recording with `cleaned` set, in the unit it came in; a cleaned one comes back
+    as it is. Raises RecordingError when too little valid signal is left to filter.
+    """
+    if recording.cleaned:
+        return recording
+    inside = np.flatnonzero(recording.valid)
+    if len(inside) < 32:
+        raise RecordingError(
+            "Fewer than 32 samples of this recording are valid; record or export it again."
+        )
+    rows = slice(inside[0], inside[-1] + 1)
+    valid = recording.valid[rows]
+    x = recording.signal[rows].astype(np.float64)
+    if not valid.all():
+        x = _bridge(x, valid)
+    x -= np.median(x, axis=0)
+
+    rate = recording.sampling_rate
+    high = min(band[1], 0.45 * rate)
+    if high <= band[0]:
+        raise RecordingError(
+            f"At {rate:g} Hz the band of surface EMG ({band[0]:g}-{band[1]:g} Hz) is not in the "
+            "recording; export it at 100 Hz or more."
+        )
+    x = _zero_phase(sps.butter(4, (band[0], high), "bandpass", fs=rate, output="sos"), x)
+    mains, _ = detect_mains(recording)
+    if mains:
+        for harmonic in np.arange(mains, high, mains)[:6]:
+            b, a = sps.iirnotch(harmonic, Q=30, fs=rate)
+            x = _zero_phase(sps.tf2sos(b, a), x)
+    x[~valid] = 0
+    return recording.replace(signal=x.astype(np.float32), valid=valid, cleaned=True)
+
+
+def resample(recording, sampling_rate):
+    """The same recording at another rate (polyphase filter, no aliasing)."""
+    if np.isclose(recording.sampling_rate, sampling_rate):
+        return recording
+    ratio = _ratio(sampling_rate / recording.sampling_rate)
+    x = sps.resample_poly(recording.signal, *ratio, axis=0).astype(np.float32)
+    nearest = np.linspace(0, recording.n_samples - 1, len(x)).round().astype(int)
+    valid = recording.valid[nearest]
+    x[~valid] = 0
+    return recording.replace(signal=x, valid=valid, sampling_rate=sampling_rate)
+
+
+def detect_mains(recording):
+    """(mains frequency in Hz or None, channel excess in dB: float (channels,)).
+
+    The excess is the power at 50 or 60 Hz over the median of its neighbourhood, whichever
+    of the two stands out more.
+    """
+    rate, x = recording.sampling_rate, recording.signal[recording.valid]
+    best = None, np.zeros(recording.n_channels)
+    if len(x) < rate / 4 or rate < 2.2 * MAINS[0]:
+        return best
+    # Bins of 1 Hz where the recording is long enough, as fine as it allows otherwise.
+    f, p = sps.welch(x, rate, nperseg=min(len(x), int(rate)), axis=0)
+    for mains in MAINS:
+        if mains > 0.45 * rate:
+            continue
+        at = np.abs(f - mains) <= max(1.0, f[1])
+        around = (np.abs(f - mains) <= 15) & (np.abs(f - mains) > max(3.0, 2 * f[1]))
+        if not at.any() or not around.any():
+            continue
+        excess = 10 * np.log10((p[at].max(0) + 1e-20) / (np.median(p[around], axis=0) + 1e-20))
+        if best[0] is None or np.median(excess) > np.median(best[1]):
+            best = mains, excess
+    mains, excess = best
+    return (mains if np.max(excess) > MAINS_PEAK_DB else None), excess
+
+
+def _bridge(x, valid):
+    at = np.arange(len(x))
+    gaps = np.flatnonzero(~valid)
+    x[gaps] = np.stack([np.interp(gaps, at[valid], column[valid]) for column in x.T], axis=1)
+    return x
+
+
+def _zero_phase(sos, x):
+    padding = min(3 * (2 * len(sos) + 1), len(x) - 1)
+    return sps.sosfiltfilt(sos, x, axis=0, padlen=padding)
+
+
+def _ratio(value):
+    ratio = Fraction(value).limit_denominator(1000)
+    return ratio.numerator, ratio.denominator
