@@ -74,10 +74,11 @@ def feature_summary(recording):
     return pd.DataFrame(table)
 
 
-def log_power(recording, floor=1e-3):
-    """Mean power of each channel over the whole cleaned recording, in dB re 1 u²: (channels,)."""
-    x = clean(recording).signal
-    return 10 * np.log10(np.mean(np.square(x, dtype=np.float64), axis=0) + floor)
+def channel_power(recording):
+    """Mean power of each channel over the valid, cleaned recording, in u²: float64 (channels,)."""
+    recording = clean(recording)
+    x = recording.signal[recording.valid]
+    return np.mean(np.square(x, dtype=np.float64), axis=0) + 1e-3
 
 
 @dataclass(frozen=True, eq=False)

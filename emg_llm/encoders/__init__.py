@@ -16,7 +16,7 @@ def load_encoder(folder):
     import json
     from pathlib import Path
 
-    arch = json.loads((Path(folder) / "config.json").read_text())["config"]["arch"]
+    arch = json.loads((Path(folder) / "config.json").read_text())["arch"]
     return ARCHITECTURES[arch].from_pretrained(str(folder), strict=True).eval()
 
 

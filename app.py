@@ -1,0 +1,36 @@
+"""The demo's entry point: load the bundle, build the app, serve it.
+
+    python app.py [--bundle DIR_OR_HUB_ID]
+
+GRADIO_SERVER_NAME and GRADIO_SERVER_PORT set the address (default: 127.0.0.1:7860).
+"""
+
+import argparse
+import os
+
+# Read when gradio is imported. Nothing about anybody's recordings leaves the machine.
+os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
+
+
+def main(arguments=None):
+    """Parse the command line and serve until interrupted."""
+    parser = argparse.ArgumentParser(description="EMG-LLM: the demo.")
+    parser.add_argument(
+        "--bundle", help="folder or Hub id of the models; by default those that ship with EMG-LLM"
+    )
+    options = parser.parse_args(arguments)
+
+    from emg_llm import EmotionPipeline
+    from emg_llm.ui import build_app, launch_options
+
+    bundle = [options.bundle] if options.bundle else []
+    demo = build_app(EmotionPipeline.from_pretrained(*bundle))
+    demo.launch(
+        server_name=os.environ.get("GRADIO_SERVER_NAME", "127.0.0.1"),
+        server_port=int(os.environ.get("GRADIO_SERVER_PORT", "7860")),
+        **launch_options(),
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,210 @@
+"""Recordings -> what a language model reads and answers: prompts and ShareGPT conversations.
+
+The first turn of every conversation is the recording and its emotion. The turns after it ask
+about the recording or about EMG; their answers are computed from the numbers in the prompt.
+"""
+
+import numpy as np
+
+from emg_llm.recording import EMOTIONS
+
+ANSWER = "Emotion: {label}"
+
+
+def conversation(reading, label, rng, n_follow_ups=0):
+    """Messages: the recording, its emotion, then questions with answers that hold."""
+    messages = [
+        {"role": "user", "content": reading.prompt()},
+        {"role": "assistant", "content": ANSWER.format(label=label)},
+    ]
+    questions = follow_ups(reading, label)
+    for i in rng.permutation(len(questions))[:n_follow_ups]:
+        ask, answer = questions[i]
+        messages += [
+            {"role": "user", "content": ask[rng.integers(len(ask))]},
+            {"role": "assistant", "content": answer(rng)},
+        ]
+    return messages
+
+
+def share_gpt(messages):
+    """Messages as ShareGPT turns (`human` / `gpt`)."""
+    speaker = {"user": "human", "assistant": "gpt", "system": "system"}
+    return [{"from": speaker[m["role"]], "value": m["content"]} for m in messages]
+
+
+def from_share_gpt(turns):
+    """ShareGPT turns as messages; `human`/`gpt` and `user`/`assistant` are both understood."""
+    role = {"human": "user", "user": "user", "gpt": "assistant", "assistant": "assistant"}
+    return [
+        {
+            "role": role.get(t.get("from", t.get("role")), "system"),
+            "content": t.get("value", t.get("content")),
+        }
+        for t in turns
+    ]
+
+
+def examples(messages):
+    """One example for each assistant turn: {"prompt": messages before, "completion": it}."""
+    return [
+        {"prompt": messages[:i], "completion": [m]}
+        for i, m in enumerate(messages)
+        if m["role"] == "assistant"
+    ]
+
+
+def follow_ups(reading, label):
+    """(ways to ask, answer(rng) -> text) for everything this reading can answer."""
+    found = [(ask, _choice(*answers)) for ask, answers in GENERAL]
+    found.append((WHICH, _choice(f"I read {label}.", f"This looks like {label}.")))
+    if reading.levels:
+        found += _about_levels(reading, label)
+    if reading.snr is not None and reading.levels:
+        found.append(_about_quality(reading.snr))
+    return found
+
+
+def _about_levels(reading, label):
+    unit = f" {reading.unit}" if reading.unit else ""
+    order = np.argsort(reading.levels, kind="stable")[::-1]
+    told = [f"{reading.sites[i]} ({reading.levels[i]:+d}{unit})" for i in order]
+    article = "an" if label[0] in "aeiou" else "a"
+    why = _choice(
+        f"I read {label} from the whole pattern. The strongest sites are {told[0]} and {told[1]}, "
+        f"the weakest is {told[-1]}, against a typical recording.",
+        f"The pattern looks like {article} {label} pattern: {told[0]} and {told[1]} are the "
+        f"strongest, and {told[-1]} is the weakest.",
+    )
+    yield ("Why?", "Why do you think so?", f"Why {label}?", "What makes you say that?"), why
+    yield (
+        ("Which sites are strongest?", "Which muscles are most active?", "Where is it strongest?"),
+        _choice(f"The strongest sites are {told[0]} and {told[1]}."),
+    )
+    yield (
+        ("Which site is weakest?", "Which muscle is least active?"),
+        _choice(f"The weakest site is {told[-1]}."),
+    )
+    for i, site in enumerate(reading.sites):
+        level = reading.levels[i]
+        word = "above" if level > 0 else "below" if level < 0 else "at"
+        yield (
+            (f"How strong is {site}?", f"What about {site}?", f"And {site}?"),
+            _choice(f"At {site} the level is {level:+d}{unit}, {word} a typical recording."),
+        )
+
+
+def _about_quality(snr):
+    word, advice = (
+        ("good", "it can be trusted")
+        if snr >= 10
+        else ("usable", "read it with care")
+        if snr >= 3
+        else ("poor", "better record it again")
+    )
+    return (
+        ("How good is the signal?", "What is the signal quality?", "Can I trust this recording?"),
+        _choice(f"The signal is {word}: the median SNR is {snr:+d} dB, so {advice}."),
+    )
+
+
+def _choice(*answers):
+    return lambda rng: answers[rng.integers(len(answers))]
+
+
+# Questions about EMG in general: ways to ask, ways to answer.
+GENERAL = (
+    (
+        ("What is EMG?", "What does EMG mean?"),
+        (
+            "Electromyography, EMG, measures the small voltages that muscles make when they "
+            "contract. Surface EMG picks them up with electrodes on the skin.",
+        ),
+    ),
+    (
+        ("What does RMS mean?", "What is RMS?", "Explain RMS."),
+        (
+            "RMS is the root mean square of the signal: the usual measure of how strongly a "
+            "muscle is active, in microvolts.",
+        ),
+    ),
+    (
+        ("What is mean frequency?", "What does the mean frequency tell?"),
+        (
+            "The mean frequency is the centre of the power spectrum in hertz. It falls when a "
+            "muscle tires.",
+        ),
+    ),
+    (
+        ("What is variance?", "What does variance mean?"),
+        ("Variance is the mean squared distance from the mean: the power of the signal.",),
+    ),
+    (
+        ("What does SNR mean?", "What is SNR?", "Explain the signal-to-noise ratio."),
+        (
+            "SNR is the signal-to-noise ratio in decibels: the power of the activity over the "
+            "noise floor. Above 10 dB is good.",
+        ),
+    ),
+    (
+        ("What does dB mean?", "What is a decibel?"),
+        ("A decibel tells a ratio of powers: +10 dB is ten times the power, -10 dB a tenth.",),
+    ),
+    (
+        ("How sure are you?", "Are you certain?", "How confident are you?"),
+        (
+            "I can be wrong. The probabilities beside this chat tell how sure each model is; "
+            "people differ a lot in how they move their faces.",
+        ),
+    ),
+    (
+        ("Which emotions do you know?", "What can you recognise?"),
+        (f"I choose among {', '.join(EMOTIONS[:-1])} and {EMOTIONS[-1]}.",),
+    ),
+    (
+        ("Can you diagnose depression?", "Is this person ill?", "Is this a medical diagnosis?"),
+        (
+            "No. This is no medical device and I can't diagnose anything; please ask a clinician.",
+            "No, I can't tell that. EMG shows muscle activity only, and this is no medical device.",
+        ),
+    ),
+    (
+        ("Is this person lying?", "What is this person thinking?", "Does this person like me?"),
+        ("EMG can't tell that. It shows which facial muscles were active, not what someone thinks.",),
+    ),
+    (
+        ("Hello", "Hi", "Hello there"),
+        ("Hello. Ask me which emotion I read, why, or how good the signal is.",),
+    ),
+    (
+        ("Thanks", "Thank you", "Thanks a lot"),
+        ("You are welcome.",),
+    ),
+    (
+        ("What can you do?", "Help", "Who are you?", "What are you?"),
+        (
+            "I read emotion from facial muscle signals. Ask which emotion I read, why, how strong "
+            "a site is, or how good the signal is.",
+        ),
+    ),
+    (
+        ("Where are the electrodes?", "Which sites are recorded?"),
+        (
+            "Eight electrodes: above, below and beside the eye, forehead, beside the mouth, above "
+            "the mouth beside the nose, cheek and jaw.",
+        ),
+    ),
+    (
+        ("What is mains hum?", "What is 50 Hz noise?"),
+        ("Mains hum is interference at 50 or 60 Hz from the power line; it is filtered out.",),
+    ),
+)
+
+WHICH = (
+    "Which emotion is this?",
+    "What emotion is it?",
+    "What do you read?",
+    "Which emotion do you read?",
+    "What is the emotion?",
+    "How does this person feel?",
+)

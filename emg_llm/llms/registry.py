@@ -1,0 +1,33 @@
+"""Which language models are known by name, and how each is best fine-tuned."""
+
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True)
+class LlmSpec:
+    """base: a folder in the bundle, or a Hub id. training: defaults of `train/sft.py`."""
+
+    base: str
+    training: dict = field(default_factory=dict)
+
+
+REGISTRY = {
+    "nano-llama2": LlmSpec(
+        "bundle:llms/nano-llama2",
+        {
+            "learning_rate": 2e-3,
+            "per_device_train_batch_size": 32,
+            "num_train_epochs": 3,
+            "gradient_checkpointing": False,
+            "max_length": 512,
+        },
+    ),
+}
+
+
+def base_path(name):
+    """Where the weights of a registered name, a folder or a Hub id are loaded from."""
+    from emg_llm.hub import bundle_folder
+
+    base = REGISTRY[name].base if name in REGISTRY else name
+    return str(bundle_folder() / base.removeprefix("bundle:")) if "bundle:" in base else base

@@ -1,0 +1,199 @@
+"""NumPy's .npy and .npz, and MATLAB's .mat, without unpickling and without trusting a size.
+
+Sizes are read from headers and compared with the bytes that are there before anything is
+allocated.
+"""
+
+import io
+import math
+import struct
+import zipfile
+import zlib
+
+import numpy as np
+
+from emg_llm.readers.raw import (
+    RATE_KEYS,
+    TEXT_KEYS,
+    Raw,
+    bomb,
+    check_kind,
+    from_variables,
+    refusing,
+    unpacked_limit,
+)
+from emg_llm.recording import RecordingError
+
+NUMERIC_CLASSES = ("double", "single", *(f"{u}int{n}" for u in ("", "u") for n in (8, 16, 32, 64)))
+MAX_VARIABLES = 1000
+MI_MATRIX, MI_COMPRESSED = 14, 15
+
+
+def read_npy(path):
+    """Raw of an .npy file: its one array."""
+    name = path.name
+    with path.open("rb") as stream:
+        shape, fortran, dtype = _npy_header(stream, name)
+        check_kind(name, dtype)
+        return Raw(_npy_body(stream, name, shape, fortran, dtype, path.stat().st_size))
+
+
+def _npy_header(stream, name):
+    with refusing(f"{name} has a damaged NumPy header; save it again with np.save."):
+        version = np.lib.format.read_magic(stream)
+        read = {
+            (1, 0): np.lib.format.read_array_header_1_0,
+            (2, 0): np.lib.format.read_array_header_2_0,
+        }[version]
+        shape, fortran, dtype = read(stream)
+        if any(n < 0 for n in shape):
+            raise ValueError(shape)
+        return shape, fortran, dtype
+
+
+def _npy_body(stream, name, shape, fortran, dtype, size):
+    """The array after the header; `size`: bytes of header and array together."""
+    promised, there = math.prod(shape) * dtype.itemsize, size - stream.tell()
+    if promised > there:
+        raise RecordingError(
+            f"{name} promises an array of shape {_short(shape)} and ends before it; "
+            "it was cut short, so copy or save it again."
+        )
+    if promised > unpacked_limit(size):
+        raise bomb(name)
+    with refusing(f"{name} is damaged; copy or save it again."):
+        values = np.frombuffer(stream.read(promised), dtype)
+        return values.reshape(shape, order="F" if fortran else "C")
+
+
+def read_npz(path):
+    """Raw of an .npz file: its signal and what stands beside it."""
+    name = path.name
+    damaged = f"{name} is a damaged .npz file; copy it, or save it with np.savez, again."
+    with refusing(damaged), zipfile.ZipFile(path) as archive:
+        members = {m.filename.removesuffix(".npy"): m for m in archive.infolist()}
+        if not any(m.filename.endswith(".npy") for m in members.values()):
+            raise RecordingError(
+                f"{name} is a ZIP file without NumPy arrays in it; upload the recording itself."
+            )
+        members = {k: m for k, m in members.items() if m.filename.endswith(".npy")}
+        if len(members) > MAX_VARIABLES:
+            raise RecordingError(
+                f"{name} holds {len(members)} arrays; save one trial in each file."
+            )
+        if sum(m.file_size for m in members.values()) > unpacked_limit(path.stat().st_size):
+            raise bomb(name)
+        # LZMA may ask for gigabytes of dictionary; np.savez never writes it.
+        if any(m.compress_type not in (0, 8) or m.flag_bits & 1 for m in members.values()):
+            raise RecordingError(
+                f"{name} is encrypted or packed in an unusual way; save it with np.savez."
+            )
+        headers = {}
+        for key, member in members.items():
+            with archive.open(member) as stream:
+                headers[key] = _npy_header(stream, name)
+
+        def load(key):
+            with archive.open(members[key]) as stream:
+                _npy_header(stream, name)
+                return _npy_body(stream, name, *headers[key], members[key].file_size)
+
+        numeric = {k: shape for k, (shape, _, dtype) in headers.items() if dtype.kind in "iuf"}
+        raw = _or_say_why(name, numeric, load, headers)
+        small = {k for k, (s, _, d) in headers.items() if d.kind in "US" and math.prod(s) <= 64}
+        for key in small & {*TEXT_KEYS, "channel_names"}:
+            texts = tuple(_text(t) for t in load(key).reshape(-1))
+            if key == "channel_names":
+                raw.names = texts
+            elif len(texts) == 1:
+                raw.texts[key] = texts[0]
+        return raw
+
+
+def _or_say_why(name, numeric, load, headers):
+    """As `from_variables`; where no array is numeric, say what there is instead."""
+    if not numeric:
+        for _, _, dtype in headers.values():
+            check_kind(name, dtype)
+    return from_variables(name, numeric, load)
+
+
+def read_mat(path):
+    """Raw of a MATLAB v5–v7 file: its signal and what stands beside it."""
+    from scipy.io import loadmat, whosmat
+
+    name = path.name
+    stream = _unpacked_mat(path.read_bytes(), name)
+    damaged = f"{name} is a damaged .mat file; copy it, or save it in MATLAB, again."
+
+    def load(key):
+        with refusing(damaged):
+            stream.seek(0)
+            found = loadmat(stream, variable_names=[key])[key]
+        if isinstance(found, np.ndarray):
+            return found
+        raise RecordingError(damaged)
+
+    with refusing(damaged):
+        variables = whosmat(stream)
+    numeric = {key: shape for key, shape, kind in variables if kind in NUMERIC_CLASSES}
+    others = {key: kind for key, _, kind in variables if kind not in (*NUMERIC_CLASSES, "char")}
+    # A cell or struct would load as Python objects, nested as deep as the file likes.
+    if others and not set(numeric) - set(RATE_KEYS):
+        key, kind = next(iter(others.items()))
+        raise RecordingError(
+            f"{name} holds a MATLAB {kind} ('{key}') where a signal needs a plain numeric matrix; "
+            "save the samples by channels as a variable named 'signal'."
+        )
+    with refusing(damaged):
+        raw = from_variables(name, numeric, load)
+        for key, shape, kind in variables:
+            if kind != "char" or math.prod(shape) > 4096:
+                continue
+            if key.lower() == "channel_names":
+                raw.names = tuple(_text(t) for t in load(key).reshape(-1))
+            elif key.lower() in TEXT_KEYS and load(key).size == 1:
+                raw.texts[key.lower()] = _text(load(key).item())
+    return raw
+
+
+def _unpacked_mat(data, name):
+    """The same file with no variable compressed, so that no size in it can exceed its bytes."""
+    order = "<" if data[126:128] == b"IM" else ">"
+    limit, total, position = unpacked_limit(len(data)), 0, 128
+    parts = [data[:128]]
+    cut = RecordingError(f"{name} ends too early; it was cut short, so copy or save it again.")
+    while position + 8 <= len(data):
+        if len(parts) > MAX_VARIABLES:
+            raise RecordingError(
+                f"{name} holds more than {MAX_VARIABLES} variables; save one trial in each file."
+            )
+        kind, size = struct.unpack_from(order + "II", data, position)
+        if position + 8 + size > len(data):
+            raise cut
+        if kind == MI_COMPRESSED:
+            unpacker = zlib.decompressobj()
+            with refusing(f"{name} is a damaged .mat file; copy it, or save it in MATLAB, again."):
+                body = memoryview(data)[position + 8 : position + 8 + size]
+                parts.append(unpacker.decompress(body, limit - total + 1))
+            total += len(parts[-1])
+            if total > limit:
+                raise bomb(name)
+            if not unpacker.eof:
+                raise cut
+        elif kind == MI_MATRIX:
+            parts.append(data[position : position + 8 + size])
+            total += 8 + size
+        position += 8 + size
+    if len(parts) == 1:
+        raise RecordingError(f"{name} holds no variables; save the signal into it again.")
+    return io.BytesIO(b"".join(parts))
+
+
+def _text(value):
+    return (value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)).strip()
+
+
+def _short(shape):
+    text = str(tuple(int(n) for n in shape))
+    return text if len(text) < 60 else text[:56] + " …)"

@@ -1,0 +1,146 @@
+"""What the app says about a recording, in words and tables; nothing of Gradio in here."""
+
+import logging
+import math
+from collections.abc import Iterable
+from typing import NamedTuple
+
+import pandas as pd
+
+import emg_llm
+from emg_llm.plots import unit_label
+from emg_llm.readers import SUPPORTED_EXTENSIONS
+from emg_llm.recording import RecordingError
+
+log = logging.getLogger(__name__)
+
+UNITS = ("auto", "uV", "mV", "V")
+FILE_TYPES = list(SUPPORTED_EXTENSIONS)
+NO_RECORDING = "Upload a recording or pick a sample first."
+
+_LITERAL = {ord(c): f"&#{ord(c)};" for c in "\\`*[]<>#|~$&"}
+
+
+class Source(NamedTuple):
+    """A file and how to read it: what the app remembers of a recording between two clicks."""
+
+    path: str
+    sampling_rate: float | None = None
+    unit: str | None = None
+
+
+def make_source(path, sampling_rate=None, unit=None):
+    """The form's values as a Source; raises RecordingError where they can't be meant."""
+    if not path:
+        raise RecordingError(NO_RECORDING)
+    if not sampling_rate:  # an empty field, or 0
+        sampling_rate = None
+    elif not (math.isfinite(sampling_rate) and sampling_rate > 0):
+        raise RecordingError("The sampling rate must be a positive number of hertz.")
+    return Source(str(path), sampling_rate, None if unit in (None, "", "auto") else unit)
+
+
+def open_source(source):
+    """Source -> Recording; every problem is a RecordingError with one sentence for the user."""
+    if not source:
+        raise RecordingError(NO_RECORDING)
+    try:
+        return emg_llm.read_recording(source.path, source.sampling_rate, source.unit)
+    except RecordingError:
+        raise
+    except FileNotFoundError:
+        raise RecordingError("The upload has been deleted meanwhile; upload it again.") from None
+    except Exception as error:
+        log.exception("A recording could not be read")
+        raise RecordingError(
+            "This file can't be read as a recording; export it as CSV or NPY and try again."
+        ) from error
+
+
+def escape(text):
+    """Text from a file as literal Markdown, on one line."""
+    return " ".join(str(text).split()).translate(_LITERAL)
+
+
+def summary_markdown(recording, report):
+    """Name, size, rate and unit; the quality verdict and its reasons; what was assumed."""
+    facts = (
+        f"**{escape(recording.recording_id)}**",
+        plural(recording.n_channels, "channel"),
+        f"{recording.duration:.3g} s",
+        f"{recording.sampling_rate:g} Hz",
+        unit_label(recording.unit),
+    )
+    lines = [" · ".join(facts), "", f"**Signal quality: {report.verdict}.**"]
+    lines[-1] += "".join(f" {escape(message)}" for message in report.messages)
+    if recording.notes:
+        lines += ["", "*" + " ".join(escape(note) for note in recording.notes) + "*"]
+    return "\n".join(lines)
+
+
+def problem_markdown(error, then="Choose another file or a sample."):
+    """A RecordingError as it is shown in place of the summary."""
+    return f"**This recording can't be used.** {escape(error)} {then}"
+
+
+def quality_frame(report):
+    """QualityReport -> one row for each channel."""
+    return pd.DataFrame(
+        {
+            "channel": [c.name for c in report.channels],
+            "verdict": [c.verdict for c in report.channels],
+            "SNR (dB)": [number(c.snr_db) for c in report.channels],
+            "mains (dB)": [number(c.mains_db) for c in report.channels],
+            "clipped": [f"{c.clipped:.1%}" for c in report.channels],
+            "flat": ["yes" if c.flat else "no" for c in report.channels],
+        }
+    )
+
+
+def cleaned_or_not(recording):
+    """The cleaned recording; the raw one where cleaning is impossible."""
+    try:
+        return emg_llm.clean(recording)
+    except RecordingError:
+        return recording
+
+
+def feature_frames(recording):
+    """(one row for each channel, one row for each segment); None where there is too little."""
+    frames = []
+    for make in (emg_llm.feature_summary, emg_llm.feature_table):
+        try:
+            frames.append(make(recording))
+        except RecordingError:
+            frames.append(None)
+    return tuple(frames)
+
+
+def number(value):
+    """A float for a table: one decimal, a dash where there is none."""
+    return f"{value:.1f}" if math.isfinite(value) else "–"
+
+
+def plural(n, word):
+    """`3 channels`, `1 channel`."""
+    return f"{n} {word}" if n == 1 else f"{n} {word}s"
+
+
+def plain_history(history):
+    """Chat messages as [{"role", "content": str}], whatever form Gradio or a client gave them."""
+    messages = []
+    for message in history or []:
+        if not isinstance(message, dict) or message.get("role") not in ("user", "assistant"):
+            raise ValueError('The history is a list of {"role": "user" or "assistant", "content"}.')
+        messages.append({"role": message["role"], "content": _plain(message.get("content"))})
+    return messages
+
+
+def _plain(content):
+    if isinstance(content, str):
+        return content
+    if isinstance(content, dict):
+        return _plain(content.get("text", ""))
+    if isinstance(content, Iterable):
+        return "".join(_plain(part) for part in content)
+    return ""

@@ -1,0 +1,167 @@
+"""The page: what is where, and what happens when."""
+
+import logging
+
+import gradio as gr
+
+import emg_llm
+from emg_llm.recording import RecordingError
+from emg_llm.ui import analysis
+from emg_llm.ui.chat import ChatArea
+from emg_llm.ui.endpoints import add_endpoints
+from emg_llm.ui.prediction import PredictionArea
+from emg_llm.ui.results import results_tab
+from emg_llm.ui.signals import SignalTabs
+
+log = logging.getLogger(__name__)
+
+TITLE = "EMG-LLM"
+TAGLINE = "Read emotion from facial surface EMG, and talk about it with a small language model."
+EMPTY = "Upload a recording or pick a sample: the signal, its quality and the emotion appear here."
+BROKEN = "The models failed on this recording; the app's log has the details."
+KEEP_S = 3600  # uploads and sessions older than this are deleted
+
+
+def build_app(pipeline):
+    """The whole app around an EmotionPipeline; launch it with `**launch_options()`."""
+    with gr.Blocks(title=TITLE, analytics_enabled=False, delete_cache=(600, KEEP_S)) as demo:
+        add_endpoints(pipeline)  # first, so that no other event can take their names
+        source = gr.State(None, time_to_live=KEEP_S)  # Source of what is shown
+        gr.Markdown(f"# {TITLE}\n{TAGLINE}", elem_id="title")
+        gr.Markdown(
+            f"{analysis.escape(pipeline.trained_on)} "
+            "A research demo: no medical device, not for diagnosis.",
+            elem_id="notice",
+        )
+        with gr.Tabs():
+            with gr.Tab("Recording"):
+                _recording_tab(pipeline, source)
+            with gr.Tab("Results and methods"):
+                results_tab(pipeline)
+    return demo.queue(default_concurrency_limit=4, max_size=32)
+
+
+def _recording_tab(pipeline, source):
+    with gr.Row():
+        with gr.Column(scale=2, min_width=300):
+            form = RecordingForm(pipeline.samples)
+        with gr.Column(scale=3, min_width=320):
+            summary = gr.Markdown(EMPTY, elem_id="summary")
+            prediction = PredictionArea()
+    with gr.Row():
+        with gr.Column(scale=3, min_width=320):
+            tabs = SignalTabs()
+        with gr.Column(scale=2, min_width=320):
+            chat = ChatArea(pipeline, source)
+
+    shown = [source, summary, form.settings, *tabs.outputs, *prediction.outputs, *chat.outputs]
+
+    def show(new, view):
+        """Values for `shown`, for a Source; the prediction follows on its own."""
+        recording = analysis.open_source(new)
+        report = emg_llm.assess_quality(recording)
+        text = gr.Markdown(
+            analysis.summary_markdown(recording, report), elem_classes=report.verdict
+        )
+        filled = tabs.show(recording, report, view)
+        return [new, text, gr.skip(), *filled, *prediction.clear(), *chat.clear()]
+
+    def nothing(text, elem_class=""):
+        text = gr.Markdown(text, elem_classes=elem_class)
+        # A file that can't be read may only lack its rate.
+        settings = gr.Accordion(open=True) if elem_class else gr.skip()
+        return [None, text, settings, *tabs.clear(), *prediction.clear(), *chat.clear()]
+
+    def safely(new, view):
+        try:
+            return show(analysis.make_source(*new), view)
+        except RecordingError as error:
+            return nothing(analysis.problem_markdown(error), "problem")
+        except Exception:
+            log.exception("A recording could not be shown")
+            return nothing(analysis.problem_markdown("It can't be analysed."), "problem")
+
+    def uploaded(path, rate, unit, view):
+        return safely((path, rate, unit), view)
+
+    def sample_picked(view, event: gr.EventData):
+        path = form.path_of(event.target)
+        return [*safely((path, None, None), view), *form.empty()]
+
+    def settings_changed(old, path, rate, unit, view):
+        path = path or (old and old.path)
+        if not path or old == (path, rate or None, None if unit == "auto" else unit):
+            return [gr.skip()] * len(shown)
+        return safely((path, rate, unit), view)
+
+    def predict(new):
+        if not new:
+            return prediction.clear()
+        try:
+            return prediction.show(pipeline(analysis.open_source(new)))
+        except RecordingError as error:
+            return prediction.problem(str(error))
+        except Exception:
+            log.exception("The prediction failed")
+            return prediction.problem(BROKEN)
+
+    quiet = {"api_visibility": "private", "show_progress": "minimal"}
+    settings = [form.rate, form.unit]
+    events = [
+        form.file.upload(
+            uploaded, [form.file, *settings, tabs.view], shown, cancels=chat.asking, **quiet
+        ),
+        gr.on(
+            [button.click for button in form.samples],
+            sample_picked,
+            tabs.view,
+            [*shown, *form.outputs],
+            cancels=chat.asking,
+            **quiet,
+        ),
+        gr.on(
+            [form.rate.submit, form.rate.blur, form.unit.input],
+            settings_changed,
+            [source, form.file, *settings, tabs.view],
+            shown,
+            **quiet,
+        ),
+    ]
+    form.file.clear(lambda: nothing(EMPTY), None, shown, cancels=chat.asking, **quiet)
+    for event in events:
+        event.then(predict, source, prediction.outputs, concurrency_id="model", **quiet)
+    tabs.view.input(tabs.redraw, [source, tabs.view], tabs.signal, **quiet)
+
+
+class RecordingForm:
+    """Upload, samples, and how to read the file."""
+
+    def __init__(self, samples):
+        self.paths = dict(samples)
+        self.file = gr.File(
+            label="Recording (CSV, TSV, TXT, NPY, NPZ or MAT)",
+            file_types=analysis.FILE_TYPES,
+            height=140,
+        )
+        if self.paths:
+            gr.Markdown("Or pick a sample:", elem_classes="hint")
+        with gr.Row(elem_classes="samples"):
+            self.samples = [gr.Button(name, size="sm") for name in self.paths]
+        with gr.Accordion("Sampling rate and unit", open=False) as self.settings:
+            gr.Markdown("Needed only where the file does not tell.", elem_classes="hint")
+            with gr.Row():
+                self.rate = gr.Number(
+                    label="Sampling rate (Hz)", value=None, minimum=0, min_width=120
+                )
+                self.unit = gr.Dropdown(
+                    list(analysis.UNITS), value="auto", label="Unit", min_width=120
+                )
+        self.outputs = [self.file, self.rate, self.unit]
+
+    def path_of(self, button):
+        """The sample that belongs to a button."""
+        return list(self.paths.values())[self.samples.index(button)]
+
+    def empty(self):
+        """Values that empty `outputs`."""
+        return [None, None, "auto"]

@@ -1,0 +1,125 @@
+"""`/analyze`, `/predict` and `/chat`, for gradio_client and anything else that speaks HTTP."""
+
+import functools
+import logging
+
+import gradio as gr
+
+import emg_llm
+from emg_llm import plots
+from emg_llm.recording import RecordingError
+from emg_llm.ui import analysis
+from emg_llm.ui.chat import MAX_MESSAGE, stream
+from emg_llm.ui.prediction import prediction_json
+
+log = logging.getLogger(__name__)
+BROKEN = "Something went wrong inside the app; its log has the details."
+
+
+def add_endpoints(pipeline):
+    """Invisible components that give the three endpoints their names and types."""
+
+    def analyze(file, sampling_rate=None, unit="auto"):
+        """The quality in words, plots of signal and spectrum, features and quality by channel."""
+        recording = _open(file, sampling_rate, unit)
+        report = emg_llm.assess_quality(recording)
+        channels, _ = analysis.feature_frames(recording)
+        return (
+            analysis.summary_markdown(recording, report),
+            plots.signal_figure(recording),
+            plots.spectrum_figure(recording),
+            channels,
+            analysis.quality_frame(report),
+            plots.snr_figure(report),
+        )
+
+    def predict(file, sampling_rate=None, unit="auto"):
+        """The emotion, and every model's probabilities, as JSON."""
+        return prediction_json(pipeline(_open(file, sampling_rate, unit)))
+
+    def chat(message, file, sampling_rate=None, unit="auto", llm=None, history=None):
+        """Stream the growing reply of one LLM to a message about the recording."""
+        message = (message or "").strip()
+        if not 0 < len(message) <= MAX_MESSAGE:
+            raise RecordingError(f"Ask something in at most {MAX_MESSAGE} characters.")
+        if history is not None and not isinstance(history, list):
+            history = [history]
+        try:
+            history = analysis.plain_history(history)
+        except ValueError as error:
+            raise RecordingError(str(error)) from None
+        recording = _open(file, sampling_rate, unit)
+        yield from stream(pipeline, recording, message, llm or pipeline.llms[0], history)
+
+    with gr.Column(visible=False):
+        recording = [
+            gr.File(label="file", file_types=analysis.FILE_TYPES),
+            gr.Number(label="sampling_rate", value=None),
+            gr.Dropdown(list(analysis.UNITS), value="auto", label="unit"),
+        ]
+        message = gr.Textbox(label="message")
+        llm = gr.Dropdown(list(pipeline.llms), value=next(iter(pipeline.llms), None), label="llm")
+        history = gr.JSON(label="history", value=None)
+        gr.Button().click(
+            _told(analyze),
+            recording,
+            [
+                gr.Markdown(label="summary"),
+                gr.Plot(label="signal"),
+                gr.Plot(label="spectrum"),
+                gr.Dataframe(label="features"),
+                gr.Dataframe(label="quality"),
+                gr.Plot(label="snr"),
+            ],
+            api_name="analyze",
+        )
+        gr.Button().click(
+            _told(predict),
+            recording,
+            gr.JSON(label="prediction"),
+            api_name="predict",
+            concurrency_id="model",
+        )
+        gr.Button().click(
+            _told_stream(chat),
+            [message, *recording, llm, history],
+            gr.Textbox(label="reply"),
+            api_name="chat",
+            concurrency_id="model",
+        )
+
+
+def _open(file, sampling_rate, unit):
+    return analysis.open_source(analysis.make_source(file, sampling_rate, unit))
+
+
+def _explained(error):
+    """Any exception as the one sentence that a client gets to see."""
+    if isinstance(error, gr.Error):
+        return error
+    if isinstance(error, RecordingError):
+        return gr.Error(str(error), print_exception=False)
+    log.error("An endpoint failed", exc_info=error)
+    return gr.Error(BROKEN, print_exception=False)
+
+
+def _told(function):
+    @functools.wraps(function)
+    def wrapper(*args, **kwargs):
+        try:
+            return function(*args, **kwargs)
+        except Exception as error:
+            raise _explained(error) from None
+
+    return wrapper
+
+
+def _told_stream(function):
+    @functools.wraps(function)
+    def wrapper(*args, **kwargs):
+        try:
+            yield from function(*args, **kwargs)
+        except Exception as error:
+            raise _explained(error) from None
+
+    return wrapper

@@ -1,0 +1,70 @@
+"""The prediction: a card for each model, the probabilities, and what the LLM read."""
+
+from html import escape
+
+import gradio as gr
+
+from emg_llm import plots
+
+
+class PredictionArea:
+    """`outputs` are filled by `show(prediction)`, by `problem(text)` or emptied by `clear()`."""
+
+    def __init__(self):
+        with gr.Column(visible=False) as self.area:
+            gr.Markdown("### Which emotion?", elem_classes="heading")
+            self.cards = gr.HTML()
+            self.figure = gr.Plot(show_label=False, container=False)
+        self.outputs = [self.area, self.cards, self.figure]
+
+    def show(self, prediction):
+        """Values for `outputs`."""
+        return [
+            gr.Column(visible=True),
+            cards_html(prediction),
+            plots.probability_figure(prediction.probabilities),
+        ]
+
+    def problem(self, text):
+        """The reason why there is no prediction."""
+        html = f'<div class="warning">No prediction: {escape(text)}</div>'
+        return [gr.Column(visible=True), html, None]
+
+    def clear(self):
+        """Values that empty `outputs`."""
+        return [gr.Column(visible=False), "", None]
+
+
+def cards_html(prediction):
+    """The label, each model's first choice, warnings and codes as HTML."""
+    cards = []
+    for model, probabilities in prediction.probabilities.items():
+        label = max(probabilities, key=probabilities.get)
+        agrees = " main" if label == prediction.label else ""
+        cards.append(
+            f'<div class="card{agrees}"><div class="model">{escape(model)}</div>'
+            f'<div class="label">{escape(label)}</div>'
+            f'<div class="share">{probabilities[label]:.0%}</div></div>'
+        )
+    html = f'<div class="cards">{"".join(cards)}</div>'
+    for warning in prediction.warnings:
+        html += f'<div class="warning">{escape(warning)}</div>'
+    if prediction.tokens:
+        codes = escape(" ".join(prediction.tokens))
+        html += (
+            f"<details><summary>What the LLM read</summary><p class='codes'>{codes}</p></details>"
+        )
+    return html
+
+
+def prediction_json(prediction):
+    """The answer of `/predict`."""
+    return {
+        "label": prediction.label,
+        "probabilities": {
+            model: {label: float(p) for label, p in probabilities.items()}
+            for model, probabilities in prediction.probabilities.items()
+        },
+        "warnings": list(prediction.warnings),
+        "tokens": [str(token) for token in prediction.tokens],
+    }

@@ -1,0 +1,82 @@
+"""The tabs that show a recording: signal, spectrum, features, quality."""
+
+import re
+
+import gradio as gr
+from gradio.processing_utils import save_bytes_to_cache
+
+from emg_llm import plots
+from emg_llm.ui.analysis import cleaned_or_not, feature_frames, open_source, quality_frame
+
+RAW, CLEANED = "as recorded", "cleaned (20–450 Hz, mains removed)"
+
+
+class SignalTabs:
+    """`outputs` are filled by `show(recording, report, view)` and emptied by `clear()`."""
+
+    def __init__(self):
+        with gr.Column(visible=False) as self.area, gr.Tabs():
+            with gr.Tab("Signal"):
+                self.view = gr.Radio([RAW, CLEANED], value=RAW, show_label=False, container=False)
+                self.signal = gr.Plot(show_label=False, container=False)
+            with gr.Tab("Spectrum"):
+                self.spectrum = gr.Plot(show_label=False, container=False)
+            with gr.Tab("Features"):
+                gr.Markdown(
+                    "Taken from the cleaned signal, before any normalisation.",
+                    elem_classes="hint",
+                )
+                self.channels = gr.Dataframe(
+                    label="By channel, whole recording", interactive=False, wrap=True
+                )
+                with gr.Accordion("By segment (128 samples each)", open=False):
+                    self.segments = gr.Dataframe(
+                        label="Segments", interactive=False, max_height=320
+                    )
+                    self.download = gr.DownloadButton("Download the segments as CSV", size="sm")
+            with gr.Tab("Quality"):
+                self.snr = gr.Plot(show_label=False, container=False)
+                self.quality = gr.Dataframe(label="By channel", interactive=False, wrap=True)
+        self.outputs = [
+            self.area,
+            self.signal,
+            self.spectrum,
+            self.channels,
+            self.segments,
+            self.download,
+            self.snr,
+            self.quality,
+        ]
+
+    def show(self, recording, report, view):
+        """Values for `outputs`."""
+        channels, segments = feature_frames(recording)
+        return [
+            gr.Column(visible=True),
+            self._figure(recording, view),
+            plots.spectrum_figure(recording),
+            channels,
+            None if segments is None else segments.round(3),
+            self._csv(recording, segments),
+            plots.snr_figure(report),
+            quality_frame(report),
+        ]
+
+    def clear(self):
+        """Values that empty `outputs`."""
+        return [gr.Column(visible=False)] + [None] * (len(self.outputs) - 1)
+
+    def redraw(self, source, view):
+        """The signal plot alone, after the view was changed."""
+        return self._figure(open_source(source), view) if source else None
+
+    def _figure(self, recording, view):
+        return plots.signal_figure(cleaned_or_not(recording) if view == CLEANED else recording)
+
+    def _csv(self, recording, segments):
+        """Into Gradio's cache, so that it is deleted with the uploads."""
+        if segments is None:
+            return None
+        name = re.sub(r"[^\w-]+", "_", recording.recording_id)[:80] or "recording"
+        data = segments.to_csv(index=False).encode()
+        return save_bytes_to_cache(data, f"{name}_features.csv", self.download.GRADIO_CACHE)

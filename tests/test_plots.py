@@ -1,0 +1,126 @@
+import json
+
+import numpy as np
+import pytest
+
+import emg_llm
+from emg_llm import plots
+from emg_llm.quality import ChannelQuality, QualityReport
+from emg_llm.recording import EMOTIONS, MONTAGE, Recording
+
+
+def noise(seconds=1.0, rate=2000.0, channels=8, **settings):
+    rng = np.random.default_rng(0)
+    signal = 20 * rng.standard_normal((int(seconds * rate), channels))
+    return Recording(signal, rate, **settings)
+
+
+@pytest.mark.parametrize(("seconds", "rate"), [(3, 15000), (60, 2000), (0.2, 250)])
+def test_a_signal_figure_stays_light_whatever_the_recording(seconds, rate):
+    figure = plots.signal_figure(noise(seconds, rate))
+    assert len(figure.data) == 8
+    assert len(figure.to_json()) < 400_000
+    for trace in figure.data:
+        end = trace.x0 + trace.dx * len(trace.y)
+        assert end == pytest.approx(seconds, rel=0.01)
+
+
+def test_the_envelope_keeps_a_single_spike_where_it_was():
+    recording = noise(3, 15000)
+    recording.signal[30000, 2] = 999
+    trace = plots.signal_figure(recording).data[2]
+    assert np.max(trace.y) == 999
+    assert trace.dx * np.argmax(trace.y) == pytest.approx(2.0, abs=0.01)
+
+
+def test_invalid_stretches_are_shaded_and_not_drawn():
+    valid = np.ones(6000, bool)
+    valid[2000:3000] = False
+    recording = noise(3, valid=valid)
+    figure = plots.signal_figure(recording)
+    (shade,) = figure.layout.shapes
+    assert (shade.x0, shade.x1) == pytest.approx((1.0, 1.5), abs=0.01)
+    y, dx = figure.data[0].y, figure.data[0].dx
+    assert np.isnan(y[int(1.25 / dx)])
+    assert np.isfinite(y[int(0.5 / dx)])
+
+
+def test_every_channel_is_named_and_the_unit_is_written():
+    texts = [a.text for a in plots.signal_figure(noise()).layout.annotations]
+    for name in MONTAGE:
+        assert any(name in text for text in texts)
+    assert any("µV" in text for text in texts)
+    assert any(
+        "arbitrary" in a.text for a in plots.signal_figure(noise(unit="a.u.")).layout.annotations
+    )
+
+
+def test_one_wild_channel_does_not_flatten_the_others():
+    recording = noise()
+    recording.signal[:, 0] *= 1000
+    axes = plots.signal_figure(recording).layout
+    low, high = axes.yaxis2.range
+    assert high - low < 1500
+
+
+def test_channel_names_are_shown_as_text_not_as_markup():
+    figure = plots.signal_figure(noise(channels=1, channel_names=("<a href='x'>y</a>",)))
+    assert "<a" not in figure.layout.annotations[0].text
+
+
+def test_the_spectrum_peaks_where_the_signal_does_and_marks_the_mains():
+    recording = noise(3)
+    t = np.arange(recording.n_samples) / recording.sampling_rate
+    recording.signal[:, 0] += 200 * np.sin(2 * np.pi * 130 * t)
+    recording.signal[:] += 100 * np.sin(2 * np.pi * 50 * t)[:, None]
+    figure = plots.spectrum_figure(recording)
+    trace = figure.data[0]
+    assert trace.x[np.argmax(trace.y)] == pytest.approx(130, abs=2)
+    assert {shape.x0 for shape in figure.layout.shapes} >= {50, 100, 150}
+    assert any("50 Hz" in a.text for a in figure.layout.annotations)
+
+
+def test_probabilities_are_grouped_by_model_with_the_likeliest_label_on_top():
+    p = dict.fromkeys(EMOTIONS, 0.01) | {"fear": 0.89}
+    figure = plots.probability_figure({"svm": p, "cnn": p})
+    assert {bar.name for bar in figure.data} == {"svm", "cnn"}
+    for bar in figure.data:
+        assert bar.y[-1] == "fear"
+        assert bar.x[-1] == pytest.approx(0.89)
+        assert len(bar.y) == 12
+
+
+def test_a_flat_channel_has_a_bar_of_no_length_in_the_snr_figure():
+    report = QualityReport(
+        (
+            ChannelQuality("cheek", 12.0, 0.0, 0.0, False, "good"),
+            ChannelQuality("jaw", float("-inf"), 0.0, 0.0, True, "poor"),
+        ),
+        0.0,
+        "usable",
+        (),
+    )
+    bars = {bar.name: bar for bar in plots.snr_figure(report).data}
+    assert bars["poor"].x[0] == 0
+    assert bars["poor"].text[0] == "no signal"
+    assert bars["good"].x[0] == 12
+
+
+@pytest.mark.parametrize("channels", [1, 2, 8, 16])
+def test_every_figure_is_transparent_valid_json_for_any_number_of_channels(channels):
+    recording = noise(channels=channels)
+    report = emg_llm.assess_quality(recording)
+    for figure in (
+        plots.signal_figure(recording),
+        plots.spectrum_figure(recording),
+        plots.snr_figure(report),
+    ):
+        assert figure.layout.paper_bgcolor == "rgba(0, 0, 0, 0)"
+        json.loads(figure.to_json())
+
+
+def test_a_recording_without_a_valid_sample_can_be_plotted():
+    recording = noise(valid=np.zeros(2000, bool))
+    assert len(plots.signal_figure(recording).data) == 8
+    plots.spectrum_figure(recording)
+    plots.snr_figure(emg_llm.assess_quality(recording))

@@ -1,0 +1,235 @@
+import threading
+
+import gradio as gr
+import httpx
+import numpy as np
+import pytest
+from gradio_client import Client, handle_file
+from gradio_client.exceptions import AppError
+
+import emg_llm
+from emg_llm.recording import EMOTIONS, RecordingError
+from emg_llm.ui import build_app, launch_options
+from emg_llm.ui.analysis import escape, plain_history
+from emg_llm.ui.results import results_frame
+
+
+class FakePrediction:
+    label = "fear"
+    warnings = ("Simulated.",)
+    tokens = ("<emg_3>", "<emg_7>")
+
+    def __init__(self, models):
+        p = dict.fromkeys(EMOTIONS, 0.02) | {"fear": 0.78}
+        self.probabilities = dict.fromkeys(models, p)
+
+
+class FakePipeline:
+    """Answers as fast as a test wants, in the shape of an EmotionPipeline."""
+
+    labels = EMOTIONS
+    models = ("svm", "cnn", "nano-llama2")
+    llms = ("nano-llama2", "nano-phi3")
+    trained_on = "Trained on simulated facial EMG of 24 simulated people."
+    results = {  # noqa: RUF012
+        "command": "python train/bundle.py",
+        "data": "simulated",
+        "models": [
+            {
+                "model": "svm",
+                "accuracy": 0.61,
+                "accuracy_ci95": [0.5, 0.7],
+                "chance": 0.083,
+                "controls": {"shuffled_emg": 0.09},
+            },
+            {"model": "cnn"},
+        ],
+    }
+
+    def __init__(self, samples=None):
+        self.samples = samples or {}
+
+    def __call__(self, recording):
+        if recording.n_channels != 8:
+            raise RecordingError(f"The models need 8 channels, not {recording.n_channels}.")
+        return FakePrediction(self.models)
+
+    def chat(self, recording, message, llm=None, history=()):
+        yield f"{llm} read {recording.n_channels} channels"
+        yield f" and {len(history)} earlier messages: {message}"
+
+
+def write_csv(path, channels=8, rate=1000, seconds=1.0):
+    rng = np.random.default_rng(0)
+    t = np.arange(int(rate * seconds)) / rate
+    names = [f"ch{i + 1} (uV)" for i in range(channels)]
+    values = np.column_stack([t, 20 * rng.standard_normal((len(t), channels))])
+    np.savetxt(path, values, delimiter=",", header=",".join(["time", *names]), comments="")
+    return str(path)
+
+
+@pytest.fixture(scope="module")
+def client(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("app")
+    demo = build_app(FakePipeline({"sample": write_csv(folder / "sample.csv")}))
+    _, url, _ = demo.launch(prevent_thread_lock=True, quiet=True, **launch_options())
+    yield Client(url, verbose=False)
+    demo.close()
+
+
+@pytest.fixture(scope="module")
+def trial(tmp_path_factory):
+    return handle_file(write_csv(tmp_path_factory.mktemp("files") / "trial.csv"))
+
+
+def test_analyze_describes_the_recording_and_returns_plots_and_tables(client, trial):
+    summary, signal, spectrum, features, quality, snr = client.predict(trial, api_name="/analyze")
+    assert "8 channels" in summary and "1000 Hz" in summary and "µV" in summary
+    for plot in (signal, spectrum, snr):
+        assert plot["type"] == "plotly"
+    assert len(features["data"]) == len(quality["data"]) == 8
+
+
+def test_a_rate_and_a_unit_given_by_hand_count(client, tmp_path):
+    path = tmp_path / "plain.npy"
+    np.save(path, np.random.default_rng(0).standard_normal((1000, 8)))
+    summary, *_ = client.predict(
+        handle_file(path), sampling_rate=500, unit="uV", api_name="/analyze"
+    )
+    assert "500 Hz" in summary and "2 s" in summary and "µV" in summary
+
+
+def test_predict_answers_with_probabilities_of_every_model(client, trial):
+    answer = client.predict(trial, api_name="/predict")
+    assert answer["label"] == "fear"
+    assert set(answer["probabilities"]) == {"svm", "cnn", "nano-llama2"}
+    assert set(answer["probabilities"]["svm"]) == set(EMOTIONS)
+    assert answer["warnings"] == ["Simulated."]
+    assert answer["tokens"] == ["<emg_3>", "<emg_7>"]
+
+
+def test_chat_streams_a_growing_reply_of_the_chosen_llm(client, trial):
+    history = [{"role": "user", "content": "Hi"}, {"role": "assistant", "content": "Hello."}]
+    job = client.submit("Why?", trial, llm="nano-phi3", history=history, api_name="/chat")
+    assert job.result() == "nano-phi3 read 8 channels and 2 earlier messages: Why?"
+    first, last = job.outputs()[0], job.outputs()[-1]
+    assert last.startswith(first) and len(first) < len(last)
+
+
+def test_chat_asks_the_first_llm_by_default(client, trial):
+    assert client.predict("Why?", trial, api_name="/chat").startswith("nano-llama2")
+
+
+BAD = {
+    "empty.csv": b"",
+    "words.csv": b"this is not a recording",
+    "pickle.npy": b"\x80\x04K\x01.",
+    "noise.mat": bytes(range(256)),
+}
+
+
+@pytest.mark.parametrize("name", BAD)
+@pytest.mark.parametrize("endpoint", ["/analyze", "/predict"])
+def test_a_bad_file_is_refused_in_a_sentence_and_the_app_goes_on(
+    client, trial, tmp_path, name, endpoint
+):
+    path = tmp_path / name
+    path.write_bytes(BAD[name])
+    with pytest.raises(AppError) as refused:
+        client.predict(handle_file(path), api_name=endpoint)
+    text = str(refused.value)
+    assert text.endswith(".") and "Traceback" not in text and "/" not in text
+    assert client.predict(trial, api_name="/predict")["label"] == "fear"
+
+
+def test_a_recording_that_cannot_be_predicted_is_still_analysed(client, tmp_path):
+    two = handle_file(write_csv(tmp_path / "two.csv", channels=2))
+    summary, *_ = client.predict(two, api_name="/analyze")
+    assert "2 channels" in summary
+    with pytest.raises(AppError, match="8 channels, not 2"):
+        client.predict(two, api_name="/predict")
+
+
+def test_a_file_that_was_not_uploaded_is_not_read(client, tmp_path):
+    file = {"path": write_csv(tmp_path / "secret.csv"), "meta": {"_type": "gradio.FileData"}}
+    url = f"{client.src}gradio_api/call/analyze"
+    event = httpx.post(url, json={"data": [file, None, "auto"]}).json()["event_id"]
+    answer = httpx.get(f"{url}/{event}").text
+    assert "event: error" in answer
+    assert "channels" not in answer and "secret" not in answer
+
+
+def test_only_three_endpoints_are_offered(client):
+    assert set(client.view_api(return_format="dict")["named_endpoints"]) == {
+        "/analyze",
+        "/predict",
+        "/chat",
+    }
+
+
+def test_people_who_use_the_app_at_once_get_their_own_answers(client, tmp_path):
+    summaries = {}
+
+    def analyse(channels):
+        path = write_csv(tmp_path / f"{channels}.csv", channels=channels)
+        summaries[channels], *_ = client.predict(handle_file(path), api_name="/analyze")
+
+    threads = [threading.Thread(target=analyse, args=(n,)) for n in (2, 3, 4, 5)]
+    [thread.start() for thread in threads]
+    [thread.join() for thread in threads]
+    assert all(f"{n} channels" in summaries[n] for n in (2, 3, 4, 5))
+
+
+def test_the_page_says_what_the_models_were_trained_on_and_that_it_is_no_medical_device():
+    texts = [
+        str(block.value)
+        for block in build_app(FakePipeline()).blocks.values()
+        if isinstance(block, gr.Markdown)
+    ]
+    page = " ".join(texts)
+    assert "simulated people" in page
+    assert "no medical device" in page
+
+
+def test_nothing_is_recorded_and_uploads_are_deleted():
+    options = launch_options()
+    demo = build_app(FakePipeline())
+    assert options["run_history"] is False
+    assert options["max_file_size"]
+    assert demo.analytics_enabled is False
+    assert demo.delete_cache
+
+
+@pytest.mark.parametrize("results", [{}, None, {"models": [{"model": "svm", "controls": None}, 3]}])
+def test_results_of_any_shape_do_not_break_the_page(results):
+    pipeline = FakePipeline()
+    pipeline.results = results
+    build_app(pipeline)
+
+
+def test_results_show_intervals_chance_and_controls():
+    row = results_frame(FakePipeline.results).iloc[0]
+    assert row["accuracy"] == "61%"
+    assert row["95 % interval"] == "50% to 70%"
+    assert row["chance"] == "8%"
+    assert row["shuffled emg"] == "9%"
+
+
+def test_text_from_a_file_is_shown_literally():
+    assert escape("<b>*x*\n# y") == "&#60;b&#62;&#42;x&#42; &#35; y"
+
+
+def test_a_history_is_understood_in_each_form_that_gradio_gives_it():
+    history = [
+        {"role": "user", "content": "a"},
+        {"role": "assistant", "content": ["b"]},
+        {"role": "user", "content": [{"type": "text", "text": "c"}], "metadata": None},
+    ]
+    assert [m["content"] for m in plain_history(history)] == ["a", "b", "c"]
+    with pytest.raises(ValueError, match="history"):
+        plain_history([["old", "pairs"]])
+
+
+def test_the_interface_matches_what_emg_llm_offers():
+    recording = emg_llm.simulate("fear")
+    assert FakePipeline()(recording).label == "fear"
