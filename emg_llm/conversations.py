@@ -27,6 +27,30 @@ def conversation(reading, label, rng, n_follow_ups=0):
     return messages
 
 
+def build_rows(dataset, split, bridge, variants=1, n_follow_ups=1, seed=0):
+    """The rows of a conversation dataset: training, validation and test recordings.
+
+    Training recordings come `variants` times, each a little varied (see Bridge); the others
+    once, as they are. Yields dicts with conversations, messages, label, subject,
+    recording_id and split.
+    """
+    rng = np.random.default_rng(seed)
+    for part in ("train", "validation", "test"):
+        for i in getattr(split, part):
+            for variant in range(variants if part == "train" else 1):
+                vary = rng if part == "train" and variant else None
+                [reading] = bridge.read_dataset(dataset, [i], vary)
+                messages = conversation(reading, dataset.labels[i], rng, n_follow_ups)
+                yield {
+                    "conversations": share_gpt(messages),
+                    "messages": messages,
+                    "label": dataset.labels[i],
+                    "subject": dataset.subjects[i] or "",
+                    "recording_id": dataset.ids[i],
+                    "split": part,
+                }
+
+
 def share_gpt(messages):
     """Messages as ShareGPT turns (`human` / `gpt`)."""
     speaker = {"user": "human", "assistant": "gpt", "system": "system"}

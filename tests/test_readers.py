@@ -108,6 +108,17 @@ def test_the_only_table_in_a_mat_file_is_the_signal_whatever_its_name(tmp_path):
     assert read_recording(tmp_path / "a.mat").sampling_rate == 1000
 
 
+@pytest.mark.parametrize("dtype", ["float64", "float32", "int16", "uint8", "int32", "int64"])
+@pytest.mark.parametrize("compressed", [True, False])
+def test_every_number_type_of_a_mat_file_is_read(tmp_path, dtype, compressed):
+    signal = np.abs(emg()).astype(dtype)
+    more = {"a": {"b": "struct"}, "unit": "mV", "fs": np.uint16(1000)}
+    savemat(tmp_path / "a.mat", {**more, "emg": signal}, do_compression=compressed)
+    recording = read_recording(tmp_path / "a.mat")
+    np.testing.assert_allclose(recording.signal, signal.astype(float) * 1000, rtol=1e-6)
+    assert recording.sampling_rate == 1000
+
+
 def test_a_time_vector_beside_the_signal_gives_the_rate(tmp_path):
     savemat(tmp_path / "a.mat", {"x": emg(), "t": np.arange(N) / 1000})
     assert read_recording(tmp_path / "a.mat").sampling_rate == 1000
@@ -539,6 +550,15 @@ def test_files_cut_short_are_refused(tmp_path, extension, share):
     data = path.read_bytes()
     path.write_bytes(data[: int(len(data) * share)])
     refusal(path)
+
+
+@pytest.mark.parametrize(("place", "value"), [(145, 121), (184, 150), (184, 230), (185, 241)])
+def test_a_damaged_mat_file_that_crashes_scipy_is_refused(tmp_path, place, value):
+    savemat(tmp_path / "a.mat", {"signal": emg(60, 3)})
+    data = bytearray((tmp_path / "a.mat").read_bytes())
+    data[place] = value
+    (tmp_path / "a.mat").write_bytes(data)
+    refusal(tmp_path / "a.mat")
 
 
 @pytest.mark.parametrize("extension", SUPPORTED_EXTENSIONS)

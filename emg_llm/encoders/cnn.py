@@ -5,7 +5,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from emg_llm.encoders.base import EmgEncoder
+from emg_llm.encoders.base import EmgEncoder, EncoderConfig
 
 FILTERS = 8
 TAPS = 33
@@ -19,7 +19,7 @@ class CnnEncoder(EmgEncoder):
     stays information and a gain is a shift.
     """
 
-    def __init__(self, config):
+    def __init__(self, config: EncoderConfig):
         super().__init__(config)
         width = config.width
         self.bank = nn.Conv1d(1, FILTERS - 1, TAPS, padding=TAPS // 2, bias=False)

@@ -7,6 +7,7 @@ import torch
 from torch.nn import functional as F
 from tqdm.auto import tqdm
 
+from emg_llm.calibration import fit_temperature
 from emg_llm.encoders import build_encoder
 
 
@@ -92,19 +93,6 @@ def recording_embeddings(encoder, tensors):
 def recording_logits(encoder, tensors):
     with torch.inference_mode():
         return encoder.head(recording_embeddings(encoder, tensors)).cpu()
-
-
-def fit_temperature(logits, targets):
-    """The temperature of least validation loss (Guo et al., ICML 2017), within 0.2 to 5."""
-    from scipy.optimize import minimize_scalar
-
-    target = torch.as_tensor(targets)
-    result = minimize_scalar(
-        lambda t: F.cross_entropy(logits / float(np.exp(t)), target).item(),
-        bounds=(np.log(0.2), np.log(5)),
-        method="bounded",
-    )
-    return float(np.exp(result.x))
 
 
 def draw_segments(tensors, training, n_channels, rng):

@@ -86,9 +86,13 @@ def _reader(kind):
         from emg_llm.readers.text import read_text
 
         return read_text
-    from emg_llm.readers import arrays
+    if kind == ".mat":
+        from emg_llm.readers.matlab import read_mat
 
-    return {".npy": arrays.read_npy, ".npz": arrays.read_npz, ".mat": arrays.read_mat}[kind]
+        return read_mat
+    from emg_llm.readers.arrays import read_npy, read_npz
+
+    return {".npy": read_npy, ".npz": read_npz}[kind]
 
 
 def _kind(path, name):

@@ -1,19 +1,16 @@
-"""NumPy's .npy and .npz, and MATLAB's .mat, without unpickling and without trusting a size.
+"""NumPy's .npy and .npz, without unpickling and without trusting a size.
 
 Sizes are read from headers and compared with the bytes that are there before anything is
 allocated.
 """
 
-import io
 import math
-import struct
 import zipfile
-import zlib
 
 import numpy as np
 
 from emg_llm.readers.raw import (
-    RATE_KEYS,
+    MAX_VARIABLES,
     TEXT_KEYS,
     Raw,
     bomb,
@@ -23,10 +20,6 @@ from emg_llm.readers.raw import (
     unpacked_limit,
 )
 from emg_llm.recording import RecordingError
-
-NUMERIC_CLASSES = ("double", "single", *(f"{u}int{n}" for u in ("", "u") for n in (8, 16, 32, 64)))
-MAX_VARIABLES = 1000
-MI_MATRIX, MI_COMPRESSED = 14, 15
 
 
 def read_npy(path):
@@ -116,78 +109,6 @@ def _or_say_why(name, numeric, load, headers):
         for _, _, dtype in headers.values():
             check_kind(name, dtype)
     return from_variables(name, numeric, load)
-
-
-def read_mat(path):
-    """Raw of a MATLAB v5–v7 file: its signal and what stands beside it."""
-    from scipy.io import loadmat, whosmat
-
-    name = path.name
-    stream = _unpacked_mat(path.read_bytes(), name)
-    damaged = f"{name} is a damaged .mat file; copy it, or save it in MATLAB, again."
-
-    def load(key):
-        with refusing(damaged):
-            stream.seek(0)
-            found = loadmat(stream, variable_names=[key])[key]
-        if isinstance(found, np.ndarray):
-            return found
-        raise RecordingError(damaged)
-
-    with refusing(damaged):
-        variables = whosmat(stream)
-    numeric = {key: shape for key, shape, kind in variables if kind in NUMERIC_CLASSES}
-    others = {key: kind for key, _, kind in variables if kind not in (*NUMERIC_CLASSES, "char")}
-    # A cell or struct would load as Python objects, nested as deep as the file likes.
-    if others and not set(numeric) - set(RATE_KEYS):
-        key, kind = next(iter(others.items()))
-        raise RecordingError(
-            f"{name} holds a MATLAB {kind} ('{key}') where a signal needs a plain numeric matrix; "
-            "save the samples by channels as a variable named 'signal'."
-        )
-    with refusing(damaged):
-        raw = from_variables(name, numeric, load)
-        for key, shape, kind in variables:
-            if kind != "char" or math.prod(shape) > 4096:
-                continue
-            if key.lower() == "channel_names":
-                raw.names = tuple(_text(t) for t in load(key).reshape(-1))
-            elif key.lower() in TEXT_KEYS and load(key).size == 1:
-                raw.texts[key.lower()] = _text(load(key).item())
-    return raw
-
-
-def _unpacked_mat(data, name):
-    """The same file with no variable compressed, so that no size in it can exceed its bytes."""
-    order = "<" if data[126:128] == b"IM" else ">"
-    limit, total, position = unpacked_limit(len(data)), 0, 128
-    parts = [data[:128]]
-    cut = RecordingError(f"{name} ends too early; it was cut short, so copy or save it again.")
-    while position + 8 <= len(data):
-        if len(parts) > MAX_VARIABLES:
-            raise RecordingError(
-                f"{name} holds more than {MAX_VARIABLES} variables; save one trial in each file."
-            )
-        kind, size = struct.unpack_from(order + "II", data, position)
-        if position + 8 + size > len(data):
-            raise cut
-        if kind == MI_COMPRESSED:
-            unpacker = zlib.decompressobj()
-            with refusing(f"{name} is a damaged .mat file; copy it, or save it in MATLAB, again."):
-                body = memoryview(data)[position + 8 : position + 8 + size]
-                parts.append(unpacker.decompress(body, limit - total + 1))
-            total += len(parts[-1])
-            if total > limit:
-                raise bomb(name)
-            if not unpacker.eof:
-                raise cut
-        elif kind == MI_MATRIX:
-            parts.append(data[position : position + 8 + size])
-            total += 8 + size
-        position += 8 + size
-    if len(parts) == 1:
-        raise RecordingError(f"{name} holds no variables; save the signal into it again.")
-    return io.BytesIO(b"".join(parts))
 
 
 def _text(value):

@@ -10,6 +10,7 @@ from emg_llm.recording import RecordingError
 
 MAX_BYTES = 512 * 2**20  # of a file, and of what it unpacks to: 8 channels, 15 kHz, 9 minutes
 MAX_RATIO = 500  # packed signals shrink two- to tenfold; far more is a bomb
+MAX_VARIABLES = 1000
 SIGNAL_KEYS = ("signal", "emg", "data", "x")
 RATE_KEYS = ("sampling_rate", "fs", "rate", "sfreq", "srate", "sampling_frequency")
 TEXT_KEYS = ("unit", "label", "subject", "session")

@@ -1,0 +1,67 @@
+"""Fit a codebook to an encoder's embeddings of the training people.
+
+    python train/codebook.py --encoder runs/cnn --data simulated --output_dir runs/codebook
+
+Give the same --data and --seed as the encoder's, so that the same people are left out.
+Writes config.json, model.safetensors and results.json: perplexity, unused codes and how much
+of the encoder's accuracy each depth keeps on the test people.
+"""
+
+from dataclasses import dataclass, field
+
+from trl import TrlParser
+
+from emg_llm.codebook import Codebook, CodebookConfig, measure
+from emg_llm.datasets import held_out_split, load_dataset
+from emg_llm.encoders import load_encoder
+from emg_llm.encoders.training import recording_embeddings
+from emg_llm.evaluation import save_results
+from emg_llm.hub import resolve
+from emg_llm.recipes import encoder_tensors
+from emg_llm.training import DataArguments, run
+
+
+@dataclass
+class CodebookArguments:
+    """The codebook."""
+
+    encoder: str = field(default="runs/cnn", metadata={"help": "Folder or Hub id of the encoder."})
+    output_dir: str = field(
+        default="runs/codebook", metadata={"help": "Where everything is written."}
+    )
+    depths: int = field(default=CodebookConfig.depths, metadata={"help": "Codes of a recording."})
+    codes: int = field(default=CodebookConfig.codes, metadata={"help": "Codes to choose from."})
+
+
+def main(data, args):
+    dataset = load_dataset(data.data, data.labels)
+    split = held_out_split(dataset, data.seed)
+    encoder = load_encoder(resolve(args.encoder))
+    embeddings = recording_embeddings(encoder, encoder_tensors(dataset, encoder.config))
+    config = CodebookConfig(embeddings.shape[1], args.depths, args.codes)
+    codebook = Codebook.fit(embeddings[split.train], config, seed=data.seed)
+    codebook.save_pretrained(args.output_dir)
+
+    rows = split.test if len(split.test) else split.validation
+    targets = dataset.targets[rows]
+    figures = measure(codebook, embeddings[rows], targets, encoder.classify)
+    save_results(
+        args.output_dir,
+        {
+            "model": "codebook",
+            "data": dataset.name,
+            "protocol": split.protocol(),
+            "labels": list(dataset.label_names),
+            "n_recordings": len(rows),
+            "chance": 1 / len(dataset.label_names),
+            **figures,
+        },
+    )
+    print(f"encoder {figures['encoder_accuracy']:.3f}", end="")
+    for depth in figures["depths"]:
+        print(f", {depth['depth']} codes {depth['accuracy']:.3f}", end="")
+    print(f"\nSaved to {args.output_dir}")
+
+
+if __name__ == "__main__":
+    run(main, TrlParser((DataArguments, CodebookArguments)))

@@ -1,0 +1,87 @@
+"""Turn recordings into ShareGPT conversations that a language model is fine-tuned on.
+
+    python train/conversations.py --data simulated --bridge both \\
+        --encoder runs/cnn --codebook runs/codebook --output_dir runs/conversations
+    python train/conversations.py --data features.csv --bridge text
+
+Writes a `datasets` folder with the splits train, validation and test, a JSONL file for each,
+and bridge.json: how a recording is turned into a prompt, fitted on the training people.
+"""
+
+import json
+from collections import Counter
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from tqdm.auto import tqdm
+from trl import TrlParser
+
+from emg_llm.bridge import BRIDGES, Bridge
+from emg_llm.conversations import build_rows
+from emg_llm.datasets import held_out_split, load_dataset
+from emg_llm.training import DataArguments, load_codec, run
+
+
+@dataclass
+class ConversationArguments:
+    """What the conversations hold."""
+
+    bridge: str = field(
+        default="text",
+        metadata={"help": "How EMG gets into the LLM: text, tokens or both.", "choices": BRIDGES},
+    )
+    encoder: str | None = field(
+        default=None, metadata={"help": "Folder or Hub id of the encoder (tokens, both)."}
+    )
+    codebook: str | None = field(
+        default=None, metadata={"help": "Folder or Hub id of the codebook (tokens, both)."}
+    )
+    output_dir: str = field(
+        default="runs/conversations", metadata={"help": "Where everything is written."}
+    )
+    variants: int = field(
+        default=4,
+        metadata={"help": "How often a training recording comes, each time a little varied."},
+    )
+    follow_ups: int = field(
+        default=1, metadata={"help": "Questions about the recording after its emotion."}
+    )
+
+
+def main(data, args):
+    import datasets
+
+    dataset = load_dataset(data.data, data.labels)
+    split = held_out_split(dataset, data.seed)
+    bridge = Bridge.fit(args.bridge, dataset, split.train, *load_codec(args.encoder, args.codebook))
+    rows = build_rows(dataset, split, bridge, args.variants, args.follow_ups, data.seed)
+    total = len(split.train) * args.variants + len(split.validation) + len(split.test)
+    rows = list(tqdm(rows, total=total, desc="conversations", unit="row"))
+
+    folder = Path(args.output_dir)
+    parts = {
+        part: datasets.Dataset.from_list([r for r in rows if r["split"] == part])
+        for part in Counter(r["split"] for r in rows)
+    }
+    datasets.DatasetDict(parts).save_to_disk(folder)
+    for part, table in parts.items():
+        table.to_json(folder / f"{part}.jsonl")
+    (folder / "bridge.json").write_text(
+        json.dumps(
+            {
+                "labels": dataset.label_names,
+                "bridge": bridge.to_dict(),
+                "data": dataset.name,
+                "protocol": split.protocol(),
+            },
+            indent=2,
+        )
+        + "\n"
+    )
+    for message in rows[0]["messages"]:
+        print(f"{message['role']}: {message['content']}")
+    print(f"{len(rows)} conversations saved to {folder}")
+
+
+if __name__ == "__main__":
+    run(main, TrlParser((DataArguments, ConversationArguments)))

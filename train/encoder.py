@@ -1,0 +1,94 @@
+"""Train an encoder: EMG segments -> embedding and emotion.
+
+    python train/encoder.py --arch cnn --data simulated --output_dir runs/cnn
+
+Writes config.json, model.safetensors, results.json and predictions.csv. Training, validation
+and test people are different people; the best epoch and the temperature are chosen on the
+validation people.
+"""
+
+from dataclasses import dataclass, field
+
+from trl import TrlParser
+
+from emg_llm.datasets import held_out_split, load_dataset
+from emg_llm.encoders import ARCHITECTURES, EncoderConfig
+from emg_llm.encoders.training import EncoderTraining, fit_encoder, recording_embeddings
+from emg_llm.evaluation import control, evaluate, headline, save_results
+from emg_llm.recipes import encoder_tensors, noise_like
+from emg_llm.training import DataArguments, run
+
+
+@dataclass
+class EncoderArguments:
+    """The encoder."""
+
+    arch: str = field(
+        default="cnn", metadata={"help": "Architecture.", "choices": list(ARCHITECTURES)}
+    )
+    output_dir: str = field(default="runs/cnn", metadata={"help": "Where everything is written."})
+    epochs: int = field(default=EncoderTraining.epochs, metadata={"help": "Passes over the data."})
+    batch_size: int = field(
+        default=EncoderTraining.batch_size, metadata={"help": "Recordings in a batch."}
+    )
+    learning_rate: float = field(
+        default=EncoderTraining.learning_rate, metadata={"help": "Highest learning rate."}
+    )
+    segment_length: int = field(
+        default=EncoderConfig.segment_length, metadata={"help": "Samples at the encoder's rate."}
+    )
+
+
+def main(data, args):
+    dataset = load_dataset(data.data, data.labels)
+    split = held_out_split(dataset, data.seed)
+    channels = dataset.recordings[0].n_channels if dataset.recordings else 8
+    config = EncoderConfig(
+        args.arch,
+        list(dataset.label_names),
+        n_channels=channels,
+        n_features=channels + 4,
+        segment_length=args.segment_length,
+        trained_on=dataset.name,
+    )
+    tensors = encoder_tensors(dataset, config)
+    targets, groups = dataset.targets, dataset.groups
+
+    def part(rows):
+        return [tensors[i] for i in rows], targets[rows]
+
+    encoder = fit_encoder(
+        config,
+        *part(split.train),
+        part(split.validation) if len(split.validation) else None,
+        EncoderTraining(
+            epochs=args.epochs,
+            batch_size=args.batch_size,
+            learning_rate=args.learning_rate,
+            seed=data.seed,
+        ),
+    )
+    encoder.save_pretrained(args.output_dir)
+
+    rows = split.test if len(split.test) else split.validation
+    probabilities = encoder.classify(recording_embeddings(encoder, part(rows)[0]))
+    noise = [config.tensor(noise_like(dataset.recordings[i], i)) for i in rows]
+    results = {
+        "model": args.arch,
+        "data": dataset.name,
+        "protocol": split.protocol(),
+        **evaluate(dataset.label_names, targets[rows], probabilities, groups[rows], data.seed),
+    }
+    results["controls"]["noise_emg"] = control(
+        targets[rows], encoder.classify(recording_embeddings(encoder, noise)), groups[rows]
+    )
+    taken = dataset.take(rows)
+    save_results(
+        args.output_dir, results, taken.ids, taken.subjects, targets[rows], probabilities
+    )
+    print(headline(results))
+    print(f"Saved to {args.output_dir}")
+
+
+if __name__ == "__main__":
+    run(main, TrlParser((DataArguments, EncoderArguments)))

@@ -1,0 +1,63 @@
+"""Train the classical baseline: an RBF SVM on a recording's features.
+
+    python train/svm.py --data simulated --output_dir runs/svm
+
+Writes config.json, model.skops, results.json and predictions.csv. Training, validation and
+test people are different people.
+"""
+
+from dataclasses import dataclass, field
+
+from trl import TrlParser
+
+from emg_llm.baseline import EmotionSVM, dataset_features
+from emg_llm.datasets import held_out_split, load_dataset
+from emg_llm.evaluation import evaluate, headline, save_results
+from emg_llm.training import DataArguments, run
+
+
+@dataclass
+class SvmArguments:
+    """The SVM."""
+
+    output_dir: str = field(default="runs/svm", metadata={"help": "Where everything is written."})
+    C: float = field(default=4.0, metadata={"help": "Penalty of the SVM."})
+    gamma: str = field(default="scale", metadata={"help": "RBF width: 'scale' or a number."})
+
+
+def main(data, args):
+    dataset = load_dataset(data.data, data.labels)
+    split = held_out_split(dataset, data.seed)
+    features, columns = dataset_features(dataset)
+    targets, groups = dataset.targets, dataset.groups
+    rows = split.train
+    svm = EmotionSVM.fit(
+        features[rows],
+        columns,
+        targets[rows],
+        groups[rows],
+        dataset.label_names,
+        C=args.C,
+        gamma=args.gamma if args.gamma in ("scale", "auto") else float(args.gamma),
+    )
+    svm.info = {"trained_on": dataset.name, "split": split.protocol()}
+    svm.save_pretrained(args.output_dir)
+
+    rows = split.test if len(split.test) else split.validation
+    probabilities = svm.predict_proba(features[rows])
+    results = {
+        "model": "svm",
+        "data": dataset.name,
+        "protocol": split.protocol(),
+        **evaluate(dataset.label_names, targets[rows], probabilities, groups[rows], data.seed),
+    }
+    taken = dataset.take(rows)
+    save_results(
+        args.output_dir, results, taken.ids, taken.subjects, targets[rows], probabilities
+    )
+    print(headline(results))
+    print(f"Saved to {args.output_dir}")
+
+
+if __name__ == "__main__":
+    run(main, TrlParser((DataArguments, SvmArguments)))
