@@ -46,7 +46,7 @@ class Reading:
     def prompt(self):
         """The user's first turn, as the original project wrote it: `EMG features: …`."""
         parts = ["".join(self.tokens)] if self.codes else []
-        parts += [f"{site} {level:+d}" for site, level in zip(self.sites, self.levels)]
+        parts += [f"{site} {level:+d}" for site, level in zip(self.sites, self.levels, strict=True)]
         if self.snr is not None and self.levels:
             parts.append(f"SNR {self.snr:+d}")
         return "EMG features: " + (", ".join(parts) or "none")
@@ -107,7 +107,9 @@ class Bridge:
     def read_row(self, values, rng=None):
         """A Reading of one row of a feature table; it has no signal, so no codes and no SNR."""
         if self.kind != "text":
-            raise BridgeError("A feature table has no signal to make codes from; use --bridge text.")
+            raise BridgeError(
+                "A feature table has no signal to make codes from; use --bridge text."
+            )
         return Reading(**self._levels(values, rng))
 
     def read_dataset(self, dataset, rows, rng=None):

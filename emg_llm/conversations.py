@@ -194,7 +194,9 @@ GENERAL = (
     ),
     (
         ("Is this person lying?", "What is this person thinking?", "Does this person like me?"),
-        ("EMG can't tell that. It shows which facial muscles were active, not what someone thinks.",),
+        (
+            "EMG can't tell that. It shows which facial muscles were active, not a person's thoughts.",
+        ),
     ),
     (
         ("Hello", "Hi", "Hello there"),

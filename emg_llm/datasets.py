@@ -106,7 +106,8 @@ class Dataset:
     @property
     def groups(self):
         """What must not be torn apart: the subject, the recording where it is unknown."""
-        return np.array([s or f"recording {i}" for i, s in zip(self.ids, self.subjects)])
+        known = zip(self.ids, self.subjects, strict=True)
+        return np.array([subject or f"recording {i}" for i, subject in known])
 
     def with_labels(self, labels):
         """Only the recordings with one of these labels."""
@@ -181,7 +182,7 @@ def held_out_split(dataset, seed=0):
     for label in dataset.label_names:
         rows = rng.permutation([i for i, value in enumerate(dataset.labels) if value == label])
         n = max(1, round(0.2 * len(rows)))
-        for part, chosen in zip(parts, (rows[2 * n :], rows[:n], rows[n : 2 * n])):
+        for part, chosen in zip(parts, (rows[2 * n :], rows[:n], rows[n : 2 * n]), strict=True):
             part.extend(chosen)
     return Split.of(dataset, "held_out", "recording", seed, parts)
 
@@ -302,9 +303,11 @@ def _feature_table(name, table):
         raise DatasetError(f"{name} has no numeric feature columns beside its labels.")
     values = table[columns].to_numpy(np.float64)
     if not np.isfinite(values).all():
-        bad = [c for c, ok in zip(columns, np.isfinite(values).all(axis=0)) if not ok]
+        bad = [c for c, ok in zip(columns, np.isfinite(values).all(axis=0), strict=True) if not ok]
         raise DatasetError(f"{name} has empty or infinite values in {', '.join(bad[:3])}.")
-    ids = table["recording_id"] if "recording_id" in table else [f"row {i + 1}" for i in table.index]
+    ids = (
+        table["recording_id"] if "recording_id" in table else [f"row {i + 1}" for i in table.index]
+    )
     subjects = table["subject"].astype(str) if "subject" in table else [None] * len(table)
     return Dataset(
         name,

@@ -211,7 +211,7 @@ def load_predictor(folder, encoder=None, codebook=None):
         if llm.bridge is None:
             raise DatasetError(f"{folder} doesn't say how a recording becomes its prompt.")
         return (
-            Path(llm.name).name,
+            llm.name,
             llm.labels,
             lambda data, rows: llm.probabilities(
                 [r.prompt() for r in llm.bridge.read_dataset(data, rows)], progress=True

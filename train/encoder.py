@@ -83,9 +83,7 @@ def main(data, args):
         targets[rows], encoder.classify(recording_embeddings(encoder, noise)), groups[rows]
     )
     taken = dataset.take(rows)
-    save_results(
-        args.output_dir, results, taken.ids, taken.subjects, targets[rows], probabilities
-    )
+    save_results(args.output_dir, results, taken.ids, taken.subjects, targets[rows], probabilities)
     print(headline(results))
     print(f"Saved to {args.output_dir}")
 

@@ -4,7 +4,8 @@
         --output_dir runs/nano-llama2
 
 --dataset_name is what train/conversations.py wrote, a ShareGPT JSONL file, or a Hub id. Any
-causal LM goes in with --model_name_or_path. Every flag of TRL's SFTConfig passes through;
+causal LM goes in with --model_name_or_path; together with --llm it says where that one's
+weights are. Every flag of TRL's SFTConfig passes through;
 --resume_from_checkpoint goes on where an interrupted run stopped. Writes the adapter,
 tokenizer, config.json, README.md and results.json.
 """
@@ -54,11 +55,11 @@ class FinetuningArguments:
 
 
 def main(args, training):
-    name = args.llm or args.model_name_or_path
-    if not name or (args.llm and args.model_name_or_path):
-        raise LlmError(f"Give --llm ({', '.join(REGISTRY)}) or --model_name_or_path, one of them.")
+    source = args.model_name_or_path or args.llm
+    if not source:
+        raise LlmError(f"Give --llm ({', '.join(REGISTRY)}) or --model_name_or_path.")
     rows, info = load_rows(args.dataset_name)
-    model, tokenizer = load_base(name, args.model_revision)
+    model, tokenizer = load_base(source, args.model_revision)
     peft_config = lora_config(tokenizer, args.lora_r, args.lora_alpha, args.lora_dropout)
     trainer = make_trainer(model, tokenizer, rows["train"], training, peft_config)
     trainer.train(resume_from_checkpoint=training.resume_from_checkpoint)
@@ -67,9 +68,10 @@ def main(args, training):
         return
 
     folder = Path(training.output_dir)
+    name = args.llm or Path(source).name
     llm = EmgLLM(name, trainer.model, tokenizer, info["labels"], info["bridge"])
     llm.temperature = validation_temperature(llm, rows.get("validation"))
-    save_config(folder, llm.name, llm.labels, llm.bridge, llm.temperature, base=name)
+    save_config(folder, llm.name, llm.labels, llm.bridge, llm.temperature, base=source)
     (folder / "training_args.bin").unlink(missing_ok=True)  # a pickle
 
     test = rows.get("test") or rows.get("validation")
@@ -89,7 +91,7 @@ def measure(llm, rows, folder, info, seed):
     groups = np.array([s or i for s, i in zip(subjects, ids, strict=True)])
     probabilities = llm.probabilities([first_prompt(r) for r in rows], progress=True)
     results = {
-        "model": Path(llm.name).name,
+        "model": llm.name,
         "data": info["data"],
         "protocol": info["protocol"],
         **evaluate(llm.labels, targets, probabilities, groups, seed),
@@ -103,8 +105,11 @@ def measure(llm, rows, folder, info, seed):
 def make_parser(arguments):
     parser = TrlParser((FinetuningArguments, SFTConfig))
     # The defaults that suit the language model that was asked for; flags come before them.
-    named = [a.partition("=")[2] or b for a, b in zip(arguments, [*arguments[1:], ""], strict=True)
-             if a.split("=")[0] == "--llm"]
+    named = [
+        a.partition("=")[2] or b
+        for a, b in zip(arguments, [*arguments[1:], ""], strict=True)
+        if a.split("=")[0] == "--llm"
+    ]
     defaults = sft_defaults(named[0] if named else None)
     parser.set_defaults(output_dir=f"runs/{named[0] if named else 'adapter'}", **defaults)
     return parser

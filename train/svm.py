@@ -52,9 +52,7 @@ def main(data, args):
         **evaluate(dataset.label_names, targets[rows], probabilities, groups[rows], data.seed),
     }
     taken = dataset.take(rows)
-    save_results(
-        args.output_dir, results, taken.ids, taken.subjects, targets[rows], probabilities
-    )
+    save_results(args.output_dir, results, taken.ids, taken.subjects, targets[rows], probabilities)
     print(headline(results))
     print(f"Saved to {args.output_dir}")
 

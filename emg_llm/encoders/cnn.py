@@ -29,7 +29,9 @@ class CnnEncoder(EmgEncoder):
         n_extra = config.n_features - config.n_channels
         self.overall = nn.Linear(n_extra, width)
         self.overall_norm = nn.BatchNorm1d(n_extra)
-        self.blocks = nn.Sequential(Residual(width, config.dropout), Residual(width, config.dropout))
+        self.blocks = nn.Sequential(
+            Residual(width, config.dropout), Residual(width, config.dropout)
+        )
         self.attention = nn.Linear(width, 1)
         self.project = nn.Sequential(
             nn.Linear(3 * width, config.embedding_dim),

@@ -134,7 +134,8 @@ def load_rows(path):
     rows = {part: list(table) for part, table in parts.items()}
     if "train" not in rows or not {"messages", "conversations"} & set(rows["train"][0]):
         raise LlmError(
-            f"{path.name} needs a train split with a 'conversations' (ShareGPT) or 'messages' column."
+            f"{path.name} needs a train split with a column 'conversations' (ShareGPT) or "
+            "'messages'."
         )
     info = {"data": path.name, "protocol": {"name": "given"}, "bridge": None}
     if (path / "bridge.json").exists():

@@ -36,8 +36,12 @@ def load_base(name, revision=None, **kwargs):
     from transformers import AutoModelForCausalLM
 
     path = base_path(name)
+    # Half precision is slow on a CPU.
+    dtype = torch.bfloat16 if torch.cuda.is_available() else torch.float32
     try:
-        model = AutoModelForCausalLM.from_pretrained(path, revision=revision, **kwargs)
+        model = AutoModelForCausalLM.from_pretrained(
+            path, revision=revision, **{"dtype": dtype, **kwargs}
+        )
         return model, load_tokenizer(path, revision)
     except OSError as error:
         raise LlmError(

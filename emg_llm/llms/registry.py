@@ -18,7 +18,7 @@ REGISTRY = {
             "learning_rate": 2e-3,
             "per_device_train_batch_size": 32,
             "num_train_epochs": 3,
-            "gradient_checkpointing": False,
+            "activation_checkpointing": False,
             "max_length": 512,
         },
     ),

@@ -1,0 +1,194 @@
+"""Rebuild everything that the demo ships with, from nothing.
+
+    python train/bundle.py
+
+Runs the training scripts one after the other, prints each command before it runs, and puts
+what they made into emg_llm/bundle. A step whose output is there already is not repeated, so
+an interrupted build goes on where it stopped; --fresh starts over. About an hour on 2 cores.
+"""
+
+import json
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+from trl import TrlParser
+
+from emg_llm.hub import NEVER_UPLOADED, bundle_folder
+from emg_llm.recording import EMOTIONS
+from emg_llm.simulation import simulate
+from emg_llm.training import run
+
+SCRIPTS = Path(__file__).parent
+SAMPLE_SEED = 1000  # people that no training data has
+LLM = "nano-llama2"
+
+
+@dataclass
+class BundleArguments:
+    """What the bundle is trained on."""
+
+    data: str = field(default="simulated:subjects=40", metadata={"help": "As in every script."})
+    seed: int = field(default=0, metadata={"help": "Seed of every step."})
+    work_dir: str = field(default="runs/bundle", metadata={"help": "Where the steps write."})
+    output_dir: str | None = field(
+        default=None, metadata={"help": "Where the bundle goes (default: emg_llm/bundle)."}
+    )
+    fresh: bool = field(default=False, metadata={"help": "Repeat steps that are done already."})
+    quick: bool = field(
+        default=False, metadata={"help": "A few steps of everything, to see that it works."}
+    )
+
+
+def main(args):
+    work = Path(args.work_dir)
+    if args.fresh:
+        shutil.rmtree(work, ignore_errors=True)
+    for script, folder, flags in steps(args, work):
+        if (work / folder / "results.json").exists():
+            print(f"{work / folder} is there already")
+            continue
+        command = [sys.executable, str(SCRIPTS / f"{script}.py"), *map(str, flags)]
+        print("\n$ python", " ".join(command[1:]), flush=True)
+        subprocess.run([*command, "--output_dir", str(work / folder)], check=True)
+    folder = Path(args.output_dir) if args.output_dir else bundle_folder()
+    assemble(args, work, folder)
+    size = sum(f.stat().st_size for f in folder.rglob("*") if f.is_file())
+    print(f"\n{table(json.loads((folder / 'results.json').read_text()))}")
+    print(f"\nBundle of {size / 2**20:.1f} MB in {folder}")
+
+
+def steps(args, work):
+    """(script, output folder, flags) in the order in which they build on each other."""
+    data = ["--data", args.data, "--seed", args.seed]
+    codec = ["--encoder", work / "encoder", "--codebook", work / "codebook"]
+    fewer = (lambda *flags: flags) if args.quick else (lambda *flags: ())
+    yield "svm", "svm", data
+    yield "encoder", "encoder", [*data, *fewer("--epochs", 2)]
+    yield "codebook", "codebook", [*data, "--encoder", work / "encoder"]
+    yield "nano", "base", ["--llm", LLM, "--seed", args.seed, *fewer("--steps", 10)]
+    yield (
+        "conversations",
+        "conversations",
+        [*data, *codec, "--bridge", "both", *fewer("--variants", 1)],
+    )
+    yield (
+        "sft",
+        "adapter",
+        ["--llm", LLM, "--model_name_or_path", work / "base", "--dataset_name", work / "conversations"]
+        + ["--seed", args.seed, *fewer("--max_steps", 5)],
+    )
+    yield "evaluate", "evaluation", ["--model", work / "adapter", *data, *codec]
+
+
+def assemble(args, work, folder):
+    """Copy what the demo loads, and write its config.json, results.json and samples."""
+    shutil.rmtree(folder, ignore_errors=True)
+    skip = shutil.ignore_patterns("*.csv", "results.json", "checkpoint-*", *NEVER_UPLOADED)
+    places = {
+        "svm": "svm",
+        "encoder": "encoder",
+        "codebook": "codebook",
+        "base": f"llms/{LLM}",
+        "adapter": f"adapters/{LLM}",
+    }
+    for source, target in places.items():
+        shutil.copytree(work / source, folder / target, ignore=skip)
+    name_base(folder / "adapters" / LLM)
+    read = {
+        s: json.loads((work / s / "results.json").read_text())
+        for s in ("svm", "encoder", "codebook", "evaluation", "base")
+    }
+    people = read["evaluation"]["protocol"]
+    n_people = int(args.data.partition("subjects=")[2].partition(",")[0] or 24)
+    config = {
+        "labels": [e for e in EMOTIONS if e in read["svm"]["labels"]],
+        "trained_on": f"Trained on simulated facial EMG of {n_people} simulated people.",
+        "llms": [LLM],
+        "samples": write_samples(folder / "samples"),
+    }
+    (folder / "config.json").write_text(json.dumps(config, indent=2) + "\n")
+    models = [read["svm"], read["encoder"], read["evaluation"]]
+    results = {
+        "command": "python train/bundle.py",
+        "data": read["evaluation"]["data"],
+        "seed": args.seed,
+        "protocol": people,
+        "models": models,
+        "codebook": read["codebook"]["depths"],
+        "base": {k: read["base"][k] for k in ("steps", "loss", "n_parameters")},
+    }
+    (folder / "results.json").write_text(json.dumps(results, indent=2) + "\n")
+
+
+def name_base(adapter):
+    """The adapter names its base, not the folder where it lay when it was trained."""
+    for file, key, value in (
+        ("adapter_config.json", "base_model_name_or_path", LLM),
+        ("config.json", "base", LLM),
+    ):
+        config = json.loads((adapter / file).read_text())
+        config[key] = value
+        (adapter / file).write_text(json.dumps(config, indent=2) + "\n")
+
+
+def write_samples(folder):
+    """Recordings of people that no model has seen, in four formats: name -> file."""
+    folder.mkdir(parents=True)
+    files = {}
+
+    # The original project's layout: (45000, 8) volts at 15 kHz after rows of the sentinel.
+    recording = simulate("happiness", 0, seed=SAMPLE_SEED, sampling_rate=15000.0)
+    volts = (recording.signal * 1e-6).astype(np.float32)
+    volts[:1500] = -1000.0
+    np.save(folder / "happiness.npy", volts)
+    files["Happiness, 15 kHz (.npy)"] = "happiness.npy"
+
+    recording = simulate("anger", 1, seed=SAMPLE_SEED)
+    time = np.arange(recording.n_samples) / recording.sampling_rate
+    header = ",".join(["time (s)", *(f"{name} (uV)" for name in recording.channel_names)])
+    np.savetxt(
+        folder / "anger.csv",
+        np.column_stack([time, recording.signal]),
+        fmt=["%.4f"] + ["%.1f"] * recording.n_channels,
+        delimiter=",",
+        header=header,
+        comments="",
+    )
+    files["Anger, 2 kHz (.csv)"] = "anger.csv"
+
+    for emotion, person in (("surprise", 2), ("neutral", 3)):
+        recording = simulate(emotion, person, seed=SAMPLE_SEED)
+        np.savez_compressed(
+            folder / f"{emotion}.npz",
+            signal=recording.signal.round(1),
+            sampling_rate=recording.sampling_rate,
+            unit="uV",
+            channel_names=np.array(recording.channel_names),
+        )
+        files[f"{emotion.capitalize()}, 2 kHz (.npz)"] = f"{emotion}.npz"
+    return files
+
+
+def table(results):
+    """The bundle's results as a Markdown table, the one in the README."""
+    lines = [
+        "| model | accuracy (95 % interval) | shuffled EMG | noise EMG | chance |",
+        "|---|---|---|---|---|",
+    ]
+    for model in results["models"]:
+        low, high = model["accuracy_ci95"]
+        controls = model["controls"]
+        noise = f"{controls['noise_emg']['accuracy']:.3f}" if "noise_emg" in controls else "–"
+        lines.append(
+            f"| {model['model']} | {model['accuracy']:.3f} ({low:.3f}–{high:.3f}) | "
+            f"{controls['shuffled_emg']['accuracy']:.3f} | {noise} | {model['chance']:.3f} |"
+        )
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    run(main, TrlParser((BundleArguments,)))
