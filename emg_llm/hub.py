@@ -51,3 +51,31 @@ def push(folder, repo_id, private=None):
             f"is in {folder}; log in with `hf auth login` and push again."
         ) from None
     return f"{api.endpoint}/{repo_id}"
+
+
+def write_card(folder, title, results, load, tags=()):
+    """README.md of a saved model: what it is, what it was trained on, how it did, how to load it.
+
+    results: what its results.json holds; load: lines of Python.
+    """
+    from huggingface_hub import ModelCard, ModelCardData
+
+    data = ModelCardData(
+        license="apache-2.0", library_name="emg-llm", tags=["emg", "emotion-recognition", *tags]
+    )
+    lines = [f"---\n{data.to_yaml()}\n---\n\n# {title}", f"Data: `{results['data']}`."]
+    if "accuracy_ci95" in results:
+        low, high = results["accuracy_ci95"]
+        shuffled = results["controls"]["shuffled_emg"]["accuracy"]
+        lines.append(
+            f"Accuracy {results['accuracy']:.3f} (95 % interval {low:.3f} to {high:.3f}; chance "
+            f"{results['chance']:.3f}, with shuffled EMG {shuffled:.3f}) on "
+            f"{results['n_recordings']} recordings of {results['n_subjects']} people that it was "
+            f"not trained on, protocol `{results['protocol']['name']}`."
+        )
+    lines += [
+        f"```python\n{load}\n```",
+        "Research software, no medical device: an emotion that is read from muscle activity is a "
+        "guess about a face.",
+    ]
+    ModelCard("\n\n".join(lines) + "\n").save(Path(folder) / "README.md")

@@ -78,8 +78,11 @@ def steps(args, work):
     yield (
         "sft",
         "adapter",
-        ["--llm", LLM, "--model_name_or_path", work / "base", "--dataset_name", work / "conversations"]
-        + ["--seed", args.seed, *fewer("--max_steps", 5)],
+        [
+            *("--llm", LLM, "--model_name_or_path", work / "base"),
+            *("--dataset_name", work / "conversations", "--seed", args.seed),
+            *fewer("--max_steps", 5),
+        ],
     )
     yield "evaluate", "evaluation", ["--model", work / "adapter", *data, *codec]
 

@@ -16,7 +16,7 @@ from emg_llm.datasets import held_out_split, load_dataset
 from emg_llm.encoders import load_encoder
 from emg_llm.encoders.training import recording_embeddings
 from emg_llm.evaluation import save_results
-from emg_llm.hub import resolve
+from emg_llm.hub import resolve, write_card
 from emg_llm.recipes import encoder_tensors
 from emg_llm.training import DataArguments, run
 
@@ -45,17 +45,22 @@ def main(data, args):
     rows = split.test if len(split.test) else split.validation
     targets = dataset.targets[rows]
     figures = measure(codebook, embeddings[rows], targets, encoder.classify)
-    save_results(
+    results = {
+        "model": "codebook",
+        "data": dataset.name,
+        "protocol": split.protocol(),
+        "labels": list(dataset.label_names),
+        "n_recordings": len(rows),
+        "chance": 1 / len(dataset.label_names),
+        **figures,
+    }
+    save_results(args.output_dir, results)
+    write_card(
         args.output_dir,
-        {
-            "model": "codebook",
-            "data": dataset.name,
-            "protocol": split.protocol(),
-            "labels": list(dataset.label_names),
-            "n_recordings": len(rows),
-            "chance": 1 / len(dataset.label_names),
-            **figures,
-        },
+        "EMG-LLM codebook",
+        results,
+        "from emg_llm.codebook import Codebook\n\n"
+        "codebook = Codebook.from_pretrained(folder, strict=True).eval()",
     )
     print(f"encoder {figures['encoder_accuracy']:.3f}", end="")
     for depth in figures["depths"]:

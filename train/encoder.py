@@ -15,6 +15,7 @@ from emg_llm.datasets import held_out_split, load_dataset
 from emg_llm.encoders import ARCHITECTURES, EncoderConfig
 from emg_llm.encoders.training import EncoderTraining, fit_encoder, recording_embeddings
 from emg_llm.evaluation import control, evaluate, headline, save_results
+from emg_llm.hub import write_card
 from emg_llm.recipes import encoder_tensors, noise_like
 from emg_llm.training import DataArguments, run
 
@@ -84,6 +85,12 @@ def main(data, args):
     )
     taken = dataset.take(rows)
     save_results(args.output_dir, results, taken.ids, taken.subjects, targets[rows], probabilities)
+    write_card(
+        args.output_dir,
+        f"EMG-LLM encoder: {args.arch.upper()}",
+        results,
+        "from emg_llm.encoders import load_encoder\n\nencoder = load_encoder(folder)",
+    )
     print(headline(results))
     print(f"Saved to {args.output_dir}")
 

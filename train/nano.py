@@ -14,6 +14,7 @@ import torch
 from trl import TrlParser
 
 from emg_llm.evaluation import save_results
+from emg_llm.hub import write_card
 from emg_llm.llms.nano import build_model, build_tokenizer, corpus, pretrain
 from emg_llm.training import run
 
@@ -45,16 +46,21 @@ def main(args):
     model.to(torch.float16).save_pretrained(args.output_dir)
     tokenizer.save_pretrained(args.output_dir)
     n_parameters = sum(p.numel() for p in model.parameters())
-    save_results(
+    results = {
+        "model": args.llm,
+        "data": "generated conversations about made-up recordings",
+        "steps": args.steps,
+        "seed": args.seed,
+        "loss": loss,
+        "n_parameters": n_parameters,
+    }
+    save_results(args.output_dir, results)
+    write_card(
         args.output_dir,
-        {
-            "model": args.llm,
-            "data": "generated conversations about made-up recordings",
-            "steps": args.steps,
-            "seed": args.seed,
-            "loss": loss,
-            "n_parameters": n_parameters,
-        },
+        f"{args.llm}: a small chat model that talks about EMG",
+        results,
+        "from transformers import AutoModelForCausalLM\n\n"
+        "model = AutoModelForCausalLM.from_pretrained(folder)",
     )
     print(f"{args.llm}: {n_parameters / 1e6:.2f} M parameters, loss {loss:.3f}")
     print(f"Saved to {args.output_dir}")

@@ -58,6 +58,8 @@ def main(args, training):
     source = args.model_name_or_path or args.llm
     if not source:
         raise LlmError(f"Give --llm ({', '.join(REGISTRY)}) or --model_name_or_path.")
+    # The trainer would push a pickle and a card of its own.
+    push, training.push_to_hub = training.push_to_hub, False
     rows, info = load_rows(args.dataset_name)
     model, tokenizer = load_base(source, args.model_revision)
     peft_config = lora_config(tokenizer, args.lora_r, args.lora_alpha, args.lora_dropout)
@@ -78,7 +80,7 @@ def main(args, training):
     if test:
         measure(llm, test, folder, info, training.seed)
     print(f"Saved to {folder}")
-    if training.push_to_hub:
+    if push:
         repo_id = training.hub_model_id or folder.resolve().name
         print(f"Pushed to {hub.push(folder, repo_id, training.hub_private_repo)}")
 
@@ -99,6 +101,14 @@ def measure(llm, rows, folder, info, seed):
     silent = llm.probabilities(["EMG features: none"]).repeat(len(rows), axis=0)
     results["controls"]["no_emg"] = control(targets, silent, groups, seed)
     save_results(folder, results, ids, subjects, targets, probabilities)
+    hub.write_card(
+        folder,
+        f"EMG-LLM adapter: {llm.name}",
+        results,
+        "from emg_llm.llms.model import EmgLLM\n\n"
+        "llm = EmgLLM.from_pretrained(folder, encoder, codebook)",
+        ["lora", "peft"],
+    )
     print(headline(results))
 
 

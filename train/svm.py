@@ -13,6 +13,7 @@ from trl import TrlParser
 from emg_llm.baseline import EmotionSVM, dataset_features
 from emg_llm.datasets import held_out_split, load_dataset
 from emg_llm.evaluation import evaluate, headline, save_results
+from emg_llm.hub import write_card
 from emg_llm.training import DataArguments, run
 
 
@@ -53,6 +54,13 @@ def main(data, args):
     }
     taken = dataset.take(rows)
     save_results(args.output_dir, results, taken.ids, taken.subjects, targets[rows], probabilities)
+    write_card(
+        args.output_dir,
+        "EMG-LLM baseline: RBF SVM",
+        results,
+        "from emg_llm.baseline import EmotionSVM\n\nsvm = EmotionSVM.from_pretrained(folder)",
+        ["sklearn", "skops"],
+    )
     print(headline(results))
     print(f"Saved to {args.output_dir}")
 
