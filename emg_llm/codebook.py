@@ -1,7 +1,9 @@
 """Embedding -> discrete codes: residual vector quantisation, coarse to fine.
 
 Each depth quantises what the depths before it left over, so the first code says most and a
-shorter reading is a coarser one (Zeghidour et al., IEEE/ACM TASLP 2022, 30:495).
+shorter reading is a coarser one (Zeghidour et al., IEEE/ACM TASLP 2022, 30:495). Distances
+count most along the directions that the encoder's head reads, so the codes are spent on what
+tells labels apart.
 """
 
 from dataclasses import dataclass
@@ -12,11 +14,15 @@ from huggingface_hub import PyTorchModelHubMixin
 from torch import nn
 
 
+READ_WEIGHT = 3.0  # chosen on validation people: how much more the head's directions count
+
+
 @dataclass
 class CodebookConfig:
-    """Saved beside the weights."""
+    """Saved beside the weights. n_read: rows of the encoder's head, 0 for plain distances."""
 
     embedding_dim: int = 256
+    n_read: int = 0
     depths: int = 4
     codes: int = 64  # at each depth
 
@@ -31,8 +37,9 @@ class Codebook(nn.Module, PyTorchModelHubMixin):
         self.config = config
         self.register_buffer("center", torch.zeros(config.embedding_dim))
         self.register_buffer("spread", torch.ones(()))
+        self.register_buffer("read", torch.zeros(config.n_read, config.embedding_dim))
         self.quantizer = ResidualVQ(
-            dim=config.embedding_dim,
+            dim=config.embedding_dim + config.n_read,
             num_quantizers=config.depths,
             codebook_size=config.codes,
             kmeans_init=True,
@@ -42,14 +49,21 @@ class Codebook(nn.Module, PyTorchModelHubMixin):
         )
 
     @classmethod
-    def fit(cls, embeddings, config=None, epochs=60, batch_size=512, seed=0):
-        """Learn the codes from the training people's embeddings: float tensor (n, d)."""
-        config = config or CodebookConfig(embedding_dim=embeddings.shape[1])
+    def fit(cls, embeddings, head=None, depths=4, codes=64, epochs=60, batch_size=512, seed=0):
+        """Learn the codes from the training people's embeddings: float tensor (n, d).
+
+        head: the weights of the encoder's head (labels, d), whose directions count most.
+        """
         torch.manual_seed(seed)
-        book = cls(config)
+        n_read = 0 if head is None else len(head)
+        book = cls(CodebookConfig(embeddings.shape[1], n_read, depths, codes))
         book.center.copy_(embeddings.mean(dim=0))
         book.spread.copy_((embeddings - book.center).square().mean().sqrt().clamp_min(1e-8))
-        x = (embeddings - book.center) / book.spread
+        if head is not None:
+            logits = (embeddings - book.center) @ head.T / book.spread
+            weight = READ_WEIGHT * (embeddings.shape[1] / n_read) ** 0.5 / logits.std()
+            book.read.copy_(head.detach() * weight)
+        x = book._space(embeddings)
         book.train()
         with torch.no_grad():
             book.quantizer(x[None])  # starts from k-means over everything
@@ -61,8 +75,7 @@ class Codebook(nn.Module, PyTorchModelHubMixin):
     @torch.inference_mode()
     def encode(self, embeddings):
         """float tensor (n, d) -> int array (n, depths)."""
-        x = (embeddings - self.center) / self.spread
-        return self.quantizer(x[None])[1][0].cpu().numpy()
+        return self.quantizer(self._space(embeddings)[None])[1][0].cpu().numpy()
 
     @torch.inference_mode()
     def decode(self, codes):
@@ -70,7 +83,13 @@ class Codebook(nn.Module, PyTorchModelHubMixin):
         codes = torch.as_tensor(np.asarray(codes))
         missing = self.config.depths - codes.shape[1]
         codes = torch.nn.functional.pad(codes, (0, missing), value=-1)
-        return self.quantizer.get_output_from_indices(codes[None])[0] * self.spread + self.center
+        x = self.quantizer.get_output_from_indices(codes[None])[0][:, : self.config.embedding_dim]
+        return x * self.spread + self.center
+
+    def _space(self, embeddings):
+        """Where distances are taken: (n, d) -> (n, d + n_read)."""
+        x = (embeddings - self.center) / self.spread
+        return torch.cat([x, x @ self.read.T], dim=1)
 
 
 def measure(codebook, embeddings, targets, classify):

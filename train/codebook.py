@@ -38,8 +38,9 @@ def main(data, args):
     split = held_out_split(dataset, data.seed)
     encoder = load_encoder(resolve(args.encoder))
     embeddings = recording_embeddings(encoder, encoder_tensors(dataset, encoder.config))
-    config = CodebookConfig(embeddings.shape[1], args.depths, args.codes)
-    codebook = Codebook.fit(embeddings[split.train], config, seed=data.seed)
+    codebook = Codebook.fit(
+        embeddings[split.train], encoder.head.weight, args.depths, args.codes, seed=data.seed
+    )
     codebook.save_pretrained(args.output_dir)
 
     rows = split.test if len(split.test) else split.validation
