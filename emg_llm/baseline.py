@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
+from emg_llm.datasets import DatasetError
 from emg_llm.features import LevelScale, segment_features
 from emg_llm.preprocessing import clean, resample
 from emg_llm.recording import RecordingError
@@ -64,23 +65,24 @@ class EmotionSVM:
         the probabilities are calibrated on people that the folds' SVMs have not seen.
         """
         from sklearn.calibration import CalibratedClassifierCV
-        from sklearn.model_selection import StratifiedGroupKFold
         from sklearn.pipeline import make_pipeline
         from sklearn.preprocessing import StandardScaler
         from sklearn.svm import SVC
 
         scale = LevelScale.fit(features, columns)
         x = scale.continuous(features)
-        n_folds = min(5, len(np.unique(groups)), np.bincount(targets).min())
         svm = make_pipeline(StandardScaler(), SVC(C=C, gamma=gamma))
-        folds = list(StratifiedGroupKFold(max(2, n_folds)).split(x, targets, groups))
-        model = CalibratedClassifierCV(svm, cv=folds, ensemble=False).fit(x, targets)
+        model = CalibratedClassifierCV(svm, cv=_folds(targets, groups), ensemble=False)
+        model.fit(x, targets)
         model.cv = None  # the folds name training rows; predicting needs none of them
         return cls(tuple(labels), tuple(columns), scale, model)
 
     def predict_proba(self, features):
-        """float (n, labels) from float (n, columns)."""
-        return self.model.predict_proba(self.scale.continuous(features))
+        """float (n, labels) from float (n, columns); 0 for labels that training lacked."""
+        known = self.model.predict_proba(self.scale.continuous(features))
+        probabilities = np.zeros((len(known), len(self.labels)))
+        probabilities[:, self.model.classes_] = known
+        return probabilities
 
     def __call__(self, recording):
         """float (labels,): probabilities for one recording."""
@@ -116,3 +118,20 @@ class EmotionSVM:
         model = skops.io.load(folder / "model.skops", trusted=list(TRUSTED))
         scale = LevelScale(**{k: tuple(v) for k, v in config["scale"].items()})
         return cls(tuple(config["labels"]), tuple(config["columns"]), scale, model)
+
+
+def _folds(targets, groups):
+    """Folds for calibration: over people, over recordings where there are too few people."""
+    from sklearn.model_selection import StratifiedGroupKFold
+
+    labels, counts = np.unique(targets, return_counts=True)
+    for units in (groups, np.arange(len(targets))):
+        n = min(5, len(np.unique(units)), counts.min(initial=5))
+        if n < 2 or len(labels) < 2:
+            continue
+        folds = list(StratifiedGroupKFold(n).split(targets, targets, units))
+        if all(len(np.unique(targets[train])) == len(labels) for train, _ in folds):
+            return folds
+    raise DatasetError(
+        "The SVM needs two labels or more to train on, each with two recordings or more."
+    )

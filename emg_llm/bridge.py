@@ -10,8 +10,9 @@ from dataclasses import asdict, dataclass
 import numpy as np
 
 from emg_llm.features import LevelScale, channel_power
+from emg_llm.preprocessing import clean
 from emg_llm.quality import snr_db
-from emg_llm.recording import RecordingError
+from emg_llm.recording import Recording, RecordingError
 
 BRIDGES = ("text", "tokens", "both")
 
@@ -99,6 +100,7 @@ class Bridge:
 
     def read(self, recording, rng=None):
         """A Reading of one Recording; with `rng`, a variant of it for training."""
+        recording = clean(recording)
         levels = {} if self.scale is None else self._levels(channel_power(recording), rng)
         if self.scale is not None:
             levels["snr"] = int(np.clip(round(float(np.median(snr_db(recording)))), -40, 40))
@@ -114,9 +116,11 @@ class Bridge:
 
     def read_dataset(self, dataset, rows, rng=None):
         """A list of Readings, one for each of `rows`."""
-        if dataset.table is not None:
-            return [self.read_row(dataset.table[i], rng) for i in rows]
-        return [self.read(dataset.recordings[i], rng) for i in rows]
+        return [self.read_item(dataset.item(i), rng) for i in rows]
+
+    def read_item(self, item, rng=None):
+        """A Reading of whatever a dataset holds."""
+        return (self.read if isinstance(item, Recording) else self.read_row)(item, rng)
 
     def _levels(self, values, rng):
         if len(values) != len(self.scale.names):

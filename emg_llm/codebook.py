@@ -13,7 +13,6 @@ import torch
 from huggingface_hub import PyTorchModelHubMixin
 from torch import nn
 
-
 READ_WEIGHT = 3.0  # chosen on validation people: how much more the head's directions count
 
 

@@ -6,7 +6,8 @@ about the recording or about EMG; their answers are computed from the numbers in
 
 import numpy as np
 
-from emg_llm.recording import EMOTIONS
+from emg_llm.preprocessing import clean
+from emg_llm.recording import EMOTIONS, Recording
 
 ANSWER = "Emotion: {label}"
 
@@ -37,9 +38,11 @@ def build_rows(dataset, split, bridge, variants=1, n_follow_ups=1, seed=0):
     rng = np.random.default_rng(seed)
     for part in ("train", "validation", "test"):
         for i in getattr(split, part):
+            item = dataset.item(i)
+            if isinstance(item, Recording):
+                item = clean(item)  # once for all variants
             for variant in range(variants if part == "train" else 1):
-                vary = rng if part == "train" and variant else None
-                [reading] = bridge.read_dataset(dataset, [i], vary)
+                reading = bridge.read_item(item, rng if variant else None)
                 messages = conversation(reading, dataset.labels[i], rng, n_follow_ups)
                 yield {
                     "conversations": share_gpt(messages),
@@ -93,22 +96,27 @@ def _about_levels(reading, label):
     unit = f" {reading.unit}" if reading.unit else ""
     order = np.argsort(reading.levels, kind="stable")[::-1]
     told = [f"{reading.sites[i]} ({reading.levels[i]:+d}{unit})" for i in order]
-    article = "an" if label[0] in "aeiou" else "a"
-    why = _choice(
-        f"I read {label} from the whole pattern. The strongest sites are {told[0]} and {told[1]}, "
-        f"the weakest is {told[-1]}, against a typical recording.",
-        f"The pattern looks like {article} {label} pattern: {told[0]} and {told[1]} are the "
-        f"strongest, and {told[-1]} is the weakest.",
-    )
-    yield ("Why?", "Why do you think so?", f"Why {label}?", "What makes you say that?"), why
-    yield (
-        ("Which sites are strongest?", "Which muscles are most active?", "Where is it strongest?"),
-        _choice(f"The strongest sites are {told[0]} and {told[1]}."),
-    )
-    yield (
-        ("Which site is weakest?", "Which muscle is least active?"),
-        _choice(f"The weakest site is {told[-1]}."),
-    )
+    if len(told) > 1:  # of a single site nothing is strongest
+        article = "an" if label[0] in "aeiou" else "a"
+        why = _choice(
+            f"I read {label} from the whole pattern. The strongest sites are {told[0]} and "
+            f"{told[1]}, the weakest is {told[-1]}, against a typical recording.",
+            f"The pattern looks like {article} {label} pattern: {told[0]} and {told[1]} are the "
+            f"strongest, and {told[-1]} is the weakest.",
+        )
+        yield ("Why?", "Why do you think so?", f"Why {label}?", "What makes you say that?"), why
+        yield (
+            (
+                "Which sites are strongest?",
+                "Which muscles are most active?",
+                "Where is it strongest?",
+            ),
+            _choice(f"The strongest sites are {told[0]} and {told[1]}."),
+        )
+        yield (
+            ("Which site is weakest?", "Which muscle is least active?"),
+            _choice(f"The weakest site is {told[-1]}."),
+        )
     for i, site in enumerate(reading.sites):
         level = reading.levels[i]
         word = "above" if level > 0 else "below" if level < 0 else "at"
@@ -195,7 +203,8 @@ GENERAL = (
     (
         ("Is this person lying?", "What is this person thinking?", "Does this person like me?"),
         (
-            "EMG can't tell that. It shows which facial muscles were active, not a person's thoughts.",
+            "EMG can't tell that. It shows which facial muscles were active, "
+            "not what someone thinks.",
         ),
     ),
     (

@@ -45,7 +45,7 @@ class Split:
         rows = [np.sort(np.asarray(p, int)) for p in parts]
         split = cls(name, grouping, seed, *rows, digest.hexdigest()[:16])
         if grouping == "subject":
-            people = [{dataset.subjects[i] for i in p} for p in rows]
+            people = [set(dataset.groups[p]) for p in rows]
             assert not (people[0] & people[2] or people[1] & people[2] or people[0] & people[1])
         return split
 
@@ -109,6 +109,10 @@ class Dataset:
         known = zip(self.ids, self.subjects, strict=True)
         return np.array([subject or f"recording {i}" for i, subject in known])
 
+    def item(self, i):
+        """The Recording, or the feature row, at place i."""
+        return self.table[i] if self.recordings is None else self.recordings[i]
+
     def with_labels(self, labels):
         """Only the recordings with one of these labels."""
         unknown = sorted(set(labels) - set(self.labels))
@@ -158,8 +162,8 @@ def load_dataset(data, labels=None):
 def held_out_split(dataset, seed=0):
     """One Split: the data's own where it has one, otherwise people (60/20/20 %).
 
-    Where no person is named, recordings are split instead, within each label, and the split
-    says so.
+    A recording whose person is unknown counts as a person of its own. Where no person is named
+    at all, recordings are split within each label, and the split says so.
     """
     if dataset.splits is not None:
         parts = [[i for i, s in enumerate(dataset.splits) if s == part] for part in PARTS]
@@ -167,8 +171,8 @@ def held_out_split(dataset, seed=0):
             raise DatasetError(f"{dataset.name}: no row of the 'split' column says 'train'.")
         return Split.of(dataset, "held_out", "given", seed, parts)
     rng = np.random.default_rng(seed)
-    if all(dataset.subjects):
-        people = rng.permutation(sorted(set(dataset.subjects)))
+    if any(dataset.subjects):
+        people = rng.permutation(sorted(set(dataset.groups)))
         if len(people) < 3:
             raise DatasetError(
                 f"{dataset.name} has {len(people)} people; training, validation and test need "
@@ -176,11 +180,16 @@ def held_out_split(dataset, seed=0):
             )
         n = max(1, round(0.2 * len(people)))
         chosen = people[2 * n :], people[:n], people[n : 2 * n]
-        parts = [np.flatnonzero(np.isin(dataset.subjects, part)) for part in chosen]
+        parts = [np.flatnonzero(np.isin(dataset.groups, part)) for part in chosen]
         return Split.of(dataset, "held_out", "subject", seed, parts)
     parts = [], [], []
     for label in dataset.label_names:
         rows = rng.permutation([i for i, value in enumerate(dataset.labels) if value == label])
+        if len(rows) < 3:
+            raise DatasetError(
+                f"{dataset.name} has {len(rows)} recordings labelled {label!r}; training, "
+                "validation and test need one each. Add recordings, or a 'split' column."
+            )
         n = max(1, round(0.2 * len(rows)))
         for part, chosen in zip(parts, (rows[2 * n :], rows[:n], rows[n : 2 * n]), strict=True):
             part.extend(chosen)
@@ -221,6 +230,12 @@ def _simulated(data):
                 f"{', '.join(types)}."
             ) from None
     config = SimulationConfig(**settings)
+    lengths = config.sampling_rate >= 200 and config.duration >= 0.25  # False for NaN
+    if min(config.subjects, config.trials) < 1 or config.seed < 0 or not lengths:
+        raise DatasetError(
+            f"--data {data}: subjects and trials start at 1, seed at 0, sampling_rate at 200 (Hz) "
+            "and duration at 0.25 (s)."
+        )
     return _of_recordings(describe(config), simulated_recordings(config))
 
 
@@ -257,7 +272,7 @@ def _table_or_manifest(path):
     import pandas as pd
 
     try:
-        table = pd.read_parquet(path) if path.suffix == ".parquet" else pd.read_csv(path)
+        table = pd.read_parquet(path) if path.suffix.lower() == ".parquet" else pd.read_csv(path)
     except Exception as error:
         raise DatasetError(f"{path.name} can't be read as a table: {error}.") from None
     if "label" not in table:
@@ -296,6 +311,8 @@ def _manifest(path, table):
 
 
 def _feature_table(name, table):
+    import pandas as pd
+
     columns = [
         c for c in table.select_dtypes("number").columns if c not in META_COLUMNS and c != "path"
     ]
@@ -308,12 +325,12 @@ def _feature_table(name, table):
     ids = (
         table["recording_id"] if "recording_id" in table else [f"row {i + 1}" for i in table.index]
     )
-    subjects = table["subject"].astype(str) if "subject" in table else [None] * len(table)
+    subjects = table["subject"] if "subject" in table else [None] * len(table)
     return Dataset(
         name,
         tuple(map(str, ids)),
         tuple(table["label"].astype(str)),
-        tuple(subjects),
+        tuple(None if pd.isna(s) or s == "" else str(s) for s in subjects),
         _split_column(table),
         table=values,
         columns=tuple(columns),

@@ -8,6 +8,7 @@ import numpy as np
 
 from emg_llm.conversations import ANSWER
 from emg_llm.hub import HubError, bundle_folder, resolve
+from emg_llm.preprocessing import clean
 from emg_llm.quality import assess_quality
 
 MIN_SECONDS = 0.25
@@ -87,9 +88,10 @@ class EmotionPipeline:
 
     def __call__(self, recording):
         """A Prediction. Raises RecordingError when the models can't read this recording."""
-        probabilities = {"svm": self.svm(recording), self.encoder.config.arch: None}
-        probabilities[self.encoder.config.arch] = self.encoder(recording)
-        readings = {name: llm.bridge.read(recording) for name, llm in self._llms.items()}
+        cleaned = clean(recording)  # once for all models
+        probabilities = {"svm": self.svm(cleaned), self.encoder.config.arch: None}
+        probabilities[self.encoder.config.arch] = self.encoder(cleaned)
+        readings = {name: llm.bridge.read(cleaned) for name, llm in self._llms.items()}
         for name, llm in self._llms.items():
             probabilities[name] = llm.probabilities([readings[name].prompt()])[0]
         labels = {

@@ -83,7 +83,7 @@ def detect_mains(recording):
         if not at.any() or not around.any():
             continue
         excess = 10 * np.log10((p[at].max(0) + 1e-20) / (np.median(p[around], axis=0) + 1e-20))
-        if best[0] is None or np.median(excess) > np.median(best[1]):
+        if best[0] is None or np.max(excess) > np.max(best[1]):
             best = mains, excess
     mains, excess = best
     return (mains if np.max(excess) > MAINS_PEAK_DB else None), excess

@@ -45,10 +45,11 @@ def snr_db(recording, window=WINDOW_S):
 
     The noise floor is the tenth percentile of the power in windows of 0.1 s of the cleaned
     signal, the quiet moments of the trial; the signal is the mean power above that floor. A
-    trial without a quiet moment therefore reads low.
+    trial without a quiet moment therefore reads low. Invalid samples are left out: their zeros
+    are no quiet moment.
     """
     recording = clean(recording)
-    x = recording.signal
+    x = recording.signal[recording.valid]
     length = max(2, min(int(window * recording.sampling_rate), len(x) // 4))
     n = len(x) // length
     # (samples, channels) -> (windows, length, channels)

@@ -133,7 +133,11 @@ def simulated_recordings(config):
 
 def describe(config):
     """The configuration as one line for results files."""
-    return "simulated:" + ",".join(f"{k}={v:g}" for k, v in asdict(config).items())
+    # `:g` alone would round a long seed.
+    settings = asdict(config).items()
+    return "simulated:" + ",".join(
+        f"{k}={v if isinstance(v, int) else f'{v:g}'}" for k, v in settings
+    )
 
 
 def _course(course, t, tempo, duration, rng):

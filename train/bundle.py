@@ -48,12 +48,14 @@ def main(args):
     if args.fresh:
         shutil.rmtree(work, ignore_errors=True)
     for script, folder, flags in steps(args, work):
-        if (work / folder / "results.json").exists():
+        if any((work / folder / last).exists() for last in ("results.json", "bridge.json")):
             print(f"{work / folder} is there already")
             continue
         command = [sys.executable, str(SCRIPTS / f"{script}.py"), *map(str, flags)]
         print("\n$ python", " ".join(command[1:]), flush=True)
-        subprocess.run([*command, "--output_dir", str(work / folder)], check=True)
+        code = subprocess.run([*command, "--output_dir", str(work / folder)]).returncode
+        if code:  # it has said why
+            sys.exit(code)
     folder = Path(args.output_dir) if args.output_dir else bundle_folder()
     assemble(args, work, folder)
     size = sum(f.stat().st_size for f in folder.rglob("*") if f.is_file())
@@ -69,7 +71,11 @@ def steps(args, work):
     yield "svm", "svm", data
     yield "encoder", "encoder", [*data, *fewer("--epochs", 2)]
     yield "codebook", "codebook", [*data, "--encoder", work / "encoder"]
-    yield "nano", "base", ["--llm", LLM, "--seed", args.seed, *fewer("--steps", 10)]
+    yield (
+        "nano",
+        "base",
+        ["--llm", LLM, "--seed", args.seed, *fewer("--steps", 3, "--batch_size", 8)],
+    )
     yield (
         "conversations",
         "conversations",

@@ -52,6 +52,7 @@ def sft_defaults(name):
         "lr_scheduler_type": "cosine",
         "warmup_steps": 0.05,
         "bf16": gpu and torch.cuda.is_bf16_supported(),
+        "dataloader_pin_memory": gpu,
         "report_to": "none",
         "logging_steps": 20,
         "save_strategy": "epoch",

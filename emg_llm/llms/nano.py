@@ -113,9 +113,8 @@ def pretrain(model, tokenizer, steps=2000, batch_size=32, learning_rate=3e-3, se
     optimizer = torch.optim.AdamW(
         model.parameters(), lr=learning_rate, weight_decay=0.05, betas=(0.9, 0.95)
     )
-    # A warm-up that ends at the very first of ten steps is a division by zero.
     schedule = torch.optim.lr_scheduler.OneCycleLR(
-        optimizer, learning_rate, total_steps=steps, pct_start=0.1 if steps > 10 else 0.15
+        optimizer, learning_rate, total_steps=steps, pct_start=max(0.1, 1.5 / steps)
     )
     losses = []
     bar = tqdm(range(steps), desc="nano pretraining", unit="step", disable=log is False)
