@@ -50,7 +50,17 @@ class Reading:
         parts += [f"{site} {level:+d}" for site, level in zip(self.sites, self.levels, strict=True)]
         if self.snr is not None and self.levels:
             parts.append(f"SNR {self.snr:+d}")
-        return "EMG features: " + (", ".join(parts) or "none")
+        text = "EMG features: " + (", ".join(parts) or "none")
+        if len(self.levels) > 2:
+            first, second, *_, last = (f"{site} {level:+d}" for site, level in self.ranking)
+            text += f". Strongest: {first}, {second}. Weakest: {last}."
+        return text
+
+    @property
+    def ranking(self):
+        """(site, level) from the strongest to the weakest; the montage's order where equal."""
+        pairs = zip(self.sites, self.levels, strict=True)
+        return sorted(pairs, key=lambda pair: -pair[1])
 
 
 def code_token(depth, code):

@@ -18,14 +18,26 @@ def conversation(reading, label, rng, n_follow_ups=0):
         {"role": "user", "content": reading.prompt()},
         {"role": "assistant", "content": ANSWER.format(label=label)},
     ]
-    questions = follow_ups(reading, label)
-    for i in rng.permutation(len(questions))[:n_follow_ups]:
-        ask, answer = questions[i]
+    for ask, answer in _drawn(follow_ups(reading, label), n_follow_ups, rng):
         messages += [
-            {"role": "user", "content": ask[rng.integers(len(ask))]},
+            {"role": "user", "content": _typed(ask[rng.integers(len(ask))], rng)},
             {"role": "assistant", "content": answer(rng)},
         ]
     return messages
+
+
+def _drawn(questions, n, rng):
+    """`n` of the questions, more often about the recording than about EMG in general."""
+    weight = np.array([1.0] * len(GENERAL) + [2.0] * (len(questions) - len(GENERAL)))
+    order = rng.choice(len(questions), min(n, len(questions)), False, weight / weight.sum())
+    return [questions[i] for i in order]
+
+
+def _typed(question, rng):
+    """A question as people type it: now and then in lower case, or without its mark."""
+    if rng.random() < 0.2:
+        question = question.lower()
+    return question.rstrip("?") if rng.random() < 0.15 else question
 
 
 def build_rows(dataset, split, bridge, variants=1, n_follow_ups=1, seed=0):
@@ -94,8 +106,7 @@ def follow_ups(reading, label):
 
 def _about_levels(reading, label):
     unit = f" {reading.unit}" if reading.unit else ""
-    order = np.argsort(reading.levels, kind="stable")[::-1]
-    told = [f"{reading.sites[i]} ({reading.levels[i]:+d}{unit})" for i in order]
+    told = [f"{site} ({level:+d}{unit})" for site, level in reading.ranking]
     if len(told) > 1:  # of a single site nothing is strongest
         article = "an" if label[0] in "aeiou" else "a"
         why = _choice(
@@ -104,25 +115,26 @@ def _about_levels(reading, label):
             f"The pattern looks like {article} {label} pattern: {told[0]} and {told[1]} are the "
             f"strongest, and {told[-1]} is the weakest.",
         )
-        yield ("Why?", "Why do you think so?", f"Why {label}?", "What makes you say that?"), why
+        yield ("Why?", "Why do you think so?", f"Why {label}?", f"Why do you read {label}?"), why
         yield (
             (
                 "Which sites are strongest?",
+                "Which muscle is the strongest?",
                 "Which muscles are most active?",
                 "Where is it strongest?",
             ),
             _choice(f"The strongest sites are {told[0]} and {told[1]}."),
         )
         yield (
-            ("Which site is weakest?", "Which muscle is least active?"),
+            ("Which site is weakest?", "Which muscle is the weakest?", "Where is it weakest?"),
             _choice(f"The weakest site is {told[-1]}."),
         )
     for i, site in enumerate(reading.sites):
         level = reading.levels[i]
         word = "above" if level > 0 else "below" if level < 0 else "at"
         yield (
-            (f"How strong is {site}?", f"What about {site}?", f"And {site}?"),
-            _choice(f"At {site} the level is {level:+d}{unit}, {word} a typical recording."),
+            (f"How strong is the {site}?", f"What about the {site}?", f"Is the {site} active?"),
+            _choice(f"{site.capitalize()}: {level:+d}{unit}, {word} a typical recording."),
         )
 
 

@@ -49,6 +49,16 @@ class Split:
             assert not (people[0] & people[2] or people[1] & people[2] or people[0] & people[1])
         return split
 
+    @property
+    def scored(self):
+        """The rows that results are about: test, or validation where there is no test."""
+        rows = self.test if len(self.test) else self.validation
+        if not len(rows):
+            raise DatasetError(
+                "No recording is left to test on; let some rows of the 'split' column say 'test'."
+            )
+        return rows
+
     def protocol(self):
         """What results files say about how the data was split."""
         return {
@@ -272,7 +282,10 @@ def _table_or_manifest(path):
     import pandas as pd
 
     try:
-        table = pd.read_parquet(path) if path.suffix.lower() == ".parquet" else pd.read_csv(path)
+        if path.suffix.lower() == ".parquet":
+            table = pd.read_parquet(path)
+        else:  # names stay as written: "007" is no number
+            table = pd.read_csv(path, dtype=dict.fromkeys(META_COLUMNS, "str"))
     except Exception as error:
         raise DatasetError(f"{path.name} can't be read as a table: {error}.") from None
     if "label" not in table:

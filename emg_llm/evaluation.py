@@ -45,8 +45,13 @@ def evaluate(labels, targets, probabilities, groups, seed=0):
 
 
 def bootstrap_interval(correct, groups, rng, n=N_BOOTSTRAP):
-    """95 % interval of the accuracy when people, not recordings, are drawn anew: [low, high]."""
+    """95 % interval of the accuracy when people, not recordings, are drawn anew: [low, high].
+
+    Of a single person the recordings are drawn: drawing people would claim certainty.
+    """
     names, member = np.unique(groups, return_inverse=True)
+    if len(names) == 1:
+        names = member = np.arange(len(correct))
     hits = np.bincount(member, weights=correct)
     sizes = np.bincount(member)
     drawn = rng.integers(len(names), size=(n, len(names)))

@@ -87,7 +87,7 @@ def steps(args, work):
         [
             *("--llm", LLM, "--model_name_or_path", work / "base"),
             *("--dataset_name", work / "conversations", "--seed", args.seed),
-            *fewer("--max_steps", 5),
+            *fewer("--max_steps", 2, "--per_device_train_batch_size", 8),
         ],
     )
     yield "evaluate", "evaluation", ["--model", work / "adapter", *data, *codec]

@@ -36,6 +36,7 @@ class CodebookArguments:
 def main(data, args):
     dataset = load_dataset(data.data, data.labels)
     split = held_out_split(dataset, data.seed)
+    scored = split.scored
     encoder = load_encoder(resolve(args.encoder))
     embeddings = recording_embeddings(encoder, encoder_tensors(dataset, encoder.config))
     codebook = Codebook.fit(
@@ -43,7 +44,7 @@ def main(data, args):
     )
     codebook.save_pretrained(args.output_dir)
 
-    rows = split.test if len(split.test) else split.validation
+    rows = scored
     targets = dataset.targets[rows]
     figures = measure(codebook, embeddings[rows], targets, encoder.classify)
     results = {

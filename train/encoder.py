@@ -43,6 +43,7 @@ class EncoderArguments:
 def main(data, args):
     dataset = load_dataset(data.data, data.labels)
     split = held_out_split(dataset, data.seed)
+    scored = split.scored
     channels = dataset.recordings[0].n_channels if dataset.recordings else 8
     config = EncoderConfig(
         args.arch,
@@ -71,7 +72,7 @@ def main(data, args):
     )
     encoder.save_pretrained(args.output_dir)
 
-    rows = split.test if len(split.test) else split.validation
+    rows = scored
     probabilities = encoder.classify(recording_embeddings(encoder, part(rows)[0]))
     noise = [config.tensor(noise_like(dataset.recordings[i], i)) for i in rows]
     results = {

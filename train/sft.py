@@ -6,7 +6,7 @@
 --dataset_name is what train/conversations.py wrote, a ShareGPT JSONL file, or a Hub id. Any
 causal LM goes in with --model_name_or_path; together with --llm it says where that one's
 weights are. Every flag of TRL's SFTConfig passes through;
---resume_from_checkpoint goes on where an interrupted run stopped. Writes the adapter,
+--resume_from_checkpoint true goes on where an interrupted run stopped. Writes the adapter,
 tokenizer, config.json, README.md and results.json.
 """
 
@@ -60,11 +60,12 @@ def main(args, training):
         raise LlmError(f"Give --llm ({', '.join(REGISTRY)}) or --model_name_or_path.")
     # The trainer would push a pickle and a card of its own.
     push, training.push_to_hub = training.push_to_hub, False
+    checkpoint = interrupted_at(training)
     rows, info = load_rows(args.dataset_name)
     model, tokenizer = load_base(source, args.model_revision)
     peft_config = lora_config(tokenizer, args.lora_r, args.lora_alpha, args.lora_dropout)
     trainer = make_trainer(model, tokenizer, rows["train"], training, peft_config)
-    trainer.train(resume_from_checkpoint=training.resume_from_checkpoint)
+    trainer.train(resume_from_checkpoint=checkpoint)
     trainer.save_model()
     if not trainer.is_world_process_zero():
         return
@@ -83,6 +84,25 @@ def main(args, training):
     if push:
         repo_id = training.hub_model_id or folder.resolve().name
         print(f"Pushed to {hub.push(folder, repo_id, training.hub_private_repo)}")
+
+
+def interrupted_at(training):
+    """The checkpoint to go on from: the folder that was named, or the last one for `true`."""
+    from transformers.trainer_utils import get_last_checkpoint
+
+    named = training.resume_from_checkpoint
+    if not named:
+        return None
+    folder = named
+    if named.lower() == "true":
+        there = Path(training.output_dir).is_dir()
+        folder = get_last_checkpoint(training.output_dir) if there else None
+    if folder is None or not Path(folder).is_dir():
+        raise LlmError(
+            f"--resume_from_checkpoint {named}: there is no checkpoint; start without the flag, or "
+            "name a folder checkpoint-… of --output_dir."
+        )
+    return folder
 
 
 def measure(llm, rows, folder, info, seed):

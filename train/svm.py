@@ -29,6 +29,7 @@ class SvmArguments:
 def main(data, args):
     dataset = load_dataset(data.data, data.labels)
     split = held_out_split(dataset, data.seed)
+    scored = split.scored
     features, columns = dataset_features(dataset)
     targets, groups = dataset.targets, dataset.groups
     rows = split.train
@@ -44,7 +45,7 @@ def main(data, args):
     svm.info = {"trained_on": dataset.name, "split": split.protocol()}
     svm.save_pretrained(args.output_dir)
 
-    rows = split.test if len(split.test) else split.validation
+    rows = scored
     probabilities = svm.predict_proba(features[rows])
     results = {
         "model": "svm",

@@ -29,5 +29,7 @@ def base_path(name):
     """Where the weights of a registered name, a folder or a Hub id are loaded from."""
     from emg_llm.hub import bundle_folder
 
-    base = REGISTRY[name].base if name in REGISTRY else name
-    return str(bundle_folder() / base.removeprefix("bundle:")) if "bundle:" in base else base
+    base = REGISTRY[name].base if name in REGISTRY else str(name)
+    if base.startswith("bundle:"):
+        return str(bundle_folder() / base.removeprefix("bundle:"))
+    return base

@@ -1,0 +1,86 @@
+"""Small real things that several tests share; each is made once for a whole run."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+
+# Everything here is small: a second thread for each of several processes only slows all down.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+import numpy as np
+import pytest
+
+from emg_llm.datasets import load_dataset
+
+ROOT = Path(__file__).parents[1]
+SMALL_DATA = "simulated:subjects=5,trials=1,duration=1"
+
+
+def script_command(script, *flags):
+    return [sys.executable, str(ROOT / "train" / f"{script}.py"), *map(str, flags)]
+
+
+@pytest.fixture(scope="session")
+def run_script(tmp_path_factory):
+    """Run `train/<script>.py` from another folder, without network: a CompletedProcess."""
+    folder = tmp_path_factory.mktemp("elsewhere")
+
+    def run(script, *flags):
+        return subprocess.run(
+            script_command(script, *flags),
+            cwd=folder,
+            env=os.environ | {"HF_HUB_OFFLINE": "1"},
+            capture_output=True,
+            text=True,
+            timeout=300,
+        )
+
+    return run
+
+
+@pytest.fixture
+def offline(monkeypatch):
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+
+
+@pytest.fixture(scope="session")
+def people():
+    """Three simulated people, one recording of each emotion from each."""
+    return load_dataset("simulated:subjects=3,trials=1,duration=1.5")
+
+
+@pytest.fixture(scope="session")
+def nano_folder(tmp_path_factory):
+    """A very small nano model, its weights random, its tokenizer a real one."""
+    from emg_llm.llms.nano import build_model, build_tokenizer, corpus
+
+    conversations = corpus(400, np.random.default_rng(0))
+    tokenizer = build_tokenizer([m["content"] for c in conversations for m in c])
+    folder = tmp_path_factory.mktemp("nano")
+    build_model(tokenizer, width=32, layers=2, heads=2).save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def quick_bundle(tmp_path_factory, run_script):
+    """What `train/bundle.py --quick` makes: .folder, .work (the steps' folders), .log."""
+    place = tmp_path_factory.mktemp("quick")
+    done = run_script(
+        "bundle",
+        "--quick",
+        *("--data", SMALL_DATA),
+        *("--work_dir", place / "work"),
+        *("--output_dir", place / "bundle"),
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    return SimpleNamespace(folder=place / "bundle", work=place / "work", log=done.stdout)
+
+
+@pytest.fixture(scope="session")
+def pipeline(quick_bundle):
+    from emg_llm import EmotionPipeline
+
+    return EmotionPipeline.from_pretrained(quick_bundle.folder)

@@ -1,0 +1,151 @@
+"""The SVM: learns, is calibrated across people, and is saved without a pickle."""
+
+import io
+import json
+import zipfile
+
+import numpy as np
+import pytest
+import skops.io
+from sklearn.preprocessing import FunctionTransformer
+
+from emg_llm.baseline import EmotionSVM, dataset_features, recording_features
+from emg_llm.datasets import Dataset, DatasetError, load_dataset
+from emg_llm.preprocessing import clean, resample
+from emg_llm.recording import Recording, RecordingError
+from emg_llm.simulation import simulate
+
+LABELS = ["anger", "happiness", "neutral", "surprise"]
+
+
+@pytest.fixture(scope="module")
+def data():
+    return load_dataset("simulated:subjects=6,trials=2,duration=1.5", LABELS)
+
+
+@pytest.fixture(scope="module")
+def features(data):
+    return dataset_features(data)
+
+
+@pytest.fixture(scope="module")
+def svm(data, features):
+    rows = data.groups != "sim0-P006"
+    return fit(features[0][rows], data.targets[rows], data.groups[rows], features[1])
+
+
+def fit(x, targets, groups, columns=None, labels=tuple(LABELS)):
+    return EmotionSVM.fit(x, columns or range(x.shape[1]), targets, groups, labels)
+
+
+def test_features_are_level_spread_and_frequency_of_each_channel():
+    rng = np.random.default_rng(0)
+    recording = Recording(rng.standard_normal((6000, 8)) * [1, 2, 5, 10, 20, 40, 80, 160], 2000)
+    level, spread, frequency = recording_features(recording).reshape(3, 8)
+    power = 10 * np.log10(np.mean(np.square(clean(recording).signal), axis=0))
+    assert np.allclose(level, power, atol=0.2)
+    assert (spread < 1.5).all()  # steady noise
+    assert (np.abs(frequency - 235) < 30).all()  # the middle of 20 to 450 Hz
+
+
+def test_a_gain_shifts_the_levels_by_its_decibels_and_leaves_the_rest():
+    recording = simulate("delight")
+    once = recording_features(recording)
+    louder = recording_features(recording.replace(signal=10 * recording.signal))
+    assert np.allclose(louder[:8] - once[:8], 20, atol=0.01)
+    assert np.allclose(louder[8:], once[8:], atol=0.1)
+
+
+def test_features_do_not_depend_on_the_sampling_rate():
+    fast = recording_features(simulate("fear", sampling_rate=4000))
+    noise = np.abs(fast - recording_features(simulate("fear", trial=1, sampling_rate=4000)))
+    slow = recording_features(resample(simulate("fear", sampling_rate=4000), 1500))
+    assert np.abs(fast - slow)[:16].max() < 0.5 < noise[:16].max()
+
+
+def test_emotions_of_an_unseen_person_are_read_far_above_chance(svm, data, features):
+    rows = data.groups == "sim0-P006"
+    probabilities = svm.predict_proba(features[0][rows])
+    assert probabilities.shape == (8, 4) and np.allclose(probabilities.sum(axis=1), 1)
+    assert (probabilities.argmax(axis=1) == data.targets[rows]).mean() >= 0.75
+
+
+def test_a_recording_gives_the_probabilities_of_its_features(svm, data, features):
+    assert np.allclose(svm(data.recordings[5]), svm.predict_proba(features[0][5:6])[0])
+
+
+def test_probabilities_are_calibrated_on_other_people_than_the_svm_was_fitted_on():
+    # Which side of a person's own place means which label is that person's secret.
+    rng = np.random.default_rng(0)
+    people, targets = np.repeat(np.arange(12), 10), np.tile(np.arange(2), 60)
+    place, side = 3 * rng.standard_normal((12, 2)), rng.permutation([-1, 1] * 6)
+    x = place[people] + (side[people] * (2 * targets - 1))[:, None]
+    x += 0.1 * rng.standard_normal(x.shape)
+    by_person = fit(x, targets, people, labels="ab").predict_proba(x)
+    by_row = fit(x, targets, np.arange(120), labels="ab").predict_proba(x)
+    assert by_person.max(axis=1).mean() < 0.65 < by_row.max(axis=1).mean()
+
+
+def test_a_label_that_training_lacked_keeps_its_column_and_gets_nothing(features, data):
+    rows = data.targets != 1
+    svm = fit(features[0][rows], data.targets[rows], data.groups[rows])
+    probabilities = svm.predict_proba(features[0])
+    assert probabilities.shape == (len(data), 4) and (probabilities[:, 1] == 0).all()
+    assert (probabilities.argmax(axis=1) == data.targets)[rows].mean() > 0.9
+
+
+def test_a_single_training_person_is_enough(features, data):
+    rows = data.groups == "sim0-P001"
+    svm = fit(features[0][rows], data.targets[rows], data.groups[rows])
+    assert svm.predict_proba(features[0]).shape == (len(data), 4)
+
+
+@pytest.mark.parametrize("targets", [[0, 0, 0, 0], [0, 0, 0, 1]])
+def test_too_little_to_train_on_is_refused_in_words(targets):
+    with pytest.raises(DatasetError, match="two labels"):
+        fit(np.arange(8.0).reshape(4, 2), np.array(targets), np.arange(4))
+
+
+def test_saved_and_loaded_probabilities_are_identical(svm, features, tmp_path):
+    svm.info = {"trained_on": "made here"}
+    svm.save_pretrained(tmp_path)
+    loaded = EmotionSVM.from_pretrained(tmp_path)
+    assert np.array_equal(loaded.predict_proba(features[0]), svm.predict_proba(features[0]))
+    assert (loaded.labels, loaded.columns) == (svm.labels, svm.columns)
+    config = json.loads((tmp_path / "config.json").read_text())
+    assert config["model_type"] == "emg-svm" and config["trained_on"] == "made here"
+
+
+def test_nothing_that_is_saved_is_a_pickle(svm, tmp_path):
+    svm.save_pretrained(tmp_path)
+    assert {p.name for p in tmp_path.iterdir()} == {"config.json", "model.skops"}
+    with zipfile.ZipFile(tmp_path / "model.skops") as archive:
+        for name in archive.namelist():
+            if name.endswith(".npy"):
+                np.load(io.BytesIO(archive.read(name)), allow_pickle=False)
+            else:
+                json.loads(archive.read(name))
+
+
+def test_a_file_with_a_type_that_is_not_trusted_is_refused(svm, tmp_path):
+    svm.save_pretrained(tmp_path)
+    skops.io.dump(FunctionTransformer(zipfile.main), tmp_path / "model.skops")
+    with pytest.raises(Exception, match=r"(?i)untrusted.*zipfile\.main"):
+        EmotionSVM.from_pretrained(tmp_path)
+
+
+def test_another_number_of_channels_is_refused_in_words(svm):
+    two = Recording(np.random.default_rng(0).standard_normal((3000, 2)), 1000)
+    with pytest.raises(RecordingError, match="reads 8 channels and this recording has 2"):
+        svm(two)
+    eight = simulate("anger", duration=1.0)
+    mixed = Dataset("mixed", ("a", "b"), ("x", "y"), (None, None), recordings=(two, eight))
+    with pytest.raises(RecordingError, match=r"\[2, 8\] channels"):
+        dataset_features(mixed)
+
+
+def test_a_feature_tables_columns_are_the_features():
+    table = np.arange(6.0).reshape(3, 2)
+    data = Dataset("t", ("1", "2", "3"), ("a", "b", "a"), (None,) * 3, table=table, columns="pq")
+    values, columns = dataset_features(data)
+    assert values is table and columns == "pq"

@@ -1,0 +1,241 @@
+import json
+import re
+
+import numpy as np
+import pytest
+
+from emg_llm.bridge import Bridge, BridgeError, Reading, code_token, site_name
+from emg_llm.codebook import Codebook
+from emg_llm.datasets import Dataset
+from emg_llm.encoders import CnnEncoder, EncoderConfig
+from emg_llm.features import LevelScale, channel_power
+from emg_llm.recording import MONTAGE, RecordingError
+
+SITES = tuple(site_name(s) for s in MONTAGE)
+
+
+@pytest.fixture(scope="module")
+def codec(people):
+    """A real encoder, untrained, and a real codebook of its embeddings."""
+    import torch
+
+    torch.manual_seed(0)
+    encoder = CnnEncoder(EncoderConfig("cnn", list(people.label_names), width=8, embedding_dim=16))
+    encoder.eval()
+    embeddings = torch.stack([encoder.encode(encoder.config.tensor(r)) for r in people.recordings])
+    return encoder, Codebook.fit(embeddings, depths=3, codes=8, epochs=2)
+
+
+@pytest.fixture(scope="module")
+def text_bridge(people):
+    return Bridge.fit("text", people, range(24))
+
+
+@pytest.fixture
+def table():
+    rng = np.random.default_rng(0)
+    n = 12
+    return Dataset(
+        "features.csv",
+        tuple(f"row {i + 1}" for i in range(n)),
+        ("fear", "pride") * (n // 2),
+        (None,) * n,
+        table=np.column_stack([rng.lognormal(size=n), rng.normal(size=n)]),
+        columns=("power_above_eye", "slope"),
+    )
+
+
+def random_reading(rng):
+    return Reading(
+        SITES,
+        tuple(int(v) for v in rng.integers(-40, 41, len(SITES))),
+        "dB",
+        tuple(int(c) for c in rng.integers(64, size=rng.integers(1, 9))),
+        int(rng.integers(-40, 41)),
+    )
+
+
+def test_the_prompt_holds_every_code_and_every_level_exactly():
+    rng = np.random.default_rng(0)
+    for _ in range(200):
+        reading = random_reading(rng)
+        prompt = reading.prompt()
+        codes = re.findall(r"<emg_(\d+)_(\d+)>", prompt)
+        assert codes == [(str(depth), str(c)) for depth, c in enumerate(reading.codes)]
+        told, _, ranked = prompt.partition(". Strongest: ")
+        assert told.endswith(f", SNR {reading.snr:+d}")
+        assert dict(re.findall(r", ([a-z ]+) ([+-]\d+)", told)) == {
+            site: f"{level:+d}" for site, level in zip(SITES, reading.levels, strict=True)
+        }
+        level = dict(zip(SITES, reading.levels, strict=True))
+        named = re.fullmatch(r"(.+) (\S+), (.+) (\S+)\. Weakest: (.+) (\S+)\.", ranked).groups()
+        assert [int(v) for v in named[1::2]] == [level[site] for site in named[::2]]
+        assert [int(v) for v in named[1::2]] == [
+            *sorted(reading.levels)[:-3:-1],
+            min(reading.levels),
+        ]
+        assert named[0] != named[2]
+
+
+def test_every_single_change_of_a_reading_changes_the_prompt():
+    reading = Reading(("cheek", "jaw"), (3, -4), "dB", (1, 2), 12)
+    others = [
+        Reading(("cheek", "jaw"), (3, 4), "dB", (1, 2), 12),
+        Reading(("cheek", "jaw"), (-4, 3), "dB", (1, 2), 12),
+        Reading(("cheek", "jaw"), (3, -4), "dB", (2, 1), 12),
+        Reading(("cheek", "jaw"), (3, -4), "dB", (1,), 12),
+        Reading(("cheek", "jaw"), (3, -4), "dB", (1, 2), 11),
+    ]
+    assert len({r.prompt() for r in [reading, *others]}) == 6
+
+
+def test_a_prompt_without_anything_says_so():
+    assert Reading().prompt() == "EMG features: none"
+    assert Reading(codes=(4, 0)).prompt() == "EMG features: <emg_0_4><emg_1_0>"
+
+
+def test_recordings_have_their_own_prompts(people, text_bridge):
+    prompts = {text_bridge.read(r).prompt() for r in people.recordings}
+    assert len(prompts) == len(people)
+
+
+def test_a_louder_channel_raises_its_level_alone_by_its_decibels(people, text_bridge):
+    recording = people.recordings[0]
+    before = text_bridge.read(recording)
+    for channel, gain in ((0, 0.5), (3, 2.0), (7, 4.0)):
+        signal = recording.signal.copy()
+        signal[:, channel] *= gain
+        after = text_bridge.read(recording.replace(signal=signal))
+        change = np.subtract(after.levels, before.levels)
+        assert change[channel] == pytest.approx(20 * np.log10(gain), abs=1)
+        assert np.delete(change, channel).tolist() == [0] * 7
+        assert after.prompt() != before.prompt()
+
+
+def test_levels_are_decibels_against_the_training_median_and_monotone():
+    rng = np.random.default_rng(1)
+    training = rng.lognormal(2, 1.5, (31, 3))
+    scale = LevelScale.fit(training, ("a", "b", "c"))
+    powers = np.sort(rng.lognormal(2, 1.5, (40, 3)), axis=0)
+    expected = 10 * np.log10(powers / np.median(training, axis=0))
+    np.testing.assert_array_equal(scale.levels(powers), np.rint(expected))
+    assert (np.diff(scale.levels(powers), axis=0) >= 0).all()
+    assert scale.levels(np.full((1, 3), 1e30)).tolist() == [[40, 40, 40]]
+    assert scale.levels(np.zeros((1, 3))).tolist() == [[-40, -40, -40]]
+
+
+def test_columns_that_are_no_powers_are_in_tenths_of_the_interquartile_range():
+    values = np.linspace(-1, 1, 101)[:, None]  # median 0, interquartile range 1
+    scale = LevelScale.fit(values, ("slope",))
+    assert scale.levels([[-1.0], [0.0], [0.3], [1.0]]).tolist() == [[-10], [0], [3], [10]]
+
+
+def test_the_scale_is_fitted_on_the_training_rows_alone(people, table):
+    rows = range(24)
+    loud = [r.replace(signal=r.signal * 100) for r in people.recordings[24:]]
+    changed = people.take(range(len(people)))
+    object.__setattr__(changed, "recordings", (*people.recordings[:24], *loud))
+    assert Bridge.fit("text", changed, rows).to_dict() == Bridge.fit("text", people, rows).to_dict()
+    powers = np.stack([channel_power(r) for r in people.recordings[:24]])
+    np.testing.assert_allclose(
+        Bridge.fit("text", people, rows).scale.center, np.median(10 * np.log10(powers), axis=0)
+    )
+    other = table.take(range(12))
+    other.table[8:] *= 1000
+    first = Bridge.fit("text", table, range(8)).to_dict()
+    assert Bridge.fit("text", other, range(8)).to_dict() == first
+    assert Bridge.fit("text", other, range(12)).to_dict() != first
+
+
+@pytest.mark.parametrize(
+    ("column", "name"),
+    [
+        ("above the eye", "above eye"),
+        ("above the mouth beside the nose", "above mouth beside nose"),
+        ("power_above_eye", "above eye"),
+        ("rms_jaw", "jaw"),
+        ("log_power_beside_the_mouth", "beside mouth"),
+        ("jaw", "jaw"),
+        ("channel 3", "channel 3"),
+        ("other", "other"),  # `the` is only left out as a word
+    ],
+)
+def test_site_name(column, name):
+    assert site_name(column) == name
+
+
+def test_the_sites_of_the_montage_keep_different_names():
+    assert len(set(SITES)) == len(MONTAGE)
+
+
+def test_the_tokens_are_the_codebooks_codes_of_the_encoders_embedding(people, codec):
+    encoder, codebook = codec
+    bridge = Bridge.fit("tokens", people, range(24), encoder, codebook)
+    prompts = set()
+    for recording in people.recordings[:12]:
+        codes = codebook.encode(encoder.encode(encoder.config.tensor(recording))[None])[0]
+        reading = bridge.read(recording)
+        assert reading.codes == tuple(codes)
+        assert reading.levels == () and reading.snr is None
+        expected = "".join(f"<emg_{depth}_{code}>" for depth, code in enumerate(codes))
+        assert reading.prompt() == f"EMG features: {expected}"
+        assert reading.tokens == tuple(code_token(d, c) for d, c in enumerate(codes))
+        prompts.add(reading.prompt())
+    assert len(prompts) > 1
+
+
+def test_both_says_codes_and_levels(people, codec, text_bridge):
+    both = Bridge.fit("both", people, range(24), *codec).read(people.recordings[0])
+    text = text_bridge.read(people.recordings[0])
+    assert both.prompt() == text.prompt().replace(": ", f": {''.join(both.tokens)}, ", 1)
+    assert len(both.codes) == 3
+
+
+def test_variants_for_training_differ_and_reading_as_it_is_does_not(people, codec):
+    bridge = Bridge.fit("both", people, range(24), *codec)
+    recording = people.recordings[3]
+    assert bridge.read(recording) == bridge.read(recording)
+    rng = np.random.default_rng(0)
+    varied = [bridge.read(recording, rng) for _ in range(8)]
+    assert len({v.levels for v in varied}) == 8
+    gap = np.mean([np.subtract(v.levels, bridge.read(recording).levels) for v in varied])
+    assert abs(gap) < 4  # a variant is still that recording
+    again = np.random.default_rng(0)
+    assert [bridge.read(recording, again) for _ in range(8)] == varied
+
+
+def test_a_bridge_comes_back_from_json(people, codec, text_bridge):
+    for bridge in (text_bridge, Bridge.fit("both", people, range(24), *codec)):
+        config = json.loads(json.dumps(bridge.to_dict()))
+        again = Bridge.from_dict(config, bridge.encoder, bridge.codebook)
+        for recording in people.recordings[:3]:
+            assert again.read(recording).prompt() == bridge.read(recording).prompt()
+    tokens = Bridge.fit("tokens", people, range(24), *codec)
+    assert Bridge.from_dict(json.loads(json.dumps(tokens.to_dict())), *codec).scale is None
+
+
+def test_rows_of_a_feature_table_are_read_without_codes_and_snr(table):
+    bridge = Bridge.fit("text", table, range(12))
+    [reading] = bridge.read_dataset(table, [4])
+    assert reading.sites == ("above eye", "slope")
+    assert reading.codes == () and reading.snr is None
+    assert reading.unit == ""  # not everything is in dB
+    expected = 10 * np.log10(table.table[4, 0] / np.median(table.table[:, 0]))
+    assert abs(reading.levels[0] - expected) <= 1
+    assert reading.prompt() == (
+        f"EMG features: above eye {reading.levels[0]:+d}, slope {reading.levels[1]:+d}"
+    )
+
+
+def test_what_cannot_be_bridged_is_said_in_one_sentence(people, table, codec, text_bridge):
+    with pytest.raises(BridgeError, match="choose one of text, tokens, both"):
+        Bridge("soft")
+    with pytest.raises(BridgeError, match="--encoder"):
+        Bridge.fit("tokens", people, range(3))
+    with pytest.raises(BridgeError, match="--bridge text"):
+        Bridge.fit("tokens", table, range(3), *codec).read_dataset(table, [0])
+    two = people.recordings[0].replace(
+        signal=people.recordings[0].signal[:, :2], channel_names=("a", "b")
+    )
+    with pytest.raises(RecordingError, match=r"reads 8 channels and this recording has 2"):
+        text_bridge.read(two)

@@ -1,0 +1,137 @@
+"""Features: physical units, taken before any normalisation, and checked against formulas."""
+
+import numpy as np
+import pytest
+
+from emg_llm.features import (
+    LevelScale,
+    channel_power,
+    feature_summary,
+    feature_table,
+    segment_features,
+    segment_tensor,
+)
+from emg_llm.preprocessing import clean
+from emg_llm.recording import MONTAGE, Recording
+from emg_llm.segments import segment
+from emg_llm.simulation import simulate
+
+RATE = 2000
+MEAN, VARIANCE, RMS, FREQUENCY = range(4)
+
+
+def noise(samples=6000, channels=8, rate=RATE, scale=20.0, **more):
+    x = np.random.default_rng(0).normal(0, scale, (samples, channels))
+    return Recording(x, rate, **more)
+
+
+def scaled(recording, k):
+    return recording.replace(signal=k * recording.signal)
+
+
+def test_scaling_the_signal_scales_rms_by_k_and_variance_by_k_squared():
+    recording = clean(noise())
+    one, three = (segment_features(segment(scaled(recording, k))) for k in (1, 3))
+    assert np.allclose(three[..., RMS], 3 * one[..., RMS], rtol=1e-4)
+    assert np.allclose(three[..., VARIANCE], 9 * one[..., VARIANCE], rtol=1e-4)
+    assert np.allclose(three[..., FREQUENCY], one[..., FREQUENCY], rtol=1e-3)
+
+
+def test_features_of_segments_differ_so_nothing_was_normalised_away():
+    values = segment_features(segment(clean(simulate("delight"))))
+    rms = values[..., RMS]
+    assert (rms.max(axis=0) / rms.min(axis=0)).min() > 3
+    assert values[..., VARIANCE].std() > 0
+
+
+def test_mean_variance_and_rms_are_what_they_are_called():
+    recording = noise(channels=2)
+    recording = recording.replace(signal=recording.signal + np.array([0, 7]), cleaned=True)
+    cut = segment(recording)
+    values = segment_features(cut)
+    x = cut.signal.astype(np.float64)
+    assert values.shape == (46, 2, 4) and values.dtype == np.float32
+    assert np.allclose(values[..., MEAN], x.mean(1), atol=1e-3)
+    assert np.allclose(values[..., VARIANCE], x.var(1), rtol=1e-3)
+    assert np.allclose(values[..., RMS], np.sqrt((x**2).mean(1)), rtol=1e-4)
+
+
+@pytest.mark.parametrize("cycles", [4, 10, 25])
+def test_the_mean_frequency_of_a_pure_sine_is_its_frequency(cycles):
+    frequency = cycles * RATE / 128  # whole cycles in a segment
+    t = np.arange(1280) / RATE
+    tone = Recording(np.sin(2 * np.pi * frequency * t)[:, None], RATE)
+    assert np.allclose(segment_features(segment(tone))[..., FREQUENCY], frequency, rtol=1e-3)
+
+
+def test_the_mean_frequency_of_white_noise_is_half_way_to_nyquist():
+    values = segment_features(segment(noise(samples=60000)))
+    assert values[..., FREQUENCY].mean() == pytest.approx(RATE / 4, rel=0.02)
+
+
+def test_the_tensor_of_the_originals_recording_is_351_by_128_by_12():
+    recording = noise(samples=45000, rate=15000)
+    tensor = segment_tensor(recording)
+    assert tensor.shape == (351, 128, 12) and tensor.dtype == np.float32
+    cut = segment(clean(recording))
+    assert np.array_equal(tensor[..., :8], cut.signal)
+    last = tensor[..., 8:]
+    assert (last == last[:, :1]).all()  # constant over time
+    assert (last.std(axis=0)[0] > 0).all()  # but not over segments
+    assert np.allclose(last[:, 0], segment_features(cut).mean(axis=1), rtol=1e-5)
+
+
+@pytest.mark.parametrize(("channels", "length"), [(1, 128), (2, 256), (5, 100)])
+def test_the_tensor_has_four_columns_more_than_channels(channels, length):
+    tensor = segment_tensor(noise(channels=channels), segment_length=length)
+    assert tensor.shape == (6000 // length, length, channels + 4)
+
+
+def test_the_feature_table_has_a_row_for_each_segment_with_named_columns():
+    recording = noise()
+    table = feature_table(recording)
+    assert len(table) == 46 and list(table.columns[:2]) == ["segment", "start_s"]
+    assert len(table.columns) == 2 + 4 * 8
+    values = segment_features(segment(clean(recording)))
+    assert np.allclose(table[f"rms {MONTAGE[3]}"], values[:, 3, RMS])
+    assert np.allclose(table["mean_frequency jaw"], values[:, 7, FREQUENCY])
+    assert table["start_s"][1] == pytest.approx(128 / RATE, abs=1e-4)
+
+
+def test_the_summary_names_the_unit_and_gives_one_row_for_each_channel():
+    table = feature_summary(noise())
+    assert list(table["channel"]) == list(MONTAGE)
+    rms = np.sqrt(np.mean(np.square(clean(noise()).signal), axis=0))
+    assert np.allclose(table["RMS (µV)"], rms, rtol=1e-3)
+    assert "variance (a.u.²)" in feature_summary(noise(unit="a.u."))
+
+
+def test_channel_power_counts_valid_samples_only():
+    recording = clean(noise())
+    valid = np.arange(recording.n_samples) < 3000
+    halved = recording.replace(signal=recording.signal * valid[:, None], valid=valid)
+    expected = np.mean(np.square(recording.signal[:3000], dtype=np.float64), axis=0)
+    assert np.allclose(channel_power(halved), expected, rtol=1e-3)
+
+
+def test_levels_of_powers_are_decibels_above_the_training_peoples_median():
+    rng = np.random.default_rng(0)
+    scale = LevelScale.fit(rng.uniform(1, 100, (50, 3)) * [1, 10, 1e4], "abc")
+    typical = 10 ** (np.array(scale.center) / 10)
+    assert scale.is_power == (True, True, True)
+    assert np.array_equal(
+        scale.levels([typical, 10 * typical, typical / 1000]), [[0] * 3, [10] * 3, [-30] * 3]
+    )
+
+
+def test_levels_of_signed_columns_are_tenths_of_the_interquartile_range():
+    x = np.arange(-50.0, 51.0)[:, None]
+    scale = LevelScale.fit(x, ["a"])
+    assert scale.is_power == (False,)
+    assert np.array_equal(scale.levels([[0.0], [50.0], [-25.0]]), [[0], [10], [-5]])
+
+
+def test_levels_stay_within_their_limit_and_nothing_breaks_on_zero_or_nan():
+    scale = LevelScale.fit(np.random.default_rng(0).uniform(1, 2, (9, 1)), ["a"])
+    levels = scale.levels([[1e30], [0.0], [np.nan]])
+    assert levels.tolist() == [[40], [-40], [0]]
