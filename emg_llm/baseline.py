@@ -100,7 +100,7 @@ class EmotionSVM:
         folder = Path(folder)
         folder.mkdir(parents=True, exist_ok=True)
         config = {
-            "model_type": "emg-svm",
+            "kind": "emg-svm",
             "labels": self.labels,
             "columns": self.columns,
             "scale": self.scale.__dict__,

@@ -185,7 +185,7 @@ def load_predictor(folder, encoder=None, codebook=None):
     if not path.exists():
         raise DatasetError(f"{folder} holds no trained model: there is no config.json in it.")
     config = json.loads(path.read_text())
-    if config.get("model_type") == "emg-svm":
+    if config.get("kind") == "emg-svm":
         svm = EmotionSVM.from_pretrained(folder)
         return (
             "svm",
@@ -204,7 +204,7 @@ def load_predictor(folder, encoder=None, codebook=None):
                 recording_embeddings(loaded, encoder_tensors(data.take(rows), loaded.config))
             ),
         )
-    if config.get("model_type") == "emg-llm-adapter":
+    if config.get("kind") == "emg-llm-adapter":
         from emg_llm.llms.model import EmgLLM
 
         llm = EmgLLM.from_pretrained(folder, encoder, codebook)

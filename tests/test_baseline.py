@@ -113,7 +113,7 @@ def test_saved_and_loaded_probabilities_are_identical(svm, features, tmp_path):
     assert np.array_equal(loaded.predict_proba(features[0]), svm.predict_proba(features[0]))
     assert (loaded.labels, loaded.columns) == (svm.labels, svm.columns)
     config = json.loads((tmp_path / "config.json").read_text())
-    assert config["model_type"] == "emg-svm" and config["trained_on"] == "made here"
+    assert config["kind"] == "emg-svm" and config["trained_on"] == "made here"
 
 
 def test_nothing_that_is_saved_is_a_pickle(svm, tmp_path):

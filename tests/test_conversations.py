@@ -75,9 +75,11 @@ def test_a_question_about_one_site_is_answered_with_its_level_and_its_side():
     for _ in range(200):
         reading = random_reading(rng)
         for site, level in zip(reading.sites, reading.levels, strict=True):
-            [told] = answers(reading, "fear", f"What about {site}?")
+            [told] = answers(reading, "fear", f"How strong is the {site}?")
             word = {1: "above", -1: "below", 0: "at"}[int(np.sign(level))]
-            assert told == f"At {site} the level is {level:+d} dB, {word} a typical recording."
+            assert site in told.lower()
+            assert re.findall(r"([+-]\d+) dB", told) == [f"{level:+d}"]
+            assert re.findall(r"(above|below|at) a typical recording", told) == [word]
             seen.add(word)
     assert seen == {"above", "below", "at"}
 
@@ -103,15 +105,15 @@ def test_only_what_the_prompt_holds_is_asked_about():
 
 
 def test_of_a_single_site_nothing_is_strongest_but_it_can_be_asked_about():
-    [told] = answers(Reading(("jaw",), (3,), "dB"), "fear", "How strong is jaw?")
-    assert told == "At jaw the level is +3 dB, above a typical recording."
+    [told] = answers(Reading(("jaw",), (3,), "dB"), "fear", "How strong is the jaw?")
+    assert "+3 dB, above a typical recording" in told
     with pytest.raises(ValueError, match="not enough values"):
         answers(Reading(("jaw",), (3,), "dB"), "fear", "Which sites are strongest?")
 
 
 def test_a_level_without_a_unit_gets_none():
-    [told] = answers(Reading(("jaw", "slope"), (3, -2)), "fear", "And slope?")
-    assert told == "At slope the level is -2, below a typical recording."
+    [told] = answers(Reading(("jaw", "slope"), (3, -2)), "fear", "How strong is the slope?")
+    assert "-2, below a typical recording" in told
 
 
 def test_a_conversation_is_the_recording_its_emotion_and_different_questions():
@@ -211,4 +213,4 @@ def test_what_nano_models_are_pretrained_on_says_nothing_about_emotions():
     p = [f_oneway(*(g[:, i] for g in groups)).pvalue for i in range(n_sites)]
     p.append(kruskal(*(g.argmax(axis=1) for g in groups)).pvalue)
     p.append(chi2_contingency(first_codes).pvalue)
-    assert min(p) > 0.05 / len(p)
+    assert min(p) > 1e-4  # a leak would give something like 1e-50

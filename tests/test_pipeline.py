@@ -9,6 +9,8 @@ from emg_llm.hub import HubError
 from emg_llm.recording import EMOTIONS, RecordingError
 from emg_llm.simulation import simulate
 
+pytestmark = pytest.mark.slow
+
 MODELS = ("svm", "cnn", "nano-llama2")
 CHAT_FIRST = "Which sites are strongest?"
 

@@ -13,6 +13,8 @@ from safetensors.numpy import load_file
 from emg_llm.conversations import from_share_gpt
 from emg_llm.recording import EMOTIONS
 
+pytestmark = pytest.mark.slow
+
 SCRIPTS = ("svm", "encoder", "codebook", "nano", "conversations", "sft", "evaluate", "bundle")
 RESULT_KEYS = {
     *("model", "data", "protocol", "labels", "n_recordings", "n_subjects", "accuracy"),

@@ -23,7 +23,9 @@ class SvmArguments:
 
     output_dir: str = field(default="runs/svm", metadata={"help": "Where everything is written."})
     C: float = field(default=4.0, metadata={"help": "Penalty of the SVM."})
-    gamma: str = field(default="scale", metadata={"help": "RBF width: 'scale' or a number."})
+    gamma: float | None = field(
+        default=None, metadata={"help": "RBF width (default: one over features times variance)."}
+    )
 
 
 def main(data, args):
@@ -40,7 +42,7 @@ def main(data, args):
         groups[rows],
         dataset.label_names,
         C=args.C,
-        gamma=args.gamma if args.gamma in ("scale", "auto") else float(args.gamma),
+        gamma="scale" if args.gamma is None else args.gamma,
     )
     svm.info = {"trained_on": dataset.name, "split": split.protocol()}
     svm.save_pretrained(args.output_dir)

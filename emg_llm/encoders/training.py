@@ -15,7 +15,7 @@ from emg_llm.encoders import build_encoder
 class EncoderTraining:
     """How an encoder is fitted."""
 
-    epochs: int = 30
+    epochs: int = 20
     batch_size: int = 32  # recordings
     segments: int = 4  # drawn from each recording
     learning_rate: float = 2e-3

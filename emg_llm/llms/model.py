@@ -13,6 +13,7 @@ from emg_llm.llms.nano import CHAT_TEMPLATE
 from emg_llm.llms.registry import base_path
 
 SCORING_BATCH = 96  # sequences
+NO_ANSWER = "I have no answer to that; ask which emotion I read, why, or about a site."
 
 
 class LlmError(ValueError):
@@ -140,8 +141,14 @@ class EmgLLM:
             daemon=True,
         )
         thread.start()
-        yield from (piece for piece in streamer if piece)
+        said = False
+        for piece in streamer:
+            said = said or bool(piece.strip())
+            if piece:
+                yield piece
         thread.join()
+        if not said:
+            yield NO_ANSWER
 
     def _answer_ids(self, prompt, label):
         """(ids of prompt and answer, where the answer begins)."""
@@ -184,7 +191,7 @@ class EmgLLM:
 
 def save_config(folder, name, labels, bridge, temperature, **info):
     config = {
-        "model_type": "emg-llm-adapter",
+        "kind": "emg-llm-adapter",
         "name": name,
         "labels": list(labels),
         "bridge": bridge if bridge is None or isinstance(bridge, dict) else bridge.to_dict(),

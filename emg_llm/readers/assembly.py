@@ -18,7 +18,7 @@ from emg_llm.readers.columns import (
     unit_key,
 )
 from emg_llm.readers.raw import Raw, check_kind
-from emg_llm.recording import Recording, RecordingError
+from emg_llm.recording import MONTAGE, Recording, RecordingError
 
 MAX_CHANNELS = 64
 MIN_SECONDS = 0.05
@@ -74,6 +74,8 @@ def assemble(name, raw: Raw, sampling_rate, unit, stem, **about):
         )
     if len(set(filter(None, names))) < signal.shape[1]:
         names = ()
+    if not names and signal.shape[1] == len(MONTAGE):
+        notes.append("The channels have no names; the eight facial electrodes were assumed.")
     about = {k: raw.texts.get(k) if v is None else v for k, v in about.items()}
     about["recording_id"] = about["recording_id"] or stem
     return Recording(signal, rate, names, unit, valid, notes=tuple(notes), **about)
