@@ -15,12 +15,13 @@ from tqdm.auto import tqdm
 from emg_llm.baseline import EmotionSVM, dataset_features
 from emg_llm.bridge import Bridge
 from emg_llm.conversations import build_rows
-from emg_llm.datasets import DatasetError, held_out_split
+from emg_llm.datasets import DatasetError
 from emg_llm.evaluation import control, evaluate
 from emg_llm.hub import resolve
 from emg_llm.llms.registry import REGISTRY
+from emg_llm.splits import held_out_split
 
-TEXT_VARIANTS = 12
+TEXT_VARIANTS = 8
 
 
 def recipe(name):

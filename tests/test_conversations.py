@@ -14,9 +14,9 @@ from emg_llm.conversations import (
     from_share_gpt,
     share_gpt,
 )
-from emg_llm.datasets import held_out_split
 from emg_llm.llms.nano import N_CODES, corpus
 from emg_llm.recording import EMOTIONS
+from emg_llm.splits import held_out_split
 
 SITES = ("above eye", "below eye", "forehead", "cheek", "jaw")
 TOLD = r"([a-z ]+) \(([+-]\d+) dB\)"

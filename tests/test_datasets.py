@@ -12,11 +12,10 @@ import pytest
 from emg_llm.datasets import (
     Dataset,
     DatasetError,
-    held_out_split,
-    leave_one_subject_out,
     load_dataset,
 )
 from emg_llm.recording import EMOTIONS
+from emg_llm.splits import held_out_split, leave_one_subject_out
 
 TINY = "simulated:subjects=5,trials=1,duration=0.25,sampling_rate=1000"
 
@@ -105,7 +104,7 @@ def test_the_hash_changes_when_a_recording_moves_or_is_another_one():
 
 def test_the_hash_is_the_same_in_another_process():
     code = (
-        "from emg_llm.datasets import *; import sys;"
+        "from emg_llm.datasets import *; from emg_llm.splits import *; import sys;"
         "print(held_out_split(load_dataset(sys.argv[1]), 3).hash)"
     )
     done = subprocess.run(

@@ -7,10 +7,7 @@ import pytest
 
 from emg_llm.baseline import EmotionSVM, dataset_features
 from emg_llm.datasets import (
-    PROTOCOLS,
     DatasetError,
-    held_out_split,
-    leave_one_subject_out,
     load_dataset,
 )
 from emg_llm.evaluation import evaluate, save_results
@@ -24,6 +21,7 @@ from emg_llm.recipes import (
     recipe,
     unseen_rows,
 )
+from emg_llm.splits import PROTOCOLS, held_out_split, leave_one_subject_out
 
 KEYS = {
     *("model", "data", "protocol", "labels", "n_recordings", "n_subjects", "accuracy"),

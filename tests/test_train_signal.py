@@ -8,9 +8,10 @@ import pytest
 
 from emg_llm.baseline import EmotionSVM
 from emg_llm.codebook import Codebook
-from emg_llm.datasets import held_out_split, load_dataset
+from emg_llm.datasets import load_dataset
 from emg_llm.encoders import load_encoder
 from emg_llm.recording import EMOTIONS
+from emg_llm.splits import held_out_split
 
 pytestmark = pytest.mark.slow
 

@@ -18,7 +18,8 @@ from trl import TrlParser
 
 from emg_llm.bridge import BRIDGES, Bridge
 from emg_llm.conversations import build_rows
-from emg_llm.datasets import held_out_split, load_dataset
+from emg_llm.datasets import load_dataset
+from emg_llm.splits import held_out_split
 from emg_llm.training import DataArguments, load_codec, run
 
 

@@ -11,12 +11,13 @@ from dataclasses import dataclass, field
 
 from trl import TrlParser
 
-from emg_llm.datasets import held_out_split, load_dataset
+from emg_llm.datasets import load_dataset
 from emg_llm.encoders import ARCHITECTURES, EncoderConfig
 from emg_llm.encoders.training import EncoderTraining, fit_encoder, recording_embeddings
 from emg_llm.evaluation import control, evaluate, headline, save_results
 from emg_llm.hub import write_card
 from emg_llm.recipes import encoder_tensors, noise_like
+from emg_llm.splits import held_out_split
 from emg_llm.training import DataArguments, run
 
 

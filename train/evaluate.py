@@ -16,9 +16,10 @@ from pathlib import Path
 
 from trl import TrlParser
 
-from emg_llm.datasets import PROTOCOLS, load_dataset
+from emg_llm.datasets import load_dataset
 from emg_llm.evaluation import headline, save_results
 from emg_llm.recipes import measure_recipe, measure_trained
+from emg_llm.splits import PROTOCOLS
 from emg_llm.training import DataArguments, load_codec, run
 
 

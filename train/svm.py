@@ -11,9 +11,10 @@ from dataclasses import dataclass, field
 from trl import TrlParser
 
 from emg_llm.baseline import EmotionSVM, dataset_features
-from emg_llm.datasets import held_out_split, load_dataset
+from emg_llm.datasets import load_dataset
 from emg_llm.evaluation import evaluate, headline, save_results
 from emg_llm.hub import write_card
+from emg_llm.splits import held_out_split
 from emg_llm.training import DataArguments, run
 
 
