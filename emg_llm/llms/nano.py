@@ -108,6 +108,7 @@ def pretrain(model, tokenizer, steps=2000, batch_size=32, learning_rate=3e-3, se
     from tqdm.auto import tqdm
 
     device = "cuda" if torch.cuda.is_available() else "cpu"
+    fast = device == "cuda" or torch.cpu._is_amx_tile_supported()
     rng = np.random.default_rng((seed, 1))
     model.to(device).train()
     optimizer = torch.optim.AdamW(
@@ -132,9 +133,12 @@ def pretrain(model, tokenizer, steps=2000, batch_size=32, learning_rate=3e-3, se
         ids = encoded["input_ids"].to(device)
         answer = torch.as_tensor(encoded["assistant_masks"]).to(device).bool()
         # The questions are text about EMG as well; the made-up numbers in them are noise.
-        labels = torch.where(answer, ids, -100)
-        logits = model(input_ids=ids, attention_mask=encoded["attention_mask"].to(device)).logits
-        loss = F.cross_entropy(logits[:, :-1].flatten(0, 1), labels[:, 1:].flatten())
+        with torch.autocast(device, torch.bfloat16, enabled=fast):
+            # Padding comes last and looks back only, so no mask is needed: it would be slower.
+            hidden = model.model(input_ids=ids).last_hidden_state
+            # Only the tokens before an answer's token are asked for it.
+            logits = model.lm_head(hidden[:, :-1][answer[:, 1:]])
+        loss = F.cross_entropy(logits.float(), ids[:, 1:][answer[:, 1:]])
         optimizer.zero_grad()
         loss.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)

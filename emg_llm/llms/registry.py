@@ -17,7 +17,7 @@ REGISTRY = {
         {
             "learning_rate": 2e-3,
             "per_device_train_batch_size": 32,
-            "num_train_epochs": 3,
+            "num_train_epochs": 2,
             "activation_checkpointing": False,
             "max_length": 512,
         },
