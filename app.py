@@ -21,11 +21,15 @@ def main(arguments=None):
     options = parser.parse_args(arguments)
 
     from emg_llm import EmotionPipeline
+    from emg_llm.hub import HubError
     from emg_llm.ui import build_app, launch_options
 
     bundle = [options.bundle] if options.bundle else []
-    demo = build_app(EmotionPipeline.from_pretrained(*bundle))
-    demo.launch(
+    try:
+        pipeline = EmotionPipeline.from_pretrained(*bundle)
+    except HubError as error:
+        parser.exit(1, f"{error}\n")
+    build_app(pipeline).launch(
         server_name=os.environ.get("GRADIO_SERVER_NAME", "127.0.0.1"),
         server_port=int(os.environ.get("GRADIO_SERVER_PORT", "7860")),
         **launch_options(),

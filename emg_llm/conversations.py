@@ -134,7 +134,7 @@ def _about_levels(reading, label):
         word = "above" if level > 0 else "below" if level < 0 else "at"
         yield (
             (f"How strong is the {site}?", f"What about the {site}?", f"Is the {site} active?"),
-            _choice(f"{site.capitalize()}: {level:+d}{unit}, {word} a typical recording."),
+            _choice(f"At {site} the level is {level:+d}{unit}, {word} a typical recording."),
         )
 
 

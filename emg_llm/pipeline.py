@@ -4,8 +4,6 @@ import json
 from dataclasses import dataclass
 from functools import cached_property
 
-import numpy as np
-
 from emg_llm.conversations import ANSWER
 from emg_llm.hub import HubError, bundle_folder, resolve
 from emg_llm.preprocessing import clean
@@ -89,23 +87,21 @@ class EmotionPipeline:
     def __call__(self, recording):
         """A Prediction. Raises RecordingError when the models can't read this recording."""
         cleaned = clean(recording)  # once for all models
-        probabilities = {"svm": self.svm(cleaned), self.encoder.config.arch: None}
-        probabilities[self.encoder.config.arch] = self.encoder(cleaned)
         readings = {name: llm.bridge.read(cleaned) for name, llm in self._llms.items()}
+        found = {
+            "svm": (self.svm.labels, self.svm(cleaned)),
+            self.encoder.config.arch: (self.encoder.config.labels, self.encoder(cleaned)),
+        }
         for name, llm in self._llms.items():
-            probabilities[name] = llm.probabilities([readings[name].prompt()])[0]
-        labels = {
-            "svm": self.svm.labels,
-            self.encoder.config.arch: self.encoder.config.labels,
-            **{name: llm.labels for name, llm in self._llms.items()},
+            found[name] = llm.labels, llm.probabilities([readings[name].prompt()])[0]
+        probabilities = {
+            model: dict(zip(labels, map(float, p), strict=True))
+            for model, (labels, p) in found.items()
         }
         first = self.llms[0]
         return Prediction(
-            labels[first][int(np.argmax(probabilities[first]))],
-            {
-                model: dict(zip(labels[model], map(float, p), strict=True))
-                for model, p in probabilities.items()
-            },
+            max(probabilities[first], key=probabilities[first].get),
+            probabilities,
             readings[first].tokens,
             tuple(self._warnings(recording)),
         )

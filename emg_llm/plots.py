@@ -76,7 +76,9 @@ def signal_figure(recording):
             showarrow=False,
             font={"size": 11, "color": COLOURS[i % len(COLOURS)]},
         )
-        figure.update_yaxes(range=[center[i] - half, center[i] + half], nticks=4, row=i + 1, col=1)
+        figure.update_yaxes(
+            range=[center[i] - half, center[i] + half], dtick=_nice(half), row=i + 1, col=1
+        )
     for start, end in _stretches(np.isnan(y[:, 0])):
         figure.add_shape(  # one over all rows
             type="rect",
@@ -145,8 +147,7 @@ def spectrum_figure(recording):
         figure.update_xaxes(range=[0, top])
     figure.update_xaxes(title_text="frequency (Hz)")
     figure.update_yaxes(title_text=f"power density (dB re 1 {unit}²/Hz)")
-    rows = math.ceil(recording.n_channels / 2)
-    return _styled(figure, height=360 + 20 * rows, top=28, left=48)
+    return _styled(figure, height=400 + 12 * recording.n_channels, top=28, left=48)
 
 
 def probability_figure(probabilities):
@@ -194,9 +195,7 @@ def snr_figure(report):
     for level in (USABLE_SNR_DB, GOOD_SNR_DB):
         figure.add_vline(level, line={"color": TEXT, "width": 1, "dash": "dot"})
     figure.update_yaxes(categoryorder="array", categoryarray=[_wrapped(c.name) for c in channels])
-    figure.update_xaxes(
-        title_text=f"signal-to-noise ratio (dB); dotted: {USABLE_SNR_DB:g} and {GOOD_SNR_DB:g}"
-    )
+    figure.update_xaxes(title_text=f"SNR (dB), dotted at {USABLE_SNR_DB:g} and {GOOD_SNR_DB:g}")
     figure.update_layout(bargap=0.3)
     return _styled(figure, height=max(200, 36 * len(channels) + 110), top=8, left=80)
 
@@ -221,6 +220,12 @@ def _half_range(centred):
     spread = np.nan_to_num(np.nanmax(np.abs(centred), axis=0, initial=0.0))
     typical = np.median(spread[spread > 0]) if (spread > 0).any() else 1.0
     return 1.08 * float(min(spread.max(initial=0.0) or 1.0, WIDE_SPREAD * typical))
+
+
+def _nice(value):
+    """A round number over half of `value`, so that ticks at its multiples are three in a row."""
+    power = 10.0 ** math.floor(math.log10(value))
+    return next(k * power for k in (8, 6, 5, 4, 3, 2, 1) if k * power <= value * (1 + 1e-9))
 
 
 def _stretches(mask):
@@ -256,7 +261,11 @@ def _styled(figure, *, height, top, left, showlegend=True):
         margin={"l": left, "r": 14, "t": top, "b": 44, "pad": 2},
         paper_bgcolor="rgba(0, 0, 0, 0)",
         plot_bgcolor="rgba(0, 0, 0, 0)",
-        font={"family": "IBM Plex Sans, system-ui, sans-serif", "size": 11, "color": TEXT},
+        font={
+            "family": "system-ui, Segoe UI, Roboto, Helvetica Neue, Arial, sans-serif",
+            "size": 11,
+            "color": TEXT,
+        },
         showlegend=showlegend,
         legend={
             "orientation": "h",
@@ -264,7 +273,7 @@ def _styled(figure, *, height, top, left, showlegend=True):
             "y": 0,
             "yanchor": "bottom",
             "x": 0,
-            "traceorder": "reversed+grouped" if _is_bar(figure) else "normal",
+            "traceorder": "reversed" if _is_bar(figure) else "normal",
             "font": {"size": 11},
         },
         hoverlabel={"font": {"size": 12}},

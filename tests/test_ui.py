@@ -7,10 +7,9 @@ import pytest
 from gradio_client import Client, handle_file
 from gradio_client.exceptions import AppError
 
-import emg_llm
 from emg_llm.recording import EMOTIONS, RecordingError
 from emg_llm.ui import build_app, launch_options
-from emg_llm.ui.analysis import escape, plain_history
+from emg_llm.ui.analysis import escape, make_source, open_source, plain_history
 from emg_llm.ui.results import results_frame
 
 
@@ -207,6 +206,14 @@ def test_results_of_any_shape_do_not_break_the_page(results):
     build_app(pipeline)
 
 
+@pytest.mark.parametrize("llms", [("a",), ("a", "b", "c")])
+def test_there_is_one_column_of_chat_for_each_llm(llms):
+    pipeline = FakePipeline()
+    pipeline.llms = llms
+    blocks = build_app(pipeline).blocks.values()
+    assert [b.label for b in blocks if isinstance(b, gr.Chatbot)] == list(llms)
+
+
 def test_results_show_intervals_chance_and_controls():
     row = results_frame(FakePipeline.results).iloc[0]
     assert row["accuracy"] == "61%"
@@ -230,6 +237,6 @@ def test_a_history_is_understood_in_each_form_that_gradio_gives_it():
         plain_history([["old", "pairs"]])
 
 
-def test_the_interface_matches_what_emg_llm_offers():
-    recording = emg_llm.simulate("fear")
-    assert FakePipeline()(recording).label == "fear"
+def test_a_file_that_was_deleted_meanwhile_is_asked_for_again(tmp_path):
+    with pytest.raises(RecordingError, match="upload it again"):
+        open_source(make_source(tmp_path / "gone.csv"))

@@ -112,10 +112,14 @@ def assemble(args, work, folder):
         for s in ("svm", "encoder", "codebook", "evaluation", "base")
     }
     people = read["evaluation"]["protocol"]
+    n_test = read["evaluation"]["n_subjects"]
     n_people = int(args.data.partition("subjects=")[2].partition(",")[0] or 24)
     config = {
         "labels": [e for e in EMOTIONS if e in read["svm"]["labels"]],
-        "trained_on": f"Trained on simulated facial EMG of {n_people} simulated people.",
+        "trained_on": (
+            f"Trained on simulated facial EMG of {n_people - n_test} simulated people and tested "
+            f"on {n_test} others; no recording of a real person is in these models."
+        ),
         "llms": [LLM],
         "samples": write_samples(folder / "samples"),
     }
@@ -128,7 +132,11 @@ def assemble(args, work, folder):
         "protocol": people,
         "models": models,
         "codebook": read["codebook"]["depths"],
-        "base": {k: read["base"][k] for k in ("steps", "loss", "n_parameters")},
+        "base": {
+            k: read["base"][k]
+            for k in ("steps", "loss", "n_parameters", "revision")
+            if k in read["base"]
+        },
     }
     (folder / "results.json").write_text(json.dumps(results, indent=2) + "\n")
 

@@ -4,7 +4,7 @@
 
 The text is generated: conversations about made-up recordings, in which the emotion is drawn
 at random. So the model learns to talk about a recording and to compare its numbers, and knows
-nothing about which muscles mean what. About 15 minutes on 2 cores.
+nothing about which muscles mean what. About 20 minutes on 2 cores.
 """
 
 from dataclasses import dataclass, field
@@ -31,7 +31,7 @@ class NanoArguments:
     output_dir: str = field(
         default="runs/base/nano-llama2", metadata={"help": "Where model and tokenizer go."}
     )
-    steps: int = field(default=2000, metadata={"help": "Optimiser steps."})
+    steps: int = field(default=2500, metadata={"help": "Optimiser steps."})
     batch_size: int = field(default=32, metadata={"help": "Conversations in a step."})
     learning_rate: float = field(default=3e-3, metadata={"help": "Highest learning rate."})
     seed: int = field(default=0, metadata={"help": "Seed of text and weights."})

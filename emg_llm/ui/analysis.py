@@ -2,7 +2,9 @@
 
 import logging
 import math
+import time
 from collections.abc import Iterable
+from pathlib import Path
 from typing import NamedTuple
 
 import pandas as pd
@@ -27,6 +29,7 @@ class Source(NamedTuple):
     path: str
     sampling_rate: float | None = None
     unit: str | None = None
+    asked_at: int = 0  # tells two requests for the same file apart
 
 
 def make_source(path, sampling_rate=None, unit=None):
@@ -37,19 +40,20 @@ def make_source(path, sampling_rate=None, unit=None):
         sampling_rate = None
     elif not (math.isfinite(sampling_rate) and sampling_rate > 0):
         raise RecordingError("The sampling rate must be a positive number of hertz.")
-    return Source(str(path), sampling_rate, None if unit in (None, "", "auto") else unit)
+    unit = None if unit in (None, "", "auto") else unit
+    return Source(str(path), sampling_rate, unit, time.time_ns())
 
 
 def open_source(source):
     """Source -> Recording; every problem is a RecordingError with one sentence for the user."""
     if not source:
         raise RecordingError(NO_RECORDING)
+    if not Path(source.path).exists():
+        raise RecordingError("The upload has been deleted meanwhile; upload it again.")
     try:
         return emg_llm.read_recording(source.path, source.sampling_rate, source.unit)
     except RecordingError:
         raise
-    except FileNotFoundError:
-        raise RecordingError("The upload has been deleted meanwhile; upload it again.") from None
     except Exception as error:
         log.exception("A recording could not be read")
         raise RecordingError(
@@ -72,15 +76,17 @@ def summary_markdown(recording, report):
         unit_label(recording.unit),
     )
     lines = [" · ".join(facts), "", f"**Signal quality: {report.verdict}.**"]
+    if report.channels and math.isfinite(report.snr_db):
+        lines[-1] += f" Median signal-to-noise ratio {number(report.snr_db)} dB."
     lines[-1] += "".join(f" {escape(message)}" for message in report.messages)
     if recording.notes:
         lines += ["", "*" + " ".join(escape(note) for note in recording.notes) + "*"]
     return "\n".join(lines)
 
 
-def problem_markdown(error, then="Choose another file or a sample."):
+def problem_markdown(error):
     """A RecordingError as it is shown in place of the summary."""
-    return f"**This recording can't be used.** {escape(error)} {then}"
+    return f"**This recording can't be used.** {escape(error)}"
 
 
 def quality_frame(report):
@@ -116,9 +122,17 @@ def feature_frames(recording):
     return tuple(frames)
 
 
+def rounded(frame, digits=4):
+    """A table for a reader: `digits` significant digits, whatever the unit."""
+    if frame is None:
+        return None
+    numbers = frame.select_dtypes("floating")
+    return frame.assign(**numbers.map(lambda value: float(f"{value:.{digits}g}")))
+
+
 def number(value):
-    """A float for a table: one decimal, a dash where there is none."""
-    return f"{value:.1f}" if math.isfinite(value) else "–"
+    """A float for a reader: one decimal, a dash where there is none."""
+    return f"{value:.1f}".replace("-", "−") if math.isfinite(value) else "–"
 
 
 def plural(n, word):

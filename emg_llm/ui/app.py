@@ -24,7 +24,9 @@ KEEP_S = 3600  # uploads and sessions older than this are deleted
 
 def build_app(pipeline):
     """The whole app around an EmotionPipeline; launch it with `**launch_options()`."""
-    with gr.Blocks(title=TITLE, analytics_enabled=False, delete_cache=(600, KEEP_S)) as demo:
+    with gr.Blocks(
+        title=TITLE, analytics_enabled=False, fill_width=True, delete_cache=(600, KEEP_S)
+    ) as demo:
         add_endpoints(pipeline)  # first, so that no other event can take their names
         source = gr.State(None, time_to_live=KEEP_S)  # Source of what is shown
         gr.Markdown(f"# {TITLE}\n{TAGLINE}", elem_id="title")
@@ -45,14 +47,17 @@ def _recording_tab(pipeline, source):
     with gr.Row():
         with gr.Column(scale=2, min_width=300):
             form = RecordingForm(pipeline.samples)
-        with gr.Column(scale=3, min_width=320):
             summary = gr.Markdown(EMPTY, elem_id="summary")
-            prediction = PredictionArea()
-    with gr.Row():
         with gr.Column(scale=3, min_width=320):
-            tabs = SignalTabs()
-        with gr.Column(scale=2, min_width=320):
-            chat = ChatArea(pipeline, source)
+            prediction = PredictionArea()
+    if len(pipeline.llms) > 1:
+        tabs, chat = SignalTabs(), ChatArea(pipeline, source)
+    else:
+        with gr.Row():
+            with gr.Column(scale=3, min_width=320):
+                tabs = SignalTabs()
+            with gr.Column(scale=2, min_width=320):
+                chat = ChatArea(pipeline, source)
 
     shown = [source, summary, form.settings, *tabs.outputs, *prediction.outputs, *chat.outputs]
 
@@ -90,7 +95,8 @@ def _recording_tab(pipeline, source):
 
     def settings_changed(old, path, rate, unit, view):
         path = path or (old and old.path)
-        if not path or old == (path, rate or None, None if unit == "auto" else unit):
+        unchanged = old and old[:3] == (path, rate or None, None if unit == "auto" else unit)
+        if not path or unchanged:
             return [gr.skip()] * len(shown)
         return safely((path, rate, unit), view)
 
@@ -107,29 +113,26 @@ def _recording_tab(pipeline, source):
 
     quiet = {"api_visibility": "private", "show_progress": "minimal"}
     settings = [form.rate, form.unit]
-    events = [
-        form.file.upload(
-            uploaded, [form.file, *settings, tabs.view], shown, cancels=chat.asking, **quiet
-        ),
-        gr.on(
-            [button.click for button in form.samples],
-            sample_picked,
-            tabs.view,
-            [*shown, *form.outputs],
-            cancels=chat.asking,
-            **quiet,
-        ),
-        gr.on(
-            [form.rate.submit, form.rate.blur, form.unit.input],
-            settings_changed,
-            [source, form.file, *settings, tabs.view],
-            shown,
-            **quiet,
-        ),
-    ]
+    form.file.upload(
+        uploaded, [form.file, *settings, tabs.view], shown, cancels=chat.asking, **quiet
+    )
+    gr.on(
+        [button.click for button in form.samples],
+        sample_picked,
+        tabs.view,
+        [*shown, *form.outputs],
+        cancels=chat.asking,
+        **quiet,
+    )
+    gr.on(
+        [form.rate.submit, form.rate.blur, form.unit.input],
+        settings_changed,
+        [source, form.file, *settings, tabs.view],
+        shown,
+        **quiet,
+    )
     form.file.clear(lambda: nothing(EMPTY), None, shown, cancels=chat.asking, **quiet)
-    for event in events:
-        event.then(predict, source, prediction.outputs, concurrency_id="model", **quiet)
+    source.change(predict, source, prediction.outputs, concurrency_id="model", **quiet)
     tabs.view.input(tabs.redraw, [source, tabs.view], tabs.signal, **quiet)
 
 
@@ -141,7 +144,7 @@ class RecordingForm:
         self.file = gr.File(
             label="Recording (CSV, TSV, TXT, NPY, NPZ or MAT)",
             file_types=analysis.FILE_TYPES,
-            height=140,
+            height=170,
         )
         if self.paths:
             gr.Markdown("Or pick a sample:", elem_classes="hint")
@@ -151,7 +154,7 @@ class RecordingForm:
             gr.Markdown("Needed only where the file does not tell.", elem_classes="hint")
             with gr.Row():
                 self.rate = gr.Number(
-                    label="Sampling rate (Hz)", value=None, minimum=0, min_width=120
+                    label="Sampling rate (Hz)", placeholder="as in the file", min_width=120
                 )
                 self.unit = gr.Dropdown(
                     list(analysis.UNITS), value="auto", label="Unit", min_width=120

@@ -15,6 +15,7 @@ QUESTIONS = (
     "How good is the signal?",
     "What does RMS mean?",
 )
+PLACEHOLDER = "<p class='hint'>Ask what the recording shows, why, and how sure that is.</p>"
 MAX_MESSAGE = 1000  # characters
 MAX_HISTORY = 12  # messages
 BROKEN = "Something went wrong while answering; the app's log has the details."
@@ -26,28 +27,20 @@ class ChatArea:
     def __init__(self, pipeline, source):
         self.pipeline, self.llms = pipeline, tuple(pipeline.llms)
         gr.Markdown("### Talk about this recording", elem_classes="heading")
-        self.chosen = gr.CheckboxGroup(
-            list(self.llms),
-            value=list(self.llms[:1]),
-            label="Who answers",
-            visible=len(self.llms) > 1,
-        )
-        self.columns, self.outputs = [], []
-        with gr.Row():
-            for i, llm in enumerate(self.llms):
-                with gr.Column(visible=i == 0, min_width=260) as column:
-                    self.outputs.append(
-                        gr.Chatbot(
-                            label=llm,
-                            height=420,
-                            layout="bubble",
-                            feedback_options=None,
-                            buttons=["copy"],
-                            allow_tags=False,
-                            placeholder="Ask about the recording: what it shows, why, how sure.",
-                        )
-                    )
-                self.columns.append(column)
+        if self.side_by_side:  # on a phone the question would else be far below the first answer
+            self._question()
+            self._answers(height=360)
+        else:
+            self._answers(height=420)
+            self._question()
+        self._wire(source)
+
+    @property
+    def side_by_side(self):
+        """Whether there is more than one column to read."""
+        return len(self.llms) > 1
+
+    def _question(self):
         with gr.Row(elem_classes="chips"):
             self.chips = [gr.Button(q, size="sm", variant="secondary") for q in QUESTIONS]
         self.box = gr.Textbox(
@@ -58,7 +51,30 @@ class ChatArea:
             elem_id="question",
         )
         self.stop = gr.Button("Stop", size="sm", visible=False)
-        self._wire(source)
+
+    def _answers(self, height):
+        self.chosen = gr.CheckboxGroup(
+            list(self.llms),
+            value=list(self.llms),
+            label="Who answers",
+            visible=self.side_by_side,
+        )
+        self.columns, self.outputs = [], []
+        with gr.Row():
+            for llm in self.llms:
+                with gr.Column(min_width=280) as column:
+                    self.outputs.append(
+                        gr.Chatbot(
+                            label=llm,
+                            height=height,
+                            layout="bubble",
+                            feedback_options=None,
+                            buttons=["copy"],
+                            allow_tags=False,
+                            placeholder=PLACEHOLDER,
+                        )
+                    )
+                self.columns.append(column)
 
     def _wire(self, source):
         asking = gr.on(

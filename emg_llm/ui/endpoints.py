@@ -28,7 +28,7 @@ def add_endpoints(pipeline):
             analysis.summary_markdown(recording, report),
             plots.signal_figure(recording),
             plots.spectrum_figure(recording),
-            channels,
+            analysis.rounded(channels),
             analysis.quality_frame(report),
             plots.snr_figure(report),
         )

@@ -6,33 +6,32 @@ import gradio as gr
 
 from emg_llm import plots
 
+EMPTY = '<div class="empty">The emotion and its probabilities appear here.</div>'
+
 
 class PredictionArea:
     """`outputs` are filled by `show(prediction)`, by `problem(text)` or emptied by `clear()`."""
 
     def __init__(self):
-        with gr.Column(visible=False) as self.area:
-            gr.Markdown("### Which emotion?", elem_classes="heading")
-            self.cards = gr.HTML()
-            self.figure = gr.Plot(show_label=False, container=False)
-        self.outputs = [self.area, self.cards, self.figure]
+        self.cards = gr.HTML(EMPTY, padding=False, elem_classes="flush")
+        self.figure = gr.Plot(show_label=False, container=False, visible=False)
+        self.outputs = [self.cards, self.figure]
 
     def show(self, prediction):
         """Values for `outputs`."""
         return [
-            gr.Column(visible=True),
             cards_html(prediction),
-            plots.probability_figure(prediction.probabilities),
+            gr.Plot(plots.probability_figure(prediction.probabilities), visible=True),
         ]
 
     def problem(self, text):
         """The reason why there is no prediction."""
         html = f'<div class="warning">No prediction: {escape(text)}</div>'
-        return [gr.Column(visible=True), html, None]
+        return [html, gr.Plot(None, visible=False)]
 
     def clear(self):
         """Values that empty `outputs`."""
-        return [gr.Column(visible=False), "", None]
+        return [EMPTY, gr.Plot(None, visible=False)]
 
 
 def cards_html(prediction):
@@ -46,13 +45,15 @@ def cards_html(prediction):
             f'<div class="label">{escape(label)}</div>'
             f'<div class="share">{probabilities[label]:.0%}</div></div>'
         )
-    html = f'<div class="cards">{"".join(cards)}</div>'
+    html = f'<p class="headline">Prediction: <b>{escape(prediction.label)}</b></p>'
+    html += f'<div class="cards">{"".join(cards)}</div>'
     for warning in prediction.warnings:
         html += f'<div class="warning">{escape(warning)}</div>'
     if prediction.tokens:
         codes = escape(" ".join(prediction.tokens))
         html += (
-            f"<details><summary>What the LLM read</summary><p class='codes'>{codes}</p></details>"
+            '<details class="codes-of"><summary>The codes that the LLM read</summary>'
+            f'<p class="codes">{codes}</p></details>'
         )
     return html
 

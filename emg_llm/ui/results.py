@@ -27,7 +27,7 @@ def results_tab(pipeline):
     if table.empty:
         gr.Markdown("This bundle comes without results.", elem_classes="hint")
     else:
-        gr.Dataframe(table, interactive=False, wrap=True, show_label=False)
+        gr.Dataframe(table, interactive=False, show_label=False)
     facts = []
     if results.get("data"):
         facts.append(f"Data: {escape(results['data'])}")

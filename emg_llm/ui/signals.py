@@ -6,8 +6,9 @@ import gradio as gr
 from gradio.processing_utils import save_bytes_to_cache
 
 from emg_llm import plots
-from emg_llm.ui.analysis import cleaned_or_not, feature_frames, open_source, quality_frame
+from emg_llm.ui.analysis import cleaned_or_not, feature_frames, open_source, quality_frame, rounded
 
+EMPTY = '<div class="empty">The signal, its spectrum, features and quality appear here.</div>'
 RAW, CLEANED = "as recorded", "cleaned (20–450 Hz, mains removed)"
 
 
@@ -15,6 +16,7 @@ class SignalTabs:
     """`outputs` are filled by `show(recording, report, view)` and emptied by `clear()`."""
 
     def __init__(self):
+        self.empty = gr.HTML(EMPTY, padding=False, elem_classes="flush")
         with gr.Column(visible=False) as self.area, gr.Tabs():
             with gr.Tab("Signal"):
                 self.view = gr.Radio([RAW, CLEANED], value=RAW, show_label=False, container=False)
@@ -26,9 +28,7 @@ class SignalTabs:
                     "Taken from the cleaned signal, before any normalisation.",
                     elem_classes="hint",
                 )
-                self.channels = gr.Dataframe(
-                    label="By channel, whole recording", interactive=False, wrap=True
-                )
+                self.channels = gr.Dataframe(label="By channel, whole recording", interactive=False)
                 with gr.Accordion("By segment (128 samples each)", open=False):
                     self.segments = gr.Dataframe(
                         label="Segments", interactive=False, max_height=320
@@ -36,8 +36,9 @@ class SignalTabs:
                     self.download = gr.DownloadButton("Download the segments as CSV", size="sm")
             with gr.Tab("Quality"):
                 self.snr = gr.Plot(show_label=False, container=False)
-                self.quality = gr.Dataframe(label="By channel", interactive=False, wrap=True)
+                self.quality = gr.Dataframe(label="By channel", interactive=False)
         self.outputs = [
+            self.empty,
             self.area,
             self.signal,
             self.spectrum,
@@ -52,11 +53,12 @@ class SignalTabs:
         """Values for `outputs`."""
         channels, segments = feature_frames(recording)
         return [
+            gr.HTML(visible=False),
             gr.Column(visible=True),
             self._figure(recording, view),
             plots.spectrum_figure(recording),
-            channels,
-            None if segments is None else segments.round(3),
+            rounded(channels),
+            rounded(segments),
             self._csv(recording, segments),
             plots.snr_figure(report),
             quality_frame(report),
@@ -64,7 +66,8 @@ class SignalTabs:
 
     def clear(self):
         """Values that empty `outputs`."""
-        return [gr.Column(visible=False)] + [None] * (len(self.outputs) - 1)
+        rest = [None] * (len(self.outputs) - 2)
+        return [gr.HTML(visible=True), gr.Column(visible=False), *rest]
 
     def redraw(self, source, view):
         """The signal plot alone, after the view was changed."""

@@ -1,0 +1,224 @@
+"""The demo as a person and as a program meet it: started like `make demo`, then used."""
+
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx
+import numpy as np
+import pytest
+from gradio_client import Client, handle_file
+from gradio_client.exceptions import AppError
+
+import emg_llm
+
+ROOT = Path(__file__).parents[2]
+START_S = 180
+ANSWER_MS = 120_000
+CHROMIUM_OPTIONS = (
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+)
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def url(tmp_path_factory):
+    """The address of a running demo without network access to the Hub."""
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        port = s.getsockname()[1]
+    url, log = f"http://127.0.0.1:{port}/", tmp_path_factory.mktemp("demo") / "log.txt"
+    environment = os.environ | {
+        "GRADIO_SERVER_NAME": "127.0.0.1",
+        "GRADIO_SERVER_PORT": str(port),
+        "GRADIO_TEMP_DIR": str(tmp_path_factory.mktemp("uploads")),
+        "HF_HUB_OFFLINE": "1",
+    }
+    with log.open("w") as output:
+        demo = subprocess.Popen(
+            [sys.executable, "app.py"], cwd=ROOT, env=environment, stdout=output, stderr=output
+        )
+        try:
+            _wait_until_served(url, demo, log)
+            yield url
+            assert "Traceback" not in log.read_text()
+        finally:
+            demo.terminate()
+            demo.wait(20)
+
+
+def _wait_until_served(url, demo, log):
+    end = time.monotonic() + START_S
+    while time.monotonic() < end:
+        assert demo.poll() is None, log.read_text()
+        try:
+            if httpx.get(url, timeout=5).is_success:
+                return
+        except httpx.HTTPError:
+            time.sleep(0.5)
+    pytest.fail(f"The demo did not start: {log.read_text()}")
+
+
+@pytest.fixture(scope="module")
+def client(url):
+    return Client(url, verbose=False)
+
+
+@pytest.fixture(scope="module")
+def trial(tmp_path_factory):
+    """A CSV file as a person would export it."""
+    recording = emg_llm.simulate("happiness", subject=3)
+    path = tmp_path_factory.mktemp("files") / "my_trial.csv"
+    time_s = np.arange(recording.n_samples) / recording.sampling_rate
+    np.savetxt(
+        path,
+        np.column_stack([time_s, recording.signal]),
+        fmt="%.6g",
+        delimiter=",",
+        header=",".join(["time", *(f"{name} (uV)" for name in recording.channel_names)]),
+        comments="",
+    )
+    return path
+
+
+@pytest.fixture(scope="module")
+def words(tmp_path_factory):
+    """A file that is no recording."""
+    path = tmp_path_factory.mktemp("files") / "words.csv"
+    path.write_text("dear diary,\ntoday I smiled a lot\n")
+    return path
+
+
+def test_a_program_analyses_predicts_and_chats(client, trial):
+    summary, signal, *_ = client.predict(handle_file(trial), api_name="/analyze")
+    assert "my_trial" in summary and "8 channels" in summary and "2000 Hz" in summary
+    assert signal["type"] == "plotly"
+
+    answer = client.predict(handle_file(trial), api_name="/predict")
+    for probabilities in answer["probabilities"].values():
+        assert set(probabilities) <= set(emg_llm.EMOTIONS)
+        assert sum(probabilities.values()) == pytest.approx(1, abs=1e-3)
+    assert answer["label"] in emg_llm.EMOTIONS
+
+    reply = client.predict("Which emotion is this?", handle_file(trial), api_name="/chat")
+    assert answer["label"] in reply.lower()
+
+
+def test_a_program_gets_one_sentence_for_a_bad_file_and_can_go_on(client, trial, words, tmp_path):
+    (tmp_path / "empty.csv").touch()
+    (tmp_path / "pickle.npy").write_bytes(b"\x80\x04\x95\x05\x00\x00\x00K\x01.")
+    for bad in (tmp_path / "empty.csv", tmp_path / "pickle.npy", words):
+        for endpoint in ("/analyze", "/predict"):
+            with pytest.raises(AppError) as refused:
+                client.predict(handle_file(bad), api_name=endpoint)
+            assert "Traceback" not in str(refused.value)
+            assert str(tmp_path) not in str(refused.value)
+    assert client.predict(handle_file(trial), api_name="/predict")["label"]
+
+
+@contextmanager
+def page_of(url, width, height):
+    """A page in a headless Chromium; fails on console errors and on requests elsewhere."""
+    playwright = pytest.importorskip("playwright.sync_api")
+    problems = []
+    with playwright.sync_playwright() as p:
+        browser = p.chromium.launch(
+            executable_path=_chromium(p.chromium.executable_path), args=CHROMIUM_OPTIONS
+        )
+        page = browser.new_page(viewport={"width": width, "height": height})
+        page.set_default_timeout(30_000)
+        page.on("pageerror", lambda error: problems.append(str(error)))
+        page.on("console", lambda m: problems.append(m.text) if m.type == "error" else None)
+        page.on("request", lambda r: _is_elsewhere(r.url, url) and problems.append(r.url))
+        page.goto(url)
+        yield page
+        browser.close()
+    assert problems == []
+
+
+def _chromium(of_playwright):
+    names = ("chromium", "chromium-browser", "google-chrome")
+    found = (os.environ.get("CHROMIUM"), *map(shutil.which, names), of_playwright)
+    for path in found:
+        if path and os.path.exists(path):
+            return path
+    message = "There is no Chromium for the browser tests; `make browser` installs one."
+    if os.environ.get("CI") == "true":
+        pytest.fail(message)
+    pytest.skip(message)
+
+
+def _is_elsewhere(request, url):
+    return not request.startswith((url, "data:", "blob:", "about:"))
+
+
+def test_a_person_uploads_sees_and_asks(url, trial, words):
+    with page_of(url, 1280, 900) as page:
+        page.get_by_text("no medical device").wait_for()
+        _ask(page, "Why?")
+        page.get_by_text("Upload a recording or pick a sample first.").first.wait_for()
+
+        page.locator("input[type=file]").first.set_input_files(words)
+        page.get_by_text("This recording can't be used.").wait_for()
+        assert page.locator(".js-plotly-plot").count() == 0
+
+        page.get_by_role("button", name="Remove this file").or_(
+            page.get_by_label("Clear")
+        ).first.click()
+        page.locator("input[type=file]").first.set_input_files(trial)
+        page.get_by_text("my_trial").first.wait_for()
+        page.locator(".headline").wait_for(timeout=ANSWER_MS)
+        page.locator(".js-plotly-plot").nth(1).wait_for()
+        label = page.locator(".headline b").inner_text()
+        for tab in ("Spectrum", "Features", "Quality"):
+            page.get_by_role("tab", name=tab).click()
+        page.get_by_text("SNR (dB)").first.wait_for()
+
+        _ask(page, "Which emotion is this?")
+        page.wait_for_function(
+            "label => [...document.querySelectorAll('.message.bot')]"
+            ".some(answer => answer.innerText.toLowerCase().includes(label))",
+            arg=label,
+            timeout=ANSWER_MS,
+        )
+
+
+def test_a_person_is_asked_for_the_rate_where_the_file_does_not_tell_it(url, tmp_path):
+    np.save(tmp_path / "bare.npy", emg_llm.simulate("fear").signal)
+    with page_of(url, 1280, 900) as page:
+        page.locator("input[type=file]").first.set_input_files(tmp_path / "bare.npy")
+        page.get_by_text("This recording can't be used.").wait_for()
+        page.get_by_label("Sampling rate (Hz)").fill("2000")
+        page.get_by_label("Sampling rate (Hz)").press("Tab")
+        page.locator("#summary").get_by_text("2000 Hz").first.wait_for()
+        page.locator(".headline").wait_for(timeout=ANSWER_MS)
+
+
+def test_a_sample_is_one_click_away_and_a_phone_needs_no_sideways_scrolling(url):
+    with page_of(url, 390, 844) as page:
+        page.locator(".samples button").first.click()
+        page.locator(".headline").wait_for(timeout=ANSWER_MS)
+        page.locator(".samples button").first.click()  # once more: nothing may get lost
+        page.wait_for_timeout(500)
+        page.locator(".headline").wait_for(timeout=ANSWER_MS)
+        page.locator(".js-plotly-plot").nth(1).wait_for()
+        for tab in ("Spectrum", "Features", "Quality", "Signal", "Results and methods"):
+            page.get_by_role("tab", name=tab).click()
+            assert page.evaluate("document.documentElement.scrollWidth") <= 390
+
+
+def _ask(page, question):
+    page.locator("#question textarea").fill(question)
+    page.get_by_role("button", name="Ask", exact=True).click()
