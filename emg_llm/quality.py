@@ -121,3 +121,5 @@ def _messages(channels, invalid):
         yield f"Strong mains hum on: {hum}. It is filtered out; check the ground electrode."
     if quiet := names(lambda c: not c.flat and c.snr_db < USABLE_SNR_DB):
         yield f"Little activity above the noise floor on: {quiet}."
+    if weak := names(lambda c: USABLE_SNR_DB <= c.snr_db < GOOD_SNR_DB):
+        yield f"SNR under {GOOD_SNR_DB:g} dB on: {weak}."

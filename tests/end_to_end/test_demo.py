@@ -1,11 +1,13 @@
 """The demo as a person and as a program meet it: started like `make demo`, then used."""
 
 import os
+import pickle
 import shutil
 import socket
 import subprocess
 import sys
 import time
+import zipfile
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -116,16 +118,48 @@ def test_a_program_analyses_predicts_and_chats(client, trial):
     assert answer["label"] in reply.lower()
 
 
-def test_a_program_gets_one_sentence_for_a_bad_file_and_can_go_on(client, trial, words, tmp_path):
-    (tmp_path / "empty.csv").touch()
-    (tmp_path / "pickle.npy").write_bytes(b"\x80\x04\x95\x05\x00\x00\x00K\x01.")
-    for bad in (tmp_path / "empty.csv", tmp_path / "pickle.npy", words):
-        for endpoint in ("/analyze", "/predict"):
-            with pytest.raises(AppError) as refused:
-                client.predict(handle_file(bad), api_name=endpoint)
-            assert "Traceback" not in str(refused.value)
-            assert str(tmp_path) not in str(refused.value)
+def _bomb(path):
+    """An npz of some hundred kilobytes that unpacks to 600 MB."""
+    header = "{'descr': '<f8', 'fortran_order': False, 'shape': (9830400, 8), }".ljust(117) + "\n"
+    with (
+        zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive,
+        archive.open("signal.npy", "w", force_zip64=True) as member,
+    ):
+        member.write(b"\x93NUMPY\x01\x00" + len(header).to_bytes(2, "little"))
+        member.write(header.encode())
+        for _ in range(600):
+            member.write(bytes(2**20))
+
+
+BAD_FILES = {
+    "empty.csv": lambda path: path.touch(),
+    "words.csv": lambda path: path.write_text("dear diary,\ntoday I smiled a lot\n"),
+    "nan.csv": lambda path: path.write_text("a,b\n" + "nan,nan\n" * 500),
+    "two_samples.csv": lambda path: path.write_text("a,b\n1,2\n3,4\n"),
+    "picture.npy": lambda path: path.write_bytes(b"\x89PNG\r\n\x1a\n" + bytes(500)),
+    "pickle.npy": lambda path: path.write_bytes(pickle.dumps([1, 2, 3])),
+    "bomb.npz": _bomb,
+}
+
+
+@pytest.mark.parametrize("name", BAD_FILES)
+def test_a_program_gets_one_sentence_for_a_bad_file_and_can_go_on(client, trial, name, tmp_path):
+    BAD_FILES[name](tmp_path / name)
+    for endpoint in ("/analyze", "/predict"):
+        with pytest.raises(AppError) as refused:
+            client.predict(handle_file(tmp_path / name), 1000, api_name=endpoint)
+        assert name in str(refused.value) and str(refused.value).endswith(".")
+        assert "Traceback" not in str(refused.value)
+        assert str(tmp_path) not in str(refused.value)
     assert client.predict(handle_file(trial), api_name="/predict")["label"]
+
+
+def test_a_single_channel_is_shown_and_the_prediction_refused_in_words(client, tmp_path):
+    np.save(tmp_path / "one.npy", emg_llm.simulate("fear").signal[:, :1])
+    summary, *_ = client.predict(handle_file(tmp_path / "one.npy"), 2000, "uV", api_name="/analyze")
+    assert "1 channel " in summary
+    with pytest.raises(AppError, match="channels"):
+        client.predict(handle_file(tmp_path / "one.npy"), 2000, "uV", api_name="/predict")
 
 
 @contextmanager
