@@ -51,10 +51,15 @@ class Reading:
         if self.snr is not None and self.levels:
             parts.append(f"SNR {self.snr:+d}")
         text = "EMG features: " + (", ".join(parts) or "none")
-        if len(self.levels) > 2:
-            first, second, *_, last = (f"{site} {level:+d}" for site, level in self.ranking)
-            text += f". Strongest: {first}, {second}. Weakest: {last}."
-        return text
+        return f"{text}. {self.extremes}" if self.extremes else text
+
+    @property
+    def extremes(self):
+        """The strongest and the weakest sites in words; empty for fewer than three."""
+        if len(self.levels) < 3:
+            return ""
+        first, second, *_, last = (f"{site} {level:+d}" for site, level in self.ranking)
+        return f"Strongest: {first}, {second}. Weakest: {last}."
 
     @property
     def ranking(self):

@@ -28,7 +28,8 @@ def conversation(reading, label, rng, n_follow_ups=0):
 
 def _drawn(questions, n, rng):
     """`n` of the questions, more often about the recording than about EMG in general."""
-    weight = np.array([1.0] * len(GENERAL) + [2.0] * (len(questions) - len(GENERAL)))
+    weight = np.array([1.0] * len(GENERAL) + [3.0] * (len(questions) - len(GENERAL)))
+    weight[len(GENERAL) : len(GENERAL) + 3] = 6.0  # which emotion, why, and where
     order = rng.choice(len(questions), min(n, len(questions)), False, weight / weight.sum())
     return [questions[i] for i in order]
 
@@ -106,28 +107,22 @@ def follow_ups(reading, label):
 
 def _about_levels(reading, label):
     unit = f" {reading.unit}" if reading.unit else ""
-    told = [f"{site} ({level:+d}{unit})" for site, level in reading.ranking]
-    if len(told) > 1:  # of a single site nothing is strongest
-        article = "an" if label[0] in "aeiou" else "a"
-        why = _choice(
-            f"I read {label} from the whole pattern. The strongest sites are {told[0]} and "
-            f"{told[1]}, the weakest is {told[-1]}, against a typical recording.",
-            f"The pattern looks like {article} {label} pattern: {told[0]} and {told[1]} are the "
-            f"strongest, and {told[-1]} is the weakest.",
+    if reading.extremes:
+        # The prompt's own words: what is copied is what was measured.
+        yield (
+            ("Why?", "Why do you think so?", f"Why {label}?", f"Why do you read {label}?"),
+            _choice(f"I read {label} from the whole pattern. {reading.extremes}"),
         )
-        yield ("Why?", "Why do you think so?", f"Why {label}?", f"Why do you read {label}?"), why
         yield (
             (
                 "Which sites are strongest?",
                 "Which muscle is the strongest?",
                 "Which muscles are most active?",
                 "Where is it strongest?",
+                "Which site is weakest?",
+                "Which muscle is the weakest?",
             ),
-            _choice(f"The strongest sites are {told[0]} and {told[1]}."),
-        )
-        yield (
-            ("Which site is weakest?", "Which muscle is the weakest?", "Where is it weakest?"),
-            _choice(f"The weakest site is {told[-1]}."),
+            _choice(reading.extremes),
         )
     for i, site in enumerate(reading.sites):
         level = reading.levels[i]
