@@ -4,6 +4,8 @@ The first turn of every conversation is the recording and its emotion. The turns
 about the recording or about EMG; their answers are computed from the numbers in the prompt.
 """
 
+import re
+
 import numpy as np
 
 from emg_llm.preprocessing import clean
@@ -28,8 +30,7 @@ def conversation(reading, label, rng, n_follow_ups=0):
 
 def _drawn(questions, n, rng):
     """`n` of the questions, more often about the recording than about EMG in general."""
-    weight = np.array([1.0] * len(GENERAL) + [3.0] * (len(questions) - len(GENERAL)))
-    weight[len(GENERAL) : len(GENERAL) + 3] = 6.0  # which emotion, why, and where
+    weight = np.array([1.0] * len(GENERAL) + [2.0] * (len(questions) - len(GENERAL)))
     order = rng.choice(len(questions), min(n, len(questions)), False, weight / weight.sum())
     return [questions[i] for i in order]
 
@@ -65,6 +66,22 @@ def build_rows(dataset, split, bridge, variants=1, n_follow_ups=1, seed=0):
                     "recording_id": dataset.ids[i],
                     "split": part,
                 }
+
+
+def correction(reading, reply):
+    """What was measured, where a reply says otherwise about the strongest or weakest sites.
+
+    Empty when every site that the reply calls strongest or weakest is one.
+    """
+    ranked = [site for site, _ in reading.ranking]
+    right = {"strongest": set(ranked[:2]), "weakest": set(ranked[-1:])}
+    for text in re.split(r"(?<=[.,;])\s|\band (?=[^,.]*weakest)", reply.lower()):
+        told = re.findall(r"([a-z][a-z ]*?) \([+-]\d+", text)
+        told = {site for site in ranked for words in told if words.endswith(site)}
+        for word, sites in right.items():
+            if word in text and told - sites:
+                return f"Checked against the signal, that is not so. {reading.extremes}"
+    return ""
 
 
 def share_gpt(messages):
@@ -107,22 +124,28 @@ def follow_ups(reading, label):
 
 def _about_levels(reading, label):
     unit = f" {reading.unit}" if reading.unit else ""
-    if reading.extremes:
-        # The prompt's own words: what is copied is what was measured.
-        yield (
-            ("Why?", "Why do you think so?", f"Why {label}?", f"Why do you read {label}?"),
-            _choice(f"I read {label} from the whole pattern. {reading.extremes}"),
+    told = [f"{site} ({level:+d}{unit})" for site, level in reading.ranking]
+    if len(told) > 1:  # of a single site nothing is strongest
+        article = "an" if label[0] in "aeiou" else "a"
+        why = _choice(
+            f"I read {label} from the whole pattern. The strongest sites are {told[0]} and "
+            f"{told[1]}, the weakest is {told[-1]}, against a typical recording.",
+            f"The pattern looks like {article} {label} pattern: {told[0]} and {told[1]} are the "
+            f"strongest, and {told[-1]} is the weakest.",
         )
+        yield ("Why?", "Why do you think so?", f"Why {label}?", f"Why do you read {label}?"), why
         yield (
             (
                 "Which sites are strongest?",
                 "Which muscle is the strongest?",
                 "Which muscles are most active?",
                 "Where is it strongest?",
-                "Which site is weakest?",
-                "Which muscle is the weakest?",
             ),
-            _choice(reading.extremes),
+            _choice(f"The strongest sites are {told[0]} and {told[1]}."),
+        )
+        yield (
+            ("Which site is weakest?", "Which muscle is the weakest?", "Where is it weakest?"),
+            _choice(f"The weakest site is {told[-1]}."),
         )
     for i, site in enumerate(reading.sites):
         level = reading.levels[i]

@@ -4,7 +4,7 @@ import json
 from dataclasses import dataclass
 from functools import cached_property
 
-from emg_llm.conversations import ANSWER
+from emg_llm.conversations import ANSWER, correction
 from emg_llm.hub import HubError, bundle_folder, resolve
 from emg_llm.preprocessing import clean
 from emg_llm.quality import assess_quality
@@ -116,16 +116,21 @@ class EmotionPipeline:
         if llm is not None and llm not in self._llms:
             raise ValueError(f"No language model {llm!r}; loaded are {', '.join(self.llms)}.")
         model = self._llms[llm or self.llms[0]]
-        prompt = model.bridge.read(recording).prompt()
+        reading = model.bridge.read(recording)
+        prompt = reading.prompt()
         label = model.labels[int(model.probabilities([prompt])[0].argmax())]
-        yield from model.reply(
-            [
-                {"role": "user", "content": prompt},
-                {"role": "assistant", "content": ANSWER.format(label=label)},
-                *({"role": m["role"], "content": m["content"]} for m in history),
-                {"role": "user", "content": message},
-            ]
-        )
+        messages = [
+            {"role": "user", "content": prompt},
+            {"role": "assistant", "content": ANSWER.format(label=label)},
+            *({"role": m["role"], "content": m["content"]} for m in history),
+            {"role": "user", "content": message},
+        ]
+        reply = ""
+        for piece in model.reply(messages):
+            reply += piece
+            yield piece
+        if told := correction(reading, reply):
+            yield f"\n\n{told}"
 
     def _warnings(self, recording):
         if recording.unit == "a.u.":

@@ -9,6 +9,7 @@ from emg_llm.conversations import (
     ANSWER,
     build_rows,
     conversation,
+    correction,
     examples,
     follow_ups,
     from_share_gpt,
@@ -214,3 +215,20 @@ def test_what_nano_models_are_pretrained_on_says_nothing_about_emotions():
     p.append(kruskal(*(g.argmax(axis=1) for g in groups)).pvalue)
     p.append(chi2_contingency(first_codes).pvalue)
     assert min(p) > 1e-4  # a leak would give something like 1e-50
+
+
+@pytest.mark.parametrize(
+    ("reply", "holds"),
+    [
+        ("The strongest sites are jaw (+8 dB) and beside mouth (+5 dB).", True),
+        ("The strongest sites are above eye (+3 dB) and jaw (+8 dB).", False),
+        ("Jaw (+8 dB) and beside mouth (+5 dB) are the strongest, and cheek (-9 dB) is the weakest.", True),
+        ("The weakest site is jaw (+8 dB).", False),
+        ("At jaw the level is +8 dB, above a typical recording.", True),
+    ],
+)  # fmt: skip
+def test_a_reply_that_misnames_the_strongest_or_weakest_site_is_corrected(reply, holds):
+    sites = ("above eye", "beside mouth", "cheek", "jaw")
+    told = correction(Reading(sites, (3, 5, -9, 8), "dB"), reply)
+    assert (told == "") == holds
+    assert holds or "Strongest: jaw +8, beside mouth +5. Weakest: cheek -9." in told
