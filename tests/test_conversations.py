@@ -222,7 +222,7 @@ def test_what_nano_models_are_pretrained_on_says_nothing_about_emotions():
     [
         ("The strongest sites are jaw (+8 dB) and beside mouth (+5 dB).", True),
         ("The strongest sites are above eye (+3 dB) and jaw (+8 dB).", False),
-        ("Jaw (+8 dB) and beside mouth (+5 dB) are the strongest, and cheek (-9 dB) is the weakest.", True),
+        ("Jaw (+8 dB) and beside mouth (+5 dB) lead as strongest, cheek (-9 dB) is weakest.", True),
         ("The weakest site is jaw (+8 dB).", False),
         ("At jaw the level is +8 dB, above a typical recording.", True),
     ],
