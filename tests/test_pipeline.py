@@ -58,7 +58,7 @@ def test_every_part_of_the_bundle_has_a_card(quick_bundle):
 def test_the_bundle_says_what_it_was_trained_on_and_how_well_it_did(pipeline):
     assert pipeline.labels == EMOTIONS
     assert pipeline.models == MODELS and pipeline.llms == ("nano-llama2",)
-    assert "5 simulated people" in pipeline.trained_on
+    assert "4 simulated people" in pipeline.trained_on
     measured = pipeline.results["models"]
     assert [m["model"] for m in measured] == list(MODELS)
     assert len({m["protocol"]["split_hash"] for m in measured}) == 1  # the same test people
