@@ -4,7 +4,7 @@
 
 Runs the training scripts one after the other, prints each command before it runs, and puts
 what they made into emg_llm/bundle. A step whose output is there already is not repeated, so
-an interrupted build goes on where it stopped; --fresh starts over. About an hour on 2 cores.
+an interrupted build goes on where it stopped; --fresh starts over.
 """
 
 import json
