@@ -46,12 +46,17 @@ class Reading:
 
     def prompt(self):
         """The user's first turn, as the original project wrote it: `EMG features: …`."""
-        parts = ["".join(self.tokens)] if self.codes else []
-        parts += [f"{site} {level:+d}" for site, level in zip(self.sites, self.levels, strict=True)]
-        if self.snr is not None and self.levels:
-            parts.append(f"SNR {self.snr:+d}")
-        text = "EMG features: " + (", ".join(parts) or "none")
-        return f"{text}. {self.extremes}" if self.extremes else text
+        codes = "".join(self.tokens)
+        return "EMG features: " + (", ".join(filter(None, [codes, self.measured])) or "none")
+
+    @property
+    def measured(self):
+        """The levels, the SNR and which sites are strongest and weakest; empty without levels."""
+        if not self.levels:
+            return ""
+        parts = [f"{site} {level:+d}" for site, level in zip(self.sites, self.levels, strict=True)]
+        parts += [] if self.snr is None else [f"SNR {self.snr:+d}"]
+        return ", ".join(parts) + (f". {self.extremes}" if self.extremes else "")
 
     @property
     def extremes(self):

@@ -69,18 +69,19 @@ def build_rows(dataset, split, bridge, variants=1, n_follow_ups=1, seed=0):
 
 
 def correction(reading, reply):
-    """What was measured, where a reply says otherwise about the strongest or weakest sites.
+    """What was measured, where a reply says otherwise; empty where what it says holds.
 
-    Empty when every site that the reply calls strongest or weakest is one.
+    Checked are every level that it gives a site, and which sites it calls strongest or weakest.
     """
+    level = dict(zip(reading.sites, reading.levels, strict=True))
     ranked = [site for site, _ in reading.ranking]
     right = {"strongest": set(ranked[:2]), "weakest": set(ranked[-1:])}
     for text in re.split(r"(?<=[.,;])\s|\band (?=[^,.]*weakest)", reply.lower()):
-        told = re.findall(r"([a-z][a-z ]*?) \([+-]\d+", text)
-        told = {site for site in ranked for words in told if words.endswith(site)}
-        for word, sites in right.items():
-            if word in text and told - sites:
-                return f"Checked against the signal, that is not so. {reading.extremes}"
+        told = re.findall(r"([a-z][a-z ]*?)(?: the level is)? \(?([+-]\d+)", text)
+        told = {s: int(value) for words, value in told for s in ranked if words.endswith(s)}
+        misnamed = any(word in text and told.keys() - sites for word, sites in right.items())
+        if misnamed or any(level[site] != value for site, value in told.items()):
+            return f"Checked against the signal, that is not so. Measured: {reading.measured}"
     return ""
 
 
@@ -122,9 +123,12 @@ def follow_ups(reading, label):
     return found
 
 
+_AT = re.compile(r"\b(above|below|beside)\b")
+
+
 def _about_levels(reading, label):
     unit = f" {reading.unit}" if reading.unit else ""
-    told = [f"{site} ({level:+d}{unit})" for site, level in reading.ranking]
+    told = [f"{site} {level:+d}{unit}" for site, level in reading.ranking]
     if len(told) > 1:  # of a single site nothing is strongest
         article = "an" if label[0] in "aeiou" else "a"
         why = _choice(
@@ -150,8 +154,15 @@ def _about_levels(reading, label):
     for i, site in enumerate(reading.sites):
         level = reading.levels[i]
         word = "above" if level > 0 else "below" if level < 0 else "at"
+        place = _AT.sub(r"\1 the", site)  # as people say it: above the eye
         yield (
-            (f"How strong is the {site}?", f"What about the {site}?", f"Is the {site} active?"),
+            (
+                f"How strong is the {site}?",
+                f"What about the {site}?",
+                f"Is the {site} active?",
+                f"How strong is it at {site}?",
+                f"How strong is the muscle {place}?" if place != site else f"And the {site}?",
+            ),
             _choice(f"At {site} the level is {level:+d}{unit}, {word} a typical recording."),
         )
 

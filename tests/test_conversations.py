@@ -20,7 +20,7 @@ from emg_llm.recording import EMOTIONS
 from emg_llm.splits import held_out_split
 
 SITES = ("above eye", "below eye", "forehead", "cheek", "jaw")
-TOLD = r"([a-z ]+) \(([+-]\d+) dB\)"
+TOLD = r"([a-z ]+) ([+-]\d+) dB"
 
 
 def random_reading(rng):
@@ -220,15 +220,19 @@ def test_what_nano_models_are_pretrained_on_says_nothing_about_emotions():
 @pytest.mark.parametrize(
     ("reply", "holds"),
     [
-        ("The strongest sites are jaw (+8 dB) and beside mouth (+5 dB).", True),
-        ("The strongest sites are above eye (+3 dB) and jaw (+8 dB).", False),
+        ("The strongest sites are jaw +8 dB and beside mouth +5 dB.", True),
+        ("The strongest sites are above eye +3 dB and jaw +8 dB.", False),
+        ("The strongest sites are jaw +8 dB and beside mouth +6 dB.", False),
         ("Jaw (+8 dB) and beside mouth (+5 dB) lead as strongest, cheek (-9 dB) is weakest.", True),
-        ("The weakest site is jaw (+8 dB).", False),
+        ("The weakest site is jaw +8 dB.", False),
         ("At jaw the level is +8 dB, above a typical recording.", True),
+        ("At jaw the level is +3 dB, above a typical recording.", False),
     ],
-)  # fmt: skip
-def test_a_reply_that_misnames_the_strongest_or_weakest_site_is_corrected(reply, holds):
+)
+def test_a_reply_that_the_signal_contradicts_is_corrected(reply, holds):
     sites = ("above eye", "beside mouth", "cheek", "jaw")
     told = correction(Reading(sites, (3, 5, -9, 8), "dB"), reply)
     assert (told == "") == holds
+    measured = "above eye +3, beside mouth +5, cheek -9, jaw +8"
+    assert holds or measured in told
     assert holds or "Strongest: jaw +8, beside mouth +5. Weakest: cheek -9." in told

@@ -31,7 +31,7 @@ LLM = "nano-llama2"
 class BundleArguments:
     """What the bundle is trained on."""
 
-    data: str = field(default="simulated:subjects=40", metadata={"help": "As in every script."})
+    data: str = field(default="simulated:subjects=40,seed=1", metadata={"help": "As elsewhere."})
     seed: int = field(default=0, metadata={"help": "Seed of every step."})
     work_dir: str = field(default="runs/bundle", metadata={"help": "Where the steps write."})
     output_dir: str | None = field(

@@ -64,7 +64,9 @@ def main(args, training):
     rows, info = load_rows(args.dataset_name)
     model, tokenizer = load_base(source, args.model_revision)
     peft_config = lora_config(tokenizer, args.lora_r, args.lora_alpha, args.lora_dropout)
-    trainer = make_trainer(model, tokenizer, rows["train"], training, peft_config)
+    trainer = make_trainer(
+        model, tokenizer, rows["train"], training, peft_config, rows.get("validation")
+    )
     trainer.train(resume_from_checkpoint=checkpoint)
     trainer.save_model()
     if not trainer.is_world_process_zero():

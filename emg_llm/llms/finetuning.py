@@ -11,18 +11,19 @@ CODE_PREFIX = code_token(0, 0).split("0")[0]
 LORA_R, LORA_ALPHA, LORA_DROPOUT = 16, 32, 0.1
 
 
-def to_examples(rows):
+def to_examples(rows, n_answers=None):
     """Rows with `messages` or ShareGPT `conversations` -> a `datasets` table of examples.
 
     One example for each answer: what came before is its prompt, so that the loss covers the
-    answer and its end of turn whatever the chat template looks like.
+    answer and its end of turn whatever the chat template looks like. n_answers: only the
+    first so many of each row.
     """
     import datasets
 
     found = []
     for row in rows:
         messages = row.get("messages") or from_share_gpt(row["conversations"])
-        found += examples(messages)
+        found += examples(messages)[:n_answers]
     return datasets.Dataset.from_list(found)
 
 
@@ -61,14 +62,23 @@ def sft_defaults(name):
     }
 
 
-def make_trainer(model, tokenizer, rows, args, peft_config):
-    """A ready SFTTrainer over rows of conversations."""
+def make_trainer(model, tokenizer, rows, args, peft_config, validation=None):
+    """A ready SFTTrainer over rows of conversations.
+
+    With rows of validation people it ends with the checkpoint that reads them best: the least
+    loss on their labels, asked whenever a checkpoint is saved.
+    """
     from trl import SFTTrainer
 
+    if validation and args.save_strategy != "no":
+        args.eval_strategy, args.eval_steps = args.save_strategy, args.save_steps
+        args.load_best_model_at_end, args.metric_for_best_model = True, "eval_loss"
+        args.greater_is_better = False
     return SFTTrainer(
         model=model,
         args=args,
         train_dataset=to_examples(rows),
+        eval_dataset=to_examples(validation, n_answers=1) if validation else None,
         processing_class=tokenizer,
         peft_config=peft_config,
     )

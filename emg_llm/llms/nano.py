@@ -13,6 +13,8 @@ from emg_llm.recording import EMOTIONS, MONTAGE
 
 N_DEPTHS, N_CODES = 4, 64  # codebook tokens that the tokenizer knows
 MAX_LEVEL = 40
+LEVELS = tuple(f" {v:+d}" for v in range(-MAX_LEVEL, MAX_LEVEL + 1))
+SITES = tuple(site_name(s) for s in MONTAGE)
 
 # The answer stands between generation marks, for trainers that ask where it is.
 CHAT_TEMPLATE = """\
@@ -29,12 +31,11 @@ CHAT_TEMPLATE = """\
 
 def corpus(n, rng):
     """`n` conversations about made-up recordings, as messages."""
-    sites = tuple(site_name(s) for s in MONTAGE)
     for _ in range(n):
         overall, spread = rng.normal(0, 6), rng.uniform(2, 9)
-        levels = np.clip(np.rint(rng.normal(overall, spread, len(sites))), -MAX_LEVEL, MAX_LEVEL)
+        levels = np.clip(np.rint(rng.normal(overall, spread, len(SITES))), -MAX_LEVEL, MAX_LEVEL)
         reading = Reading(
-            sites,
+            SITES,
             tuple(int(v) for v in levels),
             "dB",
             tuple(rng.integers(N_CODES, size=N_DEPTHS)) if rng.random() < 0.5 else (),
@@ -44,7 +45,7 @@ def corpus(n, rng):
 
 
 def build_tokenizer(texts, vocab_size=1536):
-    """A byte-level BPE tokenizer in which a signed number and an EMG code are one token each."""
+    """A byte-level BPE tokenizer in which a site, its level and an EMG code are one token each."""
     from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers, trainers
     from transformers import PreTrainedTokenizerFast
 
@@ -52,10 +53,11 @@ def build_tokenizer(texts, vocab_size=1536):
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     tokenizer.decoder = decoders.ByteLevel()
     marks = ["<unk>", "<s>", "</s>", "<pad>", "[INST]", "[/INST]"]
-    numbers = [f"{v:+d}" for v in range(-MAX_LEVEL, MAX_LEVEL + 1)]
+    # With the space before them: prompts are shorter, and what is equal reads equal everywhere.
+    words = [*LEVELS, *(f" {site}" for site in SITES)]
     codes = [code_token(d, c) for d in range(N_DEPTHS) for c in range(N_CODES)]
     trainer = trainers.BpeTrainer(
-        vocab_size=vocab_size - len(numbers) - len(codes),
+        vocab_size=vocab_size - len(words) - len(codes),
         special_tokens=marks,
         initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
         show_progress=False,
@@ -63,7 +65,7 @@ def build_tokenizer(texts, vocab_size=1536):
     tokenizer.train_from_iterator(texts, trainer)
     # Longest first, or "+1" would be found inside "+12".
     tokenizer.add_tokens(
-        [AddedToken(t, normalized=False) for t in sorted(numbers, key=len, reverse=True) + codes]
+        [AddedToken(t, normalized=False) for t in sorted(words, key=len, reverse=True) + codes]
     )
     return PreTrainedTokenizerFast(
         tokenizer_object=tokenizer,
@@ -84,7 +86,7 @@ def build_model(tokenizer, width=128, layers=4, heads=4, seed=0):
     from transformers import LlamaConfig, LlamaForCausalLM
 
     torch.manual_seed(seed)
-    return LlamaForCausalLM(
+    model = LlamaForCausalLM(
         LlamaConfig(
             vocab_size=-(-len(tokenizer) // 64) * 64,
             hidden_size=width,
@@ -99,6 +101,27 @@ def build_model(tokenizer, width=128, layers=4, heads=4, seed=0):
             pad_token_id=tokenizer.pad_token_id,
         )
     )
+    start_levels_in_order(model, tokenizer)
+    return model
+
+
+def start_levels_in_order(model, tokenizer):
+    """Give neighbouring levels neighbouring embeddings: random waves along the number line.
+
+    What is learned of +7 then holds for +8 too, which a few hundred recordings can't teach.
+    """
+    import torch
+
+    ids = tokenizer.convert_tokens_to_ids(LEVELS)
+    at = torch.arange(len(ids))[:, None]
+    with torch.no_grad():
+        for layer in (model.get_input_embeddings(), model.get_output_embeddings()):
+            weight = layer.weight
+            # Waves of 10 to 300 levels' length.
+            length = 10 * 30 ** torch.rand(weight.shape[1])
+            phase = 2 * torch.pi * torch.rand(weight.shape[1])
+            waves = torch.cos(2 * torch.pi * at / length + phase)
+            weight[ids] = waves * 2**0.5 * model.config.initializer_range
 
 
 def pretrain(model, tokenizer, steps=2000, batch_size=32, learning_rate=3e-3, seed=0, log=None):

@@ -15,9 +15,9 @@ REGISTRY = {
     "nano-llama2": LlmSpec(
         "bundle:llms/nano-llama2",
         {
-            "learning_rate": 2e-3,
+            "learning_rate": 1e-3,
             "per_device_train_batch_size": 32,
-            "num_train_epochs": 2,
+            "num_train_epochs": 3,
             "activation_checkpointing": False,
             "max_length": 512,
         },
