@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import torch
 
-from emg_llm.bridge import Bridge, Reading, code_token
+from emg_llm.bridge import Bridge, Reading, code_token, site_name
 from emg_llm.conversations import conversation, share_gpt
 from emg_llm.features import LevelScale
 from emg_llm.llms.finetuning import (
@@ -19,8 +19,8 @@ from emg_llm.llms.finetuning import (
     validation_temperature,
 )
 from emg_llm.llms.model import SCORING_BATCH, EmgLLM, LlmError, load_base
-from emg_llm.llms.nano import MAX_LEVEL, N_CODES, N_DEPTHS, corpus
-from emg_llm.recording import EMOTIONS
+from emg_llm.llms.nano import LEVELS, MAX_LEVEL, N_CODES, N_DEPTHS, build_model, corpus
+from emg_llm.recording import EMOTIONS, MONTAGE
 
 LABELS = ("anger", "anxiety", "fear", "happiness")
 PROMPTS = [
@@ -54,7 +54,7 @@ def rows():
     return found
 
 
-def trainer_for(nano_folder, rows, folder, **settings):
+def trainer_for(nano_folder, rows, folder, validation=None, **settings):
     from trl import SFTConfig
 
     model, tokenizer = load_base(str(nano_folder))
@@ -66,7 +66,8 @@ def trainer_for(nano_folder, rows, folder, **settings):
         "disable_tqdm": True,
     }
     args = SFTConfig(output_dir=str(folder), **(defaults | settings))
-    return make_trainer(model, tokenizer, rows, args, lora_config(tokenizer, dropout=0.0))
+    peft_config = lora_config(tokenizer, dropout=0.0)
+    return make_trainer(model, tokenizer, rows, args, peft_config, validation)
 
 
 @pytest.fixture(scope="module")
@@ -83,27 +84,38 @@ def tuned(nano_folder, rows, tmp_path_factory):
 # The tokenizer
 
 
-def test_signed_numbers_and_codes_are_one_token_each_and_decode_back(llm):
-    numbers = [f"{v:+d}" for v in range(-MAX_LEVEL, MAX_LEVEL + 1)]
+def test_levels_sites_and_codes_are_one_token_each_and_decode_back(llm):
+    levels = [f" {v:+d}" for v in range(-MAX_LEVEL, MAX_LEVEL + 1)]
+    sites = [f" {site_name(site)}" for site in MONTAGE]
     codes = [code_token(d, c) for d in range(N_DEPTHS) for c in range(N_CODES)]
     seen = set()
-    for text in numbers + codes:
+    for text in levels + sites + codes:
         [token] = llm.tokenizer(text, add_special_tokens=False)["input_ids"]
         assert llm.tokenizer.decode([token]) == text
         seen.add(token)
-    assert len(seen) == len(numbers) + len(codes)
+    assert len(seen) == len(levels) + len(sites) + len(codes)
     assert llm.tokenizer.unk_token_id not in seen
 
 
 def test_numbers_stay_one_token_inside_a_prompt(llm):
     text = "EMG features: <emg_0_63><emg_1_6>, above eye +1, jaw +12, cheek -40, SNR +0"
     tokens = llm.tokenizer.tokenize(text)
-    for piece in ("<emg_0_63>", "<emg_1_6>", "+1", "+12", "-40", "+0"):
+    for piece in ("<emg_0_63>", "<emg_1_6>", " +1", " +12", " -40", " +0"):
         assert tokens.count(piece) == 1
 
 
 def test_the_tokenizer_knows_every_level_that_a_scale_gives():
     assert LevelScale.LIMIT == MAX_LEVEL
+
+
+def test_what_a_new_model_makes_of_a_level_is_near_what_it_makes_of_the_next(llm):
+    model = build_model(llm.tokenizer)
+    for layer in (model.get_input_embeddings(), model.get_output_embeddings()):
+        x = layer.weight[llm.tokenizer.convert_tokens_to_ids(list(LEVELS))]
+        distance = torch.cdist(x, x)
+        assert distance.diagonal(1).max() < 0.6 * distance.diagonal(20).min()
+        # Elsewhere nothing changed: a level is as large as any other token's embedding.
+        assert abs(x.std() / layer.weight.std() - 1) < 0.2
 
 
 def test_all_that_is_said_decodes_to_itself(llm):
@@ -350,3 +362,23 @@ def test_the_emotions_are_answers_that_differ(llm):
     pairs = [every._answer_ids(PROMPTS[1], label) for label in EMOTIONS]
     assert len({tuple(ids) for ids, _ in pairs}) == len(EMOTIONS)
     assert len({n for _, n in pairs}) == 1  # the prompt is the same for all
+
+
+def test_fine_tuning_ends_with_the_checkpoint_that_validation_people_prefer(
+    nano_folder, rows, tmp_path
+):
+    # People of whom the opposite is true: the more is learned, the worse they are read.
+    turned = dict(zip(LABELS, LABELS[1:] + LABELS[:1], strict=True))
+    validation = [
+        {"messages": [r["messages"][0], {"role": "assistant", "content": f"Emotion: {label}"}]}
+        for r in rows
+        for label in [turned[r["label"]]]
+    ]
+    saving = {"save_strategy": "steps", "save_steps": 30, "max_steps": 120}
+    trainer = trainer_for(nano_folder, rows, tmp_path, validation, **saving)
+    trainer.train()
+    asked = [r["eval_loss"] for r in trainer.state.log_history if "eval_loss" in r]
+    assert len(asked) == 4 and np.argmin(asked) < 3
+    best = tmp_path / f"checkpoint-{30 * (1 + int(np.argmin(asked)))}"
+    assert trainer.state.best_model_checkpoint == str(best)
+    assert trainer.evaluate()["eval_loss"] == pytest.approx(min(asked), rel=1e-3)
