@@ -29,6 +29,11 @@ def talkative(pipeline, monkeypatch):
     return pipeline
 
 
+@pytest.fixture(scope="module")
+def shipped():
+    return emg_llm.EmotionPipeline.from_pretrained()
+
+
 def test_the_bundle_holds_no_pickle_no_path_of_this_machine_and_less_than_10_mb(quick_bundle):
     files = [f for f in quick_bundle.folder.rglob("*") if f.is_file()]
     endings = {f.suffix for f in files}
@@ -101,10 +106,16 @@ def test_the_llm_scores_the_prompt_that_its_bridge_makes(pipeline, sample):
     )
 
 
-def test_chat_streams_several_pieces_and_is_the_same_every_time(talkative, sample):
-    pieces = list(talkative.chat(sample, CHAT_FIRST))
-    assert len(pieces) > 1 and all(pieces)
-    assert list(talkative.chat(sample, CHAT_FIRST, llm="nano-llama2")) == pieces
+def test_the_shipped_chat_streams_what_the_signal_shows_and_the_same_every_time(shipped):
+    for path in shipped.samples.values():
+        recording = emg_llm.read_recording(path)
+        pieces = list(shipped.chat(recording, CHAT_FIRST))
+        assert len(pieces) > 5 and all(pieces)
+        assert list(shipped.chat(recording, CHAT_FIRST, llm="nano-llama2")) == pieces
+        reading = shipped._llms["nano-llama2"].bridge.read(recording)
+        (first, level), (second, _) = reading.ranking[:2]
+        assert f"{first} {level:+d} dB and {second}" in "".join(pieces)
+        assert "Checked against the signal" not in "".join(pieces)
 
 
 def test_what_was_said_before_is_part_of_the_chat(talkative, sample):
