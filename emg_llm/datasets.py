@@ -27,6 +27,8 @@ class Dataset:
 
     name: how it was asked for. ids, labels, subjects: one for each recording; a subject is
     None where nobody knows. splits: the data's own split column, or None.
+    sessions: which sitting of the subject each recording is from (None where it is unknown),
+    or None where no recording has one.
     recordings: list of Recording, or None for a feature table.
     table: float64 (recordings, columns), or None; columns: their names.
     """
@@ -39,6 +41,7 @@ class Dataset:
     recordings: tuple[Recording, ...] | None = None
     table: np.ndarray | None = None
     columns: tuple[str, ...] = ()
+    sessions: tuple[str | None, ...] | None = None
 
     def __post_init__(self):
         if not self.ids:
@@ -95,6 +98,7 @@ class Dataset:
             labels=pick(self.labels),
             subjects=pick(self.subjects),
             splits=pick(self.splits),
+            sessions=pick(self.sessions),
             recordings=pick(self.recordings),
             table=None if self.table is None else self.table[list(rows)],
         )
@@ -152,7 +156,14 @@ def _of_recordings(name, recordings, splits=None):
         tuple(r.subject for r in recordings),
         splits,
         recordings,
+        sessions=_known(r.session for r in recordings),
     )
+
+
+def _known(values):
+    """What a column tells as a tuple of words, None where it is empty; None where all of it is."""
+    words = [None if v is None or v != v or v == "" else str(v) for v in values]
+    return tuple(words) if any(word is not None for word in words) else None
 
 
 def _folder(path):
@@ -218,8 +229,6 @@ def _manifest(path, table):
 
 
 def _feature_table(name, table):
-    import pandas as pd
-
     columns = [
         c for c in table.select_dtypes("number").columns if c not in META_COLUMNS and c != "path"
     ]
@@ -232,15 +241,16 @@ def _feature_table(name, table):
     ids = (
         table["recording_id"] if "recording_id" in table else [f"row {i + 1}" for i in table.index]
     )
-    subjects = table["subject"] if "subject" in table else [None] * len(table)
+    subjects = _known(table["subject"]) if "subject" in table else None
     return Dataset(
         name,
         tuple(map(str, ids)),
         tuple(table["label"].astype(str)),
-        tuple(None if pd.isna(s) or s == "" else str(s) for s in subjects),
+        subjects or (None,) * len(table),
         _split_column(table),
         table=values,
         columns=tuple(columns),
+        sessions=_known(table["session"]) if "session" in table else None,
     )
 
 
@@ -270,6 +280,7 @@ def _saved(path):
                 row["sampling_rate"],
                 label=str(row["label"]),
                 subject=row.get("subject"),
+                session=row.get("session"),
                 recording_id=row.get("recording_id") or f"row {i + 1}",
             )
             for i, row in enumerate(saved)

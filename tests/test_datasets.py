@@ -141,7 +141,7 @@ def test_a_split_by_subject_that_shares_a_person_cannot_be_made():
     dataset = rows(3)
     split = held_out_split(dataset)
     torn = split.train, split.validation, np.append(split.test, split.train[0])
-    with pytest.raises(AssertionError):
+    with pytest.raises(DatasetError, match=r"in more than one part.* into one part"):
         type(split).of(dataset, "held_out", "subject", 0, torn)
 
 
@@ -168,7 +168,9 @@ def test_too_few_people_or_recordings_are_refused_in_words():
 
 def test_the_datas_own_split_column_is_followed(tmp_path):
     own = ["train", "test", "validation", "train", "test", "train"]
-    data = table(tmp_path / "t.csv", label=list("ababab"), x=range(6), split=own, subject=["P"] * 6)
+    data = table(
+        tmp_path / "t.csv", label=list("ababab"), x=range(6), split=own, subject=list("PQRPQP")
+    )
     split = held_out_split(load_dataset(data), seed=9)
     assert [p.tolist() for p in parts(split)] == [[0, 3, 5], [2], [1, 4]]
     assert split.grouping == "given"
@@ -262,6 +264,8 @@ def test_a_manifest_says_what_its_files_do_not(tmp_path):
     assert dataset.ids == ("files/0.npy", "files/1.npy", "files/2.npy")
     assert [r.sampling_rate for r in dataset.recordings] == [1000, 2000, 2000]
     assert [r.session for r in dataset.recordings] == ["one", None, "two"]
+    assert dataset.sessions == ("one", None, "two")
+    assert dataset.take([2, 1]).sessions == ("two", None)
     assert dataset.subjects == ("007", "8", None)
     assert dataset.recordings[1].signal.std() == pytest.approx(20000, rel=0.1)  # mV -> µV
 
@@ -304,6 +308,16 @@ def test_rows_without_a_subject_are_not_taken_for_one_person(tmp_path):
     data = table(tmp_path / "t.csv", label=list("abab"), subject=["P", None, None, "Q"], x=range(4))
     dataset = load_dataset(data)
     assert dataset.subjects == ("P", None, None, "Q") and len(set(dataset.groups)) == 4
+    assert dataset.sessions is None
+
+
+@pytest.mark.parametrize("ending", ["csv", "parquet"])
+def test_a_tables_sessions_are_words_and_no_features(tmp_path, ending):
+    frame = pd.DataFrame({"label": list("aba"), "session": [1, 2, 2], "x": [1.5, 2.5, 3.5]})
+    path = tmp_path / f"t.{ending}"
+    frame.to_csv(path, index=False) if ending == "csv" else frame.to_parquet(path)
+    dataset = load_dataset(path)
+    assert dataset.sessions == ("1", "2", "2") and dataset.columns == ("x",)
 
 
 def test_rows_without_a_label_are_left_out(tmp_path):
@@ -321,6 +335,7 @@ def test_a_saved_datasets_folder_gives_its_recordings_back(tmp_path):
                 "sampling_rate": r.sampling_rate,
                 "label": r.label,
                 "subject": r.subject,
+                "session": "first",
                 "recording_id": r.recording_id,
             }
             for r in source.recordings
@@ -328,7 +343,7 @@ def test_a_saved_datasets_folder_gives_its_recordings_back(tmp_path):
     ).save_to_disk(str(tmp_path / "saved"))
     dataset = load_dataset(tmp_path / "saved")
     assert (dataset.ids, dataset.labels) == (source.ids, source.labels)
-    assert dataset.subjects == source.subjects
+    assert dataset.subjects == source.subjects and dataset.sessions == ("first",) * 4
     assert np.allclose(dataset.recordings[3].signal, source.recordings[3].signal)
 
 
