@@ -33,10 +33,14 @@ def recording_features(recording):
     return np.concatenate([10 * np.log10(power.mean(axis=0)), spread, values[..., 3].mean(axis=0)])
 
 
-def dataset_features(dataset):
-    """float (recordings, features) and their names, for recordings and feature tables alike."""
+def dataset_features(dataset, rows=None):
+    """float (recordings, features) and their names, for recordings and feature tables alike.
+
+    rows: the recordings that are wanted, all by default.
+    """
     if dataset.table is not None:
-        return dataset.table, dataset.columns
+        return dataset.table if rows is None else dataset.table[rows], dataset.columns
+    rows = range(len(dataset)) if rows is None else rows
     counts = {r.n_channels for r in dataset.recordings}
     if len(counts) > 1:
         raise RecordingError(
@@ -44,7 +48,7 @@ def dataset_features(dataset):
         )
     channels = dataset.recordings[0].channel_names
     names = tuple(f"{feature} {c}" for feature in RECORDING_FEATURES for c in channels)
-    return np.stack([recording_features(r) for r in dataset.recordings]), names
+    return np.stack([recording_features(dataset.recordings[i]) for i in rows]), names
 
 
 @dataclass(eq=False)

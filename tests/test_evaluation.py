@@ -7,7 +7,11 @@ import pandas as pd
 import pytest
 
 from emg_llm.evaluation import (
+    FoldStore,
+    abstention_curve,
     bootstrap_interval,
+    calibration_figures,
+    conformal_figures,
     control,
     evaluate,
     expected_calibration_error,
@@ -15,6 +19,7 @@ from emg_llm.evaluation import (
     save_results,
     shuffled_control,
 )
+from emg_llm.evaluation.confidence import others_first, scale
 
 KEYS = [
     "labels",
@@ -28,6 +33,11 @@ KEYS = [
     "chance",
     "confusion_matrix",
     "controls",
+    "per_class",
+    "per_subject",
+    "calibration",
+    "conformal",
+    "abstention",
 ]
 
 
@@ -114,6 +124,14 @@ def test_the_figures_of_a_known_confusion():
     assert found["chance"] == 0.5 and found["controls"]["majority"] == pytest.approx(4 / 6)
     low, high = found["accuracy_ci95"]
     assert low <= found["accuracy"] <= high
+    anger, fear = found["per_class"]
+    assert anger == {"label": "anger", "precision": 0.75, "recall": 0.75, "f1": 0.75, "support": 4}
+    assert (fear["recall"], fear["support"]) == (0.5, 2)
+    assert found["per_subject"] == [
+        {"subject": "b", "n": 2, "accuracy": 0.5},
+        {"subject": "c", "n": 2, "accuracy": 0.5},
+        {"subject": "a", "n": 2, "accuracy": 1.0},
+    ]
     json.dumps(found)
 
 
@@ -137,6 +155,131 @@ def test_a_controls_accuracy_has_an_interval_over_people():
     targets = np.repeat([0, 1], 10)
     found = control(targets, one_hot(np.zeros(20, int), 2), targets)
     assert found == {"accuracy": 0.5, "accuracy_ci95": [0.0, 1.0]}
+
+
+def sure(n_people=10, each=60, temperature=1.0, seed=1):
+    """(targets, probabilities, people) of a model whose confidence is true at temperature 1."""
+    rng = np.random.default_rng(seed)
+    true = rng.dirichlet(np.full(4, 0.5), n_people * each)
+    targets = np.array([rng.choice(4, p=p) for p in true])
+    return targets, scale(true, 1 / temperature), np.repeat(np.arange(n_people), each)
+
+
+def test_temperature_scaling_mends_a_model_that_is_too_sure():
+    found = calibration_figures(*sure(temperature=3.0))
+    assert found["temperature"] == pytest.approx(3, rel=0.15)
+    assert found["ece"] > 0.1 and found["ece_scaled"] < 0.05
+    assert sum(b["n"] for b in found["bins"]) == sum(b["n"] for b in found["bins_scaled"]) == 600
+
+
+def test_what_is_fitted_for_a_person_never_sees_that_person():
+    people = sure(5)[2]
+    folds = others_first(people)
+    assert sorted(np.concatenate([rows for _, rows in folds])) == list(range(len(people)))
+    assert all(not set(people[o]) & set(people[rows]) for o, rows in folds)
+    # One person is always read wrongly: were they in their own calibration, 0.9 of them would be
+    # in their sets, as the right one is in the sets that were fitted on them.
+    targets, people = np.zeros(40, int), np.repeat(["right", "wrong"], 20)
+    p = one_hot(np.where(people == "right", 0, 1), 3, 0.9)
+    covered, _ = conformal_figures(targets, p, people)
+    assert covered[people == "right"].all() and not covered[people == "wrong"].any()
+
+
+def test_many_people_are_left_out_twenty_folds_at_a_time():
+    people = np.repeat(np.arange(70), 2)
+    folds = others_first(people)
+    assert len(folds) == 20
+    assert all(not set(people[o]) & set(people[rows]) for o, rows in folds)
+
+
+def test_validation_people_calibrate_instead_where_there_are_any():
+    targets, p, people = sure(2, temperature=3.0)
+    validation = sure(8, temperature=3.0, seed=2)[:2]
+    found = calibration_figures(targets, p, people, validation)
+    assert found["fitted_on"] == "validation people" and found["ece_scaled"] < found["ece"]
+    opposite = sure(8, temperature=0.4, seed=2)[:2]
+    assert calibration_figures(targets, p, people, opposite)["ece_scaled"] > found["ece"]
+    _, sets = conformal_figures(targets, p, people, validation)
+    assert sets["fitted_on"] == "validation people" and sets["coverage"] > 0.8
+
+
+def test_conformal_sets_hold_the_label_as_often_as_they_promise():
+    targets, p, people = sure(10, 200)
+    covered, found = conformal_figures(targets, p, people)
+    assert covered.mean() == found["coverage"] == pytest.approx(0.9, abs=0.02)
+    assert 1 < found["mean_size"] < 4 and found["level"] == 0.9
+    # A model that knows nothing must name nearly all labels to hold the promise.
+    _, blind = conformal_figures(targets, np.full((2000, 4), 0.25), people)
+    assert blind["coverage"] == 1 and blind["mean_size"] == 4
+    _, perfect = conformal_figures(targets, one_hot(targets, 4, 0.97), people)
+    assert perfect["coverage"] == perfect["mean_size"] == 1
+
+
+def test_with_too_few_others_to_promise_anything_the_set_holds_every_label():
+    targets = np.array([0, 1, 0, 1])
+    _, found = conformal_figures(targets, one_hot(targets, 2, 0.9), np.arange(4))
+    assert found["mean_size"] == 2
+
+
+def test_a_single_person_is_neither_scaled_nor_given_sets():
+    targets, p, people = sure(1)
+    found = evaluate("abcd", targets, p, people)
+    assert "ece_scaled" not in found["calibration"] and "conformal" not in found
+
+
+def test_abstaining_helps_where_confidence_tells_right_from_wrong():
+    targets = np.zeros(100, int)
+    predicted = np.arange(100) % 2  # half are wrong
+    knows = np.where(
+        (predicted == 0)[:, None], one_hot(predicted, 2, 0.9), one_hot(predicted, 2, 0.6)
+    )
+    curve = abstention_curve(targets, knows)
+    assert curve["share"][-1] == 1 and curve["accuracy"][-1] == 0.5
+    assert curve["accuracy"][9] == 1 and curve["share"][9] == 0.5
+    assert curve["area"] == pytest.approx(0.5 + 0.5 * np.log(2), abs=0.01)
+    fooled = np.where(
+        (predicted == 1)[:, None], one_hot(predicted, 2, 0.9), one_hot(predicted, 2, 0.6)
+    )
+    assert abstention_curve(targets, fooled)["accuracy"][9] == 0
+
+
+def test_recordings_of_equal_confidence_count_as_their_mean_whatever_their_order():
+    targets = np.array([0] * 30 + [1] * 10)
+    curve = abstention_curve(targets, one_hot(np.zeros(40, int), 2, 0.8))
+    assert curve["accuracy"] == pytest.approx([0.75] * 20) and curve["area"] == pytest.approx(0.75)
+
+
+def test_a_fold_is_measured_once_and_again_when_something_it_depends_on_changes(tmp_path):
+    calls = []
+
+    def make():
+        calls.append(1)
+        return {"probabilities": np.full(3, len(calls))}
+
+    def recall(fresh=False, **changes):
+        store = FoldStore(tmp_path / "folds", fresh)
+        key = {"model": "svm", "what": "emg", "fold": "aa", "seed": 0, "data": "x"} | changes
+        return store.recall(make, **key)["probabilities"][0], store.reused
+
+    assert recall() == (1, 0)
+    assert recall() == (1, 1)
+    for number, change in enumerate(({"seed": 1}, {"fold": "b"}, {"data": "y"}, {"what": "n"}), 2):
+        assert recall(**change) == (number, 0)
+    assert recall(fresh=True) == (6, 0) and recall() == (6, 1)
+
+
+def test_an_interrupted_fold_is_not_taken_for_a_finished_one(tmp_path, monkeypatch):
+    def broken(path, **arrays):
+        path.write_bytes(b"half of it")
+        raise KeyboardInterrupt
+
+    key = {"model": "svm", "what": "emg", "fold": "aa"}
+    with monkeypatch.context() as m:
+        m.setattr(np, "savez_compressed", broken)
+        with pytest.raises(KeyboardInterrupt):
+            FoldStore(tmp_path).recall(lambda: {"p": np.zeros(1)}, **key)
+    store = FoldStore(tmp_path)
+    assert store.recall(lambda: {"p": np.ones(1)}, **key)["p"] == 1 and store.reused == 0
 
 
 def test_results_and_predictions_are_written_as_promised(tmp_path):

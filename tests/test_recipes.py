@@ -6,21 +6,14 @@ import pandas as pd
 import pytest
 
 from emg_llm.baseline import EmotionSVM, dataset_features
+from emg_llm.controls import noise_like
 from emg_llm.datasets import (
     DatasetError,
     load_dataset,
 )
 from emg_llm.evaluation import evaluate, save_results
-from emg_llm.recipes import (
-    fit_llm_on,
-    fit_svm,
-    load_predictor,
-    measure_recipe,
-    measure_trained,
-    noise_like,
-    recipe,
-    unseen_rows,
-)
+from emg_llm.fitted import fitter, llm_on, load_fitted, svm_on
+from emg_llm.recipes import measure_recipe, measure_trained, unseen_rows
 from emg_llm.splits import PROTOCOLS, held_out_split, leave_one_subject_out
 
 KEYS = {
@@ -80,9 +73,13 @@ def svm_folder(people, tmp_path_factory):
     return folder
 
 
+def ask_svm(dataset, split):
+    return svm_on(dataset, split).ask(dataset, split.test)
+
+
 def test_an_unknown_recipe_names_those_that_are_known():
     with pytest.raises(DatasetError, match=r"gpt-9 is neither .* svm, cnn.*nano-llama2"):
-        recipe("gpt-9")
+        fitter("gpt-9")
 
 
 def test_every_person_is_predicted_by_a_model_that_has_not_seen_them(table):
@@ -95,7 +92,7 @@ def test_every_person_is_predicted_by_a_model_that_has_not_seen_them(table):
     assert results["accuracy"] > 0.9
     np.testing.assert_allclose(p.sum(axis=1), 1)
     for split in leave_one_subject_out(table):
-        np.testing.assert_allclose(p[split.test], fit_svm(table, split, 0))
+        np.testing.assert_allclose(p[split.test], ask_svm(table, split))
 
 
 def test_the_hash_of_all_folds_tells_other_folds_apart(table):
@@ -114,15 +111,16 @@ def test_labels_and_numbers_of_the_test_people_have_no_part_in_the_fit(table):
     for i in split.test:
         labels[i] = "fear"
     relabelled = replace(table, labels=tuple(labels))
-    np.testing.assert_array_equal(fit_svm(relabelled, split, 0), fit_svm(table, split, 0))
+    np.testing.assert_array_equal(ask_svm(relabelled, split), ask_svm(table, split))
     louder = replace(table, table=table.table.copy())
     louder.table[split.test[1:]] *= 100
-    np.testing.assert_array_equal(fit_svm(louder, split, 0)[0], fit_svm(table, split, 0)[0])
+    np.testing.assert_array_equal(ask_svm(louder, split)[0], ask_svm(table, split)[0])
 
 
 def test_a_language_model_is_fitted_on_a_fold_of_a_feature_table(table, nano_folder):
     split = next(leave_one_subject_out(table))
-    p = fit_llm_on(str(nano_folder), table, split, 0, max_steps=2, disable_tqdm=True)
+    fitted = llm_on(str(nano_folder), table, split, 0, max_steps=2, disable_tqdm=True)
+    p = fitted.ask(table, split.test)
     assert p.shape == (12, 3)
     np.testing.assert_allclose(p.sum(axis=1), 1)
     assert np.ptp(p, axis=0).max() > 0  # it reads the numbers
@@ -158,8 +156,9 @@ def test_the_columns_follow_the_labels_of_the_data(people, svm_folder):
     renamed = replace(some, name="other data")
     _, rows, p = measure_trained(svm_folder, renamed)
     assert len(rows) == 9
-    _, labels, predict = load_predictor(svm_folder)
-    full = predict(some, rows)[:, [labels.index(e) for e in ("anger", "neutral", "surprise")]]
+    model = load_fitted(svm_folder)
+    order = [model.labels.index(e) for e in ("anger", "neutral", "surprise")]
+    full = model.predict(some, rows)[:, order]
     assert renamed.label_names == ("anger", "neutral", "surprise")
     np.testing.assert_allclose(p, full / full.sum(axis=1, keepdims=True))
 
@@ -186,7 +185,7 @@ def test_labels_that_a_model_does_not_know_are_said(people, svm_folder):
 
 def test_a_folder_without_a_model_is_said(tmp_path):
     with pytest.raises(DatasetError, match=r"no config\.json"):
-        load_predictor(tmp_path)
+        load_fitted(tmp_path)
     (tmp_path / "config.json").write_text('{"model_type": "bert"}')
     with pytest.raises(DatasetError, match="not known"):
-        load_predictor(tmp_path)
+        load_fitted(tmp_path)

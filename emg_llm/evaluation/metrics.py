@@ -1,28 +1,37 @@
-"""What a score means: recording-level metrics, intervals over people, chance and controls."""
-
-import json
-from pathlib import Path
+"""How often a model is right: by recording, by label, by person, with interval and controls."""
 
 import numpy as np
+
+from emg_llm.evaluation.confidence import (
+    abstention_curve,
+    calibration_figures,
+    conformal_figures,
+    expected_calibration_error,
+)
 
 N_BOOTSTRAP = 2000
 N_PERMUTATIONS = 1000
 
 
-def evaluate(labels, targets, probabilities, groups, seed=0):
+def evaluate(labels, targets, probabilities, groups, seed=0, calibration=None):
     """The figures that every results file holds.
 
-    labels: names; targets: int (n,); probabilities: float (n, labels); groups: (n,) the
-    person of each recording, over whom the interval is bootstrapped.
+    labels: names; targets: int (n,); probabilities: float (n, labels), one row for each
+    recording; groups: (n,) the person of each recording, over whom the intervals are
+    bootstrapped. calibration: (targets, probabilities) of validation people, on whom the
+    temperature and the conformal threshold are fitted; without it they are fitted on the other
+    test people in turn, and left out where there is a single person.
     """
     from sklearn.metrics import balanced_accuracy_score, confusion_matrix, f1_score
 
     targets, groups = np.asarray(targets), np.asarray(groups)
+    probabilities = np.asarray(probabilities, np.float64)
     predicted = probabilities.argmax(axis=1)
     correct = predicted == targets
     present = sorted(set(targets.tolist()))
     rng = np.random.default_rng(seed)
-    return {
+    covered, conformal = conformal_figures(targets, probabilities, groups, calibration)
+    results = {
         "labels": list(labels),
         "n_recordings": len(targets),
         "n_subjects": len(set(groups.tolist())),
@@ -41,7 +50,41 @@ def evaluate(labels, targets, probabilities, groups, seed=0):
             "majority": float(np.bincount(targets).max() / len(targets)),
             "shuffled_emg": shuffled_control(predicted, targets, rng),
         },
+        "per_class": per_class(labels, targets, predicted),
+        "per_subject": per_subject(correct, groups),
+        "calibration": calibration_figures(targets, probabilities, groups, calibration),
+        "abstention": abstention_curve(targets, probabilities),
     }
+    if conformal:
+        interval = bootstrap_interval(covered, groups, rng)
+        results["conformal"] = conformal | {"coverage_ci95": interval}
+    return results
+
+
+def per_class(labels, targets, predicted):
+    """Precision, recall, F1 and support of each label: a list of dicts in the labels' order."""
+    from sklearn.metrics import precision_recall_fscore_support
+
+    figures = precision_recall_fscore_support(
+        targets, predicted, labels=range(len(labels)), zero_division=0
+    )
+    return [
+        {"label": label, "precision": float(p), "recall": float(r), "f1": float(f), "support": n}
+        for label, p, r, f, n in zip(labels, *figures[:3], figures[3].tolist(), strict=True)
+    ]
+
+
+def per_subject(correct, groups):
+    """Accuracy of each person, the worst read first; empty where nobody has two recordings."""
+    names, member = np.unique(groups, return_inverse=True)
+    if len(names) == len(groups):
+        return []
+    n = np.bincount(member)
+    accuracy = np.bincount(member, weights=correct) / n
+    return [
+        {"subject": str(names[i]), "n": int(n[i]), "accuracy": float(accuracy[i])}
+        for i in np.argsort(accuracy, kind="stable")
+    ]
 
 
 def bootstrap_interval(correct, groups, rng, n=N_BOOTSTRAP):
@@ -83,42 +126,3 @@ def control(targets, probabilities, groups, seed=0):
             correct, np.asarray(groups), np.random.default_rng(seed)
         ),
     }
-
-
-def expected_calibration_error(probabilities, targets, bins=15):
-    """Mean gap between confidence and accuracy over equal-width bins (Guo et al., ICML 2017)."""
-    confidence = probabilities.max(axis=1)
-    correct = probabilities.argmax(axis=1) == targets
-    place = np.minimum((confidence * bins).astype(int), bins - 1)
-    gap = np.bincount(place, weights=correct - confidence, minlength=bins)
-    return float(np.abs(gap).sum() / len(targets))
-
-
-def save_results(folder, results, ids=None, subjects=None, targets=None, probabilities=None):
-    """Write results.json and, where predictions are given, predictions.csv."""
-    import pandas as pd
-
-    folder = Path(folder)
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / "results.json").write_text(json.dumps(results, indent=2) + "\n")
-    if probabilities is None:
-        return
-    names = results["labels"]
-    table = {
-        "recording_id": ids,
-        "subject": subjects,
-        "label": [names[t] for t in targets],
-        "predicted": [names[p] for p in probabilities.argmax(axis=1)],
-    }
-    table |= {f"p_{name}": probabilities[:, i].round(6) for i, name in enumerate(names)}
-    pd.DataFrame(table).to_csv(folder / "predictions.csv", index=False)
-
-
-def headline(results):
-    """One line for a terminal: accuracy, interval, chance, people."""
-    low, high = results["accuracy_ci95"]
-    return (
-        f"{results['model']}: accuracy {results['accuracy']:.3f} (95 % interval {low:.3f} to "
-        f"{high:.3f}), chance {results['chance']:.3f}, {results['n_recordings']} recordings of "
-        f"{results['n_subjects']} {'people' if results['n_subjects'] != 1 else 'person'}"
-    )

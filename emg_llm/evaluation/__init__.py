@@ -1,0 +1,36 @@
+"""What a score means: recording-level metrics, intervals over people, chance and controls."""
+
+from emg_llm.evaluation.confidence import (
+    abstention_curve,
+    calibration_figures,
+    conformal_figures,
+    expected_calibration_error,
+    reliability_bins,
+)
+from emg_llm.evaluation.folds import FoldStore
+from emg_llm.evaluation.metrics import (
+    bootstrap_interval,
+    control,
+    evaluate,
+    per_class,
+    per_subject,
+    shuffled_control,
+)
+from emg_llm.evaluation.saving import headline, save_results
+
+__all__ = [
+    "FoldStore",
+    "abstention_curve",
+    "bootstrap_interval",
+    "calibration_figures",
+    "conformal_figures",
+    "control",
+    "evaluate",
+    "expected_calibration_error",
+    "headline",
+    "per_class",
+    "per_subject",
+    "reliability_bins",
+    "save_results",
+    "shuffled_control",
+]

@@ -1,0 +1,55 @@
+"""What each fold measured, kept in files: an interrupted run goes on where it stopped."""
+
+import hashlib
+import json
+from pathlib import Path
+
+import numpy as np
+
+import emg_llm
+
+
+class FoldStore:
+    """Arrays by what they depend on; without a folder nothing is kept.
+
+    fresh: measure everything again, over what is there. `reused` counts what was read from disk.
+    """
+
+    def __init__(self, folder=None, fresh=False):
+        self.folder = None if folder is None else Path(folder)
+        self.fresh = fresh
+        self.reused = 0
+
+    def recall(self, make, *, model, what, **key):
+        """The arrays {name: array} that `make()` returns, or those it returned before.
+
+        model, what: words for the file's name; key: everything else that they depend on.
+        """
+        if self.folder is None:
+            return make()
+        told = json.dumps(key | {"version": emg_llm.__version__}, sort_keys=True, default=str)
+        digest = hashlib.sha256(told.encode()).hexdigest()[:16]
+        path = self.folder / f"{Path(model).name}-{what}-{digest}.npz"
+        if path.exists() and not self.fresh:
+            self.reused += 1
+            with np.load(path) as arrays:
+                return dict(arrays)
+        arrays = make()
+        self.folder.mkdir(parents=True, exist_ok=True)
+        # Renamed when it is complete: an interrupted write must not pass for a result.
+        half = path.with_suffix(".part.npz")
+        np.savez_compressed(half, **arrays)
+        half.replace(path)
+        return arrays
+
+
+def fingerprint(dataset):
+    """A hash of all that a dataset holds: the same names over other numbers are other data."""
+    digest = hashlib.sha256()
+    for part in (dataset.ids, dataset.labels, dataset.subjects, dataset.columns):
+        digest.update(repr(part).encode())
+    for values in [dataset.table] if dataset.recordings is None else dataset.recordings:
+        array = getattr(values, "signal", values)
+        digest.update(np.ascontiguousarray(array).tobytes())
+        digest.update(repr(getattr(values, "sampling_rate", None)).encode())
+    return digest.hexdigest()[:16]

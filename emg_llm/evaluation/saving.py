@@ -1,0 +1,34 @@
+"""Results as files: results.json, predictions.csv, and a line for the terminal."""
+
+import json
+from pathlib import Path
+
+
+def save_results(folder, results, ids=None, subjects=None, targets=None, probabilities=None):
+    """Write results.json and, where predictions are given, predictions.csv."""
+    import pandas as pd
+
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "results.json").write_text(json.dumps(results, indent=2) + "\n")
+    if probabilities is None:
+        return
+    names = results["labels"]
+    table = {
+        "recording_id": ids,
+        "subject": subjects,
+        "label": [names[t] for t in targets],
+        "predicted": [names[p] for p in probabilities.argmax(axis=1)],
+    }
+    table |= {f"p_{name}": probabilities[:, i].round(6) for i, name in enumerate(names)}
+    pd.DataFrame(table).to_csv(folder / "predictions.csv", index=False)
+
+
+def headline(results):
+    """One line for a terminal: accuracy, interval, chance, people."""
+    low, high = results["accuracy_ci95"]
+    return (
+        f"{results['model']}: accuracy {results['accuracy']:.3f} (95 % interval {low:.3f} to "
+        f"{high:.3f}), chance {results['chance']:.3f}, {results['n_recordings']} recordings of "
+        f"{results['n_subjects']} {'people' if results['n_subjects'] != 1 else 'person'}"
+    )

@@ -1,0 +1,177 @@
+"""Fitted models of every kind under one contract: asked about recordings, taught a new person."""
+
+import json
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from emg_llm.baseline import EmotionSVM, dataset_features
+from emg_llm.bridge import Bridge
+from emg_llm.conversations import build_rows
+from emg_llm.datasets import DatasetError
+from emg_llm.llms.registry import REGISTRY
+
+TEXT_VARIANTS = 8
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """A model that has been fitted, of whatever kind.
+
+    predict(dataset, rows) -> float (rows, labels), in the order of `labels`.
+    adapt(dataset, rows, seed) -> another Fitted that also learned these labelled recordings of
+    a new person; None where this kind can't.
+    """
+
+    name: str
+    labels: tuple[str, ...]
+    predict: Callable
+    adapt: Callable | None = None
+
+    def ask(self, dataset, rows):
+        """Probabilities float (rows, dataset.label_names) of the recordings in `rows`.
+
+        Raises DatasetError for labels that the model doesn't know; the share of labels that the
+        data doesn't have is spread over those that it has.
+        """
+        extra = sorted(set(dataset.label_names) - set(self.labels))
+        if extra:
+            raise DatasetError(
+                f"{self.name} doesn't know the labels {', '.join(extra)} of {dataset.name}; it "
+                f"knows {', '.join(self.labels)}. Choose recordings with --labels."
+            )
+        order = [self.labels.index(label) for label in dataset.label_names]
+        p = np.asarray(self.predict(dataset, rows), np.float64)[:, order]
+        return p / np.maximum(p.sum(axis=1, keepdims=True), 1e-12)
+
+
+def fitter(name):
+    """fit(dataset, split, seed) -> a Fitted of the kind `name`, from the split's training part."""
+    from emg_llm.encoders import ARCHITECTURES
+
+    if name == "svm":
+        return svm_on
+    if name in ARCHITECTURES:
+        return lambda dataset, split, seed: encoder_on(name, dataset, split, seed)
+    if name in REGISTRY:
+        return lambda dataset, split, seed: llm_on(name, dataset, split, seed)
+    known = ", ".join(["svm", *ARCHITECTURES, *REGISTRY])
+    raise DatasetError(f"{name} is neither a folder of a trained model nor one of {known}.")
+
+
+def svm_on(dataset, split, seed=0):
+    """An SVM; a new person's recordings are refitted with as much weight as all others have."""
+    labels = dataset.label_names
+
+    def fit(asked, rows, adapt=None):
+        features, columns = dataset_features(asked, rows)
+        targets, groups = asked.targets[rows], asked.groups[rows]
+        return _svm(EmotionSVM.fit(features, columns, targets, groups, labels), adapt)
+
+    def adapt(asked, rows, seed):
+        weight = max(1, round(len(split.train) / len(rows)))
+        return fit(asked, np.concatenate([split.train, np.repeat(rows, weight)]))
+
+    return fit(dataset, split.train, adapt)
+
+
+def encoder_on(arch, dataset, split, seed=0):
+    """An encoder at its best epoch on the validation people, where the split has any."""
+    from emg_llm.encoders import EncoderConfig
+    from emg_llm.encoders.training import EncoderTraining, fit_encoder
+
+    channels = dataset.recordings[0].n_channels if dataset.recordings else 0
+    config = EncoderConfig(
+        arch, list(dataset.label_names), n_channels=channels, n_features=channels + 4
+    )
+
+    def part(rows):
+        return _tensors(dataset, rows, config), dataset.targets[rows]
+
+    validation = part(split.validation) if len(split.validation) else None
+    return _encoder(fit_encoder(config, *part(split.train), validation, EncoderTraining(seed=seed)))
+
+
+def llm_on(name, dataset, split, seed=0, **training):
+    """A language model that was fine-tuned to read the text bridge."""
+    from emg_llm.llms.finetuning import finetune
+
+    bridge = Bridge.fit("text", dataset, split.train)
+    rows = list(build_rows(dataset, split, bridge, TEXT_VARIANTS, n_follow_ups=0, seed=seed))
+    with tempfile.TemporaryDirectory() as folder:
+        llm = finetune(
+            name,
+            [r for r in rows if r["split"] == "train"],
+            dataset.label_names,
+            bridge,
+            output_dir=folder,
+            seed=seed,
+            **training,
+        )
+    return _llm(llm)
+
+
+def load_fitted(folder, encoder=None, codebook=None):
+    """A saved model of any kind as a Fitted; raises DatasetError where the folder has none."""
+    path = Path(folder) / "config.json"
+    if not path.exists():
+        raise DatasetError(f"{folder} holds no trained model: there is no config.json in it.")
+    config = json.loads(path.read_text())
+    if config.get("kind") == "emg-svm":
+        return _svm(EmotionSVM.from_pretrained(folder))
+    if "arch" in config:
+        from emg_llm.encoders import load_encoder
+
+        return _encoder(load_encoder(folder))
+    if config.get("kind") == "emg-llm-adapter":
+        from emg_llm.llms.model import EmgLLM
+
+        llm = EmgLLM.from_pretrained(folder, encoder, codebook)
+        if llm.bridge is None:
+            raise DatasetError(f"{folder} doesn't say how a recording becomes its prompt.")
+        return _llm(llm, progress=True)
+    raise DatasetError(f"{folder} holds a model of a kind that is not known here.")
+
+
+def _svm(svm, adapt=None):
+    def predict(dataset, rows):
+        return svm.predict_proba(dataset_features(dataset, rows)[0])
+
+    return Fitted("svm", svm.labels, predict, adapt)
+
+
+def _encoder(encoder):
+    from emg_llm.encoders.training import recording_embeddings
+
+    config = encoder.config
+
+    def predict(dataset, rows):
+        return encoder.classify(recording_embeddings(encoder, _tensors(dataset, rows, config)))
+
+    def adapt(dataset, rows, seed):
+        from emg_llm.encoders.training import calibrate
+
+        targets = np.array([config.labels.index(dataset.labels[i]) for i in rows])
+        return _encoder(calibrate(encoder, _tensors(dataset, rows, config), targets, seed=seed))
+
+    return Fitted(config.arch, tuple(config.labels), predict, adapt)
+
+
+def _llm(llm, progress=False):
+    def predict(dataset, rows):
+        readings = llm.bridge.read_dataset(dataset, rows)
+        return llm.probabilities([r.prompt() for r in readings], progress=progress)
+
+    return Fitted(llm.name, tuple(llm.labels), predict)
+
+
+def _tensors(dataset, rows, config):
+    if dataset.recordings is None:
+        raise DatasetError(
+            f"{dataset.name} is a feature table and an encoder reads recordings; use --model svm "
+            "or a language model."
+        )
+    return [config.tensor(dataset.recordings[i]) for i in rows]
