@@ -50,11 +50,11 @@ def check_extras(extras, dataset, splits, trained=False):
             )
 
 
-def refit_on_shuffled_labels(fit, dataset, split, seed):
+def refit_on_shuffled_labels(fit, inputs, split, seed):
     """{"probabilities": (scored rows, labels)} of a model whose training labels mean nothing."""
-    known = np.concatenate([split.train, split.validation])
-    fitted = fit(shuffled_labels(dataset, known, seed), split, seed)
-    return {"probabilities": fitted.ask(dataset, split.scored)}
+    known = np.setdiff1d(np.concatenate([split.train, split.validation]), split.scored)
+    fitted = fit(shuffled_labels(inputs.dataset, known, seed), split, seed)
+    return {"probabilities": fitted.ask(inputs.dataset, split.scored)}
 
 
 def curve_sizes(dataset, splits):
@@ -63,11 +63,12 @@ def curve_sizes(dataset, splits):
     return [2**k for k in range(least.bit_length()) if 2**k < least], least
 
 
-def refit_on_fewer_people(fit, dataset, split, seed, size):
+def refit_on_fewer_people(fit, inputs, split, seed, size):
     """{"probabilities": (scored rows, labels)} of a model of `size` training people, drawn.
 
     A smaller draw is part of every larger one. NaN where so few people are too little to fit.
     """
+    dataset = inputs.dataset
     groups = dataset.groups[split.train]
     people = np.random.default_rng((seed, int(split.hash, 16))).permutation(np.unique(groups))
     smaller = replace(split, train=split.train[np.isin(groups, people[:size])])
@@ -77,12 +78,21 @@ def refit_on_fewer_people(fit, dataset, split, seed, size):
         return {"probabilities": np.full((len(split.scored), len(dataset.label_names)), np.nan)}
 
 
-def few_shot(fitted, dataset, rows, trials, seed, draws):
-    """A model that got `trials` labelled trials of each label from each person of `rows`.
+def ask_by_channel(fitted, inputs, rows, reference):
+    """{place of a channel: probabilities of `rows`} when the others tell nothing (Inputs.only)."""
+    return {
+        str(c): fitted.ask(inputs.only(c, reference), rows) for c in range(len(inputs.channels))
+    }
 
-    {"rows": int (n,), "probabilities": float (n, labels)}: what it says of the person's other
-    trials, over all draws; people without a trial to spare are left out.
+
+def few_shot(model, inputs, rows, trials, seed, draws):
+    """What a model says that got `trials` labelled trials of each label from each person.
+
+    model: a function that gives the Fitted. Returns {"rows": int (n,), "probabilities": float
+    (n, labels)} of the person's other trials among `rows`, over all draws. What was given, or is
+    an exact copy of it, is never scored; people without a trial to spare are left out.
     """
+    fitted, dataset = model(), inputs.dataset
     if fitted.adapt is None:
         raise DatasetError(
             f"A model of the kind {fitted.name} can't learn from a few trials; --few_shot is for "
@@ -92,13 +102,16 @@ def few_shot(fitted, dataset, rows, trials, seed, draws):
     for theirs in _by_person(dataset, rows):
         if _spare(dataset, theirs) < trials:
             continue
+        copies = {i: _content(dataset.item(i)) for i in theirs}
         for draw in range(draws):
             rng = np.random.default_rng((seed, draw, theirs[0]))
             # One order for every number of trials: fewer trials are part of more.
             order = rng.permutation(theirs)
             given = [order[dataset.targets[order] == t][:trials] for t in _shown(dataset, theirs)]
             given = np.concatenate(given)
-            rest = np.setdiff1d(theirs, given)
+            rest = np.array([i for i in theirs if copies[i] not in {copies[j] for j in given}], int)
+            if not len(rest):
+                continue
             asked.append(rest)
             answers.append(fitted.adapt(dataset, given, seed).ask(dataset, rest))
     return {"rows": np.concatenate(asked), "probabilities": np.concatenate(answers)}
@@ -128,7 +141,11 @@ class Measured:
     def scored(self):
         return self.of("emg")
 
-    def results(self, name, protocol, channels):
+    def calibrate(self, rows, arrays):
+        """Fit temperature and threshold on these validation people instead of the other ones."""
+        self.calibration = self.dataset.targets[rows], arrays["probabilities"]
+
+    def results(self, name, protocol):
         """The dict of results.json."""
         rows, probabilities = self.scored
         data, seed = self.dataset, self.seed
@@ -142,10 +159,10 @@ class Measured:
         for what in ("noise_emg", "shuffled_labels"):
             if what in self._found:
                 results["controls"][what] = control(targets, self.of(what)[1], groups, seed)
-        alone = [(k[1], self.of(k)) for k in self._found if k[0] == "channel"]
+        alone = [(k[2], self.of(k)) for k in self._found if k[0] == "channel"]
         if alone:
             results["channels"] = [
-                {"channel": channels[c], **point(data, *asked, seed)} for c, asked in alone
+                {"channel": c, **point(data, *asked, seed)} for c, asked in alone
             ]
         counts = [k[1] for k in self._found if k[0] == "few_shot"]
         if counts:
@@ -191,6 +208,11 @@ def gain(dataset, rows, after, before, seed):
     more = (after.argmax(axis=1) == targets).astype(float) - (before.argmax(axis=1) == targets)
     interval = bootstrap_interval(more, groups, np.random.default_rng(seed))
     return {"gain": float(more.mean()), "gain_ci95": interval}
+
+
+def _content(item):
+    """What tells a recording, or a row of a table, from another one."""
+    return np.ascontiguousarray(getattr(item, "signal", item)).tobytes()
 
 
 def _by_person(dataset, rows):

@@ -6,7 +6,7 @@ language model that reads text.
 
 import hashlib
 import json
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +19,7 @@ from emg_llm.evaluation.folds import fingerprint
 from emg_llm.experiments import (
     Extras,
     Measured,
+    ask_by_channel,
     check_extras,
     curve_sizes,
     few_shot,
@@ -56,34 +57,29 @@ def measure_recipe(name, dataset, protocol, seed, extras=None, store=None):
     found = Measured(dataset, seed)
     bar = tqdm(splits, desc=name, unit="fold", disable=len(splits) == 1)
     for split in bar:
-        fitted = cache(lambda split=split: fit(inputs.dataset, split, seed))
 
         def keep(what, make, split=split, **more):
             bar.set_postfix_str(what.replace("_", " "))
             return store.recall(make, what=what, fold=split.hash, **key, **more)
 
+        # Fitted when it is first asked: a fold that was kept needs no model.
+        fitted = cache(lambda split=split: fit(inputs.dataset, split, seed))
         _ask(found, fitted, inputs, split.scored, split.train, extras, keep)
-        given = inputs.dataset, split, seed
         if extras.controls:
-            found.add(
-                "shuffled_labels",
-                split.scored,
-                keep("shuffled_labels", lambda given=given: refit_on_shuffled_labels(fit, *given)),
-            )
-        for size in sizes:
-            found.add(
-                ("people", size),
-                split.scored,
-                keep(
-                    f"people_{size}",
-                    lambda given=given, size=size: refit_on_fewer_people(fit, *given, size),
-                ),
-            )
+            refit = partial(refit_on_shuffled_labels, fit, inputs, split, seed)
+            found.add("shuffled_labels", split.scored, keep("shuffled_labels", refit))
+        for n in sizes:
+            refit = partial(refit_on_fewer_people, fit, inputs, split, seed, n)
+            found.add(("people", n), split.scored, keep(f"people_{n}", refit))
+    if len(splits) == 1 and len(split.test) and len(split.validation):
+        found.calibrate(
+            split.validation, keep("validation", _asked(fitted, inputs, split.validation))
+        )
     described = splits[0].protocol()
     if len(splits) > 1:
         every = hashlib.sha256("".join(s.hash for s in splits).encode()).hexdigest()[:16]
         described |= {"split_hash": every, "folds": len(splits)}
-    results = found.results(name, described, inputs.channels)
+    results = found.results(name, described)
     if extras.learning_curve:
         results["learning_curve"] = found.learning_curve(sizes, most)
     return results, *found.scored
@@ -106,8 +102,8 @@ def measure_trained(folder_or_id, dataset, seed=0, encoder=None, codebook=None, 
     found = Measured(dataset, seed)
     _ask(found, lambda: fitted, inputs, rows, rows, extras, lambda what, make, **more: make())
     if len(others):
-        found.calibration = dataset.targets[others], fitted.ask(inputs.dataset, others)
-    return found.results(fitted.name, protocol, inputs.channels), *found.scored
+        found.calibrate(others, _asked(lambda: fitted, inputs, others)())
+    return found.results(fitted.name, protocol), *found.scored
 
 
 def unseen_rows(folder, dataset):
@@ -142,22 +138,22 @@ def _unseen(folder, dataset):
 def _ask(found, fitted, inputs, rows, reference, extras, keep):
     """Add what one fitted model says of `rows`, and of what was made of them."""
 
-    def ask(data):
-        return lambda: {"probabilities": fitted().ask(data(), rows)}
-
-    found.add("emg", rows, keep("emg", ask(lambda: inputs.dataset)))
+    found.add("emg", rows, keep("emg", _asked(fitted, inputs, rows)))
     if inputs.has_signal:
-        found.add("noise_emg", rows, keep("noise", ask(lambda: inputs.noise)))
-    for c in range(len(inputs.channels)) if extras.channels else ():
-        kept = keep(f"channel_{c + 1}", ask(lambda c=c: inputs.only(c, reference)))
-        found.add(("channel", c), rows, kept)
+        found.add("noise_emg", rows, keep("noise", _asked(fitted, inputs, rows, "noise")))
+    if extras.channels:
+        kept = keep("channels", lambda: ask_by_channel(fitted(), inputs, rows, reference))
+        for c, name in enumerate(inputs.channels):
+            found.add(("channel", c, name), rows, {"probabilities": kept[str(c)]})
     for n in extras.few_shot:
-        kept = keep(
-            f"few_shot_{n}",
-            lambda n=n: few_shot(fitted(), inputs.dataset, rows, n, found.seed, extras.draws),
-            draws=extras.draws,
-        )
+        teach = partial(few_shot, fitted, inputs, rows, n, found.seed, extras.draws)
+        kept = keep(f"few_shot_{n}", teach, draws=extras.draws)
         found.add(("few_shot", n), kept["rows"], kept)
+
+
+def _asked(fitted, inputs, rows, data="dataset"):
+    """A function that asks when it is called, for what a store may have already."""
+    return lambda: {"probabilities": fitted().ask(getattr(inputs, data), rows)}
 
 
 def encoder_tensors(dataset, config):

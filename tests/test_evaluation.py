@@ -259,7 +259,7 @@ def test_a_fold_is_measured_once_and_again_when_something_it_depends_on_changes(
     def recall(fresh=False, **changes):
         store = FoldStore(tmp_path / "folds", fresh)
         key = {"model": "svm", "what": "emg", "fold": "aa", "seed": 0, "data": "x"} | changes
-        return store.recall(make, **key)["probabilities"][0], store.reused
+        return store.recall(make, **key)["probabilities"][0], len(store.reused)
 
     assert recall() == (1, 0)
     assert recall() == (1, 1)
@@ -279,7 +279,7 @@ def test_an_interrupted_fold_is_not_taken_for_a_finished_one(tmp_path, monkeypat
         with pytest.raises(KeyboardInterrupt):
             FoldStore(tmp_path).recall(lambda: {"p": np.zeros(1)}, **key)
     store = FoldStore(tmp_path)
-    assert store.recall(lambda: {"p": np.ones(1)}, **key)["p"] == 1 and store.reused == 0
+    assert store.recall(lambda: {"p": np.ones(1)}, **key)["p"] == 1 and not store.reused
 
 
 def test_results_and_predictions_are_written_as_promised(tmp_path):

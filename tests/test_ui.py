@@ -1,3 +1,4 @@
+import json
 import threading
 
 import gradio as gr
@@ -7,6 +8,8 @@ import pytest
 from gradio_client import Client, handle_file
 from gradio_client.exceptions import AppError
 
+from emg_llm.evaluation import evaluate
+from emg_llm.hub import bundle_folder
 from emg_llm.recording import EMOTIONS, RecordingError
 from emg_llm.ui import build_app, launch_options
 from emg_llm.ui.analysis import escape, make_source, open_source, plain_history
@@ -220,6 +223,45 @@ def test_results_show_intervals_chance_and_controls():
     assert row["95 % interval"] == "50% to 70%"
     assert row["chance"] == "8%"
     assert row["shuffled emg"] == "9%"
+
+
+def measured(model, seed=0):
+    """The results of a model on twenty recordings of each of four people."""
+    rng = np.random.default_rng(seed)
+    targets = rng.integers(3, size=80)
+    p = rng.dirichlet(np.ones(3), 80) + np.eye(3)[targets]
+    found = evaluate(EMOTIONS[:3], targets, p / 2, np.repeat(list("abcd"), 20), seed)
+    return {"model": model, "data": "made here", **found}
+
+
+def plots_of(results):
+    pipeline = FakePipeline()
+    pipeline.results = results
+    blocks = build_app(pipeline).blocks.values()
+    return [b for b in blocks if isinstance(b, gr.Plot) and b.value is not None]
+
+
+def test_results_are_drawn_as_far_as_they_go():
+    assert plots_of(FakePipeline.results) == []
+    models = [measured("svm"), measured("cnn", 1)]
+    assert len(plots_of({"models": models})) == 5  # reliability, abstention, people, 2 matrices
+    bundle = json.loads((bundle_folder() / "results.json").read_text())
+    assert len(plots_of(bundle)) >= len(bundle["models"])  # a matrix of each, whatever its age
+
+
+def test_results_of_another_shape_are_left_out_of_the_figures():
+    odd = measured("svm") | {"calibration": 3, "abstention": {"share": []}, "per_subject": [1]}
+    assert len(plots_of({"models": [odd]})) == 1  # the confusion matrix
+
+
+def test_calibration_and_sets_are_in_the_table_where_they_were_measured():
+    model = measured("svm")
+    new, old = results_frame({"models": [model, {"model": "cnn"}]}).to_dict("records")
+    assert new["calibration error"] == f"{model['ece']:.0%}"
+    assert new["after scaling"] == f"{model['calibration']['ece_scaled']:.0%}"
+    assert new["90% sets hold"] == f"{model['conformal']['coverage']:.0%}"
+    assert new["labels in a set"] == f"{model['conformal']['mean_size']:.1f}"
+    assert old["calibration error"] == old["labels in a set"] == "–"
 
 
 def test_text_from_a_file_is_shown_literally():

@@ -16,6 +16,7 @@ from emg_llm.evaluation.metrics import (
     per_subject,
     shuffled_control,
 )
+from emg_llm.evaluation.report import result_figures, result_tables, save_report, summary
 from emg_llm.evaluation.saving import headline, save_results
 
 __all__ = [
@@ -31,6 +32,10 @@ __all__ = [
     "per_class",
     "per_subject",
     "reliability_bins",
+    "result_figures",
+    "result_tables",
+    "save_report",
     "save_results",
     "shuffled_control",
+    "summary",
 ]

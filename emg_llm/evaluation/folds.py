@@ -12,26 +12,27 @@ import emg_llm
 class FoldStore:
     """Arrays by what they depend on; without a folder nothing is kept.
 
-    fresh: measure everything again, over what is there. `reused` counts what was read from disk.
+    fresh: measure everything again, over what is there. `reused` holds the folds of which
+    something was read from disk.
     """
 
     def __init__(self, folder=None, fresh=False):
         self.folder = None if folder is None else Path(folder)
         self.fresh = fresh
-        self.reused = 0
+        self.reused = set()
 
-    def recall(self, make, *, model, what, **key):
+    def recall(self, make, *, model, what, fold, **key):
         """The arrays {name: array} that `make()` returns, or those it returned before.
 
-        model, what: words for the file's name; key: everything else that they depend on.
+        model, what, fold: words for the file's name; key: all else that the arrays depend on.
         """
         if self.folder is None:
             return make()
         told = json.dumps(key | {"version": emg_llm.__version__}, sort_keys=True, default=str)
         digest = hashlib.sha256(told.encode()).hexdigest()[:16]
-        path = self.folder / f"{Path(model).name}-{what}-{digest}.npz"
+        path = self.folder / f"{Path(model).name}-{fold}-{what}-{digest}.npz"
         if path.exists() and not self.fresh:
-            self.reused += 1
+            self.reused.add(fold)
             with np.load(path) as arrays:
                 return dict(arrays)
         arrays = make()

@@ -1,9 +1,14 @@
 """The results tab: how well the models do, on what, and against which chance level."""
 
+import logging
+
 import gradio as gr
 import pandas as pd
 
+from emg_llm import result_plots
 from emg_llm.ui.analysis import escape
+
+log = logging.getLogger(__name__)
 
 ABOUT = """\
 ### How it works
@@ -15,7 +20,10 @@ probabilities are the normalised likelihoods of the complete answers, not parsed
 ### How to read the numbers
 Every score is counted by recording, on people that the models have never seen, with a
 95 % interval from a bootstrap over people. A score means something only above its chance level
-and above its controls, which read shuffled or empty signals.
+and above its controls, which read shuffled or empty signals. Calibration error is the mean gap
+between how sure a model is and how often it is right. A 90 % set names as many labels as it takes
+to hold the right one 90 % of the time; its coverage was measured on people that it was not
+fitted on.
 """
 
 
@@ -36,15 +44,44 @@ def results_tab(pipeline):
         facts.append(f"Measured with `{command}`")
     if facts:
         gr.Markdown("  \n".join(facts), elem_classes="hint")
+    _figures(_models(results))
     gr.Markdown(ABOUT)
 
 
+def _figures(models):
+    """What the results hold enough for, two beside each other."""
+    shown = [
+        ("How sure, and how often right", result_plots.reliability_figure, models),
+        ("When only the surest are answered", result_plots.abstention_figure, models),
+        ("By person", result_plots.subject_figure, models),
+        *((f"What {m.get('model', '?')} reads", result_plots.confusion_figure, m) for m in models),
+    ]
+    drawn = [(title, figure) for title, make, held in shown if (figure := _drawn(make, held))]
+    for pair in (drawn[i : i + 2] for i in range(0, len(drawn), 2)):
+        with gr.Row():
+            for title, figure in pair:
+                with gr.Column(min_width=320):
+                    gr.Markdown(f"### {escape(title)}", elem_classes="heading")
+                    gr.Plot(figure, show_label=False, container=False)
+
+
+def _drawn(make, held):
+    """The figure, or None where the results are of another shape than ours."""
+    try:
+        return make(held)
+    except (TypeError, ValueError, KeyError, AttributeError, IndexError):
+        log.exception("A figure of the results could not be drawn")
+        return None
+
+
+def _models(results):
+    return [entry for entry in results.get("models") or [] if isinstance(entry, dict)]
+
+
 def results_frame(results):
-    """One row for each model: accuracy, its interval, chance and controls, in per cent."""
+    """One row for each model: accuracy, interval, chance, controls, calibration, 90 % sets."""
     rows = []
-    for entry in results.get("models") or []:
-        if not isinstance(entry, dict):
-            continue
+    for entry in _models(results):
         row = {
             "model": str(entry.get("model", "?")),
             "accuracy": _percent(entry.get("accuracy")),
@@ -56,8 +93,22 @@ def results_frame(results):
             if isinstance(value, dict):
                 value = value.get("accuracy")
             row[str(name).replace("_", " ")] = _percent(value)
+        calibration, sets = _held(entry, "calibration"), _held(entry, "conformal")
+        if "ece" in entry:
+            row["calibration error"] = _percent(entry["ece"])
+        if "ece_scaled" in calibration:
+            row["after scaling"] = _percent(calibration["ece_scaled"])
+        if sets:
+            level = _percent(sets.get("level"))
+            row[f"{level} sets hold"] = _percent(sets.get("coverage"))
+            size = sets.get("mean_size")
+            row["labels in a set"] = f"{size:.1f}" if isinstance(size, (int, float)) else "–"
         rows.append(row)
     return pd.DataFrame(rows).fillna("–")
+
+
+def _held(entry, key):
+    return entry[key] if isinstance(entry.get(key), dict) else {}
 
 
 def _percent(value):

@@ -1,0 +1,170 @@
+"""What was measured, for people: sentences, tables, results.md and one page with the figures."""
+
+from pathlib import Path
+
+from emg_llm.evaluation.saving import headline
+
+TABLES = {
+    "per_class": "By label",
+    "per_subject": "By person",
+    "learning_curve": "By number of training people",
+    "few_shot": "By labelled trials of each label from the new person",
+    "channels": "One channel alone",
+}
+GROUPINGS = {
+    "subject": "Nobody who is scored was trained on.",
+    "given": "The data's own split column says who is scored; nobody is on two sides of it.",
+    "session": "The people who are scored were trained on in other sessions: this is no score for "
+    "new people.",
+    "recording": "Nobody knows whose recordings these are, so the people who are scored may have "
+    "been trained on.",
+    "all": "Other data than the model was trained on.",
+}
+
+
+def save_report(folder, results):
+    """Write results.md, report.html, and a CSV of each table that the results hold."""
+    from emg_llm.pages import report_page
+
+    folder, tables = Path(folder), result_tables(results)
+    title = f"{results['model']} on {results['data']}"
+    for name in TABLES:
+        path = folder / f"{name}.csv"
+        if name in tables:
+            tables[name].to_csv(path, index=False)
+        else:  # left by an earlier run that measured more
+            path.unlink(missing_ok=True)
+    lines = [f"# {title}", "", *(f"- {sentence}" for sentence in summary(results))]
+    for name, table in tables.items():
+        lines += ["", f"## {TABLES[name]}", "", *_markdown(table)]
+    (folder / "results.md").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    headed = {TABLES[name]: table for name, table in tables.items()}
+    page = report_page(title, summary(results), result_figures(results), headed)
+    (folder / "report.html").write_text(page, encoding="utf-8")
+
+
+def summary(results):
+    """What was found, a list of sentences; only of what the results hold."""
+    protocol, controls = results["protocol"], results["controls"]
+    folds = f", {protocol['folds']} folds" if "folds" in protocol else ""
+    sentences = [
+        f"{headline(results)}.",
+        f"Protocol {protocol['name'].replace('_', ' ')}{folds}. "
+        f"{GROUPINGS.get(protocol['grouping'], '')}".strip(),
+    ]
+    told = [
+        f"{name.replace('_', ' ')} {c['accuracy'] if isinstance(c, dict) else c:.3f}"
+        for name, c in controls.items()
+    ]
+    p = controls["shuffled_emg"]["p"]
+    sentences.append(f"Controls: {', '.join(told)}. Against shuffled EMG p = {p:.3g}.")
+    calibration, sets = results["calibration"], results.get("conformal")
+    if "ece_scaled" in calibration:
+        sentences.append(
+            f"Calibration error {calibration['ece']:.3f}, after temperature scaling "
+            f"{calibration['ece_scaled']:.3f} (temperature {calibration['temperature']:.2f}, "
+            f"fitted on {calibration['fitted_on']})."
+        )
+    if sets:
+        low, high = sets["coverage_ci95"]
+        sentences.append(
+            f"Sets that should hold the label {sets['level']:.0%} of the time hold it "
+            f"{sets['coverage']:.1%} ({low:.1%} to {high:.1%}) and name {sets['mean_size']:.1f} "
+            f"labels on average (conformal, {sets['method']}, fitted on {sets['fitted_on']})."
+        )
+    curve = results["abstention"]
+    half = curve["accuracy"][curve["share"].index(0.5)]
+    sentences.append(
+        f"Answering only the surest half: accuracy {half:.3f}; area under the abstention curve "
+        f"{curve['area']:.3f}."
+    )
+    if people := results["per_subject"]:
+        worst, best = people[0], people[-1]
+        sentences.append(
+            f"From {worst['accuracy']:.3f} ({worst['subject']}) to {best['accuracy']:.3f} "
+            f"({best['subject']}) by person."
+        )
+    for key, count, what in (
+        ("learning_curve", "n_people", "training people"),
+        ("few_shot", "trials", "labelled trials of each label from the new person"),
+    ):
+        if key in results:
+            told = [f"{p[count]}: {p['accuracy']:.3f}" for p in results[key]]
+            sentences.append(f"Accuracy by {what}: {', '.join(told)}.")
+    if "channels" in results:
+        best = max(results["channels"], key=lambda p: p["accuracy"])
+        sentences.append(f"The best channel alone, {best['channel']}: {best['accuracy']:.3f}.")
+    return sentences
+
+
+def result_tables(results):
+    """{name: pandas table} of those of TABLES that the results hold; intervals as two columns."""
+    import pandas as pd
+
+    return {
+        name: pd.DataFrame([_flat(row) for row in results[name]])
+        for name in TABLES
+        if results.get(name)
+    }
+
+
+def result_figures(results):
+    """{heading: (what it shows, figure)} of all that the results hold."""
+    from emg_llm import result_plots as plots
+
+    chance = results["chance"]
+    found = {
+        "Confusion matrix": (
+            "Which label is read as which; counts of recordings.",
+            plots.confusion_figure(results),
+        ),
+        "Reliability": (
+            "How often the model is right where it is so sure; on the dotted line it is as often "
+            "right as it is sure.",
+            plots.reliability_figure([results]),
+        ),
+        "Abstention": (
+            "Accuracy when only the recordings that the model is surest of are answered.",
+            plots.abstention_figure([results]),
+        ),
+        "By person": ("Accuracy of each person.", plots.subject_figure([results])),
+        "Training people": (
+            "Accuracy when fewer people are trained on; 95 % intervals over the people tested.",
+            plots.curve_figure(
+                results.get("learning_curve"), "n_people", "training people", chance
+            ),
+        ),
+        "Personal trials": (
+            "Accuracy when the new person gives some labelled trials; these are never scored.",
+            plots.curve_figure(
+                results.get("few_shot"), "trials", "trials of each label given", chance
+            ),
+        ),
+        "Channels": (
+            "Accuracy when one channel is kept and the others tell nothing.",
+            plots.channel_figure(results),
+        ),
+    }
+    return {heading: shown for heading, shown in found.items() if shown[1] is not None}
+
+
+def _flat(row):
+    flat = {}
+    for key, value in row.items():
+        if key.endswith("_ci95"):
+            flat[f"{key}_low"], flat[f"{key}_high"] = value
+        else:
+            flat[key] = value
+    return flat
+
+
+def _markdown(table):
+    """Lines of a Markdown table."""
+    text = table.map(lambda v: f"{v:.3f}" if isinstance(v, float) and v == v else _cell(v))
+    yield f"| {' | '.join(table.columns)} |"
+    yield f"|{'---|' * len(table.columns)}"
+    yield from (f"| {' | '.join(row)} |" for row in text.itertuples(index=False))
+
+
+def _cell(value):
+    return "–" if value != value else str(value).replace("|", "\\|").replace("\n", " ")
