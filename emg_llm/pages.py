@@ -12,6 +12,7 @@ PAGE = """<!doctype html>
 :root {{ color-scheme: light dark; }}
 body {{ font: 15px/1.5 system-ui, sans-serif; }}
 body {{ max-width: 52rem; margin: 2rem auto; padding: 0 1rem; }}
+li {{ overflow-wrap: anywhere; }}
 h2 {{ margin-top: 2.5rem; }}
 .table {{ overflow-x: auto; }}
 table {{ border-collapse: collapse; font-size: 13px; font-variant-numeric: tabular-nums; }}

@@ -15,7 +15,10 @@ from emg_llm.recording import EMOTIONS
 
 pytestmark = pytest.mark.slow
 
-SCRIPTS = ("svm", "encoder", "codebook", "nano", "conversations", "sft", "evaluate", "bundle")
+SCRIPTS = (
+    *("svm", "encoder", "codebook", "nano", "conversations", "sft", "evaluate", "bundle"),
+    "embeddings",
+)
 RESULT_KEYS = {
     *("model", "data", "protocol", "labels", "n_recordings", "n_subjects", "accuracy"),
     *("accuracy_ci95", "balanced_accuracy", "macro_f1", "ece", "chance", "confusion_matrix"),

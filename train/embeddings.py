@@ -1,0 +1,67 @@
+"""Look into an encoder's embeddings: sparsity, dimensions, what and who they hold, SNR.
+
+    python train/embeddings.py --encoder runs/cnn --data simulated --output_dir runs/embeddings
+
+Where the data is what the encoder was trained on, its test people are used, otherwise all of
+the data. Writes results.json, embeddings.csv (one row for each recording), structure.csv,
+separability.csv, snr_by_label.csv, snr_accuracy.csv and report.html.
+"""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from trl import TrlParser
+
+from emg_llm.datasets import load_dataset
+from emg_llm.embedding_analysis import measure_embeddings, open_encoder, unseen_recordings
+from emg_llm.embedding_plots import embedding_figures
+from emg_llm.embedding_report import result_tables, summary
+from emg_llm.embeddings import MAPS
+from emg_llm.evaluation import save_results
+from emg_llm.pages import report_page
+from emg_llm.training import DataArguments, run
+
+
+@dataclass
+class EmbeddingArguments:
+    """The embeddings."""
+
+    encoder: str | None = field(
+        default=None, metadata={"help": "Folder or Hub id of the encoder (default: the bundle's)."}
+    )
+    output_dir: str = field(
+        default="runs/embeddings", metadata={"help": "Where everything is written."}
+    )
+    map: str = field(
+        default="pca", metadata={"help": "How the map is drawn.", "choices": list(MAPS)}
+    )
+
+
+def main(data, args):
+    folder, encoder = open_encoder(args.encoder)
+    dataset = load_dataset(data.data, data.labels)
+    rows, protocol = unseen_recordings(folder, encoder, dataset)
+    results, table, embedded = measure_embeddings(
+        encoder, dataset.take(rows), protocol, args.map, data.seed
+    )
+
+    place = Path(args.output_dir)
+    save_results(place, results)
+    table.to_csv(place / "embeddings.csv", index=False)
+    tables = result_tables(results)
+    for name, each in tables.items():
+        each.to_csv(place / f"{name}.csv", index=False)
+    sentences = list(summary(results))
+    page = report_page(
+        f"Embeddings of {results['model']}",
+        [f"Data: {results['data']}.", *sentences],
+        embedding_figures(results, table, embedded),
+        {f"{name}.csv": each for name, each in tables.items()},
+    )
+    (place / "report.html").write_text(page, encoding="utf-8")
+    print("\n".join(sentences))
+    print(f"Saved to {args.output_dir}")
+
+
+if __name__ == "__main__":
+    run(main, TrlParser((DataArguments, EmbeddingArguments)))
