@@ -17,7 +17,7 @@ pytestmark = pytest.mark.slow
 
 SCRIPTS = (
     *("svm", "encoder", "codebook", "nano", "conversations", "sft", "evaluate", "bundle"),
-    "embeddings",
+    *("embeddings", "audit"),
 )
 RESULT_KEYS = {
     *("model", "data", "protocol", "labels", "n_recordings", "n_subjects", "accuracy"),

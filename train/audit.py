@@ -1,0 +1,90 @@
+"""Measure how much of a score is leak, and find recordings that are in the data twice.
+
+    python train/audit.py --data simulated:subjects=8,trials=3
+    python train/audit.py --data manifest.csv --preset original
+    python train/audit.py --data features.csv --strict
+
+One model is scored with segments split at random, by recording and by person, side by side.
+Copies, disguised copies (gain, noise, shift) and shared stretches among recordings are named.
+Writes results.json, audit.csv and audit.md. The exit code is 0; with --strict it is 3 where
+one signal would be on both sides of a split between people.
+"""
+
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from trl import TrlParser
+
+from emg_llm.audit import MAX_SEGMENTS, MODELS, measure_leak
+from emg_llm.audit_report import finding, markdown, table
+from emg_llm.datasets import DatasetError, load_dataset
+from emg_llm.duplicates import as_rows, find_duplicates, require_disjoint
+from emg_llm.evaluation import save_results
+from emg_llm.training import DataArguments, run
+
+LEAK = 3  # exit code
+
+
+@dataclass
+class AuditArguments:
+    """What is measured, and how."""
+
+    preset: str | None = field(
+        default=None,
+        metadata={
+            "help": "'original' repeats the original project's protocol: z-scored segments, noisy "
+            "copies, one scaler, a random split. Needs 8 channels.",
+            "choices": ["original"],
+        },
+    )
+    model: str = field(
+        default="knn",
+        metadata={
+            "help": "; ".join(f"{name}: {what}" for name, what in MODELS.items()) + ".",
+            "choices": list(MODELS),
+        },
+    )
+    folds: int = field(
+        default=5, metadata={"help": "Folds of every split; fewer where there are fewer people."}
+    )
+    max_segments: int = field(
+        default=MAX_SEGMENTS,
+        metadata={"help": "Of more segments than this every second (third, …) is taken."},
+    )
+    strict: bool = field(
+        default=False,
+        metadata={"help": "Exit with code 3 where one signal would train and test."},
+    )
+    output_dir: str = field(default="runs/audit", metadata={"help": "Where everything is written."})
+
+
+def main(data, args):
+    if args.folds < 2 or args.max_segments < 1:
+        raise DatasetError("--folds starts at 2 and --max_segments at 1.")
+    dataset = load_dataset(data.data, data.labels)
+    results = measure_leak(
+        dataset, args.preset, args.model, args.folds, args.max_segments, data.seed
+    )
+    duplicates = find_duplicates(dataset)
+    results["duplicates"] = as_rows(dataset, duplicates)
+    results["refused"] = None
+    try:
+        require_disjoint(dataset, duplicates=duplicates)
+    except DatasetError as error:
+        results["refused"] = str(error)
+    results["finding"] = finding(results)
+
+    page, folder = markdown(results), Path(args.output_dir)
+    save_results(folder, results)
+    table(results).to_csv(folder / "audit.csv", index=False)
+    (folder / "audit.md").write_text(page)
+    print(page)
+    print(f"Saved to {folder}", flush=True)
+    if args.strict and results["refused"]:
+        print(f"error: {results['refused']}", file=sys.stderr)
+        sys.exit(LEAK)
+
+
+if __name__ == "__main__":
+    run(main, TrlParser((DataArguments, AuditArguments)))
