@@ -63,19 +63,23 @@ def fitter(name):
 
 
 def svm_on(dataset, split, seed=0):
-    """An SVM; a new person's recordings are refitted with as much weight as all others have."""
+    """An SVM; a refit with a new person's recordings gives them as much weight as all others."""
     labels = dataset.label_names
 
-    def fit(asked, rows, adapt=None):
+    def fit(asked, rows, groups, adapt=None):
         features, columns = dataset_features(asked, rows)
-        targets, groups = asked.targets[rows], asked.groups[rows]
-        return _svm(EmotionSVM.fit(features, columns, targets, groups, labels), adapt)
+        svm = EmotionSVM.fit(features, columns, asked.targets[rows], groups, labels)
+        return _svm(svm, adapt)
 
     def adapt(asked, rows, seed):
         weight = max(1, round(len(split.train) / len(rows)))
-        return fit(asked, np.concatenate([split.train, np.repeat(rows, weight)]))
+        given = np.repeat(rows, weight)
+        # A trial is a group of its own: the probabilities are calibrated on this person's trials
+        # by SVMs that know their others, as they do when they are used.
+        groups = [*asked.groups[split.train], *(f"trial {i}" for i in given)]
+        return fit(asked, np.concatenate([split.train, given]), np.array(groups))
 
-    return fit(dataset, split.train, adapt)
+    return fit(dataset, split.train, dataset.groups[split.train], adapt)
 
 
 def encoder_on(arch, dataset, split, seed=0):
