@@ -27,15 +27,15 @@ def summary(results):
     )
     label, person = results["separability"]["label"], results["separability"]["person"]
     yield (
-        f"What: a linear probe reads the label of people it was not fitted on in "
+        f"What: accuracy of a linear probe for the label of people it was not fitted on: "
         f"{_probed(label['probe'])}. {_explained('Labels', label)}"
     )
     if person is None:
         yield "Who: not measured; that needs two named people with two recordings each."
     else:
         yield (
-            f"Who: a linear probe reads the person from another recording in "
-            f"{_probed(person['probe'])}, and from a label that it was not fitted on in "
+            f"Who: accuracy of a linear probe for the person of another recording: "
+            f"{_probed(person['probe'])}; of a label that it was not fitted on: "
             f"{_probed(person['probe_new_label'])}. {_explained('People', person)}"
         )
     snr, link = results["snr_db"]["overall"], results["snr_accuracy"]
@@ -47,9 +47,8 @@ def summary(results):
         yield "SNR and accuracy: not compared, as all recordings have the same outcome or SNR."
     else:
         yield (
-            f"SNR and accuracy: {_verdict(link['point_biserial'])}, correlation "
-            f"{_signed(link['point_biserial'])}, within a label {_signed(link['within_label'])}; "
-            f"each dB goes with {link['odds_ratio_per_db']:.2f} times the odds of being right."
+            f"SNR and accuracy: over all recordings {_link(link['point_biserial'])}; among "
+            f"recordings of one label {_link(link['within_label'])}."
         )
 
 
@@ -98,15 +97,12 @@ def _explained(who, measures):
     return f"{who} explain {share['value']:.1%} of the variance (chance {share['chance']:.1%})."
 
 
-def _verdict(correlation):
+def _link(correlation):
+    if correlation is None:
+        return "it can't be told"
     low, high = correlation["ci95"]
     if low > 0:
-        return "a stronger signal is read better"
-    return "a stronger signal is read worse" if high < 0 else "no link that is certain"
-
-
-def _signed(correlation):
-    if correlation is None:
-        return "not defined"
-    low, high = correlation["ci95"]
-    return f"{correlation['value']:+.2f} ({low:+.2f} to {high:+.2f})"
+        words = "a stronger signal is read better"
+    else:
+        words = "a stronger signal is read worse" if high < 0 else "no link is certain"
+    return f"{words} (correlation {correlation['value']:+.2f}, {low:+.2f} to {high:+.2f})"
