@@ -249,7 +249,9 @@ def test_recordings_of_equal_confidence_count_as_their_mean_whatever_their_order
     assert curve["accuracy"] == pytest.approx([0.75] * 20) and curve["area"] == pytest.approx(0.75)
 
 
-def test_a_fold_is_measured_once_and_again_when_something_it_depends_on_changes(tmp_path):
+def test_a_fold_is_measured_once_and_again_when_something_it_depends_on_changes(
+    tmp_path, monkeypatch
+):
     calls = []
 
     def make():
@@ -266,6 +268,8 @@ def test_a_fold_is_measured_once_and_again_when_something_it_depends_on_changes(
     for number, change in enumerate(({"seed": 1}, {"fold": "b"}, {"data": "y"}, {"what": "n"}), 2):
         assert recall(**change) == (number, 0)
     assert recall(fresh=True) == (6, 0) and recall() == (6, 1)
+    monkeypatch.setattr("emg_llm.evaluation.folds.code_hash", lambda: "other code")
+    assert recall() == (7, 0)
 
 
 def test_an_interrupted_fold_is_not_taken_for_a_finished_one(tmp_path, monkeypatch):

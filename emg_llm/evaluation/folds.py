@@ -2,11 +2,10 @@
 
 import hashlib
 import json
+from functools import cache
 from pathlib import Path
 
 import numpy as np
-
-import emg_llm
 
 
 class FoldStore:
@@ -28,7 +27,7 @@ class FoldStore:
         """
         if self.folder is None:
             return make()
-        told = json.dumps(key | {"version": emg_llm.__version__}, sort_keys=True, default=str)
+        told = json.dumps(key | {"code": code_hash()}, sort_keys=True, default=str)
         digest = hashlib.sha256(told.encode()).hexdigest()[:16]
         path = self.folder / f"{Path(model).name}-{fold}-{what}-{digest}.npz"
         if path.exists() and not self.fresh:
@@ -42,6 +41,14 @@ class FoldStore:
         np.savez_compressed(half, **arrays)
         half.replace(path)
         return arrays
+
+
+@cache
+def code_hash():
+    """A hash of this package's code without its user interface: other code, other results."""
+    package = Path(__file__).parents[1]
+    files = sorted(f for f in package.rglob("*.py") if package / "ui" not in f.parents)
+    return hashlib.sha256(b"".join(f.read_bytes() for f in files)).hexdigest()[:16]
 
 
 def fingerprint(dataset):
