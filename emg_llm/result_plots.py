@@ -7,7 +7,7 @@ figures are missing in the results is None.
 import numpy as np
 import plotly.graph_objects as go
 
-from emg_llm.plots import COLOURS, GRID, TEXT, _escape, _styled
+from emg_llm.plots import COLOURS, TEXT, _escape, _styled
 
 BLUES = ((0.0, "rgba(0, 114, 178, 0)"), (1.0, "rgba(0, 114, 178, 1)"))
 CHANCE = {"color": TEXT, "width": 1, "dash": "dot"}
@@ -38,6 +38,8 @@ def confusion_figure(results):
     )
     figure.update_xaxes(title_text="read as", tickangle=-60, constrain="domain")
     figure.update_yaxes(title_text="true label", autorange="reversed")
+    figure.update_xaxes(showgrid=False)
+    figure.update_yaxes(showgrid=False)
     return _styled(figure, height=190 + 24 * len(labels), top=8, left=80, showlegend=False)
 
 
@@ -132,6 +134,7 @@ def curve_figure(points, x, title, chance=None):
     figure.add_scatter(
         x=[*at, *at[::-1]],
         y=[*high, *low[::-1]],
+        mode="lines",
         fill="toself",
         fillcolor="rgba(0, 114, 178, 0.16)",
         line={"width": 0},
@@ -192,7 +195,7 @@ def _chance(figure, entries):
     for chance in {e.get("chance") for e in entries} - {None}:
         figure.add_hline(
             chance,
-            line={"color": GRID, "width": 2, "dash": "dot"},
+            line=CHANCE,
             annotation_text="chance",
             annotation_font={"size": 10, "color": TEXT},
             annotation_position="bottom right",

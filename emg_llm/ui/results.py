@@ -63,6 +63,8 @@ def _figures(models):
                 with gr.Column(min_width=320):
                     gr.Markdown(f"### {escape(title)}", elem_classes="heading")
                     gr.Plot(figure, show_label=False, container=False)
+            if len(pair) == 1:
+                gr.Column(min_width=320)  # the last figure is no wider than the others
 
 
 def _drawn(make, held):
@@ -80,7 +82,7 @@ def _models(results):
 
 def results_frame(results):
     """One row for each model: accuracy, interval, chance, controls, calibration, 90 % sets."""
-    rows = []
+    rows, worth = [], []
     for entry in _models(results):
         row = {
             "model": str(entry.get("model", "?")),
@@ -93,18 +95,24 @@ def results_frame(results):
             if isinstance(value, dict):
                 value = value.get("accuracy")
             row[str(name).replace("_", " ")] = _percent(value)
-        calibration, sets = _held(entry, "calibration"), _held(entry, "conformal")
-        if "ece" in entry:
-            row["calibration error"] = _percent(entry["ece"])
-        if "ece_scaled" in calibration:
-            row["after scaling"] = _percent(calibration["ece_scaled"])
-        if sets:
-            level = _percent(sets.get("level"))
-            row[f"{level} sets hold"] = _percent(sets.get("coverage"))
-            size = sets.get("mean_size")
-            row["labels in a set"] = f"{size:.1f}" if isinstance(size, (int, float)) else "–"
         rows.append(row)
-    return pd.DataFrame(rows).fillna("–")
+        worth.append(_worth(entry))
+    # Models have different controls; calibration stands after all of them.
+    return pd.concat([pd.DataFrame(rows), pd.DataFrame(worth)], axis=1).fillna("–")
+
+
+def _worth(entry):
+    """The columns that say what the model's probabilities are worth."""
+    row, calibration, sets = {}, _held(entry, "calibration"), _held(entry, "conformal")
+    if "ece" in entry:
+        row["calibration error"] = _percent(entry["ece"])
+    if "ece_scaled" in calibration:
+        row["after scaling"] = _percent(calibration["ece_scaled"])
+    if sets:
+        size = sets.get("mean_size")
+        row[f"{_percent(sets.get('level'))} sets hold"] = _percent(sets.get("coverage"))
+        row["labels in a set"] = f"{size:.1f}" if isinstance(size, (int, float)) else "–"
+    return row
 
 
 def _held(entry, key):
