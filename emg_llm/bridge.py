@@ -160,10 +160,11 @@ class Bridge:
 
     def _codes(self, recording, rng):
         tensor = self.encoder.config.tensor(recording)
-        if rng is not None:  # most of the trial, and electrodes of another gain
-            keep = rng.random(len(tensor)) < 0.7
-            keep[rng.integers(len(tensor))] = True
-            tensor = tensor[keep].copy()
+        if rng is not None:  # most of each segment, and electrodes of another gain
+            length = tensor.shape[1]
+            size = int(length * rng.uniform(0.7, 1))
+            start = rng.integers(length - size + 1)
+            tensor = tensor[:, start : start + size].copy()
             channels = self.encoder.config.n_channels
             tensor[..., :channels] *= 10 ** (0.05 * rng.standard_normal(channels))
         codes = self.codebook.encode(self.encoder.encode(tensor)[None])[0]

@@ -48,14 +48,17 @@ class Fitted:
         return p / np.maximum(p.sum(axis=1, keepdims=True), 1e-12)
 
 
-def fitter(name):
-    """fit(dataset, split, seed) -> a Fitted of the kind `name`, from the split's training part."""
+def fitter(name, scaling="training"):
+    """fit(dataset, split, seed) -> a Fitted of the kind `name`, from the split's training part.
+
+    scaling: what an encoder measures levels against, see EncoderConfig.
+    """
     from emg_llm.encoders import ARCHITECTURES
 
     if name == "svm":
         return svm_on
     if name in ARCHITECTURES:
-        return lambda dataset, split, seed: encoder_on(name, dataset, split, seed)
+        return lambda dataset, split, seed: encoder_on(name, dataset, split, seed, scaling)
     if name in REGISTRY:
         return lambda dataset, split, seed: llm_on(name, dataset, split, seed)
     known = ", ".join(["svm", *ARCHITECTURES, *REGISTRY])
@@ -82,21 +85,27 @@ def svm_on(dataset, split, seed=0):
     return fit(dataset, split.train, dataset.groups[split.train], adapt)
 
 
-def encoder_on(arch, dataset, split, seed=0):
+def encoder_on(arch, dataset, split, seed=0, scaling="training"):
     """An encoder at its best epoch on the validation people, where the split has any."""
     from emg_llm.encoders import EncoderConfig
     from emg_llm.encoders.training import EncoderTraining, fit_encoder
 
     channels = dataset.recordings[0].n_channels if dataset.recordings else 0
     config = EncoderConfig(
-        arch, list(dataset.label_names), n_channels=channels, n_features=channels + 4
+        arch,
+        list(dataset.label_names),
+        n_channels=channels,
+        n_features=channels + 4,
+        scaling=scaling,
     )
 
     def part(rows):
-        return _tensors(dataset, rows, config), dataset.targets[rows]
+        return encoder_tensors(dataset, config, rows), dataset.targets[rows], _people(dataset, rows)
 
     validation = part(split.validation) if len(split.validation) else None
-    return _encoder(fit_encoder(config, *part(split.train), validation, EncoderTraining(seed=seed)))
+    tensors, targets, groups = part(split.train)
+    training = EncoderTraining(seed=seed)
+    return _encoder(fit_encoder(config, tensors, targets, validation, training, groups=groups))
 
 
 def llm_on(name, dataset, split, seed=0, **training):
@@ -153,13 +162,16 @@ def _encoder(encoder):
     config = encoder.config
 
     def predict(dataset, rows):
-        return encoder.classify(recording_embeddings(encoder, _tensors(dataset, rows, config)))
+        tensors = encoder_tensors(dataset, config, rows)
+        return encoder.classify(recording_embeddings(encoder, tensors, _people(dataset, rows)))
 
     def adapt(dataset, rows, seed):
         from emg_llm.encoders.training import calibrate
 
         targets = np.array([config.labels.index(dataset.labels[i]) for i in rows])
-        return _encoder(calibrate(encoder, _tensors(dataset, rows, config), targets, seed=seed))
+        return _encoder(
+            calibrate(encoder, encoder_tensors(dataset, config, rows), targets, seed=seed)
+        )
 
     return Fitted(config.arch, tuple(config.labels), predict, adapt)
 
@@ -172,10 +184,17 @@ def _llm(llm, progress=False):
     return Fitted(llm.name, tuple(llm.labels), predict)
 
 
-def _tensors(dataset, rows, config):
+def _people(dataset, rows):
+    """The person of each recording; one whose person is unknown stands alone."""
+    return dataset.groups[rows]
+
+
+def encoder_tensors(dataset, config, rows=None):
+    """The encoder's input for each recording in `rows`, of all where there are none."""
     if dataset.recordings is None:
         raise DatasetError(
             f"{dataset.name} is a feature table and an encoder reads recordings; use --model svm "
             "or a language model."
         )
+    rows = range(len(dataset)) if rows is None else rows
     return [config.tensor(dataset.recordings[i]) for i in rows]

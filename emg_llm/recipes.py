@@ -31,8 +31,6 @@ from emg_llm.hub import resolve
 from emg_llm.splits import given_split, held_out_split
 
 __all__ = [
-    "encoder_tensors",
-    "fit_encoder_on",
     "measure_recipe",
     "measure_trained",
     "noise_like",
@@ -40,20 +38,20 @@ __all__ = [
 ]
 
 
-def measure_recipe(name, dataset, protocol, seed, extras=None, store=None):
+def measure_recipe(name, dataset, protocol, seed, extras=None, store=None, scaling="training"):
     """Train `name` on every fold of a protocol: (results, test rows, probabilities of them).
 
     protocol(dataset, seed) -> Splits. extras: what else to measure. store: a FoldStore, where
     finished folds are kept and found again.
     """
     extras, store = extras or Extras(), store or FoldStore()
-    fit = fitter(name)
+    fit = fitter(name, scaling)
     splits = list(protocol(dataset, seed))
     check_extras(extras, dataset, splits)
     used = np.unique(np.concatenate([p for s in splits for p in (s.train, s.validation, s.scored)]))
     inputs = Inputs(dataset, used, as_features=name == "svm")
     sizes, most = curve_sizes(dataset, splits) if extras.learning_curve else ([], 0)
-    key = {"model": name, "seed": seed, "data": fingerprint(dataset)}
+    key = {"model": name, "scaling": scaling, "seed": seed, "data": fingerprint(dataset)}
     found = Measured(dataset, seed)
     bar = tqdm(splits, desc=name, unit="fold", disable=len(splits) == 1)
     for split in bar:
@@ -116,8 +114,7 @@ def unseen_rows(folder, dataset):
 
 def _unseen(folder, dataset):
     """(the Split that keeps them unseen or None, rows, protocol)."""
-    path = Path(folder) / "results.json"
-    trained = json.loads(path.read_text()) if path.exists() else {}
+    trained = _training_of(Path(folder))
     protocol = trained.get("protocol", {})
     seed, same = protocol.get("seed", 0), trained.get("data") == dataset.name
     if dataset.splits is None and not same:
@@ -133,6 +130,15 @@ def _unseen(folder, dataset):
     if not len(split.test):
         raise DatasetError(f"{dataset.name}: no row of the 'split' column says 'test'.")
     return split, split.test, split.protocol()
+
+
+def _training_of(folder):
+    """What the results file says of a model's training; in a bundle it lies above the models."""
+    for place in (folder, folder.parent, folder.parent.parent):
+        path = place / "results.json"
+        if path.exists() and (place == folder or (place / "config.json").exists()):
+            return json.loads(path.read_text())
+    return {}
 
 
 def _ask(found, fitted, inputs, rows, reference, extras, keep):
@@ -154,34 +160,3 @@ def _ask(found, fitted, inputs, rows, reference, extras, keep):
 def _asked(fitted, inputs, rows, data="dataset"):
     """A function that asks when it is called, for what a store may have already."""
     return lambda: {"probabilities": fitted().ask(getattr(inputs, data), rows)}
-
-
-def encoder_tensors(dataset, config):
-    """The encoder's input for every recording of a dataset."""
-    if dataset.recordings is None:
-        raise DatasetError(
-            f"{dataset.name} is a feature table and an encoder reads recordings; use --model svm "
-            "or a language model."
-        )
-    return [config.tensor(r) for r in dataset.recordings]
-
-
-def fit_encoder_on(arch, dataset, split, seed):
-    import torch
-
-    from emg_llm.encoders import EncoderConfig
-    from emg_llm.encoders.training import EncoderTraining, fit_encoder, recording_embeddings
-
-    channels = dataset.recordings[0].n_channels if dataset.recordings else 0
-    config = EncoderConfig(
-        arch, list(dataset.label_names), n_channels=channels, n_features=channels + 4
-    )
-    tensors = encoder_tensors(dataset, config)
-
-    def part(rows):
-        return [tensors[i] for i in rows], dataset.targets[rows]
-
-    validation = part(split.validation) if len(split.validation) else None
-    encoder = fit_encoder(config, *part(split.train), validation, EncoderTraining(seed=seed))
-    with torch.inference_mode():
-        return encoder.classify(recording_embeddings(encoder, part(split.test)[0]))

@@ -9,10 +9,12 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from emg_llm.encoders import ARCHITECTURES, EncoderConfig, build_encoder, load_encoder
+from emg_llm.encoders.front import covariances, flatten, frames, log_covariances, unflatten
 from emg_llm.encoders.training import (
     EncoderTraining,
-    draw_segments,
+    calibrate,
     fit_encoder,
+    loss_of,
     recording_embeddings,
 )
 from emg_llm.recording import Recording, RecordingError
@@ -72,7 +74,7 @@ def test_a_segments_embedding_does_not_depend_on_its_neighbours(arch):
 @every_architecture
 def test_every_weight_learns(arch):
     encoder = build(arch).train()
-    x, targets = segments(16), torch.arange(16) % 3
+    x, targets = segments(16, 1000), torch.arange(16) % 3  # several frames to weigh
     before = copy.deepcopy(encoder.state_dict())
     optimizer = torch.optim.SGD(encoder.parameters(), lr=0.5)
     for _ in range(2):  # a layer that starts at zero lets its inputs learn one step later
@@ -160,11 +162,70 @@ def test_a_recording_with_two_channels_is_refused_in_one_sentence(arch):
     assert words.count(".") == 1 and "\n" not in words
 
 
-def test_the_input_is_resampled_and_a_short_trial_fills_one_segment():
-    recording = simulate("fear", sampling_rate=4000, duration=1.6)
-    assert config("cnn").tensor(recording).shape == (6, 256, 12)
-    short = simulate("fear", sampling_rate=4000, duration=0.25)
-    assert config("cnn").tensor(short).shape == (1, 256, 12)
+def test_the_input_is_resampled_and_cut_into_equal_parts_of_about_the_wanted_length():
+    for duration, shape in ((1.6, (6, 266, 12)), (0.25, (1, 250, 12)), (0.3, (1, 300, 12))):
+        recording = simulate("fear", sampling_rate=4000, duration=duration)
+        assert config("cnn").tensor(recording).shape == shape
+
+
+@pytest.mark.parametrize("rate", [200, 512, 2000, 15000])
+def test_recordings_of_any_rate_are_read(rate):
+    recording = simulate("fear", sampling_rate=rate, duration=1.5)
+    embedding = build("cnn").encode(config("cnn").tensor(recording))
+    assert torch.isfinite(embedding).all()
+
+
+# What every encoder sees first
+
+
+def test_covariances_are_those_of_the_band_passed_signal():
+    rng = np.random.default_rng(0)
+    t = np.arange(4000) / 1000
+    slow, fast = np.sin(2 * np.pi * 40 * t), np.sin(2 * np.pi * 150 * t)
+    wave = np.stack([3 * slow, -2 * slow, 5 * fast], axis=1) + 0.01 * rng.normal(size=(4000, 3))
+    found = covariances(torch.tensor(wave, dtype=torch.float32)[None], 1000.0)[0].mean(0)
+    whole, low, _, high = found.numpy()
+    expected = np.array([[4.5, -3, 0], [-3, 2, 0], [0, 0, 12.5]])
+    np.testing.assert_allclose(whole, expected, atol=0.3)
+    np.testing.assert_allclose(low, expected * [[1, 1, 0], [1, 1, 0], [0, 0, 0]], atol=0.3)
+    np.testing.assert_allclose(high, expected * [[0, 0, 0], [0, 0, 0], [0, 0, 1]], atol=0.3)
+
+
+def test_a_gain_shifts_log_powers_and_chance_correlations_vanish():
+    generator = torch.Generator().manual_seed(0)
+    wave = torch.randn(2, 1000, 4, generator=generator)
+    one = log_covariances(covariances(wave, 1000.0).mean(1), 1.0)
+    four = log_covariances(covariances(4 * wave, 1000.0).mean(1), 1.0)
+    shift = (four - one).diagonal(dim1=-2, dim2=-1)
+    assert torch.allclose(shift, torch.full_like(shift, np.log(16)), atol=0.05)
+    off = one - torch.diag_embed(one.diagonal(dim1=-2, dim2=-1))
+    assert off[:, 0].abs().max() < 0.02  # independent channels
+    wave[..., 1] = wave[..., 0] + 0.3 * wave[..., 1]
+    assert log_covariances(covariances(wave, 1000.0).mean(1), 1.0)[0, 0, 0, 1].abs() > 0.5
+
+
+def test_flattening_keeps_distances_and_is_undone():
+    a, b = (m + m.transpose(-1, -2) for m in torch.randn(2, 5, 4, 3, 3))
+    assert torch.allclose(unflatten(flatten(a), 3), a, atol=1e-6)
+    kept = (flatten(a) - flatten(b)).norm(dim=-1)
+    assert torch.allclose(kept, (a - b).flatten(1).norm(dim=1), atol=1e-5)
+
+
+def test_the_tcn_knows_nothing_of_samples_after_a_frame():
+    encoder, x = build("tcn", segment_length=1500), segments(2, 1500)
+    size, hop = frames(1500, 1000.0)
+    later = x.clone()
+    at = 5  # everything after this frame's end is another signal
+    later[:, size + at * hop :] = segments(2, 1500, seed=9)[:, size + at * hop :]
+
+    def over_time(x):
+        covariance, frequency = encoder.front(x)
+        return encoder.over_time(encoder.inputs(covariance, frequency)[1])
+
+    with torch.no_grad():
+        one, other = over_time(x), over_time(later)
+    assert torch.equal(one[:, : at + 1], other[:, : at + 1])
+    assert not torch.allclose(one[:, at + 1], other[:, at + 1], atol=1e-3)
 
 
 def loudness_task(n, seed):
@@ -198,16 +259,69 @@ def test_an_easy_problem_is_learned_and_the_same_seed_learns_the_same(arch):
         assert torch.equal(embeddings, recording_embeddings(again, tensors))
 
 
-def test_drawn_segments_get_random_gains_on_the_signal_and_leave_the_source_as_it_was():
-    tensors = [segments(4, 64, 2, seed=i).numpy() for i in range(3)]
-    before = copy.deepcopy(tensors)
-    training = EncoderTraining(segments=5, gain_db=6.0)
-    x = draw_segments(tensors, training, 2, np.random.default_rng(0))
-    assert x.shape == (3, 5, 64, 6) and x.dtype == np.float32
-    assert all(np.array_equal(a, b) for a, b in zip(tensors, before, strict=True))
-    for drawn, source in zip(x, tensors, strict=True):
-        # One gain for each channel of a recording, whichever of its segments are drawn
-        place = [int(np.argmin(np.abs(source[:, 0, 2] - s[0, 2]))) for s in drawn]
-        gain = drawn[..., :2] / source[place][..., :2]
-        assert np.allclose(gain, gain[0, 0], rtol=1e-3) and not np.allclose(gain[0, 0], 1, 1e-3)
-        assert np.array_equal(drawn[..., 2:], source[place][..., 2:])
+@every_architecture
+def test_a_stopped_training_goes_on_and_ends_as_it_would_have(arch, tmp_path, monkeypatch):
+    parts = loudness_task(16, 1), loudness_task(8, 2)
+    training = EncoderTraining(epochs=4, batch_size=8)
+
+    def fitted(folder=None):
+        settings = config(arch, channels=2, labels=("left", "right"), segment_length=128)
+        return fit_encoder(
+            settings, *parts[0], parts[1], training, progress=False, folder=folder
+        ).state_dict()
+
+    from emg_llm.encoders import training as module
+
+    kept = module._Run.keep
+
+    def killed(self, epoch):
+        kept(self, epoch)
+        if epoch == 2:
+            raise KeyboardInterrupt
+
+    whole = fitted()
+    monkeypatch.setattr(module._Run, "keep", killed)
+    with pytest.raises(KeyboardInterrupt):
+        fitted(tmp_path)
+    assert (tmp_path / "checkpoint.pt").exists()
+    monkeypatch.setattr(module._Run, "keep", kept)
+    again = fitted(tmp_path)
+    assert all(torch.equal(whole[name], again[name]) for name in whole)
+    assert not list(tmp_path.iterdir())  # nothing is left that could be mistaken for a model
+
+
+def test_focal_loss_is_the_formula():
+    logits = torch.tensor([[2.0, 0.0, -1.0]])
+    p = torch.softmax(logits, 1)[0, 1].item()
+    found = loss_of(logits, torch.tensor([[0.0, 1.0, 0.0]]), EncoderTraining(loss="focal"))
+    assert found.item() == pytest.approx(-0.25 * (1 - p) ** 2 * np.log(p), rel=1e-5)
+
+
+@every_architecture
+def test_with_a_persons_own_recordings_as_the_measure_a_gain_changes_nothing(arch):
+    tensors, targets = loudness_task(32, 1)
+    settings = config(
+        arch, channels=2, labels=("left", "right"), segment_length=128, scaling="person"
+    )
+    people = np.repeat(["a", "b"], 16)
+    encoder = fit_encoder(
+        settings, tensors, targets, None, EncoderTraining(epochs=2), False, groups=people
+    )
+    louder = [t * np.r_[30, 30, np.ones(4)].astype(np.float32) for t in tensors]
+    mine = recording_embeddings(encoder, tensors, people)
+    assert torch.allclose(recording_embeddings(encoder, louder, people), mine, atol=2e-2)
+    assert not torch.allclose(recording_embeddings(encoder, louder), mine, atol=0.1)
+
+
+@every_architecture
+def test_a_few_labelled_recordings_teach_an_encoder_a_person(arch):
+    tensors, targets = loudness_task(32, 1)
+    settings = config(arch, channels=2, labels=("left", "right"), segment_length=128)
+    training = EncoderTraining(epochs=6, batch_size=8, learning_rate=1e-2)
+    encoder = fit_encoder(settings, tensors, targets, None, training, progress=False)
+    before = copy.deepcopy(encoder.state_dict())
+    turned = 1 - targets  # a person of whom the opposite is true
+    tuned = calibrate(encoder, tensors[:6], turned[:6])
+    accuracy = tuned.classify(recording_embeddings(tuned, tensors[6:])).argmax(1) == turned[6:]
+    assert accuracy.mean() > 0.8
+    assert all(torch.equal(before[name], v) for name, v in encoder.state_dict().items())

@@ -16,8 +16,8 @@ from emg_llm.datasets import load_dataset
 from emg_llm.encoders import load_encoder
 from emg_llm.encoders.training import recording_embeddings
 from emg_llm.evaluation import save_results
+from emg_llm.fitted import encoder_tensors
 from emg_llm.hub import resolve, write_card
-from emg_llm.recipes import encoder_tensors
 from emg_llm.splits import held_out_split
 from emg_llm.training import DataArguments, run
 

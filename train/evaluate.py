@@ -22,6 +22,7 @@ from pathlib import Path
 from trl import TrlParser
 
 from emg_llm.datasets import load_dataset
+from emg_llm.encoders.base import SCALINGS
 from emg_llm.evaluation import FoldStore, headline, save_report, save_results
 from emg_llm.experiments import Extras
 from emg_llm.recipes import measure_recipe, measure_trained
@@ -44,6 +45,14 @@ class EvaluationArguments:
     validation: bool = field(
         default=False,
         metadata={"help": "Keep a fifth of each fold's training people to stop training by."},
+    )
+    scaling: str = field(
+        default="training",
+        metadata={
+            "help": "Levels of a named encoder are measured against the training people's, or "
+            "against those of the person's own (unlabelled) recordings.",
+            "choices": list(SCALINGS),
+        },
     )
     encoder: str | None = field(
         default=None, metadata={"help": "Encoder of an LLM that reads tokens."}
@@ -98,7 +107,9 @@ def main(data, args, more):
             protocol = partial(
                 protocol_splits, args.protocol, folds=args.folds, validation=args.validation
             )
-            measured = measure_recipe(model, dataset, protocol, data.seed, extras, store)
+            measured = measure_recipe(
+                model, dataset, protocol, data.seed, extras, store, args.scaling
+            )
             if store.reused:
                 print(
                     f"{model}: {len(store.reused)} folds are taken from {store.folder}, where an "

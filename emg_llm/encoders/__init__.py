@@ -2,8 +2,9 @@
 
 from emg_llm.encoders.base import EmgEncoder, EncoderConfig
 from emg_llm.encoders.cnn import CnnEncoder
+from emg_llm.encoders.tcn import TcnEncoder
 
-ARCHITECTURES = {"cnn": CnnEncoder}
+ARCHITECTURES = {"cnn": CnnEncoder, "tcn": TcnEncoder}
 
 
 def build_encoder(config):

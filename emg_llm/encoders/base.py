@@ -7,29 +7,36 @@ embedding: what a language model later reads is what the encoder decided from.
 
 from dataclasses import dataclass
 
-import numpy as np
 import torch
 from huggingface_hub import PyTorchModelHubMixin
 from torch import nn
 
+from emg_llm.encoders.front import BANDS, covariances, flatten, frames, log_covariances
 from emg_llm.features import segment_tensor
 from emg_llm.preprocessing import clean, resample
 from emg_llm.recording import RecordingError
 
+SCALINGS = ("training", "person")
+
 
 @dataclass
 class EncoderConfig:
-    """What an encoder is built from; saved beside its weights."""
+    """What an encoder is built from; saved beside its weights.
+
+    scaling: what a level is measured against: the training people's mean, or the mean of the
+    person's own recordings where several are read together.
+    """
 
     arch: str
     labels: list[str]
     n_channels: int = 8
     n_features: int = 12
     sampling_rate: float = 1000.0  # Hz; recordings are resampled to it
-    segment_length: int = 512  # samples at that rate
+    segment_length: int = 3000  # samples at that rate, about; shorter trials stay whole
     embedding_dim: int = 256
     width: int = 48
-    dropout: float = 0.2
+    dropout: float = 0.3
+    scaling: str = "training"
     trained_on: str = ""
     temperature: float = 1.0
 
@@ -41,46 +48,83 @@ class EncoderConfig:
                 f"{recording.n_channels}; plots, quality and features work with any number."
             )
         prepared = resample(clean(recording), self.sampling_rate)
-        length = self.segment_length
-        if prepared.n_samples < length:
-            # A short trial is repeated to fill one segment.
-            times = -(-length // prepared.n_samples)
-            prepared = prepared.replace(
-                signal=np.tile(prepared.signal, (times, 1)), valid=np.tile(prepared.valid, times)
-            )
-        return segment_tensor(prepared, length)
+        n = prepared.n_samples
+        # Whole trials, or parts as equal and as near the wanted length as can be.
+        return segment_tensor(prepared, n // max(1, round(n / self.segment_length)))
 
 
 class EmgEncoder(nn.Module, PyTorchModelHubMixin):
-    """Base of the encoders; subclasses define `embed(x)`."""
+    """Base of the encoders; subclasses define `body(level, course)`."""
 
     def __init__(self, config: EncoderConfig):
         super().__init__()
         self.config = config
+        self.n_inputs = len(BANDS) * config.n_channels * (config.n_channels + 1) // 2
+        # Fitted on the training people: typical power, mean and spread of what the body reads.
+        self.register_buffer("power", torch.ones(()))
+        self.register_buffer("center", torch.zeros(self.n_inputs + 1))
+        self.register_buffer("spread", torch.ones(()))
         self.head = nn.Linear(config.embedding_dim, len(config.labels))
 
-    def embed(self, x):
-        """(n, length, features) -> (n, embedding_dim)."""
+    def body(self, level, course):
+        """Standardised inputs of a segment (n, inputs + 1) and of its frames (n, frames, inputs)
+        -> embeddings (n, embedding_dim)."""
         raise NotImplementedError
 
-    def forward(self, x):
+    def front(self, x):
+        """(n, length, features) -> covariances by frame and band, mean frequency (n,) in Hz.
+
+        The amplitude features of the tensor are in the covariances; its mean frequency is not.
+        """
+        c = self.config.n_channels
+        return covariances(x[..., :c], self.config.sampling_rate), x[:, 0, c + 3]
+
+    def inputs(self, covariance, frequency, shift=None):
+        """What the body reads, from what `front` gives: level, course.
+
+        shift: (inputs + 1,) or (n, inputs + 1), how far the person is from the center.
+        """
+        rate = self.config.sampling_rate
+        n_frames = covariance.shape[1]
+        size, hop = frames(self.config.segment_length, rate)
+        covariance = covariance / self.power
+        level = log_covariances(covariance.mean(1), (size + hop * (n_frames - 1)) / rate)
+        course = log_covariances(covariance, 0.6 * size / rate)  # a tapered frame holds less
+        pitch = frequency.clamp_min(1.0).log()[:, None]
+        shift = torch.zeros_like(self.center) if shift is None else shift
+        center = (self.center + shift).expand(len(covariance), -1)
+        level = torch.cat([flatten(level), pitch], dim=1) - center
+        course = flatten(course) - center[:, None, :-1]
+        return level / self.spread, course / self.spread
+
+    def embed(self, x, shift=None):
+        """(n, length, features) -> (n, embedding_dim)."""
+        return self.body(*self.inputs(*self.front(x), shift))
+
+    def forward(self, x, shift=None):
         """(n, length, features) -> embeddings (n, embedding_dim), logits (n, labels)."""
-        embedding = self.embed(x)
+        embedding = self.embed(x, shift)
         return embedding, self.head(embedding)
 
     @torch.inference_mode()
-    def encode(self, tensor):
+    def level(self, tensor):
+        """One recording's segments -> its mean input relative to the center: (inputs + 1,)."""
+        x = torch.as_tensor(tensor, device=self.head.weight.device)
+        return self.inputs(*self.front(x))[0].mean(dim=0) * self.spread
+
+    @torch.inference_mode()
+    def encode(self, tensor, shift=None):
         """One recording's segments -> its mean embedding (embedding_dim,), a tensor."""
         x = torch.as_tensor(tensor, device=self.head.weight.device)
-        return self.embed(x).mean(dim=0)
+        return self.embed(x, shift).mean(dim=0)
 
     @torch.inference_mode()
     def classify(self, embedding):
         """Recording embeddings (…, embedding_dim) -> probabilities (…, labels), numpy."""
         return torch.softmax(self.head(embedding) / self.config.temperature, -1).cpu().numpy()
 
-    def __call__(self, x):
+    def __call__(self, x, *rest):
         """Segments give (embedding, logits); a Recording gives probabilities (labels,)."""
         if hasattr(x, "sampling_rate"):
             return self.classify(self.encode(self.config.tensor(x)))
-        return super().__call__(x)
+        return super().__call__(x, *rest)

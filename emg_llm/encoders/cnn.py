@@ -1,64 +1,31 @@
-"""CNN encoder: a learned filter bank on each channel, then 2-D convolutions over channels
-and time with residual blocks and attention pooling."""
+"""CNN encoder: 2-D convolutions over channels and time, residual blocks, attention pooling."""
 
-import torch
 from torch import nn
-from torch.nn import functional as F
 
 from emg_llm.encoders.base import EmgEncoder, EncoderConfig
-
-FILTERS = 8
-TAPS = 33
-FRAME, HOP = 32, 16  # samples
+from emg_llm.encoders.front import BANDS, unflatten
+from emg_llm.encoders.layers import AttentionPooling, Projection
 
 
 class CnnEncoder(EmgEncoder):
-    """(n, length, 12) -> (n, embedding_dim).
-
-    The bank's outputs are squared, averaged over short frames and taken to dB, so amplitude
-    stays information and a gain is a shift.
-    """
+    """(n, length, 12) -> (n, embedding_dim)."""
 
     def __init__(self, config: EncoderConfig):
         super().__init__(config)
-        width = config.width
-        self.bank = nn.Conv1d(1, FILTERS - 1, TAPS, padding=TAPS // 2, bias=False)
-        self.norm = nn.BatchNorm2d(FILTERS)
+        width, c = config.width, config.n_channels
         # A kernel over all channels sees their pattern; channels have a fixed order.
-        self.mix = nn.Conv2d(FILTERS, width, (config.n_channels, 3), padding=(0, 1))
-        n_extra = config.n_features - config.n_channels
-        self.overall = nn.Linear(n_extra, width)
-        self.overall_norm = nn.BatchNorm1d(n_extra)
+        self.mix = nn.Conv2d(len(BANDS) * c, width, (c, 3), padding=(0, 1))
         self.blocks = nn.Sequential(
             Residual(width, config.dropout), Residual(width, config.dropout)
         )
-        self.attention = nn.Linear(width, 1)
-        self.project = nn.Sequential(
-            nn.Linear(3 * width, config.embedding_dim),
-            nn.LayerNorm(config.embedding_dim),
-            nn.GELU(),
-            nn.Dropout(config.dropout),
-        )
+        self.pool = AttentionPooling(width)
+        self.project = Projection(self.n_inputs + 1, 3 * width, config)
 
-    def embed(self, x):
-        c = self.config.n_channels
-        wave = x[..., :c].transpose(1, 2)  # (n, length, channels) -> (n, channels, length)
-        n, _, length = wave.shape
-        each = wave.reshape(n * c, 1, length)
-        bank = torch.cat([each, self.bank(each)], dim=1)  # the plain signal is one of the filters
-        power = F.avg_pool1d(bank.square(), FRAME, HOP)  # (n * channels, filters, frames)
-        level = torch.log10(power + 1e-2).reshape(n, c, FILTERS, -1)
-        level = self.norm(level.transpose(1, 2))  # (n, filters, channels, frames)
-        h = F.gelu(self.mix(level)).squeeze(2)  # (n, width, frames)
-
-        extra = x[:, 0, c:]  # constant over time
-        extra = torch.sign(extra) * torch.log10(1 + extra.abs())
-        h = h + self.overall(self.overall_norm(extra))[:, :, None]
-        h = self.blocks(h).transpose(1, 2)  # (n, frames, width)
-        weight = torch.softmax(self.attention(h), dim=1)
-        mean = (weight * h).sum(dim=1)
-        spread = (weight * (h - mean[:, None]).square()).sum(dim=1).add(1e-5).sqrt()
-        return self.project(torch.cat([mean, spread, h.amax(dim=1)], dim=1))
+    def body(self, level, course):
+        h = unflatten(course, self.config.n_channels)  # (n, frames, bands, channels, channels)
+        h = h.flatten(2, 3).permute(0, 2, 3, 1)  # (n, bands * channels, channels, frames)
+        h = self.blocks(self.mix(h).squeeze(2)).transpose(1, 2)  # (n, frames, width)
+        return self.project(level, self.pool(h))
 
 
 class Residual(nn.Module):

@@ -1,27 +1,35 @@
 """Fitting an encoder on recordings; every recording is one example, however many segments."""
 
-from dataclasses import dataclass
+import copy
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 import numpy as np
 import torch
 from torch.nn import functional as F
 from tqdm.auto import tqdm
 
+from emg_llm.augmentation import Augmentation, augment, mix
 from emg_llm.calibration import fit_temperature
 from emg_llm.encoders import build_encoder
+
+LOSSES = ("cross_entropy", "focal")
+FOCAL_GAMMA, FOCAL_ALPHA = 2.0, 0.25  # Lin et al., ICCV 2017, and the original project
 
 
 @dataclass
 class EncoderTraining:
     """How an encoder is fitted."""
 
-    epochs: int = 20
+    epochs: int = 60
     batch_size: int = 32  # recordings
-    segments: int = 4  # drawn from each recording
-    learning_rate: float = 2e-3
-    weight_decay: float = 0.02
+    segments: int = 1  # drawn from each recording
+    learning_rate: float = 3e-3
+    weight_decay: float = 0.05
     label_smoothing: float = 0.05
-    gain_db: float = 3.0  # augmentation: electrode gain, standard deviation
+    loss: str = "cross_entropy"
+    patience: int = 30  # epochs without a better validation loss
+    augmentation: Augmentation = field(default_factory=Augmentation)
     seed: int = 0
 
 
@@ -29,76 +37,283 @@ def device():
     return "cuda" if torch.cuda.is_available() else "cpu"
 
 
-def fit_encoder(config, tensors, targets, validation=None, training=None, progress=True):
+class Examples:
+    """Recordings as the bodies of encoders need them: the front end's work is done once.
+
+    tensors: float32 (n_segments, length, features), one for each recording; targets: int (n,);
+    groups: the person of each recording, or None.
+    """
+
+    def __init__(self, encoder, tensors, targets, groups=None):
+        with torch.inference_mode():
+            self.fronts = [encoder.front(torch.as_tensor(t)) for t in tensors]
+        self.targets = torch.as_tensor(np.asarray(targets))
+        self.groups = groups
+        self.shifts = torch.zeros(len(tensors), encoder.n_inputs + 1)
+
+    def __len__(self):
+        return len(self.fronts)
+
+    def fit_scale(self, encoder):
+        """Set what is typical of these recordings in the encoder."""
+        powers = [c[:, :, 0].diagonal(dim1=-2, dim2=-1).mean() for c, _ in self.fronts]
+        encoder.power.copy_(torch.stack(powers).median().clamp_min(1e-20))
+        with torch.inference_mode():
+            levels = torch.cat([encoder.inputs(*front)[0] for front in self.fronts])
+        encoder.center.copy_(levels.mean(dim=0))
+        whole = levels[:, : encoder.n_inputs // 4].std(dim=0)
+        encoder.spread.copy_(whole.square().mean().sqrt().clamp_min(1e-3))
+
+    def shift_to_people(self, encoder):
+        """Where each person's recordings are the measure, find how far each person is off."""
+        self.shifts = person_shifts(encoder, self._level, len(self), self.groups)
+
+    def _level(self, i, encoder):
+        return encoder.inputs(*self.fronts[i])[0].mean(dim=0) * encoder.spread
+
+    def draw(self, rows, segments, settings, encoder, generator):
+        """Varied inputs of some recordings: level, course with n * segments rows, and n."""
+        parts, pitch = [], []
+        n_frames = min(self.fronts[i][0].shape[1] for i in rows)
+        for i in rows:
+            covariance, frequency = self.fronts[i]
+            at = torch.randint(len(covariance), (segments,), generator=generator)
+            # Of longer recordings a stretch as long as the batch's shortest.
+            spare = covariance.shape[1] - n_frames + 1
+            start = int(torch.randint(spare, (), generator=generator))
+            parts.append(covariance[at, start : start + n_frames])
+            pitch.append(frequency[at])
+        x = augment(torch.stack(parts), settings, generator)
+        shift = self.shifts[rows].repeat_interleave(segments, dim=0)
+        return encoder.inputs(
+            *(v.to(_place(encoder)) for v in (x.flatten(0, 1), torch.cat(pitch), shift))
+        )
+
+
+def fit_encoder(
+    config,
+    tensors,
+    targets,
+    validation=None,
+    training=None,
+    progress=True,
+    groups=None,
+    folder=None,
+):
     """A trained encoder, at its best epoch on the validation people where there are any.
 
     tensors: list of float32 (n_segments, length, features), one for each recording;
-    targets: int (n,); validation: (tensors, targets) of other people.
+    targets: int (n,); groups: the person of each recording; validation: (tensors, targets) or
+    (tensors, targets, groups) of other people. folder: where the state is kept after every
+    epoch; a run that was stopped there goes on and ends as it would have.
     """
     training = training or EncoderTraining()
     torch.manual_seed(training.seed)
-    rng = np.random.default_rng(training.seed)
-    encoder = build_encoder(config).to(device())
-    optimizer = torch.optim.AdamW(
-        encoder.parameters(), lr=training.learning_rate, weight_decay=training.weight_decay
+    encoder = build_encoder(config)
+    train = Examples(encoder, tensors, targets, groups)
+    train.fit_scale(encoder)
+    train.shift_to_people(encoder)
+    held = Examples(encoder, *validation) if validation is not None else None
+    if held is not None:
+        held.shift_to_people(encoder)
+    state = _Run(encoder, training, len(train), folder)
+    bar = tqdm(
+        range(state.epoch, training.epochs),
+        initial=state.epoch,
+        total=training.epochs,
+        desc="encoder",
+        unit="epoch",
+        disable=not progress,
     )
-    steps = training.epochs * -(-len(tensors) // training.batch_size)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(
-        optimizer, training.learning_rate, total_steps=steps, pct_start=0.15
-    )
-    best, best_state = (np.inf,), None
-    bar = tqdm(range(training.epochs), desc="encoder", unit="epoch", disable=not progress)
-    for _ in bar:
-        encoder.train()
-        losses = []
-        order = rng.permutation(len(tensors))
-        for start in range(0, len(order), training.batch_size):
-            rows = order[start : start + training.batch_size]
-            x = draw_segments([tensors[i] for i in rows], training, config.n_channels, rng)
-            x = torch.from_numpy(x).to(device())  # (recordings, segments, length, features)
-            _, logits = encoder(x.flatten(0, 1))
-            logits = logits.unflatten(0, x.shape[:2]).mean(dim=1)
-            target = torch.as_tensor(targets[rows], device=device())
-            loss = F.cross_entropy(logits, target, label_smoothing=training.label_smoothing)
-            optimizer.zero_grad()
-            loss.backward()
-            torch.nn.utils.clip_grad_norm_(encoder.parameters(), 1.0)
-            optimizer.step()
-            schedule.step()
-            losses.append(loss.item())
-        figures = {"loss": f"{np.mean(losses):.3f}"}
-        if validation is not None:
-            encoder.eval()
-            logits = recording_logits(encoder, validation[0])
-            now = F.cross_entropy(logits, torch.as_tensor(validation[1])).item()
-            accuracy = (logits.argmax(1).numpy() == validation[1]).mean()
-            figures |= {"val_loss": f"{now:.3f}", "val_acc": f"{accuracy:.3f}"}
-            if now < best[0]:
-                best = (now,)
-                best_state = {k: v.clone() for k, v in encoder.state_dict().items()}
+    for epoch in bar:
+        figures = {"loss": f"{state.train_epoch(epoch, train):.3f}"}
+        if held is not None:
+            loss, accuracy = state.validate(held)
+            figures |= {"val_loss": f"{loss:.3f}", "val_acc": f"{accuracy:.3f}"}
         bar.set_postfix(figures)
-    if best_state is not None:
-        encoder.load_state_dict(best_state)
-        config.temperature = fit_temperature(
-            recording_logits(encoder.eval(), validation[0]), validation[1]
+        state.keep(epoch + 1)
+        if held is not None and state.stale >= training.patience:
+            break
+    encoder = state.best()
+    if held is not None:
+        config.temperature = encoder.config.temperature = fit_temperature(
+            _logits(encoder, held), held.targets.numpy()
         )
+    state.forget()
     return encoder.eval().cpu()
 
 
-def recording_embeddings(encoder, tensors):
-    """float32 tensor (recordings, embedding_dim): each recording's mean over its segments."""
-    return torch.stack([encoder.encode(t) for t in tensors])
+class _Run:
+    """An encoder on its way: weights, optimiser, schedule, the best epoch so far."""
+
+    def __init__(self, encoder, training, n, folder):
+        self.encoder, self.training = encoder.to(device()), training
+        self.file = Path(folder) / "checkpoint.pt" if folder else None
+        self.what = f"{encoder.config} {training} {n} recordings"
+        self.optimizer = torch.optim.AdamW(
+            encoder.parameters(), lr=training.learning_rate, weight_decay=training.weight_decay
+        )
+        self.schedule = torch.optim.lr_scheduler.OneCycleLR(
+            self.optimizer,
+            training.learning_rate,
+            total_steps=training.epochs * -(-n // training.batch_size),
+            pct_start=0.15,
+        )
+        self.epoch, self.least, self.stale, self.weights = 0, float("inf"), 0, None
+        if self.file and self.file.exists():  # tensors and numbers: nothing else is unpickled
+            self._load(torch.load(self.file, weights_only=True))
+
+    def train_epoch(self, epoch, examples):
+        """One pass over the data; all its chance comes from the seed and the epoch's number."""
+        training, encoder = self.training, self.encoder.train()
+        generator = torch.Generator().manual_seed(1_000_003 * (training.seed + 1) + epoch)
+        torch.manual_seed(1_000_003 * (training.seed + 1) + epoch)
+        losses = []
+        for rows in torch.randperm(len(examples), generator=generator).split(training.batch_size):
+            losses.append(self._step(encoder, examples, rows, generator))
+        return float(np.mean(losses))
+
+    def _step(self, encoder, examples, rows, generator):
+        training = self.training
+        n_labels = len(encoder.config.labels)
+        with torch.no_grad():
+            drawn = examples.draw(
+                rows, training.segments, training.augmentation, encoder, generator
+            )
+            targets = F.one_hot(examples.targets[rows], n_labels).float().to(_place(encoder))
+            if training.augmentation.mixup:
+                drawn = [v.unflatten(0, (len(rows), training.segments)) for v in drawn]
+                drawn, targets = mix(drawn, targets, training.augmentation.mixup, generator)
+                drawn = [v.flatten(0, 1) for v in drawn]
+        with torch.autocast("cuda", torch.bfloat16, enabled=device() == "cuda"):
+            logits = encoder.head(encoder.body(*drawn)).float()
+        logits = logits.unflatten(0, (len(rows), training.segments)).mean(dim=1)
+        loss = loss_of(logits, targets, training)
+        self.optimizer.zero_grad()
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(encoder.parameters(), 1.0)
+        self.optimizer.step()
+        self.schedule.step()
+        return loss.item()
+
+    def validate(self, held):
+        """(loss, accuracy) on the validation people; the best epoch's weights are kept."""
+        logits = _logits(self.encoder.eval(), held)
+        loss = F.cross_entropy(logits, held.targets).item()
+        self.stale += 1
+        if loss < self.least:
+            self.least, self.stale = loss, 0
+            self.weights = {k: v.detach().clone() for k, v in self.encoder.state_dict().items()}
+        return loss, (logits.argmax(1) == held.targets).float().mean().item()
+
+    def best(self):
+        if self.weights is not None:
+            self.encoder.load_state_dict(self.weights)
+        return self.encoder
+
+    def keep(self, epoch):
+        if self.file:
+            self.file.parent.mkdir(parents=True, exist_ok=True)
+            partial = self.file.with_suffix(".partial")
+            torch.save(
+                {
+                    "what": self.what,
+                    "epoch": epoch,
+                    "least": self.least,
+                    "stale": self.stale,
+                    "weights": self.weights,
+                    "encoder": self.encoder.state_dict(),
+                    "optimizer": self.optimizer.state_dict(),
+                    "schedule": self.schedule.state_dict(),
+                },
+                partial,
+            )
+            partial.replace(self.file)  # never half a checkpoint
+
+    def forget(self):
+        if self.file:
+            self.file.unlink(missing_ok=True)
+
+    def _load(self, kept):
+        if kept["what"] != self.what:  # left by a run that was after something else
+            return
+        self.epoch, self.least, self.stale = kept["epoch"], kept["least"], kept["stale"]
+        self.weights = kept["weights"]
+        self.encoder.load_state_dict(kept["encoder"])
+        self.optimizer.load_state_dict(kept["optimizer"])
+        self.schedule.load_state_dict(kept["schedule"])
 
 
-def recording_logits(encoder, tensors):
+def loss_of(logits, targets, training):
+    """Mean loss of logits (n, labels) against label shares (n, labels)."""
+    if training.loss == "focal":
+        probability = torch.softmax(logits, dim=1)
+        weight = FOCAL_ALPHA * (1 - probability) ** FOCAL_GAMMA
+        return -(weight * targets * torch.log_softmax(logits, dim=1)).sum(dim=1).mean()
+    return F.cross_entropy(logits, targets, label_smoothing=training.label_smoothing)
+
+
+def calibrate(encoder, tensors, targets, seed=0, steps=60, learning_rate=1e-3):
+    """A new encoder that has also learned one person's few labelled recordings.
+
+    tensors: list of float32 (n_segments, length, features); targets: int (n,). All weights
+    learn, on these recordings alone, under the usual variations.
+    """
+    torch.manual_seed(seed)
+    generator = torch.Generator().manual_seed(seed)
+    tuned = copy.deepcopy(encoder).cpu()
+    examples = Examples(tuned, tensors, targets, np.zeros(len(tensors)))
+    examples.shift_to_people(tuned)
+    training = EncoderTraining(seed=seed)
+    settings = replace(training.augmentation, overall_db=1.0, gain_db=0.5, mixup=0.0)
+    optimizer = torch.optim.AdamW(tuned.parameters(), lr=learning_rate)
+    rows = torch.arange(len(examples))
+    tuned.eval()  # so few recordings have no statistics of their own, and nothing to drop
+    for _ in range(steps):
+        with torch.no_grad():
+            drawn = examples.draw(rows, training.segments, settings, tuned, generator)
+        logits = tuned.head(tuned.body(*drawn)).unflatten(0, (len(rows), -1)).mean(dim=1)
+        loss = F.cross_entropy(logits, examples.targets, label_smoothing=training.label_smoothing)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+    return tuned.eval()
+
+
+def person_shifts(encoder, level, n, groups):
+    """How far each person's mean level is from the training people's: (n, inputs + 1).
+
+    level(i, encoder) -> (inputs + 1,) of recording i. Zero where levels are measured against
+    the training people, or where nobody knows the person.
+    """
+    shifts = torch.zeros(n, encoder.n_inputs + 1)
+    if encoder.config.scaling != "person" or groups is None:
+        return shifts
     with torch.inference_mode():
-        return encoder.head(recording_embeddings(encoder, tensors)).cpu()
+        levels = torch.stack([level(i, encoder) for i in range(n)])
+    groups = np.asarray(groups)
+    for person in np.unique(groups):
+        rows = torch.from_numpy(np.flatnonzero(groups == person))
+        if len(rows) > 1:  # of a single recording, all would be taken away
+            shifts[rows] = levels[rows].mean(dim=0)
+    return shifts
 
 
-def draw_segments(tensors, training, n_channels, rng):
-    """Random segments of each recording under random gains: (recordings, segments, …)."""
-    drawn = [t[rng.integers(len(t), size=training.segments)] for t in tensors]
-    x = np.stack(drawn)
-    gain = 10 ** (training.gain_db / 20 * rng.standard_normal((len(x), 1, 1, n_channels)))
-    x[..., :n_channels] *= gain.astype(np.float32)
-    return x
+def recording_embeddings(encoder, tensors, groups=None):
+    """float32 tensor (recordings, embedding_dim): each recording's mean over its segments."""
+    shifts = person_shifts(encoder, lambda i, e: e.level(tensors[i]), len(tensors), groups)
+    return torch.stack([encoder.encode(t, s) for t, s in zip(tensors, shifts, strict=True)])
+
+
+def _logits(encoder, examples):
+    """Recording logits (n, labels) on the CPU."""
+    place, found = _place(encoder), []
+    with torch.inference_mode():
+        for front, shift in zip(examples.fronts, examples.shifts, strict=True):
+            inputs = encoder.inputs(*(v.to(place) for v in (*front, shift)))
+            found.append(encoder.head(encoder.body(*inputs).mean(dim=0)).cpu())
+    return torch.stack(found)
+
+
+def _place(encoder):
+    return encoder.head.weight.device

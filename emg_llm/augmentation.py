@@ -1,0 +1,105 @@
+"""Variations of training recordings, made at the moment of use.
+
+They act on what the encoders see first, covariances of the channels by frame and band: float
+tensors (n, segments, frames, bands, channels, channels), one draw for each of the n recordings.
+There a gain, added noise, a lost channel or a turned armband are exact, and cost nothing.
+"""
+
+from dataclasses import dataclass
+
+import torch
+
+
+@dataclass(frozen=True)
+class Augmentation:
+    """How much of each; zero leaves it out. `benchmarks/augmentation.py` measures which help."""
+
+    overall_db: float = 2.0  # gain of the whole recording, standard deviation
+    gain_db: float = 2.0  # gain by channel, standard deviation
+    noise_snr_db: float = 0.0  # least SNR of added noise; the SNR is drawn up to 30 dB above it
+    drop_channel: float = 0.0  # probability, by channel
+    band_stop: float = 0.0  # probability, by band
+    rotation: int = 0  # most places that an armband is turned by
+    time_shift: int = 0  # most frames
+    time_warp: float = 0.0  # most relative change of tempo
+    mixup: float = 0.4  # Beta parameter; mixes what the body reads, and the labels
+
+
+def augment(x, settings, generator):
+    """Everything of `settings` but mixup: a new tensor like x."""
+    draw = Draws(generator, x)
+    gain = draw.gains(settings.overall_db, settings.gain_db)
+    if settings.drop_channel:
+        gain = gain * torch.where(draw.uniform(x.shape[-1]) < settings.drop_channel, 1e-2, 1.0)
+    x = x * (gain[:, :, None] * gain[:, None, :])[:, None, None, None]
+    if settings.noise_snr_db:
+        x = add_noise(x, settings.noise_snr_db + 30 * draw.uniform())
+    if settings.band_stop:
+        # The first band is the whole signal.
+        stopped = draw.uniform(x.shape[3] - 1) < settings.band_stop
+        kept = torch.cat([torch.ones_like(stopped[:, :1], dtype=x.dtype), 1.0 - 1.0 * stopped], 1)
+        x = x * kept[:, None, None, :, None, None]
+    if settings.rotation:
+        x = rotate(x, draw.integers(settings.rotation))
+    if settings.time_shift or settings.time_warp:
+        tempo = 1 + settings.time_warp * (2 * draw.uniform() - 1)
+        x = retime(x, draw.integers(settings.time_shift), tempo)
+    return x
+
+
+class Draws:
+    """Random numbers for a batch, one row for each recording."""
+
+    def __init__(self, generator, x):
+        self.generator, self.n, self.channels = generator, len(x), x.shape[-1]
+
+    def uniform(self, *shape):
+        return torch.rand(self.n, *shape, generator=self.generator)
+
+    def gains(self, overall_db, channel_db):
+        """Amplitude gains (n, channels)."""
+        overall = torch.randn(self.n, 1, generator=self.generator)
+        each = torch.randn(self.n, self.channels, generator=self.generator)
+        return 10 ** ((overall_db * overall + channel_db * each) / 20)
+
+    def integers(self, most):
+        """Whole numbers from -most to +most, (n,)."""
+        return torch.randint(-most, most + 1, (self.n,), generator=self.generator)
+
+
+def add_noise(x, snr_db):
+    """White noise, the same in each channel: snr_db (n,) below the recording's power."""
+    power = x[:, :, :, 0].diagonal(dim1=-2, dim2=-1).mean(dim=(1, 2, 3))
+    noise = power * 10 ** (-snr_db / 10)
+    return x + noise[:, None, None, None, None, None] * torch.eye(x.shape[-1])
+
+
+def rotate(x, places):
+    """An armband turned by `places` (n,) electrodes."""
+    c = x.shape[-1]
+    order = (torch.arange(c) - places[:, None]) % c
+    rows = torch.arange(len(x))
+    moved = x.permute(0, 4, 5, 1, 2, 3)[rows[:, None, None], order[:, :, None], order[:, None, :]]
+    return moved.permute(0, 3, 4, 5, 1, 2)
+
+
+def retime(x, shift, tempo):
+    """Frames `shift` (n,) later and `tempo` (n,) times as fast, around the segment's middle."""
+    n_frames = x.shape[2]
+    middle = (n_frames - 1) / 2
+    at = (torch.arange(n_frames) - middle)[None] * tempo[:, None] + middle - shift[:, None]
+    at = at.round().long().clamp(0, n_frames - 1)
+    return x[torch.arange(len(x))[:, None], :, at].transpose(1, 2)
+
+
+def mix(inputs, targets, alpha, generator):
+    """Mixup (Zhang et al., ICLR 2018) of tensors (n, …) and of label shares (n, labels)."""
+    n = len(targets)
+    order = torch.randperm(n, generator=generator)
+    one = torch._sample_dirichlet(torch.full((n, 2), alpha), generator)[:, 0]  # Beta
+
+    def mixed(v):
+        w = one.reshape(n, *[1] * (v.ndim - 1)).to(v)
+        return w * v + (1 - w) * v[order]
+
+    return [mixed(v) for v in inputs], mixed(targets)

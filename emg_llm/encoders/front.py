@@ -1,0 +1,81 @@
+"""What every encoder sees first: how strongly the channels are active and move together.
+
+Short frames of the signal become covariance matrices of the channels in a few frequency bands;
+their matrix logarithm makes powers additive: a gain is a shift, and the distance between two
+matrices does not depend on the unit (Arsigny et al., SIAM J. Matrix Anal. 2007, 29(1):328;
+for EMG gestures Manjunatha et al., IEEE EMBC 2020). Nothing here is learned.
+"""
+
+import torch
+
+BANDS = ((20.0, 450.0), (20.0, 60.0), (60.0, 120.0), (120.0, 230.0))  # Hz
+FRAME, HOP = 0.32, 0.16  # seconds
+# Below this many standard errors a correlation is taken for chance.
+CERTAIN = 3.0
+# Of surface EMG's band only about this width carries power, which limits how many independent
+# samples a second holds.
+EFFECTIVE_WIDTH = 100.0  # Hz
+SHRINKAGE, FLOOR = 0.02, 1e-4
+
+
+def frames(length, sampling_rate):
+    """(samples in a frame, samples from one frame to the next) for segments of `length`."""
+    return min(length, round(FRAME * sampling_rate)), max(1, round(HOP * sampling_rate))
+
+
+def covariances(wave, sampling_rate):
+    """Covariance of the channels, by frame and band: (n, frames, bands, channels, channels).
+
+    wave: (n, length, channels). A frame ends where it is named, so frame t knows nothing of
+    the samples after it. Units: u² for a signal in u.
+    """
+    size, hop = frames(wave.shape[1], sampling_rate)
+    window = torch.hann_window(size, periodic=False, dtype=wave.dtype, device=wave.device)
+    cut = wave.unfold(1, size, hop)  # (n, frames, channels, size)
+    spectrum = torch.fft.rfft(cut * window)
+    frequency = torch.fft.rfftfreq(size, 1 / sampling_rate)
+    scale = 2 / (size * window.square().sum())
+    found = []
+    for low, high in BANDS:
+        inside = spectrum[..., (frequency >= low) & (frequency < high)]
+        parts = torch.cat([inside.real, inside.imag], dim=-1)
+        found.append(scale * parts @ parts.transpose(-1, -2))
+    return torch.stack(found, dim=2)
+
+
+def log_covariances(covariance, seconds):
+    """Matrix logarithms, symmetric, the same shape (…, bands, channels, channels).
+
+    covariance: relative to a typical recording's power. Correlations that so short a stretch
+    of `seconds` can't tell from none are set to none before.
+    """
+    width = torch.tensor([min(high - low, EFFECTIVE_WIDTH) for low, high in BANDS])
+    chance = (CERTAIN / (2 * width * seconds).sqrt()).clamp_max(0.9).to(covariance)[:, None, None]
+    sd = covariance.diagonal(dim1=-2, dim2=-1).clamp_min(1e-12).sqrt()
+    outer = sd[..., :, None] * sd[..., None, :]
+    r = covariance / outer
+    r = torch.sign(r) * (r.abs() - chance).clamp_min(0) / (1 - chance)
+    eye = torch.eye(covariance.shape[-1], dtype=covariance.dtype, device=covariance.device)
+    mean = covariance.diagonal(dim1=-2, dim2=-1).mean(-1)[..., None, None]
+    values, vectors = torch.linalg.eigh(
+        torch.where(eye.bool(), covariance, r * outer) + (SHRINKAGE * mean + FLOOR) * eye
+    )
+    return (vectors * values.clamp_min(FLOOR / 2).log()[..., None, :]) @ vectors.transpose(-1, -2)
+
+
+def flatten(matrices):
+    """Symmetric (…, bands, c, c) -> (…, bands * c * (c + 1) / 2), distances kept."""
+    c = matrices.shape[-1]
+    i, j = torch.triu_indices(c, c)
+    weight = torch.where(i == j, 1.0, 2**0.5).to(matrices)
+    return (matrices[..., i, j] * weight).flatten(-2)
+
+
+def unflatten(vectors, channels):
+    """The inverse of `flatten`: (…, features) -> (…, bands, channels, channels)."""
+    i, j = torch.triu_indices(channels, channels)
+    weight = torch.where(i == j, 1.0, 2**-0.5).to(vectors)
+    parts = vectors.unflatten(-1, (len(BANDS), len(i))) * weight
+    place = torch.zeros(channels, channels, dtype=torch.long)
+    place[i, j] = place[j, i] = torch.arange(len(i))
+    return parts[..., place.flatten()].unflatten(-1, (channels, channels))

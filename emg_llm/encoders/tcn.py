@@ -1,0 +1,54 @@
+"""TCN encoder: dilated causal convolutions in residual blocks, attention pooling.
+
+After Bai et al., arXiv:1803.01271. What is known at a frame depends on the samples up to that
+frame's end alone, so the same weights can follow a signal while it is recorded.
+"""
+
+from torch import nn
+from torch.nn import functional as F
+
+from emg_llm.encoders.base import EmgEncoder, EncoderConfig
+from emg_llm.encoders.layers import AttentionPooling, Projection
+
+KERNEL = 3
+DILATIONS = (1, 2, 4)
+
+
+class TcnEncoder(EmgEncoder):
+    """(n, length, 12) -> (n, embedding_dim)."""
+
+    def __init__(self, config: EncoderConfig):
+        super().__init__(config)
+        width = config.width
+        self.enter = nn.Linear(self.n_inputs, width)
+        self.blocks = nn.Sequential(*(Causal(width, d, config.dropout) for d in DILATIONS))
+        self.pool = AttentionPooling(width)
+        self.project = Projection(self.n_inputs + 1, 3 * width, config)
+
+    def over_time(self, course):
+        """(n, frames, inputs) -> (n, frames, width), each frame from those up to it."""
+        return self.blocks(self.enter(course).transpose(1, 2)).transpose(1, 2)
+
+    def body(self, level, course):
+        return self.project(level, self.pool(self.over_time(course)))
+
+
+class Causal(nn.Module):
+    """Two dilated convolutions that look back only, around a shortcut; (n, width, frames)."""
+
+    def __init__(self, width, dilation, dropout):
+        super().__init__()
+        self.past = (KERNEL - 1) * dilation
+        # The norms are over the width of one frame: over time they would look ahead.
+        self.norms = nn.ModuleList([nn.LayerNorm(width), nn.LayerNorm(width)])
+        self.convolutions = nn.ModuleList(
+            [nn.Conv1d(width, width, KERNEL, dilation=dilation) for _ in range(2)]
+        )
+        self.dropout = nn.Dropout(dropout)
+
+    def forward(self, x):
+        h = x
+        for norm, convolution in zip(self.norms, self.convolutions, strict=True):
+            h = F.gelu(norm(h.transpose(1, 2)).transpose(1, 2))
+            h = convolution(F.pad(self.dropout(h), (self.past, 0)))
+        return x + h
