@@ -12,7 +12,7 @@ import torch
 
 @dataclass(frozen=True)
 class Augmentation:
-    """How much of each; zero leaves it out. `benchmarks/augmentation.py` measures which help."""
+    """How much of each; zero leaves it out."""
 
     overall_db: float = 2.0  # gain of the whole recording, standard deviation
     gain_db: float = 2.0  # gain by channel, standard deviation
