@@ -2,8 +2,8 @@
 
 Short frames of the signal become covariance matrices of the channels in a few frequency bands;
 their matrix logarithm makes powers additive: a gain is a shift, and the distance between two
-matrices does not depend on the unit (Arsigny et al., SIAM J. Matrix Anal. 2007, 29(1):328;
-for EMG gestures Manjunatha et al., IEEE EMBC 2020). Nothing here is learned.
+matrices does not depend on the unit (Arsigny et al., SIAM J. Matrix Anal. Appl. 2007,
+29(1):328). Nothing here is learned.
 """
 
 import torch
