@@ -113,9 +113,8 @@ class Bridge:
         if dataset.table is not None:
             scale = LevelScale.fit(dataset.table[rows], dataset.columns)
         else:
-            recordings = [dataset.recordings[i] for i in rows]
-            powers = np.stack([channel_power(r) for r in recordings])
-            scale = LevelScale.fit(powers, recordings[0].channel_names)
+            powers = np.stack([channel_power(dataset.recordings[i]) for i in rows])
+            scale = LevelScale.fit(powers, dataset.recordings[rows[0]].channel_names)
         return cls(kind, scale, encoder, codebook)
 
     def read(self, recording, rng=None):

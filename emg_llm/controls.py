@@ -7,6 +7,7 @@ import numpy as np
 
 from emg_llm.baseline import dataset_features
 from emg_llm.features import channel_power
+from emg_llm.lazy import KeptRecordings, Lazy
 from emg_llm.preprocessing import clean
 
 
@@ -34,7 +35,8 @@ def shuffled_labels(dataset, rows, seed):
 class Inputs:
     """Some rows of a dataset made ready once for all folds, and their tampered copies.
 
-    as_features: turn recordings into the SVM's feature table; otherwise they are cleaned.
+    as_features: turn recordings into the SVM's feature table; otherwise they are cleaned when
+    they are first asked for.
     """
 
     def __init__(self, dataset, rows, as_features=False):
@@ -53,10 +55,9 @@ class Inputs:
             table = np.full((len(dataset), len(columns)), np.nan)
             table[self.rows] = values
             return replace(dataset, recordings=None, table=table, columns=columns)
-        recordings = list(dataset.recordings)
-        for i in self.rows:
-            recordings[i] = clean(recordings[i])
-        return replace(dataset, recordings=tuple(recordings))
+        recordings = dataset.recordings
+        kept = KeptRecordings(len(recordings), lambda i: clean(recordings[i]))
+        return replace(dataset, recordings=kept)
 
     @property
     def has_signal(self):
@@ -66,10 +67,9 @@ class Inputs:
     @cached_property
     def noise(self):
         """Noise in place of every recording."""
-        recordings = list(self.raw.recordings)
-        for i in self.rows:
-            recordings[i] = noise_like(recordings[i], i)
-        return self._ready(replace(self.raw, recordings=tuple(recordings)))
+        recordings = self.raw.recordings
+        noise = Lazy(len(recordings), lambda i: noise_like(recordings[i], i))
+        return self._ready(replace(self.raw, recordings=noise))
 
     @property
     def channels(self):
@@ -90,10 +90,9 @@ class Inputs:
             median = np.median(table[reference], axis=0)
             return replace(self.dataset, table=np.where(kept, table, median))
         power = np.median(self._powers[reference], axis=0)
-        recordings = list(self.dataset.recordings)
-        for i in self.rows:
-            recordings[i] = _only(recordings[i], channel, power, i)
-        return replace(self.dataset, recordings=tuple(recordings))
+        recordings = self.dataset.recordings
+        alone = Lazy(len(recordings), lambda i: _only(recordings[i], channel, power, i))
+        return replace(self.dataset, recordings=alone)
 
     @cached_property
     def _powers(self):

@@ -5,13 +5,22 @@ CSV with a `path` column), a feature table (a CSV or Parquet without one), or a 
 `datasets`.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
 import numpy as np
 
+from emg_llm.lazy import KeptRecordings, Lazy
 from emg_llm.recording import EMOTIONS, Recording, RecordingError
-from emg_llm.simulation import SimulationConfig, describe, simulated_recordings
+from emg_llm.simulation import (
+    SimulationConfig,
+    describe,
+    person_name,
+    recording_name,
+    simulate,
+    trials,
+)
 
 PARTS = ("train", "validation", "test")
 META_COLUMNS = ("label", "subject", "session", "split", "recording_id")
@@ -29,7 +38,8 @@ class Dataset:
     None where nobody knows. splits: the data's own split column, or None.
     sessions: which sitting of the subject each recording is from (None where it is unknown),
     or None where no recording has one.
-    recordings: list of Recording, or None for a feature table.
+    recordings: a sequence of Recording, which are not in memory until they are asked for, or
+    None for a feature table.
     table: float64 (recordings, columns), or None; columns: their names.
     """
 
@@ -38,7 +48,7 @@ class Dataset:
     labels: tuple[str, ...]
     subjects: tuple[str | None, ...]
     splits: tuple[str, ...] | None = None
-    recordings: tuple[Recording, ...] | None = None
+    recordings: Sequence[Recording] | None = None
     table: np.ndarray | None = None
     columns: tuple[str, ...] = ()
     sessions: tuple[str | None, ...] | None = None
@@ -89,6 +99,9 @@ class Dataset:
         return self.take([i for i, label in enumerate(self.labels) if label in labels])
 
     def take(self, rows):
+        """The recordings in `rows` alone, in that order."""
+        rows, recordings = list(rows), self.recordings
+
         def pick(values):
             return None if values is None else tuple(values[i] for i in rows)
 
@@ -99,8 +112,8 @@ class Dataset:
             subjects=pick(self.subjects),
             splits=pick(self.splits),
             sessions=pick(self.sessions),
-            recordings=pick(self.recordings),
-            table=None if self.table is None else self.table[list(rows)],
+            recordings=recordings and Lazy(len(rows), lambda i: recordings[rows[i]]),
+            table=None if self.table is None else self.table[rows],
         )
 
 
@@ -144,20 +157,26 @@ def _simulated(data):
             f"--data {data}: subjects and trials start at 1, seed at 0, sampling_rate at 200 (Hz) "
             "and duration at 0.25 (s)."
         )
-    return _of_recordings(describe(config), simulated_recordings(config))
-
-
-def _of_recordings(name, recordings, splits=None):
-    recordings = tuple(recordings)
+    each = trials(config)
     return Dataset(
-        name,
-        tuple(r.recording_id for r in recordings),
-        tuple(r.label for r in recordings),
-        tuple(r.subject for r in recordings),
-        splits,
-        recordings,
-        sessions=_known(r.session for r in recordings),
+        describe(config),
+        tuple(recording_name(config, *trial) for trial in each),
+        tuple(emotion for emotion, _, _ in each),
+        tuple(person_name(config, subject) for _, subject, _ in each),
+        recordings=KeptRecordings(len(each), lambda i: simulate(*each[i], config)),
     )
+
+
+def _of_recordings(name, n, make, splits=None):
+    """A Dataset of what make(i), 0 <= i < n, reads.
+
+    Everything is read once here, and let go: a file may say whose it is, and one that can't be
+    used is better named now than after hours of training.
+    """
+    recordings = KeptRecordings(n, make)
+    told = [(r.recording_id, r.label, r.subject, r.session) for r in recordings]
+    ids, labels, subjects, sessions = zip(*told, strict=True) if told else ((),) * 4
+    return Dataset(name, ids, labels, subjects, splits, recordings, sessions=_known(sessions))
 
 
 def _known(values):
@@ -174,13 +193,12 @@ def _folder(path):
         raise DatasetError(
             f"{path.name} has no recordings in it; expected {path.name}/<label>/<recording file>."
         )
-    return _of_recordings(
-        path.name,
-        (
-            read_recording(p, label=p.parent.name, recording_id=f"{p.parent.name}/{p.stem}")
-            for p in files
-        ),
-    )
+
+    def make(i):
+        label = files[i].parent.name
+        return read_recording(files[i], label=label, recording_id=f"{label}/{files[i].stem}")
+
+    return _of_recordings(path.name, len(files), make)
 
 
 def _table_or_manifest(path):
@@ -208,24 +226,25 @@ def _manifest(path, table):
         value = row.get(column)
         return None if value is None or value != value or value == "" else value
 
-    recordings = []
-    for row in table.to_dict("records"):
-        file = path.parent / str(row["path"])
+    rows = table.to_dict("records")
+
+    def make(i):
+        row, file = rows[i], path.parent / str(rows[i]["path"])
         if not file.resolve().is_relative_to(path.parent.resolve()):
             raise DatasetError(f"{path.name} names {row['path']}, which lies outside its folder.")
         subject, session = optional(row, "subject"), optional(row, "session")
-        recordings.append(
-            read_recording(
-                file,
-                sampling_rate=optional(row, "sampling_rate"),
-                unit=optional(row, "unit"),
-                label=str(row["label"]),
-                subject=None if subject is None else str(subject),
-                session=None if session is None else str(session),
-                recording_id=str(row["path"]),
-            )
+        return read_recording(
+            file,
+            sampling_rate=optional(row, "sampling_rate"),
+            unit=optional(row, "unit"),
+            label=str(row["label"]),
+            subject=None if subject is None else str(subject),
+            session=None if session is None else str(session),
+            recording_id=str(row["path"]),
         )
-    return _of_recordings(f"{path.parent.name}/{path.name}", recordings, _split_column(table))
+
+    splits = _split_column(table)
+    return _of_recordings(f"{path.parent.name}/{path.name}", len(rows), make, splits)
 
 
 def _feature_table(name, table):
@@ -273,20 +292,23 @@ def _saved(path):
         raise DatasetError(f"{path.name} needs a 'label' column; save one table, not several.")
     if "signal" not in saved.column_names:
         return _feature_table(path.name, saved.to_pandas())
-    try:
-        recordings = [
-            Recording(
+    if "sampling_rate" not in saved.column_names:
+        raise DatasetError(f"{path.name} needs a 'sampling_rate' column beside 'signal'.")
+
+    def make(i):
+        row = saved[i]
+        name = row.get("recording_id") or f"row {i + 1}"
+        try:
+            return Recording(
                 np.asarray(row["signal"]),
                 row["sampling_rate"],
                 label=str(row["label"]),
                 subject=row.get("subject"),
                 session=row.get("session"),
-                recording_id=row.get("recording_id") or f"row {i + 1}",
+                recording_id=name,
             )
-            for i, row in enumerate(saved)
-        ]
-    except KeyError as error:
-        raise DatasetError(f"{path.name} needs a {error} column beside 'signal'.") from None
-    except RecordingError as error:
-        raise DatasetError(f"{path.name}: {error}") from None
-    return _of_recordings(path.name, recordings, _split_column(saved.to_pandas()))
+        except (RecordingError, TypeError, ValueError) as error:
+            raise DatasetError(f"{path.name}, {name}: {error}") from None
+
+    splits = _split_column(saved.remove_columns("signal").to_pandas())
+    return _of_recordings(path.name, len(saved), make, splits)

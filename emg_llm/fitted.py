@@ -12,6 +12,7 @@ from emg_llm.baseline import EmotionSVM, dataset_features
 from emg_llm.bridge import Bridge
 from emg_llm.conversations import build_rows
 from emg_llm.datasets import DatasetError
+from emg_llm.lazy import Lazy
 from emg_llm.llms.registry import REGISTRY
 
 TEXT_VARIANTS = 8
@@ -190,11 +191,14 @@ def _people(dataset, rows):
 
 
 def encoder_tensors(dataset, config, rows=None):
-    """The encoder's input for each recording in `rows`, of all where there are none."""
+    """The encoder's input for each recording in `rows`, of all where there are none.
+
+    A sequence that makes them when they are asked for: all at once would not fit into memory.
+    """
     if dataset.recordings is None:
         raise DatasetError(
             f"{dataset.name} is a feature table and an encoder reads recordings; use --model svm "
             "or a language model."
         )
     rows = range(len(dataset)) if rows is None else rows
-    return [config.tensor(dataset.recordings[i]) for i in rows]
+    return Lazy(len(rows), lambda i: config.tensor(dataset.recordings[rows[i]]))

@@ -75,7 +75,7 @@ class Person:
     def __init__(self, index, config):
         self.config = config
         self.index = index
-        self.name = f"sim{config.seed}-P{index + 1:03d}"
+        self.name = person_name(config, index)
         rng = np.random.default_rng((config.seed, index))
         n = len(MONTAGE)
         self.gain = np.exp(config.gain_sd * rng.standard_normal(n))
@@ -110,7 +110,7 @@ class Person:
             MONTAGE,
             label=emotion,
             subject=self.name,
-            recording_id=f"{self.name}_{emotion}_{trial + 1}",
+            recording_id=recording_name(config, emotion, self.index, trial),
             notes=("This recording is simulated.",),
         )
 
@@ -122,13 +122,18 @@ def simulate(emotion, subject=0, trial=0, config=None, **settings):
     return Person(subject, config or SimulationConfig(**settings)).record(emotion, trial)
 
 
-def simulated_recordings(config):
-    """Every recording of a configuration, one at a time: people, emotions, trials."""
-    for index in range(config.subjects):
-        person = Person(index, config)
-        for emotion in EMOTIONS:
-            for trial in range(config.trials):
-                yield person.record(emotion, trial)
+def trials(config):
+    """(emotion, subject, trial) of every recording of a configuration, as `simulate` takes them."""
+    people, times = range(config.subjects), range(config.trials)
+    return [(e, person, time) for person in people for e in EMOTIONS for time in times]
+
+
+def person_name(config, subject):
+    return f"sim{config.seed}-P{subject + 1:03d}"
+
+
+def recording_name(config, emotion, subject, trial):
+    return f"{person_name(config, subject)}_{emotion}_{trial + 1}"
 
 
 def describe(config):

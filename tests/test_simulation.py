@@ -11,7 +11,7 @@ from emg_llm.simulation import (
     SimulationConfig,
     describe,
     simulate,
-    simulated_recordings,
+    trials,
 )
 
 QUICK = {"duration": 1.0}
@@ -31,7 +31,7 @@ def test_the_same_seed_gives_the_same_signal_and_another_seed_another():
 
 def test_a_recording_does_not_depend_on_what_was_recorded_before_it():
     config = SimulationConfig(subjects=2, trials=2, **QUICK)
-    in_order = {r.recording_id: r.signal for r in simulated_recordings(config)}
+    in_order = {r.recording_id: r.signal for r in (simulate(*t, config) for t in trials(config))}
     assert len(in_order) == 2 * 12 * 2
     person = Person(1, config)
     for emotion, trial in (("surprise", 1), ("anger", 0)):
