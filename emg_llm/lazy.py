@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from emg_llm.recording import Recording
+from emg_llm.recording import Recording, RecordingError
 
 ARRAYS = ("signal", "valid")
 
@@ -49,10 +49,17 @@ class Spool:
         return len(self._places)
 
     def append(self, array):
-        """Keep an array; returns its place."""
+        """Keep an array; returns its place. Raises RecordingError where the disk is full."""
         array = np.ascontiguousarray(array)
-        self._file.seek(self.size)
-        self._file.write(array)
+        try:
+            self._file.seek(self.size)
+            self._file.write(array)
+            self._file.flush()
+        except OSError as error:
+            raise RecordingError(
+                f"The folder for temporary files, {tempfile.gettempdir()}, can't take what was "
+                f"prepared ({error.strerror}); free some space, or let TMPDIR name another folder."
+            ) from None
         self._places.append((self.size, array.dtype, array.shape))
         self.size += array.nbytes
         return len(self._places) - 1

@@ -40,10 +40,11 @@ def known_errors():
     """The errors whose text is meant for a person."""
     from emg_llm.bridge import BridgeError
     from emg_llm.datasets import DatasetError
+    from emg_llm.encoders.training import CheckpointError
     from emg_llm.hub import HubError
     from emg_llm.llms.model import LlmError
 
-    return RecordingError, DatasetError, BridgeError, HubError, LlmError
+    return RecordingError, DatasetError, BridgeError, HubError, LlmError, CheckpointError
 
 
 def run(main, parser):
@@ -58,5 +59,8 @@ def run(main, parser):
 
 
 def _fail(error):
-    print(f"error: {error}", file=sys.stderr)
+    from emg_llm.processes import is_main
+
+    if is_main():
+        print(f"error: {error}", file=sys.stderr)
     return 2

@@ -11,6 +11,7 @@ from safetensors.torch import load_file, save_file
 from emg_llm.encoders import ARCHITECTURES, EncoderConfig, build_encoder, load_encoder
 from emg_llm.encoders.front import covariances, flatten, frames, log_covariances, unflatten
 from emg_llm.encoders.training import (
+    CheckpointError,
     EncoderTraining,
     calibrate,
     fit_encoder,
@@ -288,6 +289,71 @@ def test_a_stopped_training_goes_on_and_ends_as_it_would_have(arch, tmp_path, mo
     again = fitted(tmp_path)
     assert all(torch.equal(whole[name], again[name]) for name in whole)
     assert not list(tmp_path.iterdir())  # nothing is left that could be mistaken for a model
+
+
+@pytest.fixture
+def stopped(tmp_path, monkeypatch):
+    """fit(seed=0, of=1), whose first run in tmp_path was stopped after an epoch."""
+    from emg_llm.encoders import training as module
+
+    kept = module._Run.keep
+
+    def killed(self, epoch):
+        kept(self, epoch)
+        raise KeyboardInterrupt
+
+    def fit(seed=0, of=1):
+        settings = config("cnn", channels=2, labels=("left", "right"), segment_length=128)
+        training = EncoderTraining(epochs=2, batch_size=8, seed=seed)
+        parts = loudness_task(16, of)
+        return fit_encoder(settings, *parts, None, training, progress=False, folder=tmp_path)
+
+    monkeypatch.setattr(module._Run, "keep", killed)
+    with pytest.raises(KeyboardInterrupt):
+        fit()
+    monkeypatch.setattr(module._Run, "keep", kept)
+    return fit
+
+
+@pytest.mark.parametrize("how", ["cut off", "text", "other tensors", "empty", "pickle"])
+def test_a_damaged_checkpoint_is_refused_in_words_and_left_alone(stopped, tmp_path, how):
+    file = tmp_path / "checkpoint.pt"
+    if how == "other tensors":
+        torch.save({"weights": torch.zeros(3)}, file)
+    elif how == "pickle":
+        torch.save({"what": Recording}, file)
+    else:
+        whole = file.read_bytes()
+        file.write_bytes({"cut off": whole[: len(whole) // 2], "text": b"hello"}.get(how, b""))
+    found = file.read_bytes()
+    with pytest.raises(CheckpointError, match="delete it to train from the start") as caught:
+        stopped()
+    assert "checkpoint.pt can't be read" in str(caught.value) and "\n" not in str(caught.value)
+    assert file.read_bytes() == found
+
+
+@pytest.mark.parametrize("other", [{"seed": 1}, {"of": 5}])
+def test_another_runs_checkpoint_is_refused_in_words(stopped, tmp_path, other):
+    with pytest.raises(CheckpointError, match=r"other settings or data; repeat that command"):
+        stopped(**other)
+    stopped()  # what was begun can still be finished
+    assert not (tmp_path / "checkpoint.pt").exists()
+
+
+def test_every_epochs_figures_are_told():
+    told = []
+    settings = config("cnn", channels=2, labels=("left", "right"), segment_length=128)
+    parts = loudness_task(16, 1), loudness_task(8, 2)
+    training = EncoderTraining(epochs=3, batch_size=8)
+
+    def log(figures, epoch):
+        told.append((epoch, figures))
+
+    fit_encoder(settings, *parts[0], parts[1], training, progress=False, log=log)
+    assert [epoch for epoch, _ in told] == [1, 2, 3]
+    for _, figures in told:
+        assert set(figures) == {"loss", "accuracy", "val_loss", "val_accuracy"}
+        assert 0 <= figures["accuracy"] <= 1 and 0 <= figures["val_accuracy"] <= 1
 
 
 def test_focal_loss_is_the_formula():

@@ -12,6 +12,8 @@ from tqdm.auto import tqdm
 from emg_llm.augmentation import Augmentation, augment, mix
 from emg_llm.calibration import fit_temperature
 from emg_llm.encoders import build_encoder
+from emg_llm.lazy import Lazy, Spool
+from emg_llm.processes import is_main, share_items, share_rows
 
 LOSSES = ("cross_entropy", "focal")
 FOCAL_GAMMA, FOCAL_ALPHA = 2.0, 0.25  # Lin et al., ICCV 2017, and the original project
@@ -33,6 +35,10 @@ class EncoderTraining:
     seed: int = 0
 
 
+class CheckpointError(ValueError):
+    """A checkpoint that a training can't go on from; the text says what to do about it."""
+
+
 def device():
     return "cuda" if torch.cuda.is_available() else "cpu"
 
@@ -40,13 +46,12 @@ def device():
 class Examples:
     """Recordings as the bodies of encoders need them: the front end's work is done once.
 
-    tensors: float32 (n_segments, length, features), one for each recording; targets: int (n,);
-    groups: the person of each recording, or None.
+    tensors: float32 (n_segments, length, features), one for each recording, a sequence that is
+    gone through once; targets: int (n,); groups: the person of each recording, or None.
     """
 
     def __init__(self, encoder, tensors, targets, groups=None):
-        with torch.inference_mode():
-            self.fronts = [encoder.front(torch.as_tensor(t)) for t in tensors]
+        self.fronts = prepared(encoder, tensors)
         self.targets = torch.as_tensor(np.asarray(targets))
         self.groups = groups
         self.shifts = torch.zeros(len(tensors), encoder.n_inputs + 1)
@@ -85,9 +90,40 @@ class Examples:
             pitch.append(frequency[at])
         x = augment(torch.stack(parts), settings, generator)
         shift = self.shifts[rows].repeat_interleave(segments, dim=0)
-        return encoder.inputs(
-            *(v.to(_place(encoder)) for v in (x.flatten(0, 1), torch.cat(pitch), shift))
-        )
+
+        def inputs(*drawn):
+            return encoder.inputs(*(v.to(_place(encoder)) for v in drawn))
+
+        return share_rows(inputs, x.flatten(0, 1), torch.cat(pitch), shift)
+
+    def ask(self, encoder):
+        """Probabilities (n, labels) of a trained encoder, numpy."""
+        self.shift_to_people(encoder)
+        return torch.softmax(_logits(encoder, self) / encoder.config.temperature, dim=1).numpy()
+
+
+def prepared(encoder, tensors):
+    """A sequence of what `encoder.front` gives for each recording, made once and read from disk.
+
+    Covariances are symmetric: their upper triangles are kept.
+    """
+    spool, c = Spool(), encoder.config.n_channels
+    i, j = torch.triu_indices(c, c)
+    place = torch.zeros(c, c, dtype=torch.long)
+    place[i, j] = place[j, i] = torch.arange(len(i))
+
+    def make(k):
+        with torch.inference_mode():
+            covariance, frequency = encoder.front(torch.as_tensor(tensors[k]))
+        return covariance[..., i, j].numpy(), frequency.numpy()
+
+    def read(k):
+        return torch.from_numpy(spool[2 * k])[..., place], torch.from_numpy(spool[2 * k + 1])
+
+    for covariance, frequency in share_items(make, len(tensors)):
+        spool.append(covariance)
+        spool.append(frequency)
+    return Lazy(len(tensors), read)
 
 
 def fit_encoder(
@@ -99,13 +135,16 @@ def fit_encoder(
     progress=True,
     groups=None,
     folder=None,
+    log=None,
 ):
     """A trained encoder, at its best epoch on the validation people where there are any.
 
-    tensors: list of float32 (n_segments, length, features), one for each recording;
+    tensors: sequence of float32 (n_segments, length, features), one for each recording;
     targets: int (n,); groups: the person of each recording; validation: (tensors, targets) or
     (tensors, targets, groups) of other people. folder: where the state is kept after every
-    epoch; a run that was stopped there goes on and ends as it would have.
+    epoch; a run that was stopped there goes on and ends as it would have. log(figures, epoch)
+    is told loss and accuracy after every epoch. Raises CheckpointError where the folder holds
+    another run's state.
     """
     training = training or EncoderTraining()
     torch.manual_seed(training.seed)
@@ -123,14 +162,15 @@ def fit_encoder(
         total=training.epochs,
         desc="encoder",
         unit="epoch",
-        disable=not progress,
+        disable=not (progress and is_main()),
     )
     for epoch in bar:
-        figures = {"loss": f"{state.train_epoch(epoch, train):.3f}"}
+        figures = dict(zip(("loss", "accuracy"), state.train_epoch(epoch, train), strict=True))
         if held is not None:
-            loss, accuracy = state.validate(held)
-            figures |= {"val_loss": f"{loss:.3f}", "val_acc": f"{accuracy:.3f}"}
-        bar.set_postfix(figures)
+            figures |= zip(("val_loss", "val_accuracy"), state.validate(held), strict=True)
+        bar.set_postfix({name: f"{figure:.3f}" for name, figure in figures.items()})
+        if log is not None:
+            log(figures, epoch + 1)
         state.keep(epoch + 1)
         if held is not None and state.stale >= training.patience:
             break
@@ -160,18 +200,20 @@ class _Run:
             pct_start=0.15,
         )
         self.epoch, self.least, self.stale, self.weights = 0, float("inf"), 0, None
-        if self.file and self.file.exists():  # tensors and numbers: nothing else is unpickled
-            self._load(torch.load(self.file, weights_only=True))
+        if self.file and self.file.exists():
+            self._load()
 
     def train_epoch(self, epoch, examples):
-        """One pass over the data; all its chance comes from the seed and the epoch's number."""
+        """One pass over the data: (loss, accuracy) on what it was varied to.
+
+        All its chance comes from the seed and the epoch's number.
+        """
         training, encoder = self.training, self.encoder.train()
         generator = torch.Generator().manual_seed(1_000_003 * (training.seed + 1) + epoch)
         torch.manual_seed(1_000_003 * (training.seed + 1) + epoch)
-        losses = []
-        for rows in torch.randperm(len(examples), generator=generator).split(training.batch_size):
-            losses.append(self._step(encoder, examples, rows, generator))
-        return float(np.mean(losses))
+        batches = torch.randperm(len(examples), generator=generator).split(training.batch_size)
+        found = [self._step(encoder, examples, rows, generator) for rows in batches]
+        return np.mean(found, axis=0).tolist()
 
     def _step(self, encoder, examples, rows, generator):
         training = self.training
@@ -194,7 +236,7 @@ class _Run:
         torch.nn.utils.clip_grad_norm_(encoder.parameters(), 1.0)
         self.optimizer.step()
         self.schedule.step()
-        return loss.item()
+        return loss.item(), (logits.argmax(1) == targets.argmax(1)).float().mean().item()
 
     def validate(self, held):
         """(loss, accuracy) on the validation people; the best epoch's weights are kept."""
@@ -212,7 +254,7 @@ class _Run:
         return self.encoder
 
     def keep(self, epoch):
-        if self.file:
+        if self.file and is_main():
             self.file.parent.mkdir(parents=True, exist_ok=True)
             partial = self.file.with_suffix(".partial")
             torch.save(
@@ -231,17 +273,32 @@ class _Run:
             partial.replace(self.file)  # never half a checkpoint
 
     def forget(self):
-        if self.file:
+        if self.file and is_main():
             self.file.unlink(missing_ok=True)
 
-    def _load(self, kept):
-        if kept["what"] != self.what:  # left by a run that was after something else
-            return
-        self.epoch, self.least, self.stale = kept["epoch"], kept["least"], kept["stale"]
-        self.weights = kept["weights"]
-        self.encoder.load_state_dict(kept["encoder"])
-        self.optimizer.load_state_dict(kept["optimizer"])
-        self.schedule.load_state_dict(kept["schedule"])
+    def _load(self):
+        try:  # tensors and numbers: nothing else is unpickled
+            kept = torch.load(self.file, "cpu", weights_only=True)
+            # The center is the mean over the training recordings: other data has another one.
+            same = kept["what"] == self.what and torch.allclose(
+                kept["encoder"]["center"], self.encoder.center.cpu(), atol=1e-3
+            )
+            if same:
+                self.epoch, self.least, self.stale = kept["epoch"], kept["least"], kept["stale"]
+                self.weights = kept["weights"]
+                self.encoder.load_state_dict(kept["encoder"])
+                self.optimizer.load_state_dict(kept["optimizer"])
+                self.schedule.load_state_dict(kept["schedule"])
+        except Exception:  # a damaged or foreign file fails in many ways
+            raise CheckpointError(
+                f"{self.file} can't be read as the state of a training: it is damaged or another "
+                "file; delete it to train from the start, or choose another --output_dir."
+            ) from None
+        if not same:
+            raise CheckpointError(
+                f"{self.file} was left by a run with other settings or data; repeat that command "
+                "to finish it, delete the file to start anew, or choose another --output_dir."
+            )
 
 
 def loss_of(logits, targets, training):
@@ -307,12 +364,16 @@ def recording_embeddings(encoder, tensors, groups=None):
 
 def _logits(encoder, examples):
     """Recording logits (n, labels) on the CPU."""
-    place, found = _place(encoder), []
+    place = _place(encoder)
+
+    def one(i):
+        inputs = encoder.inputs(*(v.to(place) for v in (*examples.fronts[i], examples.shifts[i])))
+        return encoder.head(encoder.body(*inputs).mean(dim=0))
+
     with torch.inference_mode():
-        for front, shift in zip(examples.fronts, examples.shifts, strict=True):
-            inputs = encoder.inputs(*(v.to(place) for v in (*front, shift)))
-            found.append(encoder.head(encoder.body(*inputs).mean(dim=0)).cpu())
-    return torch.stack(found)
+        rows = torch.arange(len(examples))
+        [logits] = share_rows(lambda mine: (torch.stack([one(i) for i in mine]),), rows)
+    return logits.cpu()
 
 
 def _place(encoder):

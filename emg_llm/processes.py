@@ -1,0 +1,53 @@
+"""Work that the processes of `accelerate launch` share; a process alone does all of it.
+
+What is shared is what is the same for everyone: each process computes some rows and all get the
+whole result, so that they go through one training side by side and end with the same weights.
+"""
+
+import torch
+from accelerate import PartialState
+from accelerate.utils import gather, gather_object
+
+BLOCK = 16  # items that each process makes before they are exchanged
+
+
+def is_main():
+    """Whether this process is the one that prints and writes files."""
+    return PartialState().is_main_process
+
+
+def share_rows(compute, *values):
+    """compute(*values), where each process computes some of the rows.
+
+    values: tensors of n rows; compute gives a tuple of tensors, row i from row i alone.
+    """
+    state, n = PartialState(), len(values[0])
+    if state.num_processes == 1:
+        return compute(*values)
+    size = -(-n // state.num_processes)
+    # Shares must be equally long to be gathered: the last ones repeat the last row.
+    mine = (torch.arange(size) + size * state.process_index).clamp_max(n - 1)
+    return tuple(gather(x.contiguous())[:n] for x in compute(*(v[mine] for v in values)))
+
+
+def share_items(make, n):
+    """make(i) for i = 0 … n - 1, in order, where each process makes some of them.
+
+    An error in words (ValueError) that one process meets is raised by all.
+    """
+    state = PartialState()
+    step = BLOCK * state.num_processes
+    for start in range(0, n, step):
+        mine = range(start + state.process_index, min(n, start + step), state.num_processes)
+        made = gather_object([(i, _attempt(make, i)) for i in mine])
+        for _, item in sorted(made, key=lambda pair: pair[0]):
+            if isinstance(item, ValueError):
+                raise item
+            yield item
+
+
+def _attempt(make, i):
+    try:
+        return make(i)
+    except ValueError as error:
+        return error
