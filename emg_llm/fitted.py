@@ -38,15 +38,25 @@ class Fitted:
         Raises DatasetError for labels that the model doesn't know; the share of labels that the
         data doesn't have is spread over those that it has.
         """
-        extra = sorted(set(dataset.label_names) - set(self.labels))
-        if extra:
-            raise DatasetError(
-                f"{self.name} doesn't know the labels {', '.join(extra)} of {dataset.name}; it "
-                f"knows {', '.join(self.labels)}. Choose recordings with --labels."
-            )
-        order = [self.labels.index(label) for label in dataset.label_names]
-        p = np.asarray(self.predict(dataset, rows), np.float64)[:, order]
-        return p / np.maximum(p.sum(axis=1, keepdims=True), 1e-12)
+        check_labels(self.name, self.labels, dataset)
+        return in_terms_of(dataset, self.labels, self.predict(dataset, rows))
+
+
+def check_labels(name, labels, dataset):
+    """Raise DatasetError where the model `name`, which knows `labels`, lacks one of the data's."""
+    extra = sorted(set(dataset.label_names) - set(labels))
+    if extra:
+        raise DatasetError(
+            f"{name} doesn't know the labels {', '.join(extra)} of {dataset.name}; it "
+            f"knows {', '.join(labels)}. Choose recordings with --labels."
+        )
+
+
+def in_terms_of(dataset, labels, probabilities):
+    """Probabilities (n, labels) as (n, dataset.label_names); those of other labels are spread."""
+    order = [list(labels).index(label) for label in dataset.label_names]
+    p = np.asarray(probabilities, np.float64)[:, order]
+    return p / np.maximum(p.sum(axis=1, keepdims=True), 1e-12)
 
 
 def fitter(name, scaling="training"):

@@ -70,8 +70,8 @@ def write_card(folder, title, results, load, tags=()):
         lines.append(
             f"Accuracy {results['accuracy']:.3f} (95 % interval {low:.3f} to {high:.3f}; chance "
             f"{results['chance']:.3f}, with shuffled EMG {shuffled:.3f}) on "
-            f"{results['n_recordings']} recordings of {results['n_subjects']} people that it was "
-            f"not trained on, protocol `{results['protocol']['name']}`."
+            f"{results['n_recordings']} recordings of {_whose(results)}, protocol "
+            f"`{results['protocol']['name']}`."
         )
     lines += [
         f"```python\n{load}\n```",
@@ -79,3 +79,12 @@ def write_card(folder, title, results, load, tags=()):
         "guess about a face.",
     ]
     ModelCard("\n\n".join(lines) + "\n").save(Path(folder) / "README.md")
+
+
+def _whose(results):
+    if "before" in results:
+        return (
+            "the person whom it was calibrated to, each of them read after learning the others; "
+            f"before that the accuracy was {results['before']['accuracy']:.3f}"
+        )
+    return f"{results['n_subjects']} people that it was not trained on"

@@ -6,14 +6,26 @@ whole result, so that they go through one training side by side and end with the
 
 import torch
 from accelerate import PartialState
-from accelerate.utils import gather, gather_object
+from accelerate.utils import gather, gather_object, parse_flag_from_env
 
 BLOCK = 16  # items that each process makes before they are exchanged
 
 
+def state():
+    """accelerate's PartialState; the first call waits for the other processes."""
+    # Without being told, processes that have no GPU would each take themselves for the only one.
+    cpu = not torch.cuda.is_available() or parse_flag_from_env("ACCELERATE_USE_CPU")
+    return PartialState(cpu=cpu)
+
+
+def device():
+    """The kind of device that this process trains on, "cuda" or "cpu"."""
+    return state().device.type
+
+
 def is_main():
     """Whether this process is the one that prints and writes files."""
-    return PartialState().is_main_process
+    return state().is_main_process
 
 
 def share_rows(compute, *values):
@@ -21,12 +33,12 @@ def share_rows(compute, *values):
 
     values: tensors of n rows; compute gives a tuple of tensors, row i from row i alone.
     """
-    state, n = PartialState(), len(values[0])
-    if state.num_processes == 1:
+    n, processes = len(values[0]), state().num_processes
+    if processes == 1:
         return compute(*values)
-    size = -(-n // state.num_processes)
+    size = -(-n // processes)
     # Shares must be equally long to be gathered: the last ones repeat the last row.
-    mine = (torch.arange(size) + size * state.process_index).clamp_max(n - 1)
+    mine = (torch.arange(size) + size * state().process_index).clamp_max(n - 1)
     return tuple(gather(x.contiguous())[:n] for x in compute(*(v[mine] for v in values)))
 
 
@@ -35,10 +47,10 @@ def share_items(make, n):
 
     An error in words (ValueError) that one process meets is raised by all.
     """
-    state = PartialState()
-    step = BLOCK * state.num_processes
+    processes, index = state().num_processes, state().process_index
+    step = BLOCK * processes
     for start in range(0, n, step):
-        mine = range(start + state.process_index, min(n, start + step), state.num_processes)
+        mine = range(start + index, min(n, start + step), processes)
         made = gather_object([(i, _attempt(make, i)) for i in mine])
         for _, item in sorted(made, key=lambda pair: pair[0]):
             if isinstance(item, ValueError):

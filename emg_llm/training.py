@@ -24,14 +24,31 @@ class DataArguments:
     seed: int = field(default=0, metadata={"help": "Seed of the split and of the training."})
 
 
-def load_codec(encoder, codebook):
-    """(encoder, codebook) from their folders or Hub ids; None where none was named."""
-    from emg_llm.codebook import Codebook
+def open_encoder(folder_or_id):
+    """A trained encoder; raises HubError or DatasetError where there is none."""
+    from safetensors import SafetensorError
+
+    from emg_llm.datasets import DatasetError
     from emg_llm.encoders import load_encoder
     from emg_llm.hub import resolve
 
+    folder = resolve(folder_or_id)
+    try:
+        return load_encoder(folder)
+    except (OSError, KeyError, TypeError, ValueError, RuntimeError, SafetensorError):
+        raise DatasetError(
+            f"{folder_or_id} holds no trained encoder that can be loaded; give the folder that "
+            "train/encoder.py wrote."
+        ) from None
+
+
+def load_codec(encoder, codebook):
+    """(encoder, codebook) from their folders or Hub ids; None where none was named."""
+    from emg_llm.codebook import Codebook
+    from emg_llm.hub import resolve
+
     return (
-        load_encoder(resolve(encoder)) if encoder else None,
+        open_encoder(encoder) if encoder else None,
         Codebook.from_pretrained(str(resolve(codebook)), strict=True).eval() if codebook else None,
     )
 
@@ -43,8 +60,10 @@ def known_errors():
     from emg_llm.encoders.training import CheckpointError
     from emg_llm.hub import HubError
     from emg_llm.llms.model import LlmError
+    from emg_llm.tracking import TrackingError
 
-    return RecordingError, DatasetError, BridgeError, HubError, LlmError, CheckpointError
+    data = RecordingError, DatasetError
+    return *data, BridgeError, HubError, LlmError, CheckpointError, TrackingError
 
 
 def run(main, parser):
@@ -61,6 +80,7 @@ def run(main, parser):
 def _fail(error):
     from emg_llm.processes import is_main
 
-    if is_main():
-        print(f"error: {error}", file=sys.stderr)
+    if not is_main():
+        return 0  # a launcher ends all processes at the first failure: the main one is to speak
+    print(f"error: {error}", file=sys.stderr)
     return 2

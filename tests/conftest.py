@@ -1,6 +1,7 @@
 """Small real things that several tests share; each is made once for a whole run."""
 
 import os
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -32,6 +33,28 @@ def run_script(tmp_path_factory):
             script_command(script, *flags),
             cwd=folder,
             env=os.environ | {"HF_HUB_OFFLINE": "1"},
+            capture_output=True,
+            text=True,
+            timeout=300,
+        )
+
+    return run
+
+
+@pytest.fixture
+def launch(tmp_path):
+    """Run a script in two processes of `accelerate launch`, on the CPU: a CompletedProcess."""
+
+    def run(script, *flags):
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            port = free.getsockname()[1]
+        launcher = [sys.executable, "-m", "accelerate.commands.launch", "--multi_gpu"]
+        launcher += ["--num_processes", "2", "--main_process_port", port, script, *flags]
+        return subprocess.run(
+            [*map(str, launcher)],
+            cwd=tmp_path,
+            env=os.environ | {"CUDA_VISIBLE_DEVICES": "", "PYTHONPATH": str(ROOT)},
             capture_output=True,
             text=True,
             timeout=300,

@@ -1,28 +1,36 @@
-"""Train an encoder: EMG segments -> embedding and emotion.
+"""Train an encoder: EMG segments -> embedding and emotion; calibrate one to a person.
 
     python train/encoder.py --arch cnn --data simulated --output_dir runs/cnn
     python train/encoder.py --arch tcn --loss focal --scaling person --data manifest.csv
+    python train/encoder.py --encoder runs/cnn --calibrate_with me.csv --output_dir runs/cnn
+    accelerate launch --multi_gpu --num_processes 2 train/encoder.py --data manifest.csv
 
-Writes config.json, model.safetensors, results.json and predictions.csv. Training, validation
-and test people are different people; the best epoch and the temperature are chosen on the
-validation people. Stopped at any moment and started again, it goes on from the last epoch and
-ends as it would have.
+Writes config.json, model.safetensors, results.json and predictions.csv, and the same of the
+calibrated encoder into `personal`. Training, validation and test people are different people;
+the best epoch and the temperature are chosen on the validation people. Stopped at any moment and
+started again, it goes on from the last epoch and ends as it would have. Several processes share
+the work and end with the weights that one would have.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
 
 from trl import TrlParser
 
 from emg_llm.controls import noise_like
-from emg_llm.datasets import load_dataset
-from emg_llm.encoders import ARCHITECTURES, EncoderConfig
+from emg_llm.datasets import DatasetError, load_dataset
+from emg_llm.encoders import ARCHITECTURES, EncoderConfig, build_encoder
 from emg_llm.encoders.base import SCALINGS
-from emg_llm.encoders.training import LOSSES, EncoderTraining, fit_encoder, recording_embeddings
+from emg_llm.encoders.training import LOSSES, EncoderTraining, Examples, fit_encoder
 from emg_llm.evaluation import control, evaluate, headline, save_results
 from emg_llm.fitted import encoder_tensors
 from emg_llm.hub import write_card
+from emg_llm.lazy import Lazy
+from emg_llm.personal import check_personal, personalise
+from emg_llm.processes import is_main
 from emg_llm.splits import held_out_split
-from emg_llm.training import DataArguments, run
+from emg_llm.tracking import reporting_to
+from emg_llm.training import DataArguments, open_encoder, run
 
 
 @dataclass
@@ -54,12 +62,39 @@ class EncoderArguments:
             "choices": SCALINGS,
         },
     )
+    encoder: str | None = field(
+        default=None,
+        metadata={"help": "Calibrate this trained encoder (a folder or Hub id); train none."},
+    )
+    calibrate_with: str | None = field(
+        default=None,
+        metadata={
+            "help": "A person's few labelled recordings, as for --data: an encoder that learned "
+            "them too is written into OUTPUT_DIR/personal."
+        },
+    )
+    report_to: str = field(
+        default="none",
+        metadata={"help": "Where loss and accuracy are reported by epoch, such as trackio."},
+    )
 
 
 def main(data, args):
+    is_main()  # the processes meet before any of them can fail
+    if args.encoder and not args.calibrate_with:
+        raise DatasetError("--encoder is calibrated to a person: give --calibrate_with too.")
+    person = load_dataset(args.calibrate_with, data.labels) if args.calibrate_with else None
+    encoder = open_encoder(args.encoder) if args.encoder else train(data, args, person)
+    if person is not None:
+        calibrated, results, probabilities = personalise(encoder, person, data.seed)
+        folder = Path(args.output_dir, "personal")
+        save(folder, calibrated, results, person, range(len(person)), probabilities)
+
+
+def train(data, args, person=None):
+    """Train, measure and save an encoder, which is returned."""
     dataset = load_dataset(data.data, data.labels)
     split = held_out_split(dataset, data.seed)
-    scored = split.scored
     channels = dataset.recordings[0].n_channels if dataset.recordings else 8
     config = EncoderConfig(
         args.arch,
@@ -70,54 +105,70 @@ def main(data, args):
         scaling=args.scaling,
         trained_on=dataset.name,
     )
-    tensors = encoder_tensors(dataset, config)
-    targets, groups = dataset.targets, dataset.groups
+    if person is not None:
+        check_personal(person, config.labels, channels)
+    training = EncoderTraining(
+        epochs=args.epochs,
+        batch_size=args.batch_size,
+        learning_rate=args.learning_rate,
+        loss=args.loss,
+        seed=data.seed,
+    )
 
     def part(rows):
-        return [tensors[i] for i in rows], targets[rows], groups[rows]
+        return encoder_tensors(dataset, config, rows), dataset.targets[rows], dataset.groups[rows]
 
-    tensors_of, targets_of, people_of = part(split.train)
-    encoder = fit_encoder(
-        config,
-        tensors_of,
-        targets_of,
-        part(split.validation) if len(split.validation) else None,
-        EncoderTraining(
-            epochs=args.epochs,
-            batch_size=args.batch_size,
-            learning_rate=args.learning_rate,
-            loss=args.loss,
-            seed=data.seed,
-        ),
-        groups=people_of,
-        folder=args.output_dir,
-    )
-    encoder.save_pretrained(args.output_dir)
+    rows = split.scored
+    _, targets, groups = part(rows)
+    # Prepared before the training: what can't be read is said now.
+    scored = Examples(build_encoder(config), *part(rows))
+    with reporting_to(args.report_to, "emg-llm", vars(args) | asdict(data)) as log:
+        tensors_of, targets_of, people_of = part(split.train)
+        encoder = fit_encoder(
+            config,
+            tensors_of,
+            targets_of,
+            part(split.validation) if len(split.validation) else None,
+            training,
+            groups=people_of,
+            folder=args.output_dir,
+            log=log,
+        )
+    probabilities = scored.ask(encoder)
 
-    rows = scored
-    probabilities = encoder.classify(recording_embeddings(encoder, part(rows)[0], groups[rows]))
-    noise = [config.tensor(noise_like(dataset.recordings[i], i)) for i in rows]
+    def noise(i):
+        return config.tensor(noise_like(dataset.recordings[rows[i]], rows[i]))
+
+    replaced = Examples(encoder, Lazy(len(rows), noise), targets, groups)
     results = {
         "model": args.arch,
         "data": dataset.name,
         "protocol": split.protocol(),
-        **evaluate(dataset.label_names, targets[rows], probabilities, groups[rows], data.seed),
+        **evaluate(dataset.label_names, targets, probabilities, groups, data.seed),
     }
-    results["controls"]["noise_emg"] = control(
-        targets[rows],
-        encoder.classify(recording_embeddings(encoder, noise, groups[rows])),
-        groups[rows],
-    )
+    results["controls"]["noise_emg"] = control(targets, replaced.ask(encoder), groups)
+    save(args.output_dir, encoder, results, dataset, rows, probabilities)
+    return encoder
+
+
+def save(folder, encoder, results, dataset, rows, probabilities):
+    """Write the encoder, what was measured on `rows` of a dataset, and the card."""
+    if not is_main():
+        return
+    encoder.save_pretrained(folder)
     taken = dataset.take(rows)
-    save_results(args.output_dir, results, taken.ids, taken.subjects, targets[rows], probabilities)
+    targets = [dataset.targets[i] for i in rows]
+    save_results(folder, results, taken.ids, taken.subjects, targets, probabilities)
     write_card(
-        args.output_dir,
-        f"EMG-LLM encoder: {args.arch.upper()}",
+        folder,
+        f"EMG-LLM encoder: {results['model'].upper()}",
         results,
         "from emg_llm.encoders import load_encoder\n\nencoder = load_encoder(folder)",
     )
     print(headline(results))
-    print(f"Saved to {args.output_dir}")
+    if "before" in results:
+        print(f"Before it was calibrated: accuracy {results['before']['accuracy']:.3f}")
+    print(f"Saved to {folder}")
 
 
 if __name__ == "__main__":

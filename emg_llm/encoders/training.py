@@ -13,7 +13,7 @@ from emg_llm.augmentation import Augmentation, augment, mix
 from emg_llm.calibration import fit_temperature
 from emg_llm.encoders import build_encoder
 from emg_llm.lazy import Lazy, Spool
-from emg_llm.processes import is_main, share_items, share_rows
+from emg_llm.processes import device, is_main, share_items, share_rows
 
 LOSSES = ("cross_entropy", "focal")
 FOCAL_GAMMA, FOCAL_ALPHA = 2.0, 0.25  # Lin et al., ICCV 2017, and the original project
@@ -37,10 +37,6 @@ class EncoderTraining:
 
 class CheckpointError(ValueError):
     """A checkpoint that a training can't go on from; the text says what to do about it."""
-
-
-def device():
-    return "cuda" if torch.cuda.is_available() else "cpu"
 
 
 class Examples:

@@ -1,0 +1,95 @@
+"""Processes of `accelerate launch` share work, and end with what one would have."""
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from emg_llm.processes import is_main, share_items, share_rows
+
+SCRIPT = Path(__file__).parents[1] / "train" / "encoder.py"
+DATA = "simulated:subjects=4,trials=1,duration=0.6"
+SHARES = """
+import json, sys
+import torch
+from emg_llm.processes import is_main, share_items, share_rows, state
+
+made, seen = [], []
+
+def make(i):
+    made.append(i)
+    if i == int(sys.argv[2]):
+        raise ValueError(f"number {i} is damaged")
+    return [i] * i  # items need not be equally long
+
+def compute(a, b):
+    seen.extend(a[:, 0].tolist())
+    return a + b, a.sum(1)
+
+a, b = torch.arange(14.0).reshape(7, 2), torch.ones(7, 2)
+try:
+    items = list(share_items(make, 37))
+except ValueError as error:
+    items = str(error)
+rows = [x.tolist() for x in share_rows(compute, a, b)]
+told = {"items": items, "made": made, "rows": rows, "seen": seen, "main": is_main()}
+with open(f"{sys.argv[1]}/{state().process_index}.json", "w") as file:
+    json.dump(told, file)
+"""
+
+
+def test_a_process_alone_does_all_of_it():
+    assert is_main()
+    assert list(share_items(lambda i: i * i, 40)) == [i * i for i in range(40)]
+    rows = torch.arange(5)
+    assert share_rows(lambda x: (2 * x,), rows)[0].tolist() == [0, 2, 4, 6, 8]
+    with pytest.raises(ValueError, match="invalid literal"):
+        list(share_items(lambda i: int("no number" if i == 3 else i), 5))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("damaged", [-1, 35])
+def test_two_processes_do_half_each_and_both_have_it_all(launch, tmp_path, damaged):
+    (tmp_path / "shares.py").write_text(SHARES)
+    done = launch(tmp_path / "shares.py", tmp_path, damaged)
+    assert done.returncode == 0, done.stderr[-3000:]
+    told = [json.loads((tmp_path / f"{rank}.json").read_text()) for rank in (0, 1)]
+    whole = [[i] * i for i in range(37)] if damaged < 0 else "number 35 is damaged"
+    a = torch.arange(14.0).reshape(7, 2)
+    for each in told:
+        assert each["items"] == whole
+        assert each["rows"] == [(a + 1).tolist(), a.sum(1).tolist()]
+    assert sorted(told[0]["made"] + told[1]["made"]) == list(range(37))
+    assert [len(each["made"]) for each in told] == [19, 18]
+    assert told[0]["seen"] == [0, 2, 4, 6] and told[1]["seen"] == [8, 10, 12, 12]
+    assert [each["main"] for each in told] == [True, False]
+
+
+@pytest.mark.slow
+def test_two_processes_train_what_one_does_and_one_of_them_writes_it(launch, run_script, tmp_path):
+    flags = ("--data", DATA, "--epochs", 2, "--scaling", "person", "--output_dir")
+    alone = run_script("encoder", *flags, tmp_path / "alone")
+    assert alone.returncode == 0, alone.stderr[-3000:]
+    together = launch(SCRIPT, *flags, tmp_path / "together")
+    assert together.returncode == 0, together.stderr[-3000:]
+    assert together.stdout.count("Saved to") == 1
+    one, two = (load_file(tmp_path / f / "model.safetensors") for f in ("alone", "together"))
+    assert one.keys() == two.keys()
+    for name in one:
+        torch.testing.assert_close(two[name], one[name], rtol=1e-5, atol=1e-6)
+    written = [
+        json.loads((tmp_path / f / "results.json").read_text()) for f in ("alone", "together")
+    ]
+    assert written[0]["confusion_matrix"] == written[1]["confusion_matrix"]
+    assert {p.name for p in (tmp_path / "together").iterdir()} == {
+        p.name for p in (tmp_path / "alone").iterdir()
+    }
+
+
+@pytest.mark.slow
+def test_a_mistake_is_told_once_by_two_processes(launch, tmp_path):
+    done = launch(SCRIPT, "--data", "no/such/place")
+    assert done.returncode != 0
+    assert done.stderr.count("error: --data no/such/place: no such folder") == 1
