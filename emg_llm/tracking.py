@@ -33,5 +33,6 @@ def reporting_to(name, project, config):
     try:
         accelerator.init_trackers(project, config)
         yield accelerator.log
-    finally:
-        accelerator.end_training()
+    finally:  # end_training() would also part processes that still have work to share
+        for tracker in accelerator.trackers:
+            tracker.finish()

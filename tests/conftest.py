@@ -49,12 +49,13 @@ def launch(tmp_path):
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             port = free.getsockname()[1]
+        path = [str(ROOT), os.environ.get("PYTHONPATH", "")]
         launcher = [sys.executable, "-m", "accelerate.commands.launch", "--multi_gpu"]
         launcher += ["--num_processes", "2", "--main_process_port", port, script, *flags]
         return subprocess.run(
             [*map(str, launcher)],
             cwd=tmp_path,
-            env=os.environ | {"CUDA_VISIBLE_DEVICES": "", "PYTHONPATH": str(ROOT)},
+            env=os.environ | {"CUDA_VISIBLE_DEVICES": "", "PYTHONPATH": os.pathsep.join(path)},
             capture_output=True,
             text=True,
             timeout=300,

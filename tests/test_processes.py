@@ -1,6 +1,7 @@
 """Processes of `accelerate launch` share work, and end with what one would have."""
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -40,6 +41,23 @@ with open(f"{sys.argv[1]}/{state().process_index}.json", "w") as file:
 """
 
 
+EVENTS = ["init emg-llm", "config", "log 1", "log 2", "finish"]
+TRACKER = """
+class config:
+    update = lambda values, allow_val_change: print("config")
+
+class init:
+    def __init__(self, project):
+        print("init", project)
+
+    def log(self, values, step):
+        print("log", step)
+
+    def finish(self):
+        print("finish")
+"""
+
+
 def test_a_process_alone_does_all_of_it():
     assert is_main()
     assert list(share_items(lambda i: i * i, 40)) == [i * i for i in range(40)]
@@ -68,13 +86,21 @@ def test_two_processes_do_half_each_and_both_have_it_all(launch, tmp_path, damag
 
 
 @pytest.mark.slow
-def test_two_processes_train_what_one_does_and_one_of_them_writes_it(launch, run_script, tmp_path):
+def test_two_processes_train_what_one_does_and_one_of_them_writes_it(
+    launch, run_script, tmp_path, monkeypatch
+):
+    tracker = tmp_path / "trackio" / "__init__.py"
+    for path, text in ((tracker, TRACKER), (tmp_path / "trackio-1.dist-info" / "METADATA", "")):
+        path.parent.mkdir()
+        path.write_text(text)
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path), prepend=os.pathsep)
     flags = ("--data", DATA, "--epochs", 2, "--scaling", "person", "--output_dir")
     alone = run_script("encoder", *flags, tmp_path / "alone")
     assert alone.returncode == 0, alone.stderr[-3000:]
-    together = launch(SCRIPT, *flags, tmp_path / "together")
+    together = launch(SCRIPT, "--report_to", "trackio", *flags, tmp_path / "together")
     assert together.returncode == 0, together.stderr[-3000:]
     assert together.stdout.count("Saved to") == 1
+    assert [e for e in together.stdout.splitlines() if e in EVENTS] == EVENTS
     one, two = (load_file(tmp_path / f / "model.safetensors") for f in ("alone", "together"))
     assert one.keys() == two.keys()
     for name in one:
