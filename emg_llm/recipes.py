@@ -114,7 +114,14 @@ def unseen_rows(folder, dataset):
 
 def _unseen(folder, dataset):
     """(the Split that keeps them unseen or None, rows, protocol)."""
-    trained = _training_of(Path(folder))
+    trained = training_of(folder)
+    if "calibrated_from" in trained:
+        if trained["data"] == dataset.name:
+            raise DatasetError(
+                f"The encoder has learned all of {dataset.name}; its results.json says how each "
+                "recording was read after learning the others."
+            )
+        trained = trained["calibrated_from"]
     protocol = trained.get("protocol", {})
     seed, same = protocol.get("seed", 0), trained.get("data") == dataset.name
     if dataset.splits is None and not same:
@@ -132,8 +139,9 @@ def _unseen(folder, dataset):
     return split, split.test, split.protocol()
 
 
-def _training_of(folder):
+def training_of(folder):
     """What the results file says of a model's training; in a bundle it lies above the models."""
+    folder = Path(folder)
     for place in (folder, folder.parent, folder.parent.parent):
         path = place / "results.json"
         if path.exists() and (place == folder or (place / "config.json").exists()):

@@ -11,6 +11,8 @@ from emg_llm import personal
 from emg_llm.datasets import DatasetError, load_dataset
 from emg_llm.encoders import EncoderConfig, build_encoder, load_encoder
 from emg_llm.personal import personalise
+from emg_llm.recipes import unseen_rows
+from emg_llm.splits import held_out_split
 
 LABELS = ["anger", "happiness", "surprise"]
 SETTINGS = "trials=2,duration=0.5,seed=4"
@@ -96,9 +98,18 @@ def test_the_script_calibrates_what_it_trained_and_what_was_trained_before(run_s
     results = json.loads((tmp_path / "personal" / "results.json").read_text())
     assert results["data"].startswith("simulated:subjects=1") and "before" in results
 
+    # It is not asked about recordings that it, or the encoder before it, has learned.
+    with pytest.raises(DatasetError, match="has learned all of simulated:subjects=1"):
+        unseen_rows(tmp_path / "personal", load_dataset(me[1], LABELS))
+    others = load_dataset(data[1], LABELS)
+    rows, protocol = unseen_rows(tmp_path / "personal", others)
+    assert list(rows) == list(held_out_split(others).test) and protocol["name"] == "held_out"
+
     done = run_script("encoder", "--encoder", tmp_path, "--labels", *LABELS, *me)
     assert done.returncode == 0, done.stderr[-3000:]
     again = load_encoder(tmp_path / "personal")
+    results = json.loads((tmp_path / "personal" / "results.json").read_text())
+    assert results["calibrated_from"]["data"] == others.name
     assert torch.allclose(first.head.weight, again.head.weight, atol=1e-5)
 
 

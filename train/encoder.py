@@ -24,10 +24,11 @@ from emg_llm.encoders.base import SCALINGS
 from emg_llm.encoders.training import LOSSES, EncoderTraining, Examples, fit_encoder
 from emg_llm.evaluation import control, evaluate, headline, save_results
 from emg_llm.fitted import encoder_tensors
-from emg_llm.hub import write_card
+from emg_llm.hub import resolve, write_card
 from emg_llm.lazy import Lazy
 from emg_llm.personal import check_personal, personalise
 from emg_llm.processes import is_main
+from emg_llm.recipes import training_of
 from emg_llm.splits import held_out_split
 from emg_llm.tracking import reporting_to
 from emg_llm.training import DataArguments, open_encoder, run
@@ -84,15 +85,20 @@ def main(data, args):
     if args.encoder and not args.calibrate_with:
         raise DatasetError("--encoder is calibrated to a person: give --calibrate_with too.")
     person = load_dataset(args.calibrate_with, data.labels) if args.calibrate_with else None
-    encoder = open_encoder(args.encoder) if args.encoder else train(data, args, person)
+    if args.encoder:
+        encoder, trained = open_encoder(args.encoder), training_of(resolve(args.encoder))
+    else:
+        encoder, trained = train(data, args, person)
     if person is not None:
         calibrated, results, probabilities = personalise(encoder, person, data.seed)
+        # Whoever measures it later must know which people it has seen.
+        results["calibrated_from"] = {k: trained[k] for k in ("data", "protocol") if k in trained}
         folder = Path(args.output_dir, "personal")
         save(folder, calibrated, results, person, range(len(person)), probabilities)
 
 
 def train(data, args, person=None):
-    """Train, measure and save an encoder, which is returned."""
+    """Train, measure and save an encoder: (encoder, results)."""
     dataset = load_dataset(data.data, data.labels)
     split = held_out_split(dataset, data.seed)
     channels = dataset.recordings[0].n_channels if dataset.recordings else 8
@@ -148,7 +154,7 @@ def train(data, args, person=None):
     }
     results["controls"]["noise_emg"] = control(targets, replaced.ask(encoder), groups)
     save(args.output_dir, encoder, results, dataset, rows, probabilities)
-    return encoder
+    return encoder, results
 
 
 def save(folder, encoder, results, dataset, rows, probabilities):
