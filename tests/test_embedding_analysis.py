@@ -24,7 +24,7 @@ OTHER = {"name": "other_data", "grouping": "all", "split_hash": None, "seed": 0}
 
 def untrained(arch="cnn", labels=EMOTIONS, **more):
     torch.manual_seed(0)
-    size = {"width": 8, "embedding_dim": 16, "segment_length": 256}
+    size = {"width": 8, "embedding_dim": 32, "segment_length": 256}
     return build_encoder(EncoderConfig(arch, list(labels), **size, **more)).eval()
 
 

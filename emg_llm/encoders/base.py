@@ -2,7 +2,8 @@
 
 An encoder reads segments (n, length, features) and gives embeddings (n, d) and logits
 (n, labels). The head is linear, so the mean of a recording's logits is the head of its mean
-embedding: what a language model later reads is what the encoder decided from.
+embedding: what a language model later reads is what the encoder decided from. The embedding
+holds what the network saw, and behind it the scores of the readouts.
 """
 
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ from huggingface_hub import PyTorchModelHubMixin
 from torch import nn
 
 from emg_llm.encoders.front import BANDS, covariances, flatten, frames, log_covariances
+from emg_llm.encoders.readouts import PATHS, Readouts
 from emg_llm.features import segment_tensor
 from emg_llm.preprocessing import clean, resample
 from emg_llm.recording import RecordingError
@@ -23,7 +25,7 @@ SCALINGS = ("training", "person")
 class EncoderConfig:
     """What an encoder is built from; saved beside its weights.
 
-    scaling: what a level is measured against: the training people's mean, or the mean of the
+    scaling: what a level is measured against: the training people's mean, or the median of the
     person's own recordings where several are read together.
     """
 
@@ -37,6 +39,7 @@ class EncoderConfig:
     width: int = 48
     dropout: float = 0.3
     scaling: str = "training"
+    lead: str = "deep"  # the way of reading that the head goes by, see readouts
     trained_on: str = ""
     temperature: float = 1.0
 
@@ -54,7 +57,7 @@ class EncoderConfig:
 
 
 class EmgEncoder(nn.Module, PyTorchModelHubMixin):
-    """Base of the encoders; subclasses define `body(level, course)`."""
+    """Base of the encoders; subclasses define `deep(course)`."""
 
     def __init__(self, config: EncoderConfig):
         super().__init__()
@@ -64,12 +67,53 @@ class EmgEncoder(nn.Module, PyTorchModelHubMixin):
         self.register_buffer("power", torch.ones(()))
         self.register_buffer("center", torch.zeros(self.n_inputs + 1))
         self.register_buffer("spread", torch.ones(()))
+        # How far a typical person's recordings are from that person's median, logarithm.
+        self.register_buffer("typical", torch.zeros(()))
+        self.readouts = Readouts(self.n_inputs, config.n_channels, len(config.labels))
+        self.deep_dim = config.embedding_dim - 2 * len(config.labels)
+        if self.deep_dim < 1:
+            raise ValueError(
+                f"embedding_dim {config.embedding_dim} leaves nothing beside the scores of "
+                f"{len(config.labels)} labels; take more than {2 * len(config.labels)}."
+            )
         self.head = nn.Linear(config.embedding_dim, len(config.labels))
+
+    def deep(self, course):
+        """Standardised inputs of frames (n, frames, inputs) -> what is seen (n, deep_dim)."""
+        raise NotImplementedError
 
     def body(self, level, course):
         """Standardised inputs of a segment (n, inputs + 1) and of its frames (n, frames, inputs)
         -> embeddings (n, embedding_dim)."""
-        raise NotImplementedError
+        return torch.cat([self.deep(course), self.readouts(level)], dim=1)
+
+    @torch.no_grad()
+    def settle(self, shift):
+        """Make a person's shift (inputs + 2,) part of the encoder, which is then that person's."""
+        self.center += shift[:-1]
+        self.spread *= shift[-1].exp()
+        self.config.scaling = "training"
+
+    @torch.no_grad()
+    def follow(self, way):
+        """Let the head go by one of PATHS."""
+        n, weight = len(self.config.labels), self.head.weight
+        if way == "deep":
+            weight[:, self.deep_dim :] = 0.0
+        else:
+            self.head.bias.zero_()
+            weight.zero_()
+            k = PATHS.index(way)
+            start = self.deep_dim + n * k
+            weight[:, start : start + n].fill_diagonal_(float(self.readouts.widths[k]))
+        self.config.lead = way
+
+    @torch.no_grad()
+    def ways(self, embedding):
+        """The scores of each of PATHS in embeddings (n, d), while the head goes by "deep"."""
+        deep, power, pattern = embedding.split([self.deep_dim, *[len(self.config.labels)] * 2], 1)
+        power, pattern = power * self.readouts.widths[0], pattern * self.readouts.widths[1]
+        return power, pattern, deep @ self.head.weight[:, : self.deep_dim].T + self.head.bias
 
     def front(self, x):
         """(n, length, features) -> covariances by frame and band, mean frequency (n,) in Hz.
@@ -82,7 +126,8 @@ class EmgEncoder(nn.Module, PyTorchModelHubMixin):
     def inputs(self, covariance, frequency, shift=None):
         """What the body reads, from what `front` gives: level, course.
 
-        shift: (inputs + 1,) or (n, inputs + 1), how far the person is from the center.
+        shift: (inputs + 2,) or (n, inputs + 2), how far the person is from the center and, last,
+        the logarithm of how much wider the person's levels are spread.
         """
         rate = self.config.sampling_rate
         n_frames = covariance.shape[1]
@@ -91,11 +136,13 @@ class EmgEncoder(nn.Module, PyTorchModelHubMixin):
         level = log_covariances(covariance.mean(1), (size + hop * (n_frames - 1)) / rate)
         course = log_covariances(covariance, 0.6 * size / rate)  # a tapered frame holds less
         pitch = frequency.clamp_min(1.0).log()[:, None]
-        shift = torch.zeros_like(self.center) if shift is None else shift
-        center = (self.center + shift).expand(len(covariance), -1)
-        level = torch.cat([flatten(level), pitch], dim=1) - center
-        course = flatten(course) - center[:, None, :-1]
-        return level / self.spread, course / self.spread
+        if shift is None:
+            shift = self.center.new_zeros(len(self.center) + 1)
+        shift = shift.expand(len(covariance), -1)
+        center, spread = self.center + shift[:, :-1], self.spread * shift[:, -1:].exp()
+        level = (torch.cat([flatten(level), pitch], dim=1) - center) / spread
+        course = (flatten(course) - center[:, None, :-1]) / spread[:, None]
+        return level, course
 
     def embed(self, x, shift=None):
         """(n, length, features) -> (n, embedding_dim)."""

@@ -4,7 +4,7 @@ from torch import nn
 
 from emg_llm.encoders.base import EmgEncoder, EncoderConfig
 from emg_llm.encoders.front import BANDS, unflatten
-from emg_llm.encoders.layers import AttentionPooling, Projection
+from emg_llm.encoders.layers import AttentionPooling, projection
 
 
 class CnnEncoder(EmgEncoder):
@@ -19,13 +19,13 @@ class CnnEncoder(EmgEncoder):
             Residual(width, config.dropout), Residual(width, config.dropout)
         )
         self.pool = AttentionPooling(width)
-        self.project = Projection(self.n_inputs + 1, 3 * width, config)
+        self.project = projection(3 * width, self.deep_dim, config.dropout)
 
-    def body(self, level, course):
+    def deep(self, course):
         h = unflatten(course, self.config.n_channels)  # (n, frames, bands, channels, channels)
         h = h.flatten(2, 3).permute(0, 2, 3, 1)  # (n, bands * channels, channels, frames)
         h = self.blocks(self.mix(h).squeeze(2)).transpose(1, 2)  # (n, frames, width)
-        return self.project(level, self.pool(h))
+        return self.project(self.pool(h))
 
 
 class Residual(nn.Module):

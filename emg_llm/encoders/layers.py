@@ -18,23 +18,12 @@ class AttentionPooling(nn.Module):
         return torch.cat([mean, spread, h.amax(dim=1)], dim=1)
 
 
-class Projection(nn.Module):
-    """(n, direct), (n, deep) -> (n, embedding_dim).
-
-    The deep path is dropped out more than the direct one, so that what a straight line can
-    read, which carries best from person to person, is read by one.
-    """
-
-    def __init__(self, direct, deep, config):
-        super().__init__()
-        self.direct = nn.Sequential(nn.Dropout(config.dropout / 2), nn.Linear(direct, config.width))
-        self.deep = nn.Dropout(min(0.9, 1.6 * config.dropout))
-        self.out = nn.Sequential(
-            nn.Linear(config.width + deep, config.embedding_dim),
-            nn.LayerNorm(config.embedding_dim),
-            nn.GELU(),
-            nn.Dropout(config.dropout),
-        )
-
-    def forward(self, direct, deep):
-        return self.out(torch.cat([self.direct(direct), self.deep(deep)], dim=1))
+def projection(n_inputs, n_outputs, dropout):
+    """(n, n_inputs) -> (n, n_outputs), what is pooled over frames made an embedding."""
+    return nn.Sequential(
+        nn.Dropout(min(0.9, 1.6 * dropout)),
+        nn.Linear(n_inputs, n_outputs),
+        nn.LayerNorm(n_outputs),
+        nn.GELU(),
+        nn.Dropout(dropout),
+    )

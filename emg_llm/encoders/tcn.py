@@ -8,7 +8,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from emg_llm.encoders.base import EmgEncoder, EncoderConfig
-from emg_llm.encoders.layers import AttentionPooling, Projection
+from emg_llm.encoders.layers import AttentionPooling, projection
 
 KERNEL = 3
 DILATIONS = (1, 2, 4)
@@ -23,14 +23,14 @@ class TcnEncoder(EmgEncoder):
         self.enter = nn.Linear(self.n_inputs, width)
         self.blocks = nn.Sequential(*(Causal(width, d, config.dropout) for d in DILATIONS))
         self.pool = AttentionPooling(width)
-        self.project = Projection(self.n_inputs + 1, 3 * width, config)
+        self.project = projection(3 * width, self.deep_dim, config.dropout)
 
     def over_time(self, course):
         """(n, frames, inputs) -> (n, frames, width), each frame from those up to it."""
         return self.blocks(self.enter(course).transpose(1, 2)).transpose(1, 2)
 
-    def body(self, level, course):
-        return self.project(level, self.pool(self.over_time(course)))
+    def deep(self, course):
+        return self.project(self.pool(self.over_time(course)))
 
 
 class Causal(nn.Module):

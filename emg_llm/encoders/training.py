@@ -10,13 +10,15 @@ from torch.nn import functional as F
 from tqdm.auto import tqdm
 
 from emg_llm.augmentation import Augmentation, augment, mix
-from emg_llm.calibration import fit_temperature
 from emg_llm.encoders import build_encoder
+from emg_llm.encoders.readouts import PATHS, lead
 from emg_llm.lazy import Lazy, Spool
 from emg_llm.processes import device, is_main, share_items, share_rows
 
 LOSSES = ("cross_entropy", "focal")
 FOCAL_GAMMA, FOCAL_ALPHA = 2.0, 0.25  # Lin et al., ICCV 2017, and the original project
+# How much of a person's wider or narrower spread is taken away: some of it is expression.
+WIDTH_SHARE = 0.5
 
 
 @dataclass
@@ -32,6 +34,7 @@ class EncoderTraining:
     loss: str = "cross_entropy"
     patience: int = 30  # epochs without a better validation loss
     augmentation: Augmentation = field(default_factory=Augmentation)
+    folds: int = 3  # over the training people, where no others say which readout leads
     seed: int = 0
 
 
@@ -47,13 +50,28 @@ class Examples:
     """
 
     def __init__(self, encoder, tensors, targets, groups=None):
-        self.fronts = prepared(encoder, tensors)
+        self._hold(encoder, prepared(encoder, tensors), targets, groups)
+
+    def _hold(self, encoder, fronts, targets, groups):
+        self.fronts = fronts
         self.targets = torch.as_tensor(np.asarray(targets))
-        self.groups = groups
-        self.shifts = torch.zeros(len(tensors), encoder.n_inputs + 1)
+        self.groups = None if groups is None else np.asarray(groups)
+        self.shifts = torch.zeros(len(fronts), encoder.n_inputs + 2)
 
     def __len__(self):
         return len(self.fronts)
+
+    @property
+    def people(self):
+        """The person of each recording; where nobody knows, each is one's own."""
+        return np.arange(len(self)) if self.groups is None else self.groups
+
+    def take(self, encoder, rows):
+        """The examples of some rows, for another encoder of the same configuration."""
+        part = Examples.__new__(Examples)
+        fronts = Lazy(len(rows), lambda k: self.fronts[rows[k]])
+        part._hold(encoder, fronts, self.targets[rows], self.people[rows])
+        return part
 
     def fit_scale(self, encoder):
         """Set what is typical of these recordings in the encoder."""
@@ -64,10 +82,26 @@ class Examples:
         encoder.center.copy_(levels.mean(dim=0))
         whole = levels[:, : encoder.n_inputs // 4].std(dim=0)
         encoder.spread.copy_(whole.square().mean().sqrt().clamp_min(1e-3))
+        encoder.typical.zero_()
+        self.shift_to_people(encoder)
+        widths = self.shifts[np.unique(self.people, return_index=True)[1], -1] / WIDTH_SHARE
+        if widths.any():  # zero is of people with a single recording
+            encoder.typical.copy_(widths[widths != 0].mean())
+        self.shift_to_people(encoder)
 
     def shift_to_people(self, encoder):
         """Where each person's recordings are the measure, find how far each person is off."""
         self.shifts = person_shifts(encoder, self._level, len(self), self.groups)
+
+    def levels(self, encoder):
+        """What the readouts learn from: levels (segments, inputs + 1), their targets."""
+        with torch.inference_mode():
+            levels = [
+                encoder.inputs(*front, shift)[0]
+                for front, shift in zip(self.fronts, self.shifts, strict=True)
+            ]
+        counts = torch.tensor([len(level) for level in levels])
+        return torch.cat(levels), self.targets.repeat_interleave(counts)
 
     def _level(self, i, encoder):
         return encoder.inputs(*self.fronts[i])[0].mean(dim=0) * encoder.spread
@@ -143,12 +177,56 @@ def fit_encoder(
     another run's state.
     """
     training = training or EncoderTraining()
-    torch.manual_seed(training.seed)
+    config.lead, config.temperature = "deep", 1.0
     encoder = build_encoder(config)
     train = Examples(encoder, tensors, targets, groups)
-    train.fit_scale(encoder)
-    train.shift_to_people(encoder)
     held = Examples(encoder, *validation) if validation is not None else None
+    run = _fit(config, train, held, training, progress, folder, log)
+    encoder = run.best().eval().cpu()
+    if held is not None:
+        scores, targets, people = ways(encoder, held), held.targets, held.people
+    else:
+        scores = left_out(config, train, training, progress)
+        targets, people = train.targets, train.people
+    first, temperature = lead(scores, targets, people)
+    encoder.follow(PATHS[first])
+    config.lead, config.temperature = PATHS[first], temperature
+    encoder.config.temperature = temperature
+    run.forget()
+    return encoder
+
+
+def left_out(config, examples, training, progress=False):
+    """The scores of each way of reading, of people that it was not fitted on: (ways, n, labels).
+
+    For each of a few folds over people, an encoder of the others is fitted.
+    """
+    from sklearn.model_selection import GroupKFold
+
+    people, found = examples.people, None
+    if len(np.unique(people)) < 2:
+        people = np.arange(len(examples))
+    folds = GroupKFold(min(training.folds, len(np.unique(people))))
+    for others, mine in folds.split(people, groups=people):
+        encoder = build_encoder(config)
+        run = _fit(config, examples.take(encoder, others), None, training, progress)
+        scores = ways(run.best().eval().cpu(), examples.take(encoder, mine))
+        found = np.zeros((len(scores), len(people), scores.shape[-1])) if found is None else found
+        found[:, mine] = scores
+    return found
+
+
+def ways(encoder, examples):
+    """The scores of each way of reading, array (ways, n, labels)."""
+    examples.shift_to_people(encoder)
+    return np.stack([s.numpy() for s in encoder.ways(_embeddings(encoder, examples))])
+
+
+def _fit(config, train, held, training, progress, folder=None, log=None):
+    """The run of one encoder, its network trained and its readouts fitted."""
+    torch.manual_seed(training.seed)
+    encoder = build_encoder(config)
+    train.fit_scale(encoder)
     if held is not None:
         held.shift_to_people(encoder)
     state = _Run(encoder, training, len(train), folder)
@@ -170,13 +248,9 @@ def fit_encoder(
         state.keep(epoch + 1)
         if held is not None and state.stale >= training.patience:
             break
-    encoder = state.best()
-    if held is not None:
-        config.temperature = encoder.config.temperature = fit_temperature(
-            _logits(encoder, held), held.targets.numpy()
-        )
-    state.forget()
-    return encoder.eval().cpu()
+    encoder = state.best().cpu()
+    encoder.readouts.fit(*train.levels(encoder), training.seed)
+    return state
 
 
 class _Run:
@@ -306,40 +380,52 @@ def loss_of(logits, targets, training):
     return F.cross_entropy(logits, targets, label_smoothing=training.label_smoothing)
 
 
-def calibrate(encoder, tensors, targets, seed=0, steps=60, learning_rate=1e-3):
+def calibrate(encoder, tensors, targets, seed=0):
     """A new encoder that has also learned one person's few labelled recordings.
 
-    tensors: list of float32 (n_segments, length, features); targets: int (n,). All weights
-    learn, on these recordings alone, under the usual variations.
+    tensors: list of float32 (n_segments, length, features); targets: int (n,). The way of
+    reading that the encoder goes by learns, from these recordings alone; where a person's own
+    recordings are the measure, these are from then on.
     """
-    torch.manual_seed(seed)
-    generator = torch.Generator().manual_seed(seed)
     tuned = copy.deepcopy(encoder).cpu()
     examples = Examples(tuned, tensors, targets, np.zeros(len(tensors)))
     examples.shift_to_people(tuned)
+    tuned.settle(examples.shifts[0])
+    examples.shifts.zero_()
+    if tuned.config.lead == "deep":
+        _tune(tuned, examples, seed)
+    else:
+        tuned.readouts.adapt(*examples.levels(tuned))
+    return tuned.eval()
+
+
+def _tune(encoder, examples, seed, steps=60, learning_rate=1e-3):
+    """Let all weights learn a few recordings, under the usual variations."""
+    torch.manual_seed(seed)
+    generator = torch.Generator().manual_seed(seed)
     training = EncoderTraining(seed=seed)
     settings = replace(training.augmentation, overall_db=1.0, gain_db=0.5, mixup=0.0)
-    optimizer = torch.optim.AdamW(tuned.parameters(), lr=learning_rate)
+    optimizer = torch.optim.AdamW(encoder.parameters(), lr=learning_rate)
     rows = torch.arange(len(examples))
-    tuned.eval()  # so few recordings have no statistics of their own, and nothing to drop
+    encoder.eval()  # so few recordings have no statistics of their own, and nothing to drop
     for _ in range(steps):
         with torch.no_grad():
-            drawn = examples.draw(rows, training.segments, settings, tuned, generator)
-        logits = tuned.head(tuned.body(*drawn)).unflatten(0, (len(rows), -1)).mean(dim=1)
+            drawn = examples.draw(rows, training.segments, settings, encoder, generator)
+        logits = encoder.head(encoder.body(*drawn)).unflatten(0, (len(rows), -1)).mean(dim=1)
         loss = F.cross_entropy(logits, examples.targets, label_smoothing=training.label_smoothing)
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
-    return tuned.eval()
 
 
 def person_shifts(encoder, level, n, groups):
-    """How far each person's mean level is from the training people's: (n, inputs + 1).
+    """How far each person's median level is from the training people's mean: (n, inputs + 2).
 
-    level(i, encoder) -> (inputs + 1,) of recording i. Zero where levels are measured against
-    the training people, or where nobody knows the person.
+    level(i, encoder) -> (inputs + 1,) of recording i. Last, how much wider the person's powers
+    are spread than a typical person's: the logarithm, of which a share is taken away. Zero where
+    levels are measured against the training people, or where nobody knows the person.
     """
-    shifts = torch.zeros(n, encoder.n_inputs + 1)
+    shifts = torch.zeros(n, encoder.n_inputs + 2)
     if encoder.config.scaling != "person" or groups is None:
         return shifts
     with torch.inference_mode():
@@ -348,7 +434,12 @@ def person_shifts(encoder, level, n, groups):
     for person in np.unique(groups):
         rows = torch.from_numpy(np.flatnonzero(groups == person))
         if len(rows) > 1:  # of a single recording, all would be taken away
-            shifts[rows] = levels[rows].mean(dim=0)
+            # Most recordings of a face at rest: a few strong ones don't move the median.
+            median = levels[rows].median(dim=0).values
+            powers = (levels[rows] - median)[:, encoder.readouts.diagonal]
+            width = powers.square().mean().sqrt().clamp_min(1e-3).log()
+            shifts[rows, :-1] = median
+            shifts[rows, -1] = WIDTH_SHARE * (width - encoder.typical)
     return shifts
 
 
@@ -360,16 +451,22 @@ def recording_embeddings(encoder, tensors, groups=None):
 
 def _logits(encoder, examples):
     """Recording logits (n, labels) on the CPU."""
+    with torch.inference_mode():
+        return encoder.head(_embeddings(encoder, examples).to(_place(encoder))).cpu()
+
+
+def _embeddings(encoder, examples):
+    """Recording embeddings (n, embedding_dim) on the CPU."""
     place = _place(encoder)
 
     def one(i):
         inputs = encoder.inputs(*(v.to(place) for v in (*examples.fronts[i], examples.shifts[i])))
-        return encoder.head(encoder.body(*inputs).mean(dim=0))
+        return encoder.body(*inputs).mean(dim=0)
 
     with torch.inference_mode():
         rows = torch.arange(len(examples))
-        [logits] = share_rows(lambda mine: (torch.stack([one(i) for i in mine]),), rows)
-    return logits.cpu()
+        [found] = share_rows(lambda mine: (torch.stack([one(i) for i in mine]),), rows)
+    return found.cpu()
 
 
 def _place(encoder):

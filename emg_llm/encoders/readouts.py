@@ -1,0 +1,194 @@
+"""Ways of reading a level that need no gradient descent, and which way to go by.
+
+Of few people a network learns who they are. Two classifiers with little freedom stand beside it:
+one of the channels' powers, and one of everything that the front sees. People that none of them
+was fitted on decide which of the three leads.
+"""
+
+import warnings
+
+import numpy as np
+import torch
+from torch import nn
+
+from emg_llm.calibration import fit_temperature
+
+PATHS = ("power", "pattern", "deep")  # the simplest first
+LANDMARKS = 256  # most training recordings that new ones are compared with
+POWER_FREEDOM, PATTERN_FREEDOM = 10.0, 1.0  # variance of what a person changes in the weights
+UNSEEN = -8.0  # score of a label that no training recording had
+MOST_INPUTS = 256  # principal components that a covariance is estimated of
+
+
+class Readouts(nn.Module):
+    """Levels (n, inputs + 1) -> scores of both classifiers (n, 2 * labels), each of them about one
+    wide on the training people; zero until fitted."""
+
+    def __init__(self, n_inputs, n_channels, n_labels):
+        super().__init__()
+        i, j = torch.triu_indices(n_channels, n_channels)
+        self.diagonal = torch.nonzero(i == j)[:, 0]  # the channels' powers in the whole band
+        self.square = torch.triu_indices(n_channels, n_channels)
+        self.n_labels = n_labels
+        for name, shape in {
+            "middle": (n_channels,),
+            "landmarks": (LANDMARKS, n_channels),
+            "near": (LANDMARKS, n_labels),
+            "curved": (n_channels + len(i), n_labels),
+            "power_bias": (n_labels,),
+            "straight": (n_inputs, n_labels),
+            "pattern_bias": (n_labels,),
+        }.items():
+            self.register_buffer(name, torch.zeros(shape))
+        self.register_buffer("reach", torch.ones(()))
+        self.register_buffer("widths", torch.ones(2))  # of the scores
+
+    def forward(self, level):
+        power, pattern = self.widths
+        return torch.cat([self.power(level) / power, self.pattern(level) / pattern], dim=1)
+
+    def power(self, level):
+        """A logistic regression of squares, and one of the distances to training recordings."""
+        x = (level[:, self.diagonal] - self.middle) / self.reach
+        distance = torch.cdist(x, self.landmarks, compute_mode="donot_use_mm_for_euclid_dist")
+        near = torch.exp(-distance.square() / x.shape[1])
+        return near @ self.near + self.squares(x) @ self.curved + self.power_bias
+
+    def pattern(self, level):
+        """A linear discriminant analysis."""
+        return level[:, :-1] @ self.straight + self.pattern_bias
+
+    def squares(self, x):
+        i, j = self.square
+        return torch.cat([x, x[:, i] * x[:, j]], dim=1)
+
+    def fit(self, level, targets, seed=0):
+        """Fit both on levels (n, inputs + 1) and their labels int (n,), tensors."""
+        from sklearn.kernel_approximation import Nystroem
+        from sklearn.linear_model import LogisticRegression
+
+        level, targets = level.cpu().double(), np.asarray(targets)
+        if len(np.unique(targets)) < 2:
+            return
+        powers = level[:, self.diagonal]
+        self.middle.copy_(powers.mean(dim=0))
+        self.reach.copy_(powers.var(dim=0).mean().sqrt().clamp_min(1e-6))
+        x = (powers - powers.mean(dim=0)) / self.reach.cpu()
+        kernel = Nystroem(
+            gamma=1 / x.shape[1], n_components=min(LANDMARKS, len(x)), random_state=seed
+        )
+        near = LogisticRegression(C=3, max_iter=3000).fit(kernel.fit_transform(x), targets)
+        curved = LogisticRegression(C=0.1, max_iter=3000).fit(self.squares(x), targets)
+        n = len(kernel.components_)
+        for places in (self.landmarks, self.near):
+            places.zero_()
+        self.landmarks[:n] = torch.as_tensor(kernel.components_)
+        weights, bias = _linear(near, self.n_labels)
+        self.near[:n] = torch.as_tensor(kernel.normalization_.T @ weights / 2)
+        self.power_bias.copy_(torch.as_tensor(bias / 2))
+        weights, bias = _linear(curved, self.n_labels)
+        self.curved.copy_(torch.as_tensor(weights / 2))
+        self.power_bias += torch.as_tensor(bias / 2).to(self.power_bias)
+        weights, bias = _discriminant(level[:, :-1].numpy(), targets, self.n_labels)
+        self.straight.copy_(torch.as_tensor(weights))
+        self.pattern_bias.copy_(torch.as_tensor(bias))
+        level = level.to(self.widths)
+        for k, scores in enumerate((self.power(level), self.pattern(level))):
+            self.widths[k] = scores.std().clamp_min(1e-6)
+
+    def adapt(self, level, targets):
+        """Learn a person's few recordings as well. level: (n, inputs + 1); targets: int (n,).
+
+        The weights become the likeliest, those so far being what is expected before; where every
+        label has two recordings, a discriminant analysis of these alone is added to them.
+        """
+        level, targets = level.clone(), torch.as_tensor(targets)  # not of inference mode
+        _likeliest(
+            lambda: self.power(level),
+            (self.near, self.curved, self.power_bias),
+            targets,
+            POWER_FREEDOM,
+        )
+        _likeliest(
+            lambda: self.pattern(level),
+            (self.straight, self.pattern_bias),
+            targets,
+            PATTERN_FREEDOM,
+        )
+        if torch.bincount(targets, minlength=self.n_labels).min() < 2:
+            return
+        x = (level[:, self.diagonal] - self.middle) / self.reach
+        weights, bias = _discriminant(x.double().numpy(), targets.numpy(), self.n_labels)
+        self.curved[: x.shape[1]] += torch.as_tensor(weights).to(self.curved)
+        self.power_bias += torch.as_tensor(bias).to(self.power_bias)
+        x = level[:, :-1].double().numpy()
+        weights, bias = _discriminant(x, targets.numpy(), self.n_labels)
+        self.straight += torch.as_tensor(weights).to(self.straight)
+        self.pattern_bias += torch.as_tensor(bias).to(self.pattern_bias)
+
+
+def _likeliest(scores, weights, targets, freedom):
+    """Move `weights`, tensors, to where they and the targets of scores() are likeliest together,
+    the weights being expected where they are with a variance of `freedom`."""
+    before = [weight.clone() for weight in weights]
+    optimizer = torch.optim.LBFGS(
+        [weight.requires_grad_() for weight in weights],
+        max_iter=200,
+        line_search_fn="strong_wolfe",
+    )
+
+    def unlikely():
+        optimizer.zero_grad()
+        moved = sum((w - b).square().sum() for w, b in zip(weights, before, strict=True))
+        fit = nn.functional.cross_entropy(scores(), targets, reduction="sum")
+        loss = fit + moved / (2 * freedom)
+        loss.backward()
+        return loss
+
+    optimizer.step(unlikely)
+    for weight in weights:
+        weight.requires_grad_(False)
+
+
+def _discriminant(x, targets, n_labels):
+    """A linear discriminant analysis of x (n, inputs): weights (inputs, labels), bias (labels,)."""
+    from sklearn.decomposition import PCA
+    from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
+
+    components = np.eye(x.shape[1])
+    if x.shape[1] > MOST_INPUTS:
+        components = PCA(min(MOST_INPUTS, len(x)), random_state=0).fit(x).components_
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Variables are collinear")
+        analysis = LinearDiscriminantAnalysis(solver="lsqr", shrinkage="auto")
+        analysis.fit(x @ components.T, targets)
+    weights, bias = _linear(analysis, n_labels)
+    return components.T @ weights, bias
+
+
+def _linear(model, n_labels):
+    """A fitted linear classifier's weights (features, labels) and bias (labels,), float64."""
+    weights, bias = model.coef_.T, model.intercept_
+    if len(model.classes_) == 2:  # one score, of the second against the first
+        weights, bias = np.c_[-weights, weights] / 2, np.r_[-bias, bias] / 2
+    every = np.zeros((len(weights), n_labels)), np.full(n_labels, UNSEEN)
+    every[0][:, model.classes_], every[1][model.classes_] = weights, bias
+    return every
+
+
+def lead(scores, targets, people):
+    """Which of PATHS to go by: (its index, the temperature of its scores).
+
+    scores: one array (n, labels) for each way, of recordings that it was not fitted on;
+    people: (n,). It is the best one, or the first within a standard error of it over people
+    (Breiman et al., Classification and Regression Trees, 1984).
+    """
+    targets, people = np.asarray(targets), np.asarray(people)
+    right = np.stack([np.asarray(s).argmax(axis=1) == targets for s in scores]).astype(float)
+    by_person = np.stack([right[:, people == p].mean(axis=1) for p in np.unique(people)], axis=1)
+    best = by_person.mean(axis=1).argmax()
+    lost = by_person[best] - by_person
+    n = lost.shape[1]
+    error = lost.std(axis=1, ddof=1) / n**0.5 if n > 1 else np.zeros(len(lost))
+    first = int((lost.mean(axis=1) <= error).argmax())
+    return first, fit_temperature(scores[first], targets)
