@@ -15,6 +15,7 @@ MAINS = (50.0, 60.0)
 MAINS_PEAK_DB = 6.0
 MAINS_CHANCE = 1e-5  # that one bin of one channel without hum stands out as much
 HARMONICS = 6
+TINY = np.finfo(np.float32).tiny  # keeps divisors and logarithms from zero, in any unit
 
 
 def clean(recording, band=BAND):
@@ -91,7 +92,7 @@ def detect_mains(recording):
         around = (np.abs(f - mains) <= 15) & (np.abs(f - mains) > max(3.0, 2 * f[1]))
         if not at.any() or not around.any():
             continue
-        excess = 10 * np.log10((p[at].max(0) + 1e-20) / (np.median(p[around], axis=0) + 1e-20))
+        excess = 10 * np.log10((p[at].max(0) + TINY) / (np.median(p[around], axis=0) + TINY))
         if best[0] is None or np.max(excess) > np.max(best[1]):
             best = mains, excess
     mains, excess = best
