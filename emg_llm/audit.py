@@ -13,7 +13,7 @@ from tqdm.auto import tqdm
 from emg_llm.baseline import SAMPLING_RATE
 from emg_llm.datasets import DatasetError
 from emg_llm.evaluation import bootstrap_interval
-from emg_llm.features import segment_features
+from emg_llm.features import above_silence, segment_features
 from emg_llm.original import original_split, original_tensor
 from emg_llm.preprocessing import clean, resample
 from emg_llm.recording import RecordingError
@@ -69,7 +69,7 @@ def segment_units(dataset, max_segments=MAX_SEGMENTS):
     for recording in tqdm(dataset.recordings, desc="segments", unit="rec"):
         prepared = resample(clean(recording), SAMPLING_RATE)
         values = segment_features(segment(prepared, min(SEGMENT_LENGTH, prepared.n_samples)))
-        power = 10 * np.log10(np.square(values[..., 2]) + 1e-3)
+        power = 10 * np.log10(above_silence(np.square(values[..., 2], dtype=np.float64)))
         features.append(np.concatenate([power, values[..., 3]], axis=1))
     every = -(-sum(map(len, features)) // max_segments)
     features = [x[::every] for x in features]

@@ -7,14 +7,14 @@ from pathlib import Path
 import numpy as np
 
 from emg_llm.datasets import DatasetError
-from emg_llm.features import LevelScale, segment_features
+from emg_llm.features import LevelScale, above_silence, segment_features
 from emg_llm.preprocessing import clean, resample
 from emg_llm.recording import RecordingError
 from emg_llm.segments import segment
 
 SAMPLING_RATE = 1000.0
 SEGMENT_LENGTH = 128
-RECORDING_FEATURES = ("log power", "log power spread", "mean frequency")
+RECORDING_FEATURES = ("power", "log power spread", "mean frequency")
 
 # What skops doesn't trust by default and this model needs; nothing else is loaded.
 TRUSTED = (
@@ -24,13 +24,13 @@ TRUSTED = (
 
 
 def recording_features(recording):
-    """float (channels x 3,): log power, its spread over segments, mean frequency."""
+    """float (channels x 3,): power in u², its spread over segments in dB, mean frequency in Hz."""
     prepared = resample(clean(recording), SAMPLING_RATE)
     length = min(SEGMENT_LENGTH, prepared.n_samples)
     values = segment_features(segment(prepared, length))
-    power = values[:, :, 2] ** 2 + 1e-3
+    power = above_silence(np.square(values[..., 2], dtype=np.float64))  # (segments, channels)
     spread = (10 * np.log10(power)).std(axis=0)
-    return np.concatenate([10 * np.log10(power.mean(axis=0)), spread, values[..., 3].mean(axis=0)])
+    return np.concatenate([power.mean(axis=0), spread, values[..., 3].mean(axis=0)])
 
 
 def dataset_features(dataset, rows=None):
@@ -62,7 +62,7 @@ class EmotionSVM:
     info: dict = field(default_factory=dict)
 
     @classmethod
-    def fit(cls, features, columns, targets, groups, labels, C=4.0, gamma="scale"):
+    def fit(cls, features, columns, targets, groups, labels, C=2.0, gamma="scale"):
         """Fit on the training people alone.
 
         features: float (n, columns); targets: int (n,); groups: (n,), the person of each row:

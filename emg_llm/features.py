@@ -8,10 +8,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from emg_llm.preprocessing import clean
+from emg_llm.preprocessing import TINY, clean
 from emg_llm.segments import SEGMENT_LENGTH, segment
 
 FEATURES = ("mean", "variance", "rms", "mean_frequency")
+SILENT = 1e-6  # of the recording's mean power: a channel that is dead
 
 
 def segment_features(segments):
@@ -25,7 +26,7 @@ def segment_features(segments):
     rms = np.sqrt(np.mean(x * x, axis=1))
     power = np.abs(np.fft.rfft(x, axis=1)) ** 2  # (n, frequencies, channels)
     frequency = np.fft.rfftfreq(x.shape[1], 1 / segments.sampling_rate)
-    centroid = np.einsum("nfc,f->nc", power, frequency) / np.maximum(power.sum(axis=1), 1e-12)
+    centroid = np.einsum("nfc,f->nc", power, frequency) / np.maximum(power.sum(axis=1), TINY)
     return np.stack([mean, variance, rms, centroid], axis=2).astype(np.float32)
 
 
@@ -78,7 +79,16 @@ def channel_power(recording):
     """Mean power of each channel over the valid, cleaned recording, in u²: float64 (channels,)."""
     recording = clean(recording)
     x = recording.signal[recording.valid]
-    return np.mean(np.square(x, dtype=np.float64), axis=0) + 1e-3
+    return above_silence(np.mean(np.square(x, dtype=np.float64), axis=0))
+
+
+def above_silence(power):
+    """Powers of one recording, those far below its mean raised: each has a logarithm.
+
+    The floor is relative, so that it is the same for microvolts, volts and arbitrary units.
+    """
+    power = np.asarray(power, np.float64)
+    return np.maximum(power, SILENT * power.mean() + TINY)
 
 
 @dataclass(frozen=True, eq=False)
@@ -128,4 +138,4 @@ class LevelScale:
 
 def _decibel(values, is_power):
     with np.errstate(divide="ignore", invalid="ignore"):
-        return np.where(is_power, 10 * np.log10(np.maximum(values, 1e-12)), values)
+        return np.where(is_power, 10 * np.log10(np.maximum(values, TINY)), values)

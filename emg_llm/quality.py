@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from emg_llm.preprocessing import clean, detect_mains
+from emg_llm.preprocessing import TINY, clean, detect_mains
 from emg_llm.recording import RecordingError
 
 WINDOW_S = 0.1
@@ -54,8 +54,9 @@ def snr_db(recording, window=WINDOW_S):
     n = len(x) // length
     # (samples, channels) -> (windows, length, channels)
     power = np.mean(np.square(x[: n * length].reshape(n, length, -1), dtype=np.float64), axis=1)
-    floor = np.maximum(np.percentile(power, 10, axis=0), 1e-12)
-    above = np.maximum(power.mean(axis=0) - floor, 1e-2 * floor)
+    mean = power.mean(axis=0)
+    floor = np.maximum(np.percentile(power, 10, axis=0), 1e-12 * mean + TINY)
+    above = np.maximum(mean - floor, 1e-2 * floor)
     return 10 * np.log10(above / floor)
 
 

@@ -38,29 +38,51 @@ def fit(x, targets, groups, columns=None, labels=tuple(LABELS)):
     return EmotionSVM.fit(x, columns or range(x.shape[1]), targets, groups, labels)
 
 
-def test_features_are_level_spread_and_frequency_of_each_channel():
+def test_features_are_power_spread_and_frequency_of_each_channel():
     rng = np.random.default_rng(0)
     recording = Recording(rng.standard_normal((6000, 8)) * [1, 2, 5, 10, 20, 40, 80, 160], 2000)
-    level, spread, frequency = recording_features(recording).reshape(3, 8)
-    power = 10 * np.log10(np.mean(np.square(clean(recording).signal), axis=0))
-    assert np.allclose(level, power, atol=0.2)
+    power, spread, frequency = recording_features(recording).reshape(3, 8)
+    assert np.allclose(power, np.mean(np.square(clean(recording).signal), axis=0), rtol=0.05)
     assert (spread < 1.5).all()  # steady noise
     assert (np.abs(frequency - 235) < 30).all()  # the middle of 20 to 450 Hz
 
 
-def test_a_gain_shifts_the_levels_by_its_decibels_and_leaves_the_rest():
+@pytest.mark.parametrize("gain", [1e-6, 10.0])
+def test_a_gain_multiplies_the_powers_and_leaves_the_rest(gain):
     recording = simulate("delight")
     once = recording_features(recording)
-    louder = recording_features(recording.replace(signal=10 * recording.signal))
-    assert np.allclose(louder[:8] - once[:8], 20, atol=0.01)
-    assert np.allclose(louder[8:], once[8:], atol=0.1)
+    other = recording_features(recording.replace(signal=gain * recording.signal))
+    assert np.allclose(other[:8], gain**2 * once[:8], rtol=1e-3, atol=0)
+    assert np.allclose(other[8:], once[8:], rtol=1e-3)
+
+
+def test_a_dead_channel_has_a_logarithm_in_any_unit():
+    for gain in (1.0, 1e-6):
+        dead = simulate("delight").signal * gain
+        dead[:, 3] = 0
+        power = recording_features(Recording(dead, 2000))[:8]
+        assert 10 * np.log10(power[3] / power.mean()) == pytest.approx(-60, abs=1)
+
+
+def test_the_unit_of_all_recordings_makes_no_difference(svm, data, features):
+    train, test = data.groups != "sim0-P006", data.groups == "sim0-P006"
+    # 120 dB less: the microvolts of the others are volts here.
+    volts = features[0] * ([1e-12] * 8 + [1] * 16)
+    in_volts = fit(volts[train], data.targets[train], data.groups[train], features[1])
+    asked = in_volts.predict_proba(volts[test])
+    assert np.allclose(asked, svm.predict_proba(features[0][test]), atol=1e-3)
 
 
 def test_features_do_not_depend_on_the_sampling_rate():
-    fast = recording_features(simulate("fear", sampling_rate=4000))
-    noise = np.abs(fast - recording_features(simulate("fear", trial=1, sampling_rate=4000)))
-    slow = recording_features(resample(simulate("fear", sampling_rate=4000), 1500))
-    assert np.abs(fast - slow)[:16].max() < 0.5 < noise[:16].max()
+    def features(recording):
+        found = recording_features(recording)
+        found[:8] = 10 * np.log10(found[:8])
+        return found[:16]  # dB
+
+    fast = features(simulate("fear", sampling_rate=4000))
+    other = features(simulate("fear", trial=1, sampling_rate=4000))
+    slow = features(resample(simulate("fear", sampling_rate=4000), 1500))
+    assert np.abs(fast - slow).max() < 0.5 < np.abs(fast - other).max()
 
 
 def test_emotions_of_an_unseen_person_are_read_far_above_chance(svm, data, features):

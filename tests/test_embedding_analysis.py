@@ -45,7 +45,7 @@ def test_embeddings_are_those_that_the_encoder_decides_from(arch, data):
     encoder, some = untrained(arch), data.take([0, 1, 7])
     found = analysis.embed_recordings(encoder, some, progress=False)
     tensors = [encoder.config.tensor(r) for r in some.recordings]
-    assert found.segments.shape == (sum(map(len, tensors)), 16)
+    assert found.segments.shape == (sum(map(len, tensors)), 32)
     assert len(found.segments) > len(some)
     for row, tensor in zip(found.recordings, tensors, strict=True):
         np.testing.assert_allclose(row, encoder.encode(tensor), atol=1e-6)

@@ -114,6 +114,22 @@ def test_channel_power_counts_valid_samples_only():
     assert np.allclose(channel_power(halved), expected, rtol=1e-3)
 
 
+def test_channel_power_and_segment_features_do_not_depend_on_the_unit():
+    recording = clean(noise())
+    volts = scaled(recording, 1e-6)
+    assert np.allclose(channel_power(volts), 1e-12 * channel_power(recording), rtol=1e-4, atol=0)
+    one, other = (segment_features(segment(r)) for r in (recording, volts))
+    assert np.allclose(one[..., FREQUENCY], other[..., FREQUENCY], rtol=1e-3)
+
+
+def test_a_dead_channel_has_60_db_less_than_the_others():
+    recording = clean(noise())
+    dead = recording.replace(signal=recording.signal * (np.arange(8) != 3))
+    power = channel_power(dead)
+    assert power[3] == pytest.approx(1e-6 * power.mean(), rel=0.01)
+    assert np.allclose(np.delete(power, 3), np.delete(channel_power(recording), 3))
+
+
 def test_levels_of_powers_are_decibels_above_the_training_peoples_median():
     rng = np.random.default_rng(0)
     scale = LevelScale.fit(rng.uniform(1, 100, (50, 3)) * [1, 10, 1e4], "abc")

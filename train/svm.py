@@ -23,7 +23,7 @@ class SvmArguments:
     """The SVM."""
 
     output_dir: str = field(default="runs/svm", metadata={"help": "Where everything is written."})
-    C: float = field(default=4.0, metadata={"help": "Penalty of the SVM."})
+    C: float = field(default=2.0, metadata={"help": "Penalty of the SVM."})
     gamma: float | None = field(
         default=None, metadata={"help": "RBF width (default: one over features times variance)."}
     )

@@ -68,7 +68,8 @@ def assemble(name, raw: Raw, sampling_rate, unit, stem, **about):
             "export and the unit."
         )
     signal = values.astype(np.float32)
-    if (np.ptp(signal[valid], axis=0) == 0).all():
+    samples = signal[valid]
+    if (samples == samples[0]).all():
         raise RecordingError(
             f"{name} is constant in every channel; check that the electrodes were recorded."
         )
@@ -157,12 +158,14 @@ def _count(n, kind=""):
 
 def _mark_invalid(name, values, rate, names, notes):
     """bool (samples,); `values` get 0 where False. Sentinels and missing numbers are invalid."""
+    sentinel = _sentinel_rows(values)
+    if not sentinel.any() and np.isfinite(values).all():
+        return ~sentinel
     if np.isinf(values).any():
         raise RecordingError(
             f"{name} holds {np.isinf(values).sum()} infinite values; export it again, or leave "
             "those cells empty."
         )
-    sentinel = _sentinel_rows(values)
     if sentinel.all():
         raise RecordingError(
             f"{name} holds nothing but the placeholder {SENTINEL:g}; record the trial again."
@@ -187,6 +190,8 @@ def _mark_invalid(name, values, rate, names, notes):
 
 def _sentinel_rows(values):
     hit = values == SENTINEL
+    if not hit.any():
+        return np.zeros(len(values), bool)
     rest = np.abs(values[~hit & ~np.isnan(values)])
     # Among small numbers a single -1000 can't be signal; among raw integer counts it can,
     # unless all channels say so at once, and a lone channel for several samples.
@@ -229,7 +234,7 @@ def _stated_or_likely_unit(values, stated, units, original, notes):
         return known or (1.0, "a.u.")
     if units and all(u in UNITS for u in units):
         return np.array([UNITS[u] for u in units]), "uV"
-    few = values[:: max(1, len(values) // 20000)]
+    few = values[:: max(1, len(values) // 2000)]
     spread = np.median(np.abs(few - np.median(few, axis=0))) or np.std(values)
     if 0 < spread < VOLTS_BELOW:
         why = "as in the original project" if original else "its values are that small"

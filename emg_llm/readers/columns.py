@@ -26,7 +26,10 @@ def refuse_feature_table(name, values, names):
     """A signal swings around zero; powers with a class number beside them don't."""
     if values.shape[1] < 3 or len(values) < 2:
         return
+    negative = (values < 0).any(axis=0)
     for column, place in ((0, "first"), (values.shape[1] - 1, "last")):
+        if np.delete(negative, column).any():
+            continue
         labels, rest = values[:, column], np.delete(values, column, axis=1)
         kinds = len(np.unique(labels))
         runs = np.count_nonzero(np.diff(labels))
@@ -39,8 +42,7 @@ def refuse_feature_table(name, values, names):
             and 1 < kinds <= len(labels) / 3
             and (named or (runs <= len(labels) / 3 and len(labels) <= TABLE_ROWS))
         )
-        # NaN fails neither comparison's negation: a missing power stays a power.
-        if classes and not (rest < 0).any() and (rest % 1 > 0).any():
+        if classes and (rest % 1 > 0).any():
             raise RecordingError(
                 f"{name} looks like a table of features and not like a signal: no value is "
                 f"negative and its {place} column holds {kinds} repeating whole numbers, as for "

@@ -1,0 +1,196 @@
+"""Which augmentations help an encoder on people whom it has not seen.
+
+    python benchmarks/augmentation.py --data simulated:subjects=12,trials=2
+    python benchmarks/augmentation.py --data manifest.csv --arch tcn --folds 6 --repeats 3
+
+The encoder is trained with none, with the defaults, with each one alone, and with the defaults
+without (or, where it is none of them, with) each one: always on the same folds and seeds, so what
+is compared is the same recordings. Each fold is kept in folds/ as it finishes, and the same command
+goes on where it stopped. Writes augmentation.md and augmentation.csv.
+"""
+
+import csv
+from dataclasses import asdict, dataclass, field, fields, replace
+from pathlib import Path
+
+import numpy as np
+from tqdm.auto import tqdm
+from trl import TrlParser
+
+from emg_llm.augmentation import Augmentation
+from emg_llm.datasets import load_dataset
+from emg_llm.encoders import ARCHITECTURES, EncoderConfig
+from emg_llm.encoders.base import SCALINGS
+from emg_llm.encoders.training import EncoderTraining, fit_encoder, recording_embeddings
+from emg_llm.evaluation import FoldStore, bootstrap_interval
+from emg_llm.evaluation.folds import fingerprint
+from emg_llm.fitted import encoder_tensors
+from emg_llm.splits import protocol_splits
+from emg_llm.training import DataArguments, run
+
+# How much of those that are no default.
+TRIED = {
+    "noise_snr_db": 5.0,
+    "drop_channel": 0.1,
+    "band_stop": 0.1,
+    "rotation": 1,
+    "time_shift": 1,
+    "time_warp": 0.1,
+}
+COLUMNS = ("augmentation", "accuracy", "low", "high", "gain", "gain_low", "gain_high")
+
+
+@dataclass
+class SmallData(DataArguments):
+    """What to train on."""
+
+    data: str = field(
+        default="simulated:subjects=8,trials=2", metadata={"help": "As in the training scripts."}
+    )
+
+
+@dataclass
+class AugmentationArguments:
+    """What is compared."""
+
+    arch: str = field(
+        default="cnn", metadata={"help": "Architecture.", "choices": list(ARCHITECTURES)}
+    )
+    scaling: str = field(
+        default=EncoderConfig.scaling,
+        metadata={"help": "What levels are measured against.", "choices": list(SCALINGS)},
+    )
+    epochs: int = field(default=EncoderTraining.epochs, metadata={"help": "Passes over the data."})
+    folds: int = field(default=4, metadata={"help": "Folds over people."})
+    repeats: int = field(default=1, metadata={"help": "Trainings of each fold, with other seeds."})
+    output_dir: str = field(
+        default="runs/augmentation", metadata={"help": "Where everything is written."}
+    )
+    fresh: bool = field(
+        default=False, metadata={"help": "Repeat folds that an earlier run has finished."}
+    )
+
+
+def main(data, args):
+    dataset = load_dataset(data.data, data.labels)
+    channels = dataset.recordings[0].n_channels if dataset.recordings else 0
+    config = EncoderConfig(
+        args.arch,
+        list(dataset.label_names),
+        n_channels=channels,
+        n_features=channels + 4,
+        scaling=args.scaling,
+    )
+    tensors = encoder_tensors(dataset, config)  # once, for all trainings
+    splits = list(protocol_splits("grouped_k_fold", dataset, data.seed, folds=args.folds))
+    store = FoldStore(Path(args.output_dir) / "folds", args.fresh)
+    key = {"data": fingerprint(dataset), "scaling": args.scaling, "epochs": args.epochs}
+    trials = [(s, seed) for s in splits for seed in range(data.seed, data.seed + args.repeats)]
+    correct = {}  # name -> share of the trainings that read each recording rightly
+    compared = variants()
+    with tqdm(total=len(compared) * len(trials), unit="fit", desc=args.arch) as bar:
+        for name, settings in compared.items():
+            bar.set_postfix_str(name)
+            correct[name] = np.zeros(len(dataset))
+            for split, seed in trials:
+                training = EncoderTraining(epochs=args.epochs, seed=seed, augmentation=settings)
+                found = store.recall(
+                    lambda training=training, split=split: {
+                        "probabilities": probabilities(config, tensors, dataset, split, training)
+                    },
+                    model=args.arch,
+                    what="augmentation",
+                    fold=split.hash,
+                    seed=seed,
+                    settings=asdict(settings),
+                    **key,
+                )["probabilities"]
+                hit = found.argmax(axis=1) == dataset.targets[split.scored]
+                correct[name][split.scored] += hit / args.repeats
+                bar.update()
+    rows = comparison(correct, dataset.groups, data.seed)
+    about = (
+        f"{args.arch}, {dataset.name}, {len(dataset)} recordings of "
+        f"{len(set(dataset.groups))} people in {len(splits)} folds, {args.repeats} training"
+        f"{'s' * (args.repeats > 1)} of {args.epochs} epochs each."
+    )
+    folder = Path(args.output_dir)
+    (folder / "augmentation.md").write_text(markdown(rows, about))
+    with (folder / "augmentation.csv").open("w", newline="") as stream:
+        writer = csv.DictWriter(stream, COLUMNS)
+        writer.writeheader()
+        writer.writerows(rows)
+    print(markdown(rows, about))
+    print(f"Saved to {folder}")
+
+
+def variants(default=None):
+    """{name: Augmentation} of all that is compared, the default first."""
+    default = default or Augmentation()
+    nothing = Augmentation(**{f.name: type(f.default)(0) for f in fields(Augmentation)})
+    amounts = {k: v or TRIED.get(k) for k, v in asdict(default).items()}
+    amounts = {k: v for k, v in amounts.items() if v}
+    found = {"default": default, "none": nothing}
+    found |= {f"{k} alone": replace(nothing, **{k: v}) for k, v in amounts.items()}
+    for k, v in amounts.items():
+        if getattr(default, k):
+            found[f"default without {k}"] = replace(default, **{k: getattr(nothing, k)})
+        else:
+            found[f"default with {k}"] = replace(default, **{k: v})
+    return found
+
+
+def probabilities(config, tensors, dataset, split, training):
+    """float (scored rows, labels) of an encoder that was trained on the split's training people."""
+    groups = dataset.groups
+
+    def part(rows):
+        return [tensors[i] for i in rows], groups[rows]
+
+    seen, people = part(split.train)
+    targets = dataset.targets[split.train]
+    encoder = fit_encoder(
+        replace(config), seen, targets, training=training, groups=people, progress=False
+    )
+    return encoder.classify(recording_embeddings(encoder, *part(split.scored)))
+
+
+def comparison(correct, groups, seed):
+    """Rows of the table: accuracy and gain over the default, intervals over people (0..1)."""
+    rows = []
+    for name, share in correct.items():
+        more = share - correct["default"]
+        intervals = [
+            bootstrap_interval(x, groups, np.random.default_rng(seed)) for x in (share, more)
+        ]
+        row = name, share.mean(), *intervals[0], more.mean(), *intervals[1]
+        rows.append(dict(zip(COLUMNS, (name, *map(float, row[1:])), strict=True)))
+    return rows
+
+
+def markdown(rows, about):
+    """The table as Markdown, in per cent and percentage points."""
+    lines = [
+        about,
+        "",
+        "| augmentation | accuracy, % (95 % interval) | against the default, points |",
+        "|---|---|---|",
+    ]
+    for row in rows:
+        accuracy, low, high, gain, gain_low, gain_high = (100 * row[c] for c in COLUMNS[1:])
+        told = f"{gain:+.1f} ({gain_low:+.1f} to {gain_high:+.1f})"
+        told = "–" if row["augmentation"] == "default" else told
+        lines.append(
+            f"| {row['augmentation']} | {accuracy:.1f} ({low:.1f} to {high:.1f}) | {told} |"
+        )
+    lines += [
+        "",
+        "Intervals are from a bootstrap over people, of paired differences in the last column. Of "
+        f"{len(rows) - 1} comparisons about one in twenty excludes zero by chance.",
+        "",
+    ]
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    run(main, TrlParser((SmallData, AugmentationArguments)))

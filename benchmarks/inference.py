@@ -1,0 +1,126 @@
+"""How long one recording takes from its file to the encoder's probabilities, on one core.
+
+    python benchmarks/inference.py
+    python benchmarks/inference.py --sampling_rate 2000 --hum 0 --repeats 101
+
+The recording is simulated and has hum, which is the slower case. Files are read from a temporary
+folder, so from the system's memory. What is compared is measured in turns, so that a busy moment
+falls on both.
+"""
+
+import os
+
+os.environ["OMP_NUM_THREADS"] = "1"  # before numpy and torch are loaded
+
+import tempfile
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import torch
+from scipy import signal as sps
+from scipy.io import savemat
+from trl import TrlParser
+
+from emg_llm import read_recording
+from emg_llm.encoders import load_encoder
+from emg_llm.hub import bundle_folder, resolve
+from emg_llm.preprocessing import BAND, HARMONICS, clean, detect_mains, resample
+from emg_llm.simulation import simulate
+from emg_llm.training import run
+
+
+@dataclass
+class InferenceArguments:
+    """What is timed."""
+
+    encoder: str | None = field(
+        default=None, metadata={"help": "Encoder (folder, Hub id); the bundle's by default."}
+    )
+    sampling_rate: float = field(default=15000.0, metadata={"help": "Of the recording, in Hz."})
+    seconds: float = field(default=3.0, metadata={"help": "Length of the recording."})
+    hum: float = field(default=50.0, metadata={"help": "Amplitude of 50 Hz hum in µV."})
+    repeats: int = field(default=51, metadata={"help": "Runs, of which the median is told."})
+
+
+def main(args):
+    torch.set_num_threads(1)
+    encoder = load_encoder(resolve(args.encoder) if args.encoder else bundle_folder() / "encoder")
+    recording = with_hum(args.sampling_rate, args)
+    cleaned = clean(recording)
+    prepared = resample(cleaned, encoder.config.sampling_rate)
+    tensor = encoder.config.tensor(prepared)
+    slow = with_hum(1000.0, args)
+    with tempfile.TemporaryDirectory() as folder:
+        files = written(recording, Path(folder))
+
+        def opened(ending):
+            return read_recording(files[ending], args.sampling_rate, "uV")
+
+        times = medians(
+            {
+                **{f"read {ending}": lambda e=ending: opened(e) for ending in files},
+                "clean": lambda: clean(recording),
+                "resample": lambda: resample(cleaned, encoder.config.sampling_rate),
+                "tensor": lambda: encoder.config.tensor(prepared),
+                "encoder": lambda: encoder.classify(encoder.encode(tensor)),
+                **{f"all, from {ending}": lambda e=ending: encoder(opened(e)) for ending in files},
+                "clean, one filter after the other": lambda: one_by_one(recording),
+                "clean, resample, tensor, encoder": lambda: encoder(recording),
+                "the same of a recording at 1 kHz": lambda: encoder(slow),
+            },
+            args.repeats,
+        )
+    print(f"{args.seconds:g} s, {args.sampling_rate:g} Hz, {recording.n_channels} channels\n")
+    print("| stage | median, ms |\n|---|---|")
+    for stage, seconds in times.items():
+        print(f"| {stage} | {1e3 * seconds:.1f} |")
+    filters = times["clean, one filter after the other"] / times["clean"]
+    rates = times["clean, resample, tensor, encoder"] / times["the same of a recording at 1 kHz"]
+    print(f"\nOne filter after the other takes {filters:.1f} times as long as all at once.")
+    print(f"{args.sampling_rate:g} Hz takes {rates:.1f} times as long as 1 kHz.")
+
+
+def with_hum(rate, args):
+    recording = simulate("fear", sampling_rate=rate, duration=args.seconds)
+    hum = args.hum * np.sin(2 * np.pi * 50.02 * np.arange(recording.n_samples) / rate)
+    return recording.replace(signal=recording.signal + hum[:, None])
+
+
+def written(recording, folder):
+    """The recording as files of several kinds: {ending: path}."""
+    x, files = recording.signal, {e: folder / f"trial{e}" for e in (".npy", ".npz", ".mat", ".csv")}
+    np.save(files[".npy"], x)
+    np.savez(files[".npz"], signal=x)
+    savemat(files[".mat"], {"signal": x})
+    np.savetxt(files[".csv"], x, delimiter=",", fmt="%.3f")
+    return files
+
+
+def one_by_one(recording):
+    """What `clean` does, in the straightforward way."""
+    x, rate = recording.signal.astype(np.float64), recording.sampling_rate
+    high = min(BAND[1], 0.45 * rate)
+    x = sps.sosfiltfilt(
+        sps.butter(4, (BAND[0], high), "bandpass", fs=rate, output="sos"), x, axis=0
+    )
+    mains, _ = detect_mains(recording)
+    for harmonic in np.arange(mains, high, mains)[:HARMONICS] if mains else ():
+        x = sps.filtfilt(*sps.iirnotch(harmonic, Q=30, fs=rate), x, axis=0)
+    return x
+
+
+def medians(calls, repeats):
+    """Seconds of each call, the median of `repeats` rounds: {name: seconds}."""
+    times = {name: [] for name in calls}
+    for _ in range(repeats + 1):
+        for name, call in calls.items():
+            start = time.perf_counter()
+            call()
+            times[name].append(time.perf_counter() - start)
+    return {name: float(np.median(t[1:])) for name, t in times.items()}  # the first warms up
+
+
+if __name__ == "__main__":
+    run(main, TrlParser((InferenceArguments,)))

@@ -1,0 +1,57 @@
+"""What the benchmarks compare is what they say; their figures are nothing to assert."""
+
+import importlib.util
+from dataclasses import asdict, fields
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from emg_llm.augmentation import Augmentation
+
+
+@pytest.fixture(scope="module")
+def benchmark():
+    path = Path(__file__).parents[1] / "benchmarks" / "augmentation.py"
+    spec = importlib.util.spec_from_file_location("augmentation_benchmark", path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_every_augmentation_is_tried_alone_and_left_out_or_added(benchmark):
+    default = asdict(Augmentation())
+    found = {name: asdict(settings) for name, settings in benchmark.variants().items()}
+    assert found.pop("default") == default and not any(found.pop("none").values())
+    for f in fields(Augmentation):
+        alone = found.pop(f"{f.name} alone")
+        assert [name for name, amount in alone.items() if amount] == [f.name]
+        word = "without" if default[f.name] else "with"
+        changed = found.pop(f"default {word} {f.name}")
+        assert {k for k in default if changed[k] != default[k]} == {f.name}
+        assert bool(changed[f.name]) == (word == "with")
+        assert {type(amount) for amount in (alone[f.name], changed[f.name])} == {type(f.default)}
+    assert not found
+
+
+def test_differences_are_paired_over_people(benchmark):
+    people = np.repeat(np.arange(10), 6)
+    hard = np.random.default_rng(0).random((10, 1)) < 0.5
+    default = np.broadcast_to(hard, (10, 6)).flatten() * 1.0
+    better = np.maximum(default, np.tile([1, 0, 0, 0, 0, 0], 10))
+    _, row = benchmark.comparison({"default": default, "better": better}, people, 0)
+    assert row["gain"] == pytest.approx((better - default).mean())
+    assert row["gain_high"] - row["gain_low"] < 0.15 < 0.4 < row["high"] - row["low"]
+
+
+def test_the_table_is_written_and_a_second_run_trains_nothing(benchmark, tmp_path, monkeypatch):
+    nothing = Augmentation(overall_db=0.0, gain_db=0.0, mixup=0.0)
+    monkeypatch.setattr(benchmark, "variants", lambda: {"default": Augmentation(), "none": nothing})
+    data = benchmark.SmallData(data="simulated:subjects=2,trials=1,duration=1")
+    args = benchmark.AugmentationArguments(folds=2, epochs=1, output_dir=str(tmp_path))
+    benchmark.main(data, args)
+    table = (tmp_path / "augmentation.md").read_text()
+    assert "| default |" in table and "| none |" in table
+    monkeypatch.setattr(benchmark, "fit_encoder", lambda *a, **k: pytest.fail("trained again"))
+    benchmark.main(data, args)
+    assert (tmp_path / "augmentation.md").read_text() == table
