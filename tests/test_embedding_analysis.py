@@ -182,7 +182,7 @@ def test_the_summary_says_the_figures_in_words(measured):
     text = " ".join(summary(results))
     assert f"accuracy {results['accuracy']:.3f}" in text
     assert f"{results['segments']['sparsity']:.2%}" in text
-    assert f"{results['recordings']['effective_rank']:.1f} of 16" in text
+    assert f"{results['recordings']['effective_rank']:.1f} of 32" in text
     assert f"mean {results['snr_db']['overall']['mean']:.2f} dB" in text
     assert "Other data" in text and "nan" not in text and "None" not in text
 
