@@ -3,10 +3,10 @@
     python benchmarks/augmentation.py --data simulated:subjects=12,trials=2
     python benchmarks/augmentation.py --data manifest.csv --arch tcn --folds 6 --repeats 3
 
-The encoder is trained with none, with the defaults, with each one alone, and with the defaults
-without (or, where it is none of them, with) each one: always on the same folds and seeds, so what
-is compared is the same recordings. Each fold is kept in folds/ as it finishes, and the same command
-goes on where it stopped. Writes augmentation.md and augmentation.csv.
+The encoder's network is trained with none, with the defaults, with each one alone, and with the
+defaults without (or, where it is none of them, with) each one: always on the same folds and
+seeds, so what is compared is the same recordings. Each fold is kept in folds/ as it finishes, and
+the same command goes on where it stopped. Writes augmentation.md and augmentation.csv.
 """
 
 import csv
@@ -93,7 +93,9 @@ def main(data, args):
             bar.set_postfix_str(name)
             correct[name] = np.zeros(len(dataset))
             for split, seed in trials:
-                training = EncoderTraining(epochs=args.epochs, seed=seed, augmentation=settings)
+                training = EncoderTraining(
+                    epochs=args.epochs, seed=seed, augmentation=settings, lead="deep"
+                )
                 found = store.recall(
                     lambda training=training, split=split: {
                         "probabilities": probabilities(config, tensors, dataset, split, training)

@@ -59,17 +59,18 @@ def in_terms_of(dataset, labels, probabilities):
     return p / np.maximum(p.sum(axis=1, keepdims=True), 1e-12)
 
 
-def fitter(name, scaling="training"):
+def fitter(name, **how):
     """fit(dataset, split, seed) -> a Fitted of the kind `name`, from the split's training part.
 
-    scaling: what an encoder measures levels against, see EncoderConfig.
+    how: scaling, what an encoder measures levels against (see EncoderConfig), and lead, the way
+    of reading that it goes by (see EncoderTraining).
     """
     from emg_llm.encoders import ARCHITECTURES
 
     if name == "svm":
         return svm_on
     if name in ARCHITECTURES:
-        return lambda dataset, split, seed: encoder_on(name, dataset, split, seed, scaling)
+        return lambda dataset, split, seed: encoder_on(name, dataset, split, seed, **how)
     if name in REGISTRY:
         return lambda dataset, split, seed: llm_on(name, dataset, split, seed)
     known = ", ".join(["svm", *ARCHITECTURES, *REGISTRY])
@@ -96,7 +97,7 @@ def svm_on(dataset, split, seed=0):
     return fit(dataset, split.train, dataset.groups[split.train], adapt)
 
 
-def encoder_on(arch, dataset, split, seed=0, scaling="training"):
+def encoder_on(arch, dataset, split, seed=0, scaling="training", lead="auto"):
     """An encoder at its best epoch on the validation people, where the split has any."""
     from emg_llm.encoders import EncoderConfig
     from emg_llm.encoders.training import EncoderTraining, fit_encoder
@@ -115,7 +116,7 @@ def encoder_on(arch, dataset, split, seed=0, scaling="training"):
 
     validation = part(split.validation) if len(split.validation) else None
     tensors, targets, groups = part(split.train)
-    training = EncoderTraining(seed=seed)
+    training = EncoderTraining(seed=seed, lead=lead)
     return _encoder(fit_encoder(config, tensors, targets, validation, training, groups=groups))
 
 

@@ -38,20 +38,20 @@ __all__ = [
 ]
 
 
-def measure_recipe(name, dataset, protocol, seed, extras=None, store=None, scaling="training"):
+def measure_recipe(name, dataset, protocol, seed, extras=None, store=None, **how):
     """Train `name` on every fold of a protocol: (results, test rows, probabilities of them).
 
     protocol(dataset, seed) -> Splits. extras: what else to measure. store: a FoldStore, where
-    finished folds are kept and found again.
+    finished folds are kept and found again. how: scaling and lead of an encoder, see `fitter`.
     """
     extras, store = extras or Extras(), store or FoldStore()
-    fit = fitter(name, scaling)
+    fit = fitter(name, **how)
     splits = list(protocol(dataset, seed))
     check_extras(extras, dataset, splits)
     used = np.unique(np.concatenate([p for s in splits for p in (s.train, s.validation, s.scored)]))
     inputs = Inputs(dataset, used, as_features=name == "svm")
     sizes, most = curve_sizes(dataset, splits) if extras.learning_curve else ([], 0)
-    key = {"model": name, "scaling": scaling, "seed": seed, "data": fingerprint(dataset)}
+    key = {"model": name, "seed": seed, "data": fingerprint(dataset), **how}
     found = Measured(dataset, seed)
     bar = tqdm(splits, desc=name, unit="fold", disable=len(splits) == 1)
     for split in bar:

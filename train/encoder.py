@@ -21,7 +21,7 @@ from emg_llm.controls import noise_like
 from emg_llm.datasets import DatasetError, load_dataset
 from emg_llm.encoders import ARCHITECTURES, EncoderConfig, build_encoder
 from emg_llm.encoders.base import SCALINGS
-from emg_llm.encoders.training import LOSSES, EncoderTraining, Examples, fit_encoder
+from emg_llm.encoders.training import LEADS, LOSSES, EncoderTraining, Examples, fit_encoder
 from emg_llm.evaluation import control, evaluate, headline, save_results
 from emg_llm.fitted import encoder_tensors
 from emg_llm.hub import resolve, write_card
@@ -61,6 +61,14 @@ class EncoderArguments:
             "help": "Levels are measured against the training people's, or against those of the "
             "person's own (unlabelled) recordings.",
             "choices": SCALINGS,
+        },
+    )
+    lead: str = field(
+        default=EncoderTraining.lead,
+        metadata={
+            "help": "What an encoder goes by: its network (deep), a classifier of the powers or of "
+            "the whole pattern, or (auto) the one that reads people best who were left out.",
+            "choices": LEADS,
         },
     )
     encoder: str | None = field(
@@ -118,6 +126,7 @@ def train(data, args, person=None):
         batch_size=args.batch_size,
         learning_rate=args.learning_rate,
         loss=args.loss,
+        lead=args.lead,
         seed=data.seed,
     )
 
@@ -149,6 +158,7 @@ def train(data, args, person=None):
     results = {
         "model": args.arch,
         "data": dataset.name,
+        "lead": encoder.config.lead,
         "protocol": split.protocol(),
         **evaluate(dataset.label_names, targets, probabilities, groups, data.seed),
     }

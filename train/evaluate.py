@@ -23,6 +23,7 @@ from trl import TrlParser
 
 from emg_llm.datasets import load_dataset
 from emg_llm.encoders.base import SCALINGS
+from emg_llm.encoders.training import LEADS, EncoderTraining
 from emg_llm.evaluation import FoldStore, headline, save_report, save_results
 from emg_llm.experiments import Extras
 from emg_llm.recipes import measure_recipe, measure_trained
@@ -52,6 +53,14 @@ class EvaluationArguments:
             "help": "Levels of a named encoder are measured against the training people's, or "
             "against those of the person's own (unlabelled) recordings.",
             "choices": list(SCALINGS),
+        },
+    )
+    lead: str = field(
+        default=EncoderTraining.lead,
+        metadata={
+            "help": "What an encoder goes by: its network (deep), a classifier of the powers or of "
+            "the whole pattern, or (auto) the one that reads people best who were left out.",
+            "choices": list(LEADS),
         },
     )
     encoder: str | None = field(
@@ -108,7 +117,14 @@ def main(data, args, more):
                 protocol_splits, args.protocol, folds=args.folds, validation=args.validation
             )
             measured = measure_recipe(
-                model, dataset, protocol, data.seed, extras, store, args.scaling
+                model,
+                dataset,
+                protocol,
+                data.seed,
+                extras,
+                store,
+                scaling=args.scaling,
+                lead=args.lead,
             )
             if store.reused:
                 print(

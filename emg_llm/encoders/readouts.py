@@ -11,8 +11,6 @@ import numpy as np
 import torch
 from torch import nn
 
-from emg_llm.calibration import fit_temperature
-
 PATHS = ("power", "pattern", "deep")  # the simplest first
 LANDMARKS = 256  # most training recordings that new ones are compared with
 POWER_FREEDOM, PATTERN_FREEDOM = 10.0, 1.0  # variance of what a person changes in the weights
@@ -177,7 +175,7 @@ def _linear(model, n_labels):
 
 
 def lead(scores, targets, people):
-    """Which of PATHS to go by: (its index, the temperature of its scores).
+    """Which of PATHS to go by: its index.
 
     scores: one array (n, labels) for each way, of recordings that it was not fitted on;
     people: (n,). It is the best one, or the first within a standard error of it over people
@@ -190,5 +188,4 @@ def lead(scores, targets, people):
     lost = by_person[best] - by_person
     n = lost.shape[1]
     error = lost.std(axis=1, ddof=1) / n**0.5 if n > 1 else np.zeros(len(lost))
-    first = int((lost.mean(axis=1) <= error).argmax())
-    return first, fit_temperature(scores[first], targets)
+    return int((lost.mean(axis=1) <= error).argmax())

@@ -10,12 +10,14 @@ from torch.nn import functional as F
 from tqdm.auto import tqdm
 
 from emg_llm.augmentation import Augmentation, augment, mix
+from emg_llm.calibration import fit_temperature
 from emg_llm.encoders import build_encoder
 from emg_llm.encoders.readouts import PATHS, lead
 from emg_llm.lazy import Lazy, Spool
 from emg_llm.processes import device, is_main, share_items, share_rows
 
 LOSSES = ("cross_entropy", "focal")
+LEADS = ("auto", *PATHS)
 FOCAL_GAMMA, FOCAL_ALPHA = 2.0, 0.25  # Lin et al., ICCV 2017, and the original project
 # How much of a person's wider or narrower spread is taken away: some of it is expression.
 WIDTH_SHARE = 0.5
@@ -34,7 +36,8 @@ class EncoderTraining:
     loss: str = "cross_entropy"
     patience: int = 30  # epochs without a better validation loss
     augmentation: Augmentation = field(default_factory=Augmentation)
-    folds: int = 3  # over the training people, where no others say which readout leads
+    lead: str = "auto"  # the way of reading to go by, one of LEADS
+    folds: int = 3  # over the training people, where no others say which way leads
     seed: int = 0
 
 
@@ -185,13 +188,18 @@ def fit_encoder(
     encoder = run.best().eval().cpu()
     if held is not None:
         scores, targets, people = ways(encoder, held), held.targets, held.people
-    else:
+    elif training.lead == "auto":
         scores = left_out(config, train, training, progress)
         targets, people = train.targets, train.people
-    first, temperature = lead(scores, targets, people)
-    encoder.follow(PATHS[first])
-    config.lead, config.temperature = PATHS[first], temperature
-    encoder.config.temperature = temperature
+    else:
+        scores = None
+    way = training.lead
+    if way == "auto":
+        way = PATHS[lead(scores, targets, people)]
+    if scores is not None:
+        config.temperature = fit_temperature(scores[PATHS.index(way)], targets)
+    encoder.config.temperature = config.temperature
+    encoder.follow(way)
     run.forget()
     return encoder
 
