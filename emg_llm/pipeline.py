@@ -103,7 +103,7 @@ class EmotionPipeline:
             max(probabilities[first], key=probabilities[first].get),
             probabilities,
             readings[first].tokens,
-            tuple(self._warnings(recording)),
+            tuple(self._warnings(recording, cleaned)),
         )
 
     def chat(self, recording, message, llm=None, history=()):
@@ -132,7 +132,7 @@ class EmotionPipeline:
         if told := correction(reading, reply):
             yield f"\n\n{told}"
 
-    def _warnings(self, recording):
+    def _warnings(self, recording, cleaned):
         if recording.unit == "a.u.":
             yield (
                 "The unit of the signal is unknown and the models expect microvolts: choose the "
@@ -145,5 +145,5 @@ class EmotionPipeline:
                 f"At {recording.sampling_rate:g} Hz the upper part of the EMG band is missing; "
                 "the models were trained on 2 kHz recordings."
             )
-        if assess_quality(recording).verdict == "poor":
+        if assess_quality(recording, cleaned).verdict == "poor":
             yield "The signal quality is poor; see the quality report before trusting a prediction."

@@ -60,10 +60,13 @@ def snr_db(recording, window=WINDOW_S):
     return 10 * np.log10(above / floor)
 
 
-def assess_quality(recording):
-    """SNR, mains hum, clipping, flat channels and invalid samples of a recording."""
+def assess_quality(recording, cleaned=None):
+    """SNR, mains hum, clipping, flat channels and invalid samples of a recording.
+
+    cleaned: the same recording cleaned, where it is at hand already.
+    """
     try:
-        ratio = snr_db(recording)
+        ratio = snr_db(recording if cleaned is None else cleaned)
     except RecordingError as error:
         return QualityReport((), float(1 - recording.valid.mean()), "poor", (str(error),))
     x = recording.signal[recording.valid]

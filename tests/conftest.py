@@ -76,6 +76,12 @@ def people():
 
 
 @pytest.fixture(scope="session")
+def independent():
+    """Recordings of two people, 3 s each: none has anything to do with another."""
+    return list(load_dataset("simulated:subjects=2,trials=1").recordings)
+
+
+@pytest.fixture(scope="session")
 def nano_folder(tmp_path_factory):
     """A very small nano model, its weights random, its tokenizer a real one."""
     from emg_llm.llms.nano import build_model, build_tokenizer, corpus

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from emg_llm.preprocessing import clean
 from emg_llm.quality import assess_quality, snr_db
 from emg_llm.recording import Recording
 from emg_llm.simulation import simulate
@@ -52,6 +53,13 @@ def test_a_good_recording_is_called_good_and_nothing_is_held_against_it():
     assert report.verdict == "good" and report.messages == () and report.invalid == 0
     assert [c.name for c in report.channels] == list(NAMES)
     assert report.snr_db == pytest.approx(np.median([c.snr_db for c in report.channels]))
+
+
+def test_what_is_cleaned_already_is_not_cleaned_again(monkeypatch):
+    raw = recording(bursts(10))
+    report, cleaned = assess_quality(raw), clean(raw)
+    monkeypatch.setattr("emg_llm.preprocessing._zero_phase", lambda *a: pytest.fail("cleaned"))
+    assert assess_quality(raw, cleaned) == report
 
 
 def test_an_invalid_gap_is_no_quiet_moment():
