@@ -14,6 +14,7 @@ from torch import nn
 PATHS = ("power", "pattern", "deep")  # the simplest first
 LANDMARKS = 256  # most training recordings that new ones are compared with
 POWER_FREEDOM, PATTERN_FREEDOM = 10.0, 1.0  # variance of what a person changes in the weights
+LOUD = 3.0  # of what a person's recordings say beside what others' did
 UNSEEN = -8.0  # score of a label that no training recording had
 MOST_INPUTS = 256  # principal components that a covariance is estimated of
 
@@ -94,35 +95,34 @@ class Readouts(nn.Module):
         for k, scores in enumerate((self.power(level), self.pattern(level))):
             self.widths[k] = scores.std().clamp_min(1e-6)
 
-    def adapt(self, level, targets):
-        """Learn a person's few recordings as well. level: (n, inputs + 1); targets: int (n,).
+    def adapt(self, level, targets, temperature=1.0):
+        """Learn a person's few recordings as well. level: (n, inputs + 1); targets: int (n,);
+        temperature: of the scores so far.
 
         The weights become the likeliest, those so far being what is expected before; where every
         label has two recordings, a discriminant analysis of these alone is added to them.
         """
         level, targets = level.clone(), torch.as_tensor(targets)  # not of inference mode
-        _likeliest(
-            lambda: self.power(level),
-            (self.near, self.curved, self.power_bias),
-            targets,
-            POWER_FREEDOM,
-        )
-        _likeliest(
-            lambda: self.pattern(level),
-            (self.straight, self.pattern_bias),
-            targets,
-            PATTERN_FREEDOM,
-        )
-        if torch.bincount(targets, minlength=self.n_labels).min() < 2:
-            return
+        every_twice = torch.bincount(targets, minlength=self.n_labels).min() >= 2
         x = (level[:, self.diagonal] - self.middle) / self.reach
-        weights, bias = _discriminant(x.double().numpy(), targets.numpy(), self.n_labels)
-        self.curved[: x.shape[1]] += torch.as_tensor(weights).to(self.curved)
-        self.power_bias += torch.as_tensor(bias).to(self.power_bias)
-        x = level[:, :-1].double().numpy()
-        weights, bias = _discriminant(x, targets.numpy(), self.n_labels)
-        self.straight += torch.as_tensor(weights).to(self.straight)
-        self.pattern_bias += torch.as_tensor(bias).to(self.pattern_bias)
+        for scores, inputs, weights, straight, freedom in (
+            (self.power, x, (self.near, self.curved, self.power_bias), self.curved, POWER_FREEDOM),
+            (
+                self.pattern,
+                level[:, :-1],
+                (self.straight, self.pattern_bias),
+                self.straight,
+                PATTERN_FREEDOM,
+            ),
+        ):
+            _likeliest(lambda scores=scores: scores(level) / temperature, weights, targets, freedom)
+            if every_twice:
+                own, bias = _discriminant(inputs.double().numpy(), targets.numpy(), self.n_labels)
+                own, bias = torch.as_tensor(own).to(straight), torch.as_tensor(bias).to(straight)
+                # Of so few recordings it is surer than it should be: its scores are rescaled.
+                share = LOUD * scores(level).std() / (inputs @ own + bias).std()
+                straight[: len(own)] += share * own
+                weights[-1].add_(share * bias)
 
 
 def _likeliest(scores, weights, targets, freedom):
@@ -132,6 +132,7 @@ def _likeliest(scores, weights, targets, freedom):
     optimizer = torch.optim.LBFGS(
         [weight.requires_grad_() for weight in weights],
         max_iter=200,
+        tolerance_grad=1e-3,
         line_search_fn="strong_wolfe",
     )
 
@@ -188,4 +189,4 @@ def lead(scores, targets, people):
     lost = by_person[best] - by_person
     n = lost.shape[1]
     error = lost.std(axis=1, ddof=1) / n**0.5 if n > 1 else np.zeros(len(lost))
-    return int((lost.mean(axis=1) <= error).argmax())
+    return int((lost.mean(axis=1) <= error + 1e-9).argmax())

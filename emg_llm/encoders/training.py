@@ -403,7 +403,10 @@ def calibrate(encoder, tensors, targets, seed=0):
     if tuned.config.lead == "deep":
         _tune(tuned, examples, seed)
     else:
-        tuned.readouts.adapt(*examples.levels(tuned))
+        with torch.inference_mode():
+            levels = torch.stack([examples._level(i, tuned) for i in range(len(examples))])
+        levels = levels / tuned.spread
+        tuned.readouts.adapt(levels, examples.targets, tuned.config.temperature)
     return tuned.eval()
 
 
