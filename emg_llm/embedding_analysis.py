@@ -9,6 +9,7 @@ from tqdm.auto import tqdm
 from emg_llm.datasets import DatasetError
 from emg_llm.embeddings import distribution, project, separability, sparsity, structure
 from emg_llm.evaluation import bootstrap_interval, evaluate
+from emg_llm.fitted import encoder_tensors
 from emg_llm.hub import bundle_folder, resolve
 from emg_llm.quality import snr_db
 from emg_llm.recipes import unseen_rows
@@ -52,9 +53,7 @@ def unseen_recordings(folder, encoder, dataset):
 
     Raises DatasetError where the data is what it was trained on and nobody knows which people.
     """
-    # A bundle keeps one results file for all its models, a folder above the encoder's.
-    place = folder if (folder / "results.json").exists() else folder.parent
-    rows, protocol = unseen_rows(place, dataset)
+    rows, protocol = unseen_rows(folder, dataset)
     if protocol["name"] == "other_data" and encoder.config.trained_on == dataset.name:
         raise DatasetError(
             f"The encoder was trained on {dataset.name} and its results.json, which tells on which "
@@ -67,18 +66,18 @@ def embed_recordings(encoder, dataset, progress=True):
     """An Embedded of every recording; raises DatasetError for a feature table."""
     import torch
 
-    if dataset.recordings is None:
-        raise DatasetError(
-            f"{dataset.name} is a feature table and an encoder reads recordings; give recordings."
-        )
-    segments, means, snr = [], [], []
+    from emg_llm.encoders.training import Examples
+
+    tensors = encoder_tensors(dataset, encoder.config)
+    examples = Examples(encoder, tensors, dataset.targets, dataset.groups)
+    examples.shift_to_people(encoder)
+    segments, snr = [], []
     bar = tqdm(dataset.recordings, desc="embedding", unit="recording", disable=not progress)
     with torch.inference_mode():
-        for recording in bar:
-            each = encoder.embed(torch.as_tensor(encoder.config.tensor(recording)))
-            segments.append(each.numpy())
-            means.append(each.mean(dim=0).numpy())
+        for i, recording in enumerate(bar):
+            segments.append(examples.segments(encoder, i).numpy())
             snr.append(np.median(snr_db(recording)))
+    means = [each.mean(axis=0) for each in segments]
     return Embedded(np.concatenate(segments), np.stack(means), np.array(snr))
 
 

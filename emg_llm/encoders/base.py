@@ -154,12 +154,6 @@ class EmgEncoder(nn.Module, PyTorchModelHubMixin):
         return embedding, self.head(embedding)
 
     @torch.inference_mode()
-    def level(self, tensor):
-        """One recording's segments -> its mean input relative to the center: (inputs + 1,)."""
-        x = torch.as_tensor(tensor, device=self.head.weight.device)
-        return self.inputs(*self.front(x))[0].mean(dim=0) * self.spread
-
-    @torch.inference_mode()
     def encode(self, tensor, shift=None):
         """One recording's segments -> its mean embedding (embedding_dim,), a tensor."""
         x = torch.as_tensor(tensor, device=self.head.weight.device)

@@ -93,8 +93,42 @@ class Examples:
         self.shift_to_people(encoder)
 
     def shift_to_people(self, encoder):
-        """Where each person's recordings are the measure, find how far each person is off."""
-        self.shifts = person_shifts(encoder, self._level, len(self), self.groups)
+        """Where each person's recordings are the measure, find how far each person is off.
+
+        `shifts` (n, inputs + 2): how far the person's median level is from the training people's
+        mean and, last, how much wider the person's powers are spread than a typical person's: the
+        logarithm, of which a share is taken away. Zero where nobody knows the person.
+        """
+        self.shifts = torch.zeros(len(self), encoder.n_inputs + 2)
+        if encoder.config.scaling != "person" or self.groups is None:
+            return
+        with torch.inference_mode():
+            levels = torch.stack([self._level(i, encoder) for i in range(len(self))])
+        for person in np.unique(self.groups):
+            rows = torch.from_numpy(np.flatnonzero(self.groups == person))
+            if len(rows) < 2:  # of a single recording, all would be taken away
+                continue
+            # A few strong expressions among many recordings don't move the median.
+            median = levels[rows].median(dim=0).values
+            powers = (levels[rows] - median)[:, encoder.readouts.diagonal]
+            width = powers.square().mean().sqrt().clamp_min(1e-3).log()
+            self.shifts[rows, :-1] = median
+            self.shifts[rows, -1] = WIDTH_SHARE * (width - encoder.typical)
+
+    def segments(self, encoder, i):
+        """Embeddings (segments, embedding_dim) of one recording."""
+        at = (v.to(_place(encoder)) for v in (*self.fronts[i], self.shifts[i]))
+        return encoder.body(*encoder.inputs(*at))
+
+    def embeddings(self, encoder):
+        """Recording embeddings (n, embedding_dim), each the mean over its segments."""
+
+        def some(rows):
+            return (torch.stack([self.segments(encoder, i).mean(dim=0) for i in rows]),)
+
+        with torch.inference_mode():
+            [found] = share_rows(some, torch.arange(len(self)))
+        return found.cpu()
 
     def levels(self, encoder):
         """What the readouts learn from: levels (segments, inputs + 1), their targets."""
@@ -227,7 +261,7 @@ def left_out(config, examples, training, progress=False):
 def ways(encoder, examples):
     """The scores of each way of reading, array (ways, n, labels)."""
     examples.shift_to_people(encoder)
-    return np.stack([s.numpy() for s in encoder.ways(_embeddings(encoder, examples))])
+    return np.stack([s.numpy() for s in encoder.ways(examples.embeddings(encoder))])
 
 
 def _fit(config, train, held, training, progress, folder=None, log=None):
@@ -429,55 +463,17 @@ def _tune(encoder, examples, seed, steps=60, learning_rate=1e-3):
         optimizer.step()
 
 
-def person_shifts(encoder, level, n, groups):
-    """How far each person's median level is from the training people's mean: (n, inputs + 2).
-
-    level(i, encoder) -> (inputs + 1,) of recording i. Last, how much wider the person's powers
-    are spread than a typical person's: the logarithm, of which a share is taken away. Zero where
-    levels are measured against the training people, or where nobody knows the person.
-    """
-    shifts = torch.zeros(n, encoder.n_inputs + 2)
-    if encoder.config.scaling != "person" or groups is None:
-        return shifts
-    with torch.inference_mode():
-        levels = torch.stack([level(i, encoder) for i in range(n)])
-    groups = np.asarray(groups)
-    for person in np.unique(groups):
-        rows = torch.from_numpy(np.flatnonzero(groups == person))
-        if len(rows) > 1:  # of a single recording, all would be taken away
-            # Most recordings of a face at rest: a few strong ones don't move the median.
-            median = levels[rows].median(dim=0).values
-            powers = (levels[rows] - median)[:, encoder.readouts.diagonal]
-            width = powers.square().mean().sqrt().clamp_min(1e-3).log()
-            shifts[rows, :-1] = median
-            shifts[rows, -1] = WIDTH_SHARE * (width - encoder.typical)
-    return shifts
-
-
 def recording_embeddings(encoder, tensors, groups=None):
     """float32 tensor (recordings, embedding_dim): each recording's mean over its segments."""
-    shifts = person_shifts(encoder, lambda i, e: e.level(tensors[i]), len(tensors), groups)
-    return torch.stack([encoder.encode(t, s) for t, s in zip(tensors, shifts, strict=True)])
+    examples = Examples(encoder, tensors, np.zeros(len(tensors)), groups)
+    examples.shift_to_people(encoder)
+    return examples.embeddings(encoder)
 
 
 def _logits(encoder, examples):
     """Recording logits (n, labels) on the CPU."""
     with torch.inference_mode():
-        return encoder.head(_embeddings(encoder, examples).to(_place(encoder))).cpu()
-
-
-def _embeddings(encoder, examples):
-    """Recording embeddings (n, embedding_dim) on the CPU."""
-    place = _place(encoder)
-
-    def one(i):
-        inputs = encoder.inputs(*(v.to(place) for v in (*examples.fronts[i], examples.shifts[i])))
-        return encoder.body(*inputs).mean(dim=0)
-
-    with torch.inference_mode():
-        rows = torch.arange(len(examples))
-        [found] = share_rows(lambda mine: (torch.stack([one(i) for i in mine]),), rows)
-    return found.cpu()
+        return encoder.head(examples.embeddings(encoder).to(_place(encoder))).cpu()
 
 
 def _place(encoder):
