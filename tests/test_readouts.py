@@ -17,16 +17,16 @@ N_INPUTS = CHANNELS * (CHANNELS + 1) // 2
 
 
 def levels(n=200, seed=0, ring=False):
-    """Levels float32 (n, inputs + 1) and labels; with `ring`, one label surrounds another."""
+    """Levels float32 (n, levels) and labels; with `ring`, one label surrounds another."""
     rng = np.random.default_rng(seed)
     targets = np.arange(n) % LABELS
-    x = rng.normal(0, 0.4, (n, N_INPUTS + 1))
-    readouts = Readouts(N_INPUTS, CHANNELS, LABELS)
+    x = rng.normal(0, 0.4, (n, N_INPUTS + 1 + CHANNELS))
     powers = 2 * np.eye(LABELS)[targets][:, :CHANNELS]
     if ring:
         angle = rng.uniform(0, 2 * np.pi, n)
         powers = np.stack([np.cos(angle), np.sin(angle), 0 * angle], 1) * targets[:, None]
-    x[:, readouts.diagonal] += powers
+    x[:, -CHANNELS:] += powers
+    x[:, :CHANNELS] += powers
     return torch.tensor(x, dtype=torch.float32), targets
 
 
@@ -51,9 +51,9 @@ def test_both_readouts_tell_labels_apart_on_recordings_they_have_not_seen(fitted
 def test_the_pattern_readout_is_a_discriminant_analysis(fitted):
     (x, targets), (new, _) = levels(), levels(seed=1)
     analysis = LinearDiscriminantAnalysis(solver="lsqr", shrinkage="auto")
-    analysis.fit(x[:, :-1].double().numpy(), targets)
+    analysis.fit(x[:, :N_INPUTS].double().numpy(), targets)
     mine = torch.softmax(fitted.pattern(new), dim=1).numpy()
-    np.testing.assert_allclose(mine, analysis.predict_proba(new[:, :-1].numpy()), atol=1e-3)
+    np.testing.assert_allclose(mine, analysis.predict_proba(new[:, :N_INPUTS].numpy()), atol=1e-3)
 
 
 def test_the_power_readout_follows_a_curve_that_a_straight_one_cannot():
@@ -83,8 +83,8 @@ def test_a_label_that_no_training_recording_has_is_never_read(n_left):
 def test_many_inputs_are_reduced_before_their_covariance_is_estimated():
     channels = 24  # 300 inputs
     readouts = Readouts(300, channels, 2)
-    x, targets = torch.randn(300, 301), np.arange(300) % 2
-    x[:, readouts.diagonal[0]] += 6 * torch.tensor(targets)
+    x, targets = torch.randn(300, 325), np.arange(300) % 2
+    x[:, 0] += 6 * torch.tensor(targets)
     readouts.fit(x, targets)
     assert accuracy(readouts.pattern(x), targets) > 0.95
 

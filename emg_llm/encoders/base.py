@@ -63,9 +63,10 @@ class EmgEncoder(nn.Module, PyTorchModelHubMixin):
         super().__init__()
         self.config = config
         self.n_inputs = len(BANDS) * config.n_channels * (config.n_channels + 1) // 2
+        self.n_levels = self.n_inputs + 1 + config.n_channels
         # Fitted on the training people: typical power, mean and spread of what the body reads.
         self.register_buffer("power", torch.ones(()))
-        self.register_buffer("center", torch.zeros(self.n_inputs + 1))
+        self.register_buffer("center", torch.zeros(self.n_levels))
         self.register_buffer("spread", torch.ones(()))
         # How far a typical person's recordings are from that person's median, logarithm.
         self.register_buffer("typical", torch.zeros(()))
@@ -83,13 +84,13 @@ class EmgEncoder(nn.Module, PyTorchModelHubMixin):
         raise NotImplementedError
 
     def body(self, level, course):
-        """Standardised inputs of a segment (n, inputs + 1) and of its frames (n, frames, inputs)
+        """Standardised inputs of a segment (n, levels) and of its frames (n, frames, inputs)
         -> embeddings (n, embedding_dim)."""
         return torch.cat([self.deep(course), self.readouts(level)], dim=1)
 
     @torch.no_grad()
     def settle(self, shift):
-        """Make a person's shift (inputs + 2,) part of the encoder, which is then that person's."""
+        """Make a person's shift (levels + 1,) part of the encoder, which is then that person's."""
         self.center += shift[:-1]
         self.spread *= shift[-1].exp()
         self.config.scaling = "training"
@@ -116,18 +117,19 @@ class EmgEncoder(nn.Module, PyTorchModelHubMixin):
         return power, pattern, deep @ self.head.weight[:, : self.deep_dim].T + self.head.bias
 
     def front(self, x):
-        """(n, length, features) -> covariances by frame and band, mean frequency (n,) in Hz.
-
-        The amplitude features of the tensor are in the covariances; its mean frequency is not.
-        """
+        """(n, length, features) -> covariances by frame and band, and of the whole segment
+        (n, 1 + channels) the mean frequency in Hz and the channels' mean squares."""
         c = self.config.n_channels
-        return covariances(x[..., :c], self.config.sampling_rate), x[:, 0, c + 3]
+        wave = x[..., :c]
+        whole = torch.cat([x[:, 0, c + 3, None], wave.square().mean(dim=1)], dim=1)
+        return covariances(wave, self.config.sampling_rate), whole
 
-    def inputs(self, covariance, frequency, shift=None):
+    def inputs(self, covariance, whole, shift=None):
         """What the body reads, from what `front` gives: level, course.
 
-        shift: (inputs + 2,) or (n, inputs + 2), how far the person is from the center and, last,
-        the logarithm of how much wider the person's levels are spread.
+        The level holds the inputs of all frames together, the mean frequency, and the channels'
+        powers, all logarithms. shift: (levels + 1,) or (n, levels + 1), how far the person is
+        from the center and, last, the logarithm of how much wider the person is spread.
         """
         rate = self.config.sampling_rate
         n_frames = covariance.shape[1]
@@ -135,13 +137,14 @@ class EmgEncoder(nn.Module, PyTorchModelHubMixin):
         covariance = covariance / self.power
         level = log_covariances(covariance.mean(1), (size + hop * (n_frames - 1)) / rate)
         course = log_covariances(covariance, 0.6 * size / rate)  # a tapered frame holds less
-        pitch = frequency.clamp_min(1.0).log()[:, None]
+        pitch = whole[:, :1].clamp_min(1.0).log()
+        powers = (whole[:, 1:] / self.power).clamp_min(1e-10).log()
         if shift is None:
             shift = self.center.new_zeros(len(self.center) + 1)
         shift = shift.expand(len(covariance), -1)
         center, spread = self.center + shift[:, :-1], self.spread * shift[:, -1:].exp()
-        level = (torch.cat([flatten(level), pitch], dim=1) - center) / spread
-        course = (flatten(course) - center[:, None, :-1]) / spread[:, None]
+        level = (torch.cat([flatten(level), pitch, powers], dim=1) - center) / spread
+        course = (flatten(course) - center[:, None, : self.n_inputs]) / spread[:, None]
         return level, course
 
     def embed(self, x, shift=None):

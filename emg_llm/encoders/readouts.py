@@ -12,7 +12,7 @@ import torch
 from torch import nn
 
 PATHS = ("power", "pattern", "deep")  # the simplest first
-LANDMARKS = 256  # most training recordings that new ones are compared with
+LANDMARKS = 512  # most training recordings that new ones are compared with
 POWER_FREEDOM, PATTERN_FREEDOM = 10.0, 1.0  # variance of what a person changes in the weights
 LOUD = 3.0  # of what a person's recordings say beside what others' did
 UNSEEN = -8.0  # score of a label that no training recording had
@@ -20,20 +20,18 @@ MOST_INPUTS = 256  # principal components that a covariance is estimated of
 
 
 class Readouts(nn.Module):
-    """Levels (n, inputs + 1) -> scores of both classifiers (n, 2 * labels), each of them about one
+    """Levels (n, levels) -> scores of both classifiers (n, 2 * labels), each of them about one
     wide on the training people; zero until fitted."""
 
     def __init__(self, n_inputs, n_channels, n_labels):
         super().__init__()
-        i, j = torch.triu_indices(n_channels, n_channels)
-        self.diagonal = torch.nonzero(i == j)[:, 0]  # the channels' powers in the whole band
         self.square = torch.triu_indices(n_channels, n_channels)
-        self.n_labels = n_labels
+        self.n_inputs, self.n_channels, self.n_labels = n_inputs, n_channels, n_labels
         for name, shape in {
             "middle": (n_channels,),
             "landmarks": (LANDMARKS, n_channels),
             "near": (LANDMARKS, n_labels),
-            "curved": (n_channels + len(i), n_labels),
+            "curved": (n_channels + self.square.shape[1], n_labels),
             "power_bias": (n_labels,),
             "straight": (n_inputs, n_labels),
             "pattern_bias": (n_labels,),
@@ -48,28 +46,28 @@ class Readouts(nn.Module):
 
     def power(self, level):
         """A logistic regression of squares, and one of the distances to training recordings."""
-        x = (level[:, self.diagonal] - self.middle) / self.reach
+        x = (level[:, -self.n_channels :] - self.middle) / self.reach
         distance = torch.cdist(x, self.landmarks, compute_mode="donot_use_mm_for_euclid_dist")
         near = torch.exp(-distance.square() / x.shape[1])
         return near @ self.near + self.squares(x) @ self.curved + self.power_bias
 
     def pattern(self, level):
         """A linear discriminant analysis."""
-        return level[:, :-1] @ self.straight + self.pattern_bias
+        return level[:, : self.n_inputs] @ self.straight + self.pattern_bias
 
     def squares(self, x):
         i, j = self.square
         return torch.cat([x, x[:, i] * x[:, j]], dim=1)
 
     def fit(self, level, targets, seed=0):
-        """Fit both on levels (n, inputs + 1) and their labels int (n,), tensors."""
+        """Fit both on levels (n, levels) and their labels int (n,), tensors."""
         from sklearn.kernel_approximation import Nystroem
         from sklearn.linear_model import LogisticRegression
 
         level, targets = level.cpu().double(), np.asarray(targets)
         if len(np.unique(targets)) < 2:
             return
-        powers = level[:, self.diagonal]
+        powers = level[:, -self.n_channels :]
         self.middle.copy_(powers.mean(dim=0))
         self.reach.copy_(powers.var(dim=0).mean().sqrt().clamp_min(1e-6))
         x = (powers - powers.mean(dim=0)) / self.reach.cpu()
@@ -88,7 +86,7 @@ class Readouts(nn.Module):
         weights, bias = _linear(curved, self.n_labels)
         self.curved.copy_(torch.as_tensor(weights / 2))
         self.power_bias += torch.as_tensor(bias / 2).to(self.power_bias)
-        weights, bias = _discriminant(level[:, :-1].numpy(), targets, self.n_labels)
+        weights, bias = _discriminant(level[:, : self.n_inputs].numpy(), targets, self.n_labels)
         self.straight.copy_(torch.as_tensor(weights))
         self.pattern_bias.copy_(torch.as_tensor(bias))
         level = level.to(self.widths)
@@ -96,7 +94,7 @@ class Readouts(nn.Module):
             self.widths[k] = scores.std().clamp_min(1e-6)
 
     def adapt(self, level, targets, temperature=1.0):
-        """Learn a person's few recordings as well. level: (n, inputs + 1); targets: int (n,);
+        """Learn a person's few recordings as well. level: (n, levels); targets: int (n,);
         temperature: of the scores so far.
 
         The weights become the likeliest, those so far being what is expected before; where every
@@ -104,12 +102,12 @@ class Readouts(nn.Module):
         """
         level, targets = level.clone(), torch.as_tensor(targets)  # not of inference mode
         every_twice = torch.bincount(targets, minlength=self.n_labels).min() >= 2
-        x = (level[:, self.diagonal] - self.middle) / self.reach
+        x = (level[:, -self.n_channels :] - self.middle) / self.reach
         for scores, inputs, weights, straight, freedom in (
             (self.power, x, (self.near, self.curved, self.power_bias), self.curved, POWER_FREEDOM),
             (
                 self.pattern,
-                level[:, :-1],
+                level[:, : self.n_inputs],
                 (self.straight, self.pattern_bias),
                 self.straight,
                 PATTERN_FREEDOM,

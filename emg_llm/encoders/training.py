@@ -59,7 +59,7 @@ class Examples:
         self.fronts = fronts
         self.targets = torch.as_tensor(np.asarray(targets))
         self.groups = None if groups is None else np.asarray(groups)
-        self.shifts = torch.zeros(len(fronts), encoder.n_inputs + 2)
+        self.shifts = torch.zeros(len(fronts), encoder.n_levels + 1)
 
     def __len__(self):
         return len(self.fronts)
@@ -95,11 +95,11 @@ class Examples:
     def shift_to_people(self, encoder):
         """Where each person's recordings are the measure, find how far each person is off.
 
-        `shifts` (n, inputs + 2): how far the person's median level is from the training people's
+        `shifts` (n, levels + 1): how far the person's median level is from the training people's
         mean and, last, how much wider the person's powers are spread than a typical person's: the
         logarithm, of which a share is taken away. Zero where nobody knows the person.
         """
-        self.shifts = torch.zeros(len(self), encoder.n_inputs + 2)
+        self.shifts = torch.zeros(len(self), encoder.n_levels + 1)
         if encoder.config.scaling != "person" or self.groups is None:
             return
         with torch.inference_mode():
@@ -110,7 +110,7 @@ class Examples:
                 continue
             # A few strong expressions among many recordings don't move the median.
             median = levels[rows].median(dim=0).values
-            powers = (levels[rows] - median)[:, encoder.readouts.diagonal]
+            powers = (levels[rows] - median)[:, -encoder.config.n_channels :]
             width = powers.square().mean().sqrt().clamp_min(1e-3).log()
             self.shifts[rows, :-1] = median
             self.shifts[rows, -1] = WIDTH_SHARE * (width - encoder.typical)
@@ -131,7 +131,7 @@ class Examples:
         return found.cpu()
 
     def levels(self, encoder):
-        """What the readouts learn from: levels (segments, inputs + 1), their targets."""
+        """What the readouts learn from: levels (segments, levels), their targets."""
         with torch.inference_mode():
             levels = [
                 encoder.inputs(*front, shift)[0]
@@ -145,23 +145,23 @@ class Examples:
 
     def draw(self, rows, segments, settings, encoder, generator):
         """Varied inputs of some recordings: level, course with n * segments rows, and n."""
-        parts, pitch = [], []
+        parts, wholes = [], []
         n_frames = min(self.fronts[i][0].shape[1] for i in rows)
         for i in rows:
-            covariance, frequency = self.fronts[i]
+            covariance, whole = self.fronts[i]
             at = torch.randint(len(covariance), (segments,), generator=generator)
             # Of longer recordings a stretch as long as the batch's shortest.
             spare = covariance.shape[1] - n_frames + 1
             start = int(torch.randint(spare, (), generator=generator))
             parts.append(covariance[at, start : start + n_frames])
-            pitch.append(frequency[at])
+            wholes.append(whole[at])
         x = augment(torch.stack(parts), settings, generator)
         shift = self.shifts[rows].repeat_interleave(segments, dim=0)
 
         def inputs(*drawn):
             return encoder.inputs(*(v.to(_place(encoder)) for v in drawn))
 
-        return share_rows(inputs, x.flatten(0, 1), torch.cat(pitch), shift)
+        return share_rows(inputs, x.flatten(0, 1), torch.cat(wholes), shift)
 
     def ask(self, encoder):
         """Probabilities (n, labels) of a trained encoder, numpy."""
@@ -181,15 +181,15 @@ def prepared(encoder, tensors):
 
     def make(k):
         with torch.inference_mode():
-            covariance, frequency = encoder.front(torch.as_tensor(tensors[k]))
-        return covariance[..., i, j].numpy(), frequency.numpy()
+            covariance, whole = encoder.front(torch.as_tensor(tensors[k]))
+        return covariance[..., i, j].numpy(), whole.numpy()
 
     def read(k):
         return torch.from_numpy(spool[2 * k])[..., place], torch.from_numpy(spool[2 * k + 1])
 
-    for covariance, frequency in share_items(make, len(tensors)):
+    for covariance, whole in share_items(make, len(tensors)):
         spool.append(covariance)
-        spool.append(frequency)
+        spool.append(whole)
     return Lazy(len(tensors), read)
 
 
