@@ -80,6 +80,14 @@ def test_a_label_that_no_training_recording_has_is_never_read(n_left):
     assert accuracy(readouts.power(x[kept]), targets[kept]) > 0.9
 
 
+@pytest.mark.parametrize("kept", [[0, 4, 8], [0, 1, 2, 3]])  # one label; each label once
+def test_of_too_few_recordings_nothing_is_fitted(kept):
+    x, targets = levels()
+    readouts = Readouts(N_INPUTS, CHANNELS, LABELS)
+    readouts.fit(x[kept], targets[kept])
+    assert (readouts(x) == 0).all()
+
+
 def test_many_inputs_are_reduced_before_their_covariance_is_estimated():
     channels = 24  # 300 inputs
     readouts = Readouts(300, channels, 2)

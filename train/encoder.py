@@ -182,6 +182,7 @@ def save(folder, encoder, results, dataset, rows, probabilities):
         "from emg_llm.encoders import load_encoder\n\nencoder = load_encoder(folder)",
     )
     print(headline(results))
+    print(f"Led by: {encoder.config.lead} (see --lead)")
     if "before" in results:
         print(f"Before it was calibrated: accuracy {results['before']['accuracy']:.3f}")
     print(f"Saved to {folder}")

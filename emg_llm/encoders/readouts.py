@@ -60,12 +60,13 @@ class Readouts(nn.Module):
         return torch.cat([x, x[:, i] * x[:, j]], dim=1)
 
     def fit(self, level, targets, seed=0):
-        """Fit both on levels (n, levels) and their labels int (n,), tensors."""
+        """Fit both on levels (n, levels) and their labels int (n,), tensors; too few fit none."""
         from sklearn.kernel_approximation import Nystroem
         from sklearn.linear_model import LogisticRegression
 
         level, targets = level.cpu().double(), np.asarray(targets)
-        if len(np.unique(targets)) < 2:
+        n_seen = len(np.unique(targets))
+        if n_seen < 2 or len(targets) <= n_seen:  # nothing tells what varies within a label
             return
         powers = level[:, -self.n_channels :]
         self.middle.copy_(powers.mean(dim=0))
