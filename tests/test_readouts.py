@@ -183,11 +183,16 @@ def test_the_head_goes_by_the_way_that_is_named(way):
         )
 
 
-def test_people_left_out_choose_the_way_and_its_temperature():
+@pytest.mark.parametrize("validated", [False, True])
+def test_people_left_out_choose_the_way_and_its_temperature(validated):
     tensors, targets, people = recordings(32, 0)
+    others = recordings(16, 1) if validated else None
     training = EncoderTraining(epochs=2, batch_size=8)
-    encoder = fit_encoder(settings(), tensors, targets, None, training, False, people)
+    encoder = fit_encoder(settings(), tensors, targets, others, training, False, people)
     assert encoder.config.lead == "power" and encoder.config.temperature != 1.0
+    new, truth, _ = recordings(12, 2)
+    assert (Examples(encoder, new, truth).ask(encoder).argmax(1) == truth).mean() > 0.9
+    assert encoder.readouts.near.any() and encoder.readouts.straight.any()
 
 
 def test_a_calibrated_encoder_reads_single_recordings_against_its_person():

@@ -53,13 +53,10 @@ class Examples:
     """
 
     def __init__(self, encoder, tensors, targets, groups=None):
-        self._hold(encoder, prepared(encoder, tensors), targets, groups)
-
-    def _hold(self, encoder, fronts, targets, groups):
-        self.fronts = fronts
+        self.fronts = prepared(encoder, tensors)
         self.targets = torch.as_tensor(np.asarray(targets))
         self.groups = None if groups is None else np.asarray(groups)
-        self.shifts = torch.zeros(len(fronts), encoder.n_levels + 1)
+        self.shifts = torch.zeros(len(self), encoder.n_levels + 1)
 
     def __len__(self):
         return len(self.fronts)
@@ -69,11 +66,12 @@ class Examples:
         """The person of each recording; where nobody knows, each is one's own."""
         return np.arange(len(self)) if self.groups is None else self.groups
 
-    def take(self, encoder, rows):
+    def take(self, rows):
         """The examples of some rows, for another encoder of the same configuration."""
-        part = Examples.__new__(Examples)
-        fronts = Lazy(len(rows), lambda k: self.fronts[rows[k]])
-        part._hold(encoder, fronts, self.targets[rows], self.people[rows])
+        part = copy.copy(self)
+        part.fronts = Lazy(len(rows), lambda k: self.fronts[rows[k]])
+        part.targets, part.shifts = self.targets[rows], self.shifts[rows]
+        part.groups = None if self.groups is None else self.groups[rows]
         return part
 
     def fit_scale(self, encoder):
@@ -218,8 +216,7 @@ def fit_encoder(
     encoder = build_encoder(config)
     train = Examples(encoder, tensors, targets, groups)
     held = Examples(encoder, *validation) if validation is not None else None
-    run = _fit(config, train, held, training, progress, folder, log)
-    encoder = run.best().eval().cpu()
+    encoder, run = _fit(config, train, held, training, progress, folder, log)
     if held is not None:
         scores, targets, people = ways(encoder, held), held.targets, held.people
     elif training.lead == "auto":
@@ -250,9 +247,8 @@ def left_out(config, examples, training, progress=False):
         people = np.arange(len(examples))
     folds = GroupKFold(min(training.folds, len(np.unique(people))))
     for others, mine in folds.split(people, groups=people):
-        encoder = build_encoder(config)
-        run = _fit(config, examples.take(encoder, others), None, training, progress)
-        scores = ways(run.best().eval().cpu(), examples.take(encoder, mine))
+        encoder, _ = _fit(config, examples.take(others), None, training, progress)
+        scores = ways(encoder, examples.take(mine))
         found = np.zeros((len(scores), len(people), scores.shape[-1])) if found is None else found
         found[:, mine] = scores
     return found
@@ -265,7 +261,7 @@ def ways(encoder, examples):
 
 
 def _fit(config, train, held, training, progress, folder=None, log=None):
-    """The run of one encoder, its network trained and its readouts fitted."""
+    """(an encoder, its network trained and its readouts fitted; the run that it comes from)."""
     torch.manual_seed(training.seed)
     encoder = build_encoder(config)
     train.fit_scale(encoder)
@@ -290,9 +286,9 @@ def _fit(config, train, held, training, progress, folder=None, log=None):
         state.keep(epoch + 1)
         if held is not None and state.stale >= training.patience:
             break
-    encoder = state.best().cpu()
+    encoder = state.best()
     encoder.readouts.fit(*train.levels(encoder), training.seed)
-    return state
+    return encoder, state
 
 
 class _Run:
@@ -361,9 +357,10 @@ class _Run:
         return loss, (logits.argmax(1) == held.targets).float().mean().item()
 
     def best(self):
+        """The encoder at its best epoch; nothing is trained after this."""
         if self.weights is not None:
             self.encoder.load_state_dict(self.weights)
-        return self.encoder
+        return self.encoder.eval().cpu()
 
     def keep(self, epoch):
         if self.file and is_main():
