@@ -4,6 +4,9 @@ What is shared is what is the same for everyone: each process computes some rows
 whole result, so that they go through one training side by side and end with the same weights.
 """
 
+import atexit
+from functools import cache
+
 import torch
 from accelerate import PartialState
 from accelerate.utils import gather, gather_object, parse_flag_from_env
@@ -15,7 +18,16 @@ def state():
     """accelerate's PartialState; the first call waits for the other processes."""
     # Without being told, processes that have no GPU would each take themselves for the only one.
     cpu = not torch.cuda.is_available() or parse_flag_from_env("ACCELERATE_USE_CPU")
-    return PartialState(cpu=cpu)
+    found = PartialState(cpu=cpu)
+    if found.num_processes > 1:
+        _leave_at_exit()
+    return found
+
+
+@cache
+def _leave_at_exit():
+    # A process that ends while its connections are open can be aborted by their threads.
+    atexit.register(PartialState().destroy_process_group)
 
 
 def device():

@@ -20,7 +20,7 @@ def codec(people):
     import torch
 
     torch.manual_seed(0)
-    encoder = CnnEncoder(EncoderConfig("cnn", list(people.label_names), width=8, embedding_dim=16))
+    encoder = CnnEncoder(EncoderConfig("cnn", list(people.label_names), width=8, embedding_dim=32))
     encoder.eval()
     embeddings = torch.stack([encoder.encode(encoder.config.tensor(r)) for r in people.recordings])
     return encoder, Codebook.fit(embeddings, depths=3, codes=8, epochs=2)
