@@ -21,7 +21,8 @@ from emg_llm.augmentation import Augmentation
 from emg_llm.datasets import load_dataset
 from emg_llm.encoders import ARCHITECTURES, EncoderConfig
 from emg_llm.encoders.base import SCALINGS
-from emg_llm.encoders.training import EncoderTraining, fit_encoder, recording_embeddings
+from emg_llm.encoders.examples import recording_embeddings
+from emg_llm.encoders.training import EncoderTraining, fit_encoder
 from emg_llm.evaluation import FoldStore, bootstrap_interval
 from emg_llm.evaluation.folds import fingerprint
 from emg_llm.fitted import encoder_tensors

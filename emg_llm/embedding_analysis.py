@@ -66,7 +66,7 @@ def embed_recordings(encoder, dataset, progress=True):
     """An Embedded of every recording; raises DatasetError for a feature table."""
     import torch
 
-    from emg_llm.encoders.training import Examples
+    from emg_llm.encoders.examples import Examples
 
     tensors = encoder_tensors(dataset, encoder.config)
     examples = Examples(encoder, tensors, dataset.targets, dataset.groups)

@@ -169,7 +169,7 @@ def _svm(svm, adapt=None):
 
 
 def _encoder(encoder):
-    from emg_llm.encoders.training import recording_embeddings
+    from emg_llm.encoders.examples import recording_embeddings
 
     config = encoder.config
 

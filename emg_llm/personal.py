@@ -5,7 +5,8 @@ from tqdm.auto import tqdm
 
 from emg_llm.controls import noise_like
 from emg_llm.datasets import DatasetError
-from emg_llm.encoders.training import Examples, calibrate
+from emg_llm.encoders.examples import Examples
+from emg_llm.encoders.training import calibrate
 from emg_llm.evaluation import control, evaluate
 from emg_llm.evaluation.folds import fingerprint
 from emg_llm.fitted import check_labels, encoder_tensors, in_terms_of

@@ -9,6 +9,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from emg_llm.encoders import ARCHITECTURES, EncoderConfig, build_encoder, load_encoder
+from emg_llm.encoders.examples import recording_embeddings
 from emg_llm.encoders.front import covariances, flatten, frames, log_covariances, unflatten
 from emg_llm.encoders.training import (
     CheckpointError,
@@ -16,7 +17,6 @@ from emg_llm.encoders.training import (
     calibrate,
     fit_encoder,
     loss_of,
-    recording_embeddings,
 )
 from emg_llm.recording import Recording, RecordingError
 from emg_llm.simulation import simulate

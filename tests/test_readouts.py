@@ -9,8 +9,9 @@ from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 from torch.nn import functional as F
 
 from emg_llm.encoders import EncoderConfig, build_encoder
+from emg_llm.encoders.examples import Examples
 from emg_llm.encoders.readouts import PATHS, UNSEEN, Readouts, lead
-from emg_llm.encoders.training import EncoderTraining, Examples, calibrate, fit_encoder
+from emg_llm.encoders.training import EncoderTraining, calibrate, fit_encoder
 
 CHANNELS, LABELS = 3, 4
 N_INPUTS = CHANNELS * (CHANNELS + 1) // 2

@@ -14,7 +14,7 @@ from trl import TrlParser
 from emg_llm.codebook import Codebook, CodebookConfig, measure
 from emg_llm.datasets import load_dataset
 from emg_llm.encoders import load_encoder
-from emg_llm.encoders.training import recording_embeddings
+from emg_llm.encoders.examples import recording_embeddings
 from emg_llm.evaluation import save_results
 from emg_llm.fitted import encoder_tensors
 from emg_llm.hub import resolve, write_card

@@ -21,7 +21,8 @@ from emg_llm.controls import noise_like
 from emg_llm.datasets import DatasetError, load_dataset
 from emg_llm.encoders import ARCHITECTURES, EncoderConfig, build_encoder
 from emg_llm.encoders.base import SCALINGS
-from emg_llm.encoders.training import LEADS, LOSSES, EncoderTraining, Examples, fit_encoder
+from emg_llm.encoders.examples import Examples
+from emg_llm.encoders.training import LEADS, LOSSES, EncoderTraining, fit_encoder
 from emg_llm.evaluation import control, evaluate, headline, save_results
 from emg_llm.fitted import encoder_tensors
 from emg_llm.hub import resolve, write_card

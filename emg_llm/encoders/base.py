@@ -79,6 +79,10 @@ class EmgEncoder(nn.Module, PyTorchModelHubMixin):
             )
         self.head = nn.Linear(config.embedding_dim, len(config.labels))
 
+    @property
+    def device(self):
+        return self.head.weight.device
+
     def deep(self, course):
         """Standardised inputs of frames (n, frames, inputs) -> what is seen (n, deep_dim)."""
         raise NotImplementedError
@@ -159,7 +163,7 @@ class EmgEncoder(nn.Module, PyTorchModelHubMixin):
     @torch.inference_mode()
     def encode(self, tensor, shift=None):
         """One recording's segments -> its mean embedding (embedding_dim,), a tensor."""
-        x = torch.as_tensor(tensor, device=self.head.weight.device)
+        x = torch.as_tensor(tensor, device=self.device)
         return self.embed(x, shift).mean(dim=0)
 
     @torch.inference_mode()

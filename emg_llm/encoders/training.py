@@ -9,18 +9,16 @@ import torch
 from torch.nn import functional as F
 from tqdm.auto import tqdm
 
-from emg_llm.augmentation import Augmentation, augment, mix
+from emg_llm.augmentation import Augmentation, mix
 from emg_llm.calibration import fit_temperature
 from emg_llm.encoders import build_encoder
+from emg_llm.encoders.examples import Examples
 from emg_llm.encoders.readouts import PATHS, lead
-from emg_llm.lazy import Lazy, Spool
-from emg_llm.processes import device, is_main, share_items, share_rows
+from emg_llm.processes import device, is_main
 
 LOSSES = ("cross_entropy", "focal")
 LEADS = ("auto", *PATHS)
 FOCAL_GAMMA, FOCAL_ALPHA = 2.0, 0.25  # Lin et al., ICCV 2017, and the original project
-# How much of a person's wider or narrower spread is taken away: some of it is expression.
-WIDTH_SHARE = 0.5
 
 
 @dataclass
@@ -43,152 +41,6 @@ class EncoderTraining:
 
 class CheckpointError(ValueError):
     """A checkpoint that a training can't go on from; the text says what to do about it."""
-
-
-class Examples:
-    """Recordings as the bodies of encoders need them: the front end's work is done once.
-
-    tensors: float32 (n_segments, length, features), one for each recording, a sequence that is
-    gone through once; targets: int (n,); groups: the person of each recording, or None.
-    """
-
-    def __init__(self, encoder, tensors, targets, groups=None):
-        self.fronts = prepared(encoder, tensors)
-        self.targets = torch.as_tensor(np.asarray(targets))
-        self.groups = None if groups is None else np.asarray(groups)
-        self.shifts = torch.zeros(len(self), encoder.n_levels + 1)
-
-    def __len__(self):
-        return len(self.fronts)
-
-    @property
-    def people(self):
-        """The person of each recording; where nobody knows, each is one's own."""
-        return np.arange(len(self)) if self.groups is None else self.groups
-
-    def take(self, rows):
-        """The examples of some rows, for another encoder of the same configuration."""
-        part = copy.copy(self)
-        part.fronts = Lazy(len(rows), lambda k: self.fronts[rows[k]])
-        part.targets, part.shifts = self.targets[rows], self.shifts[rows]
-        part.groups = None if self.groups is None else self.groups[rows]
-        return part
-
-    def fit_scale(self, encoder):
-        """Set what is typical of these recordings in the encoder."""
-        powers = [c[:, :, 0].diagonal(dim1=-2, dim2=-1).mean() for c, _ in self.fronts]
-        encoder.power.copy_(torch.stack(powers).median().clamp_min(1e-20))
-        with torch.inference_mode():
-            levels = torch.cat([encoder.inputs(*front)[0] for front in self.fronts])
-        encoder.center.copy_(levels.mean(dim=0))
-        whole = levels[:, : encoder.n_inputs // 4].std(dim=0)
-        encoder.spread.copy_(whole.square().mean().sqrt().clamp_min(1e-3))
-        encoder.typical.zero_()
-        self.shift_to_people(encoder)
-        widths = self.shifts[np.unique(self.people, return_index=True)[1], -1] / WIDTH_SHARE
-        if widths.any():  # zero is of people with a single recording
-            encoder.typical.copy_(widths[widths != 0].mean())
-        self.shift_to_people(encoder)
-
-    def shift_to_people(self, encoder):
-        """Where each person's recordings are the measure, find how far each person is off.
-
-        `shifts` (n, levels + 1): how far the person's median level is from the training people's
-        mean and, last, how much wider the person's powers are spread than a typical person's: the
-        logarithm, of which a share is taken away. Zero where nobody knows the person.
-        """
-        self.shifts = torch.zeros(len(self), encoder.n_levels + 1)
-        if encoder.config.scaling != "person" or self.groups is None:
-            return
-        with torch.inference_mode():
-            levels = torch.stack([self._level(i, encoder) for i in range(len(self))])
-        for person in np.unique(self.groups):
-            rows = torch.from_numpy(np.flatnonzero(self.groups == person))
-            if len(rows) < 2:  # of a single recording, all would be taken away
-                continue
-            # A few strong expressions among many recordings don't move the median.
-            median = levels[rows].median(dim=0).values
-            powers = (levels[rows] - median)[:, -encoder.config.n_channels :]
-            width = powers.square().mean().sqrt().clamp_min(1e-3).log()
-            self.shifts[rows, :-1] = median
-            self.shifts[rows, -1] = WIDTH_SHARE * (width - encoder.typical)
-
-    def segments(self, encoder, i):
-        """Embeddings (segments, embedding_dim) of one recording."""
-        at = (v.to(_place(encoder)) for v in (*self.fronts[i], self.shifts[i]))
-        return encoder.body(*encoder.inputs(*at))
-
-    def embeddings(self, encoder):
-        """Recording embeddings (n, embedding_dim), each the mean over its segments."""
-
-        def some(rows):
-            return (torch.stack([self.segments(encoder, i).mean(dim=0) for i in rows]),)
-
-        with torch.inference_mode():
-            [found] = share_rows(some, torch.arange(len(self)))
-        return found.cpu()
-
-    def levels(self, encoder):
-        """What the readouts learn from: levels (segments, levels), their targets."""
-        with torch.inference_mode():
-            levels = [
-                encoder.inputs(*front, shift)[0]
-                for front, shift in zip(self.fronts, self.shifts, strict=True)
-            ]
-        counts = torch.tensor([len(level) for level in levels])
-        return torch.cat(levels), self.targets.repeat_interleave(counts)
-
-    def _level(self, i, encoder):
-        return encoder.inputs(*self.fronts[i])[0].mean(dim=0) * encoder.spread
-
-    def draw(self, rows, segments, settings, encoder, generator):
-        """Varied inputs of some recordings: level, course with n * segments rows, and n."""
-        parts, wholes = [], []
-        n_frames = min(self.fronts[i][0].shape[1] for i in rows)
-        for i in rows:
-            covariance, whole = self.fronts[i]
-            at = torch.randint(len(covariance), (segments,), generator=generator)
-            # Of longer recordings a stretch as long as the batch's shortest.
-            spare = covariance.shape[1] - n_frames + 1
-            start = int(torch.randint(spare, (), generator=generator))
-            parts.append(covariance[at, start : start + n_frames])
-            wholes.append(whole[at])
-        x = augment(torch.stack(parts), settings, generator)
-        shift = self.shifts[rows].repeat_interleave(segments, dim=0)
-
-        def inputs(*drawn):
-            return encoder.inputs(*(v.to(_place(encoder)) for v in drawn))
-
-        return share_rows(inputs, x.flatten(0, 1), torch.cat(wholes), shift)
-
-    def ask(self, encoder):
-        """Probabilities (n, labels) of a trained encoder, numpy."""
-        self.shift_to_people(encoder)
-        return torch.softmax(_logits(encoder, self) / encoder.config.temperature, dim=1).numpy()
-
-
-def prepared(encoder, tensors):
-    """A sequence of what `encoder.front` gives for each recording, made once and read from disk.
-
-    Covariances are symmetric: their upper triangles are kept.
-    """
-    spool, c = Spool(), encoder.config.n_channels
-    i, j = torch.triu_indices(c, c)
-    place = torch.zeros(c, c, dtype=torch.long)
-    place[i, j] = place[j, i] = torch.arange(len(i))
-
-    def make(k):
-        with torch.inference_mode():
-            covariance, whole = encoder.front(torch.as_tensor(tensors[k]))
-        return covariance[..., i, j].numpy(), whole.numpy()
-
-    def read(k):
-        return torch.from_numpy(spool[2 * k])[..., place], torch.from_numpy(spool[2 * k + 1])
-
-    for covariance, whole in share_items(make, len(tensors)):
-        spool.append(covariance)
-        spool.append(whole)
-    return Lazy(len(tensors), read)
 
 
 def fit_encoder(
@@ -330,7 +182,7 @@ class _Run:
             drawn = examples.draw(
                 rows, training.segments, training.augmentation, encoder, generator
             )
-            targets = F.one_hot(examples.targets[rows], n_labels).float().to(_place(encoder))
+            targets = F.one_hot(examples.targets[rows], n_labels).float().to(encoder.device)
             if training.augmentation.mixup:
                 drawn = [v.unflatten(0, (len(rows), training.segments)) for v in drawn]
                 drawn, targets = mix(drawn, targets, training.augmentation.mixup, generator)
@@ -348,7 +200,7 @@ class _Run:
 
     def validate(self, held):
         """(loss, accuracy) on the validation people; the best epoch's weights are kept."""
-        logits = _logits(self.encoder.eval(), held)
+        logits = held.logits(self.encoder.eval())
         loss = F.cross_entropy(logits, held.targets).item()
         self.stale += 1
         if loss < self.least:
@@ -435,14 +287,14 @@ def calibrate(encoder, tensors, targets, seed=0):
         _tune(tuned, examples, seed)
     else:
         with torch.inference_mode():
-            levels = torch.stack([examples._level(i, tuned) for i in range(len(examples))])
+            levels = torch.stack([examples.level(i, tuned) for i in range(len(examples))])
         levels = levels / tuned.spread
         tuned.readouts.adapt(levels, examples.targets, tuned.config.temperature)
     return tuned.eval()
 
 
 def _tune(encoder, examples, seed, steps=60, learning_rate=1e-3):
-    """Let all weights learn a few recordings, under the usual variations."""
+    """Let the network and the head learn a few recordings, under the usual variations."""
     torch.manual_seed(seed)
     generator = torch.Generator().manual_seed(seed)
     training = EncoderTraining(seed=seed)
@@ -458,20 +310,3 @@ def _tune(encoder, examples, seed, steps=60, learning_rate=1e-3):
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
-
-
-def recording_embeddings(encoder, tensors, groups=None):
-    """float32 tensor (recordings, embedding_dim): each recording's mean over its segments."""
-    examples = Examples(encoder, tensors, np.zeros(len(tensors)), groups)
-    examples.shift_to_people(encoder)
-    return examples.embeddings(encoder)
-
-
-def _logits(encoder, examples):
-    """Recording logits (n, labels) on the CPU."""
-    with torch.inference_mode():
-        return encoder.head(examples.embeddings(encoder).to(_place(encoder))).cpu()
-
-
-def _place(encoder):
-    return encoder.head.weight.device
