@@ -25,7 +25,7 @@ from emg_llm.encoders.examples import recording_embeddings
 from emg_llm.encoders.training import EncoderTraining, fit_encoder
 from emg_llm.evaluation import FoldStore, bootstrap_interval
 from emg_llm.evaluation.folds import fingerprint
-from emg_llm.fitted import encoder_tensors
+from emg_llm.fitted import encoder_config, encoder_tensors
 from emg_llm.splits import protocol_splits
 from emg_llm.training import DataArguments, run
 
@@ -74,14 +74,7 @@ class AugmentationArguments:
 
 def main(data, args):
     dataset = load_dataset(data.data, data.labels)
-    channels = dataset.recordings[0].n_channels if dataset.recordings else 0
-    config = EncoderConfig(
-        args.arch,
-        list(dataset.label_names),
-        n_channels=channels,
-        n_features=channels + 4,
-        scaling=args.scaling,
-    )
+    config = encoder_config(args.arch, dataset, scaling=args.scaling)
     tensors = encoder_tensors(dataset, config)  # once, for all trainings
     splits = list(protocol_splits("grouped_k_fold", dataset, data.seed, folds=args.folds))
     store = FoldStore(Path(args.output_dir) / "folds", args.fresh)

@@ -34,18 +34,10 @@ def open_encoder(folder_or_id=None):
 
     Raises HubError or DatasetError in words.
     """
-    from safetensors import SafetensorError
-
-    from emg_llm.encoders import load_encoder
+    from emg_llm import training
 
     folder = resolve(folder_or_id or bundle_folder() / "encoder")
-    try:
-        return folder, load_encoder(folder)
-    except (OSError, ValueError, LookupError, TypeError, RuntimeError, SafetensorError):
-        raise DatasetError(
-            f"{folder} holds no encoder, or not all of one; name a folder that train/encoder.py "
-            "wrote."
-        ) from None
+    return folder, training.open_encoder(folder)
 
 
 def unseen_recordings(folder, encoder, dataset):

@@ -99,17 +99,9 @@ def svm_on(dataset, split, seed=0):
 
 def encoder_on(arch, dataset, split, seed=0, scaling="training", lead="auto"):
     """An encoder at its best epoch on the validation people, where the split has any."""
-    from emg_llm.encoders import EncoderConfig
     from emg_llm.encoders.training import EncoderTraining, fit_encoder
 
-    channels = dataset.recordings[0].n_channels if dataset.recordings else 0
-    config = EncoderConfig(
-        arch,
-        list(dataset.label_names),
-        n_channels=channels,
-        n_features=channels + 4,
-        scaling=scaling,
-    )
+    config = encoder_config(arch, dataset, scaling=scaling)
 
     def part(rows):
         return encoder_tensors(dataset, config, rows), dataset.targets[rows], _people(dataset, rows)
@@ -201,15 +193,29 @@ def _people(dataset, rows):
     return dataset.groups[rows]
 
 
-def encoder_tensors(dataset, config, rows=None):
-    """The encoder's input for each recording in `rows`, of all where there are none.
+def encoder_config(arch, dataset, **more):
+    """An EncoderConfig for the labels and channels of a dataset."""
+    from emg_llm.encoders import EncoderConfig
 
-    A sequence that makes them when they are asked for: all at once would not fit into memory.
-    """
+    _check_recordings(dataset)
+    channels = dataset.recordings[0].n_channels
+    labels = list(dataset.label_names)
+    return EncoderConfig(arch, labels, n_channels=channels, n_features=channels + 4, **more)
+
+
+def _check_recordings(dataset):
     if dataset.recordings is None:
         raise DatasetError(
             f"{dataset.name} is a feature table and an encoder reads recordings; use --model svm "
             "or a language model."
         )
+
+
+def encoder_tensors(dataset, config, rows=None):
+    """The encoder's input for each recording in `rows`, of all where there are none.
+
+    A sequence that makes them when they are asked for: all at once would not fit into memory.
+    """
+    _check_recordings(dataset)
     rows = range(len(dataset)) if rows is None else rows
     return Lazy(len(rows), lambda i: config.tensor(dataset.recordings[rows[i]]))

@@ -3,6 +3,8 @@
 import sys
 from dataclasses import dataclass, field
 
+from emg_llm.encoders.base import SCALINGS, EncoderConfig
+from emg_llm.encoders.training import LEADS, EncoderTraining
 from emg_llm.recording import RecordingError
 
 
@@ -24,6 +26,28 @@ class DataArguments:
     seed: int = field(default=0, metadata={"help": "Seed of the split and of the training."})
 
 
+@dataclass
+class ReadingArguments:
+    """How an encoder that is trained reads."""
+
+    scaling: str = field(
+        default=EncoderConfig.scaling,
+        metadata={
+            "help": "Levels are measured against the training people's, or against those of the "
+            "person's own (unlabelled) recordings.",
+            "choices": list(SCALINGS),
+        },
+    )
+    lead: str = field(
+        default=EncoderTraining.lead,
+        metadata={
+            "help": "What an encoder goes by: its network (deep), a classifier of the powers or of "
+            "the whole pattern, or (auto) the one that reads people best who were left out.",
+            "choices": list(LEADS),
+        },
+    )
+
+
 def open_encoder(folder_or_id):
     """A trained encoder; raises HubError or DatasetError where there is none."""
     from safetensors import SafetensorError
@@ -37,7 +61,7 @@ def open_encoder(folder_or_id):
         return load_encoder(folder)
     except (OSError, KeyError, TypeError, ValueError, RuntimeError, SafetensorError):
         raise DatasetError(
-            f"{folder_or_id} holds no trained encoder that can be loaded; give the folder that "
+            f"{folder_or_id} holds no encoder, or not all of one; name a folder that "
             "train/encoder.py wrote."
         ) from None
 

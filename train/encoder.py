@@ -20,11 +20,10 @@ from trl import TrlParser
 from emg_llm.controls import noise_like
 from emg_llm.datasets import DatasetError, load_dataset
 from emg_llm.encoders import ARCHITECTURES, EncoderConfig, build_encoder
-from emg_llm.encoders.base import SCALINGS
 from emg_llm.encoders.examples import Examples
-from emg_llm.encoders.training import LEADS, LOSSES, EncoderTraining, fit_encoder
+from emg_llm.encoders.training import LOSSES, EncoderTraining, fit_encoder
 from emg_llm.evaluation import control, evaluate, headline, save_results
-from emg_llm.fitted import encoder_tensors
+from emg_llm.fitted import encoder_config, encoder_tensors
 from emg_llm.hub import resolve, write_card
 from emg_llm.lazy import Lazy
 from emg_llm.personal import check_personal, personalise
@@ -32,11 +31,11 @@ from emg_llm.processes import is_main
 from emg_llm.recipes import training_of
 from emg_llm.splits import held_out_split
 from emg_llm.tracking import reporting_to
-from emg_llm.training import DataArguments, open_encoder, run
+from emg_llm.training import DataArguments, ReadingArguments, open_encoder, run
 
 
 @dataclass
-class EncoderArguments:
+class EncoderArguments(ReadingArguments):
     """The encoder."""
 
     arch: str = field(
@@ -55,22 +54,6 @@ class EncoderArguments:
     )
     loss: str = field(
         default=EncoderTraining.loss, metadata={"help": "What is minimised.", "choices": LOSSES}
-    )
-    scaling: str = field(
-        default=EncoderConfig.scaling,
-        metadata={
-            "help": "Levels are measured against the training people's, or against those of the "
-            "person's own (unlabelled) recordings.",
-            "choices": SCALINGS,
-        },
-    )
-    lead: str = field(
-        default=EncoderTraining.lead,
-        metadata={
-            "help": "What an encoder goes by: its network (deep), a classifier of the powers or of "
-            "the whole pattern, or (auto) the one that reads people best who were left out.",
-            "choices": LEADS,
-        },
     )
     encoder: str | None = field(
         default=None,
@@ -110,18 +93,15 @@ def train(data, args, person=None):
     """Train, measure and save an encoder: (encoder, results)."""
     dataset = load_dataset(data.data, data.labels)
     split = held_out_split(dataset, data.seed)
-    channels = dataset.recordings[0].n_channels if dataset.recordings else 8
-    config = EncoderConfig(
+    config = encoder_config(
         args.arch,
-        list(dataset.label_names),
-        n_channels=channels,
-        n_features=channels + 4,
+        dataset,
         segment_length=args.segment_length,
         scaling=args.scaling,
         trained_on=dataset.name,
     )
     if person is not None:
-        check_personal(person, config.labels, channels)
+        check_personal(person, config.labels, config.n_channels)
     training = EncoderTraining(
         epochs=args.epochs,
         batch_size=args.batch_size,

@@ -22,13 +22,11 @@ from pathlib import Path
 from trl import TrlParser
 
 from emg_llm.datasets import load_dataset
-from emg_llm.encoders.base import SCALINGS
-from emg_llm.encoders.training import LEADS, EncoderTraining
 from emg_llm.evaluation import FoldStore, headline, save_report, save_results
 from emg_llm.experiments import Extras
 from emg_llm.recipes import measure_recipe, measure_trained
 from emg_llm.splits import PROTOCOLS, protocol_splits
-from emg_llm.training import DataArguments, load_codec, run
+from emg_llm.training import DataArguments, ReadingArguments, load_codec, run
 
 
 @dataclass
@@ -46,22 +44,6 @@ class EvaluationArguments:
     validation: bool = field(
         default=False,
         metadata={"help": "Keep a fifth of each fold's training people to stop training by."},
-    )
-    scaling: str = field(
-        default="training",
-        metadata={
-            "help": "Levels of a named encoder are measured against the training people's, or "
-            "against those of the person's own (unlabelled) recordings.",
-            "choices": list(SCALINGS),
-        },
-    )
-    lead: str = field(
-        default=EncoderTraining.lead,
-        metadata={
-            "help": "What an encoder goes by: its network (deep), a classifier of the powers or of "
-            "the whole pattern, or (auto) the one that reads people best who were left out.",
-            "choices": list(LEADS),
-        },
     )
     encoder: str | None = field(
         default=None, metadata={"help": "Encoder of an LLM that reads tokens."}
@@ -101,7 +83,7 @@ class ExtraArguments:
     draws: int = field(default=Extras.draws, metadata={"help": "Draws of these trials."})
 
 
-def main(data, args, more):
+def main(data, args, reading, more):
     dataset = load_dataset(data.data, data.labels)
     codec = load_codec(args.encoder, args.codebook)
     counts = tuple(sorted(set(more.few_shot or ())))
@@ -123,8 +105,8 @@ def main(data, args, more):
                 data.seed,
                 extras,
                 store,
-                scaling=args.scaling,
-                lead=args.lead,
+                scaling=reading.scaling,
+                lead=reading.lead,
             )
             if store.reused:
                 print(
@@ -146,4 +128,4 @@ def main(data, args, more):
 
 
 if __name__ == "__main__":
-    run(main, TrlParser((DataArguments, EvaluationArguments, ExtraArguments)))
+    run(main, TrlParser((DataArguments, EvaluationArguments, ReadingArguments, ExtraArguments)))
