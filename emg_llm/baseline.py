@@ -7,7 +7,8 @@ from pathlib import Path
 import numpy as np
 
 from emg_llm.datasets import DatasetError
-from emg_llm.features import LevelScale, above_silence, segment_features
+from emg_llm.features import above_silence, segment_features
+from emg_llm.levels import LevelScale
 from emg_llm.preprocessing import clean, resample
 from emg_llm.recording import RecordingError
 from emg_llm.segments import segment
@@ -120,7 +121,7 @@ class EmotionSVM:
         folder = Path(folder)
         config = json.loads((folder / "config.json").read_text())
         model = skops.io.load(folder / "model.skops", trusted=list(TRUSTED))
-        scale = LevelScale(**{k: tuple(v) for k, v in config["scale"].items()})
+        scale = LevelScale.from_dict(config["scale"])
         return cls(tuple(config["labels"]), tuple(config["columns"]), scale, model)
 
 

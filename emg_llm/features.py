@@ -4,15 +4,16 @@ All of them are taken from the cleaned signal before any normalisation: z-scorin
 first would turn the first three into constants.
 """
 
-from dataclasses import dataclass
-
 import numpy as np
+from scipy.ndimage import uniform_filter1d
 
 from emg_llm.preprocessing import TINY, clean
 from emg_llm.segments import SEGMENT_LENGTH, segment
 
 FEATURES = ("mean", "variance", "rms", "mean_frequency")
 SILENT = 1e-6  # of the recording's mean power: a channel that is dead
+ACTIVITY_WINDOW_S = 0.05
+MIN_BURST_DB = 3.0
 
 
 def segment_features(segments):
@@ -91,51 +92,33 @@ def above_silence(power):
     return np.maximum(power, SILENT * power.mean() + TINY)
 
 
-@dataclass(frozen=True, eq=False)
-class LevelScale:
-    """Turns numbers of any scale into small whole numbers that a language model can read.
+def activity(recording):
+    """When the muscles were active, in seconds: (start, end, peak), or None without a clear burst.
 
-    Columns that are all positive are taken as powers and expressed in dB; others as they are.
-    A level is the distance from the training people's median: in dB for powers, in tenths of
-    the interquartile range otherwise.
-
-    names: columns; is_power: bool (columns,); center, step: float (columns,).
+    Each channel's power in windows of 50 ms is taken relative to that channel's own floor, the
+    tenth percentile, and the mean over channels in dB smoothed over a fifth of a second. Active
+    is what lies above half of the way from the floor to the peak; a way of less than 3 dB is no
+    burst.
     """
-
-    names: tuple[str, ...]
-    is_power: tuple[bool, ...]
-    center: tuple[float, ...]
-    step: tuple[float, ...]
-
-    LIMIT = 40
-
-    @classmethod
-    def fit(cls, values, names):
-        """values: float (recordings, columns) of the training people alone."""
-        is_power = (values > 0).all(axis=0)
-        x = _decibel(values, is_power)
-        q25, q50, q75 = np.nanpercentile(x, (25, 50, 75), axis=0)
-        step = np.where(is_power, 1.0, np.maximum(q75 - q25, 1e-9) / 10)
-        return cls(
-            tuple(names),
-            tuple(bool(p) for p in is_power),
-            tuple(float(c) for c in q50),
-            tuple(float(s) for s in step),
-        )
-
-    def continuous(self, values):
-        """float (recordings, columns) -> levels before rounding, the same shape."""
-        x = _decibel(np.asarray(values, np.float64), np.array(self.is_power))
-        return (x - np.array(self.center)) / np.array(self.step)
-
-    def levels(self, values, noise=None):
-        """int (recordings, columns), clipped to ±LIMIT; `noise` is added before rounding."""
-        x = self.continuous(values)
-        if noise is not None:
-            x = x + noise
-        return np.clip(np.rint(np.nan_to_num(x)), -self.LIMIT, self.LIMIT).astype(int)
-
-
-def _decibel(values, is_power):
-    with np.errstate(divide="ignore", invalid="ignore"):
-        return np.where(is_power, 10 * np.log10(np.maximum(values, TINY)), values)
+    recording = clean(recording)
+    length = max(2, round(ACTIVITY_WINDOW_S * recording.sampling_rate))
+    n = recording.n_samples // length
+    if n < 8:
+        return None
+    x = np.where(recording.valid[:, None], recording.signal, np.nan)
+    x = np.square(x[: n * length], dtype=np.float64)
+    valid = recording.valid[: n * length].reshape(n, length).mean(axis=1) >= 0.5
+    if valid.sum() < 8:
+        return None
+    power = np.nanmean(x.reshape(n, length, -1)[valid], axis=1)
+    floor = np.maximum(np.percentile(power, 10, axis=0), SILENT * power.mean() + TINY)
+    level = np.mean(10 * np.log10(np.maximum(power / floor, 1e-3)), axis=1)
+    level = uniform_filter1d(level, 4, mode="nearest")
+    base, top = np.percentile(level, 10), level.max()
+    if top - base < MIN_BURST_DB:
+        return None
+    at = np.flatnonzero(valid) * length / recording.sampling_rate
+    active = np.flatnonzero(level > (base + top) / 2)
+    window = length / recording.sampling_rate
+    start, end = at[active[0]], at[active[-1]] + window
+    return float(start), float(end), float(at[level.argmax()] + window / 2)

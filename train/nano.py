@@ -15,7 +15,7 @@ from trl import TrlParser
 
 from emg_llm.evaluation import save_results
 from emg_llm.hub import write_card
-from emg_llm.llms.nano import build_model, build_tokenizer, corpus, pretrain
+from emg_llm.llms.nano import FAMILIES, build_model, build_tokenizer, corpus, pretrain
 from emg_llm.training import run
 
 TOKENIZER_CONVERSATIONS = 3000
@@ -26,10 +26,10 @@ class NanoArguments:
     """The model and its pretraining."""
 
     llm: str = field(
-        default="nano-llama2", metadata={"help": "Which model.", "choices": ["nano-llama2"]}
+        default="nano-llama2", metadata={"help": "Which model.", "choices": list(FAMILIES)}
     )
-    output_dir: str = field(
-        default="runs/base/nano-llama2", metadata={"help": "Where model and tokenizer go."}
+    output_dir: str | None = field(
+        default=None, metadata={"help": "Where it goes (default: runs/base/<llm>)."}
     )
     steps: int = field(default=3000, metadata={"help": "Optimiser steps."})
     batch_size: int = field(default=32, metadata={"help": "Conversations in a step."})
@@ -40,11 +40,12 @@ class NanoArguments:
 def main(args):
     rng = np.random.default_rng(args.seed)
     texts = [m["content"] for c in corpus(TOKENIZER_CONVERSATIONS, rng) for m in c]
-    tokenizer = build_tokenizer(texts)
-    model = build_model(tokenizer, seed=args.seed)
+    tokenizer = build_tokenizer(args.llm, texts)
+    model = build_model(args.llm, tokenizer, seed=args.seed)
+    folder = args.output_dir or f"runs/base/{args.llm}"
     loss = pretrain(model, tokenizer, args.steps, args.batch_size, args.learning_rate, args.seed)
-    model.to(torch.float16).save_pretrained(args.output_dir)
-    tokenizer.save_pretrained(args.output_dir)
+    model.to(torch.float16).save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
     n_parameters = sum(p.numel() for p in model.parameters())
     results = {
         "model": args.llm,
@@ -54,16 +55,16 @@ def main(args):
         "loss": loss,
         "n_parameters": n_parameters,
     }
-    save_results(args.output_dir, results)
+    save_results(folder, results)
     write_card(
-        args.output_dir,
+        folder,
         f"{args.llm}: a small chat model that talks about EMG",
         results,
         "from transformers import AutoModelForCausalLM\n\n"
         "model = AutoModelForCausalLM.from_pretrained(folder)",
     )
     print(f"{args.llm}: {n_parameters / 1e6:.2f} M parameters, loss {loss:.3f}")
-    print(f"Saved to {args.output_dir}")
+    print(f"Saved to {folder}")
 
 
 if __name__ == "__main__":

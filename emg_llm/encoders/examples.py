@@ -7,10 +7,8 @@ import torch
 
 from emg_llm.augmentation import augment
 from emg_llm.lazy import Lazy, Spool
+from emg_llm.levels import WIDTH_SHARE
 from emg_llm.processes import share_items, share_rows
-
-# How much of a person's wider or narrower spread is taken away: some of it is expression.
-WIDTH_SHARE = 0.5
 
 
 class Examples:

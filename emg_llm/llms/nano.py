@@ -1,58 +1,124 @@
-"""Nano models: small chat LLMs of known architectures, made here from nothing.
+"""Nano models: small chat LLMs of three known architectures, made here from nothing.
 
 They are pretrained on text about EMG recordings that `corpus` generates: numbers to compare,
 questions and answers, what EMG is. The emotions in that text are drawn at random, so a nano
-model knows the form of an answer and nothing about which muscles mean what.
+model knows the form of an answer and nothing about which muscles mean what; only where a
+person's known trials are told does it learn to go by the nearest.
 """
+
+from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
-from emg_llm.bridge import Reading, code_token, site_name
-from emg_llm.conversations import conversation
+from emg_llm.conversations import conversation, likely
+from emg_llm.levels import LIMIT
+from emg_llm.reading import NEAREST_KNOWN, Reading, code_token, site_name
 from emg_llm.recording import EMOTIONS, MONTAGE
 
-N_DEPTHS, N_CODES = 4, 64  # codebook tokens that the tokenizer knows
-MAX_LEVEL = 40
-LEVELS = tuple(f" {v:+d}" for v in range(-MAX_LEVEL, MAX_LEVEL + 1))
+N_DEPTHS, N_CODES = 4, 64  # codebook tokens that the tokenizers know
+LEVELS = tuple(f" {v:+d}" for v in range(-LIMIT, LIMIT + 1))
 SITES = tuple(site_name(s) for s in MONTAGE)
+OTHER_SITES = (
+    *("corrugator", "zygomaticus", "frontalis", "masseter", "orbicularis oculi", "mentalis"),
+    *("orbicularis oris", "levator labii", "depressor", "temporalis", "biceps", "triceps"),
+    *("wrist flexor", "wrist extensor", "deltoid", "trapezius", "quadriceps", "left cheek"),
+    *("right cheek", "chin", "brow", "beside the nose", "under the chin", "calf", "hamstrings"),
+)
+MAX_LENGTH = 512  # tokens
 
-# The answer stands between generation marks, for trainers that ask where it is.
-CHAT_TEMPLATE = """\
-{%- for message in messages -%}
-{%- if message['role'] == 'user' -%}
-{{ '[INST] ' + message['content'] + ' [/INST]' }}
-{%- elif message['role'] == 'system' -%}
-{{ '<<SYS>> ' + message['content'] + ' <</SYS>>' }}
-{%- else -%}
-{%- generation -%}{{ message['content'] + eos_token }}{%- endgeneration -%}
-{%- endif -%}
-{%- endfor -%}"""
+
+@dataclass(frozen=True)
+class Family:
+    """The special tokens of a family of LLMs: padding, beginning, end of text and of a turn."""
+
+    pad: str
+    bos: str
+    eos: str
+    end_of_turn: str
+    others: tuple[str, ...] = ()
+
+
+FAMILIES = {
+    "nano-llama2": Family("<pad>", "<s>", "</s>", "</s>", ("<|user|>", "<|assistant|>")),
+    "nano-phi3": Family(
+        "<|endoftext|>", "<s>", "<|endoftext|>", "<|end|>", ("<|user|>", "<|assistant|>")
+    ),
+    "nano-llama3": Family(
+        "<|finetune_right_pad_id|>",
+        "<|begin_of_text|>",
+        "<|eot_id|>",
+        "<|eot_id|>",
+        ("<|start_header_id|>", "<|end_header_id|>", "<|end_of_text|>"),
+    ),
+}
 
 
 def corpus(n, rng):
     """`n` conversations about made-up recordings, as messages."""
     for _ in range(n):
-        overall, spread = rng.normal(0, 6), rng.uniform(2, 9)
-        levels = np.clip(np.rint(rng.normal(overall, spread, len(SITES))), -MAX_LEVEL, MAX_LEVEL)
-        reading = Reading(
-            SITES,
-            tuple(int(v) for v in levels),
-            "dB",
-            tuple(rng.integers(N_CODES, size=N_DEPTHS)) if rng.random() < 0.5 else (),
-            int(rng.integers(-5, 30)) if rng.random() < 0.8 else None,
-        )
-        yield conversation(reading, rng.choice(EMOTIONS), rng, n_follow_ups=int(rng.integers(2, 6)))
+        labels = EMOTIONS
+        if rng.random() < 0.3:  # models for fewer emotions
+            n_labels = rng.integers(2, len(EMOTIONS))
+            labels = tuple(EMOTIONS[i] for i in sorted(rng.permutation(12)[:n_labels]))
+        reading = _made_up(labels, rng)
+        label = str(rng.choice(labels))
+        if reading.known and rng.random() < 0.9:
+            label = reading.known[0][0]
+        scores = ()
+        if rng.random() < 0.85:
+            scores = likely(labels, rng.dirichlet(np.full(len(labels), 0.3)), label)
+        n_follow_ups = int(rng.integers(2, 6))
+        yield conversation(reading, label, rng, n_follow_ups, scores, labels)
 
 
-def build_tokenizer(texts, vocab_size=1536):
-    """A byte-level BPE tokenizer in which a site, its level and an EMG code are one token each."""
+def _made_up(labels, rng):
+    codes = tuple(rng.integers(N_CODES, size=N_DEPTHS)) if rng.random() < 0.5 else ()
+    if codes and rng.random() < 0.2:  # the tokens bridge
+        return Reading(codes=codes)
+    sites = SITES
+    if rng.random() < 0.3:
+        size = int(rng.integers(2, 13))
+        sites = tuple(str(s) for s in rng.permutation(OTHER_SITES)[:size])
+        if rng.random() < 0.3:
+            word = str(rng.choice(("channel", "Ch", "EMG", "electrode")))
+            sites = tuple(f"{word} {k + 1}" for k in range(size))
+    overall, spread = rng.normal(0, 6), rng.uniform(2, 9)
+    levels = np.clip(np.rint(rng.normal(overall, spread, len(sites))), -LIMIT, LIMIT)
+    told = {}
+    if rng.random() < 0.7:
+        start = rng.uniform(0, 2)
+        end = start + rng.uniform(0.2, 4 if rng.random() < 0.8 else 9)
+        told["active"] = round(start, 1), round(end, 1)
+        told["peak"] = round(rng.uniform(start, end), 1)
+    if rng.random() < 0.8:
+        told["snr"] = int(rng.integers(-5, 35))
+        told["quality"] = str(rng.choice(("good", "usable", "poor")))
+    if rng.random() < 0.7:
+        told["neutral"] = int(np.clip(round(rng.normal(8, 9)), -LIMIT, LIMIT))
+    if rng.random() < 0.35:
+        off = np.sort(rng.integers(1, 20, min(NEAREST_KNOWN, len(labels))))
+        off[1:] += int(rng.integers(0, 6))
+        nearest = rng.permutation(labels)[: len(off)]
+        told["known"] = tuple((str(n), int(d)) for n, d in zip(nearest, off, strict=True))
+    unit = "dB" if rng.random() < 0.85 else ""
+    return Reading(sites, tuple(int(v) for v in levels), unit, codes, **told)
+
+
+def build_tokenizer(name, texts, vocab_size=1536):
+    """A byte-level BPE tokenizer in which a site, its level and an EMG code are one token each.
+
+    name: one of FAMILIES, whose special tokens and chat template it has.
+    """
     from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers, trainers
     from transformers import PreTrainedTokenizerFast
 
+    family = FAMILIES[name]
     tokenizer = Tokenizer(models.BPE())
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     tokenizer.decoder = decoders.ByteLevel()
-    marks = ["<unk>", "<s>", "</s>", "<pad>", "[INST]", "[/INST]"]
+    marks = ["<unk>", family.pad, family.bos, family.eos, family.end_of_turn, *family.others]
+    marks = list(dict.fromkeys(marks))
     # With the space before them: prompts are shorter, and what is equal reads equal everywhere.
     words = [*LEVELS, *(f" {site}" for site in SITES)]
     codes = [code_token(d, c) for d in range(N_DEPTHS) for c in range(N_CODES)]
@@ -67,40 +133,61 @@ def build_tokenizer(texts, vocab_size=1536):
     tokenizer.add_tokens(
         [AddedToken(t, normalized=False) for t in sorted(words, key=len, reverse=True) + codes]
     )
+    template = Path(__file__).parent / "templates" / f"{name}.jinja"
     return PreTrainedTokenizerFast(
         tokenizer_object=tokenizer,
         unk_token="<unk>",
-        bos_token="<s>",
-        eos_token="</s>",
-        pad_token="<pad>",
+        bos_token=family.bos,
+        eos_token=family.eos,
+        pad_token=family.pad,
         padding_side="right",
-        chat_template=CHAT_TEMPLATE,
+        chat_template=template.read_text(),
         clean_up_tokenization_spaces=False,
-        model_max_length=512,
+        model_max_length=MAX_LENGTH,
     )
 
 
-def build_model(tokenizer, width=128, layers=4, heads=4, seed=0):
-    """A Llama-2-style causal LM: untied embeddings, rotary positions, SwiGLU."""
+def build_model(name, tokenizer, width=128, layers=4, heads=4, seed=0):
+    """A causal LM of the architecture that `name` is the twin of, with random weights.
+
+    nano-llama2: untied embeddings, as many key heads as query heads (Touvron et al. 2023,
+    arXiv:2307.09288); nano-phi3: fused projections, long rope (Abdin et al. 2024,
+    arXiv:2404.14219); nano-llama3: tied embeddings, grouped queries (arXiv:2407.21783).
+    """
     import torch
-    from transformers import LlamaConfig, LlamaForCausalLM
+    from transformers import LlamaConfig, LlamaForCausalLM, Phi3Config, Phi3ForCausalLM
 
+    family = FAMILIES[name]
+    shape = {
+        "vocab_size": -(-len(tokenizer) // 64) * 64,
+        "hidden_size": width,
+        "intermediate_size": 3 * width,
+        "num_hidden_layers": layers,
+        "num_attention_heads": heads,
+        "num_key_value_heads": heads,
+        "max_position_embeddings": MAX_LENGTH,
+        "tie_word_embeddings": False,
+        "bos_token_id": tokenizer.bos_token_id,
+        "eos_token_id": tokenizer.convert_tokens_to_ids(family.end_of_turn),
+        "pad_token_id": tokenizer.pad_token_id,
+    }
     torch.manual_seed(seed)
-    model = LlamaForCausalLM(
-        LlamaConfig(
-            vocab_size=-(-len(tokenizer) // 64) * 64,
-            hidden_size=width,
-            intermediate_size=3 * width,
-            num_hidden_layers=layers,
-            num_attention_heads=heads,
-            num_key_value_heads=heads,
-            max_position_embeddings=512,
-            tie_word_embeddings=False,
-            bos_token_id=tokenizer.bos_token_id,
-            eos_token_id=tokenizer.eos_token_id,
-            pad_token_id=tokenizer.pad_token_id,
-        )
-    )
+    if name == "nano-phi3":
+        same = [1.0] * (width // heads // 2)
+        rope = {"rope_type": "longrope", "short_factor": same, "long_factor": same}
+        rope |= {
+            "rope_theta": 1e4,
+            "factor": 2.0,
+            "original_max_position_embeddings": MAX_LENGTH // 2,
+        }
+        model = Phi3ForCausalLM(Phi3Config(**shape, rope_parameters=rope))
+    elif name == "nano-llama3":
+        shape |= {"num_key_value_heads": heads // 2, "tie_word_embeddings": True}
+        rope = {"rope_type": "llama3", "rope_theta": 5e5, "factor": 8.0, "low_freq_factor": 1.0}
+        rope |= {"high_freq_factor": 4.0, "original_max_position_embeddings": MAX_LENGTH // 8}
+        model = LlamaForCausalLM(LlamaConfig(**shape, rope_parameters=rope))
+    else:
+        model = LlamaForCausalLM(LlamaConfig(**shape))
     start_levels_in_order(model, tokenizer)
     return model
 
@@ -142,13 +229,14 @@ def pretrain(model, tokenizer, steps=2000, batch_size=32, learning_rate=3e-3, se
     )
     losses = []
     bar = tqdm(range(steps), desc="nano pretraining", unit="step", disable=log is False)
+    batches = _batches(batch_size, rng)
     for _ in bar:
-        batch = list(corpus(batch_size, rng))
+        batch = next(batches)
         encoded = tokenizer.apply_chat_template(
             batch,
             padding=True,
             truncation=True,
-            max_length=512,
+            max_length=MAX_LENGTH,
             return_tensors="pt",
             return_dict=True,
             return_assistant_tokens_mask=True,
@@ -171,3 +259,11 @@ def pretrain(model, tokenizer, steps=2000, batch_size=32, learning_rate=3e-3, se
         bar.set_postfix(loss=f"{np.mean(losses[-50:]):.3f}")
     model.eval().cpu()
     return float(np.mean(losses[-max(1, steps // 10) :]))
+
+
+def _batches(size, rng, pool=16):
+    """Batches of conversations that are about equally long, without end."""
+    while True:
+        drawn = sorted(corpus(pool * size, rng), key=lambda c: sum(len(m["content"]) for m in c))
+        for k in rng.permutation(pool):
+            yield drawn[k * size : (k + 1) * size]

@@ -11,17 +11,16 @@ class LlmSpec:
     training: dict = field(default_factory=dict)
 
 
+NANO_TRAINING = {
+    "learning_rate": 1e-3,
+    "per_device_train_batch_size": 32,
+    "num_train_epochs": 3,
+    "activation_checkpointing": False,
+    "max_length": 512,
+}
 REGISTRY = {
-    "nano-llama2": LlmSpec(
-        "bundle:llms/nano-llama2",
-        {
-            "learning_rate": 1e-3,
-            "per_device_train_batch_size": 32,
-            "num_train_epochs": 3,
-            "activation_checkpointing": False,
-            "max_length": 512,
-        },
-    ),
+    name: LlmSpec(f"bundle:llms/{name}", NANO_TRAINING)
+    for name in ("nano-llama2", "nano-phi3", "nano-llama3")
 }
 
 

@@ -1,0 +1,363 @@
+"""What can be asked about a recording, and answers computed from its Reading and scores.
+
+A topic is (ways to ask, answer(rng) -> text). `facts.check` understands every statement that
+these answers make about a recording; change the two together.
+"""
+
+from emg_llm.reading import at_site
+from emg_llm.recording import EMOTIONS
+
+SURE, FAIRLY_SURE = 80, 50  # percent
+
+
+def topics(reading, label, scores=(), labels=EMOTIONS):
+    """Everything that can be asked about a recording that was read as `label`.
+
+    scores: (label, percent) of the likeliest labels, `label` first, or none. labels: all that are
+    known.
+    """
+    yield (
+        (
+            *("Which emotion is this?", "What emotion is it?", "What do you read?"),
+            *("Which emotion do you read?", "What is the emotion?", "How does this person feel?"),
+            *("What is the prediction?", "What do you see?", "Classify this recording."),
+        ),
+        _choice(f"I read {label}.", f"This looks like {label}."),
+    )
+    yield _why(reading, label)
+    yield _is_it(label, label, scores)
+    for other in labels:
+        if other != label:
+            yield _is_it(other, label, scores)
+    if scores:
+        yield from _about_scores(scores)
+    if reading.levels:
+        yield from _about_levels(reading)
+    if reading.neutral is not None:
+        yield _against_neutral(reading)
+    if reading.active:
+        yield from _about_timing(reading)
+    if reading.levels and reading.snr is not None:
+        yield _about_quality(reading)
+    if reading.known:
+        yield _about_known(reading)
+    if len(reading.levels) > 2:
+        yield _summary(reading, label)
+
+
+def general_topics(labels=EMOTIONS):
+    """What can be asked about EMG and about the model: no recording is needed for the answer."""
+    names = ", ".join(labels[:-1]) + f" and {labels[-1]}"
+    for ask, answers in GENERAL:
+        yield ask, _choice(*answers)
+    yield (
+        ("Which emotions do you know?", "What can you recognise?"),
+        _choice(f"I choose among {names}."),
+    )
+
+
+def _why(reading, label):
+    ask = (
+        *("Why?", "Why do you think so?", f"Why {label}?", f"Why do you read {label}?"),
+        *("Explain your answer.", "What is the reason?", "How do you know?", "What speaks for it?"),
+        *("Which muscles tell you that?", "Why is that?", "Give me reasons."),
+    )
+    if len(reading.levels) < 3:
+        what = "the codes of an encoder" if reading.codes else "the level of the signal"
+        return ask, _choice(f"I read {label} from {what}, which don't name single muscles.")
+    first, second, *_, last = _told(reading)
+    article = "an" if label[0] in "aeiou" else "a"
+    when = f" {_times(reading)}" if reading.active else ""
+    return ask, _choice(
+        f"I read {label} from the whole pattern. The strongest sites are {first} and {second}, the "
+        f"weakest is {last}.{when}",
+        f"It looks like {article} {label} pattern: {first} and {second} are the strongest, and "
+        f"{last} is the weakest.{when}",
+    )
+
+
+def _is_it(other, label, scores):
+    ask = (f"Is it {other}?", f"Is this {other}?", f"Could it be {other}?")
+    percent = dict(scores).get(other)
+    if other == label:
+        told = f", with {percent} %" if percent is not None else ""
+        return ask, _choice(f"Yes, I read {label}{told}.")
+    told = f"; {other} has {percent} %" if percent is not None else ""
+    return ask, _choice(f"No, I read {label}{told}.")
+
+
+def _about_scores(scores):
+    (label, percent), *others = scores
+    sure = "sure" if percent >= SURE else "fairly sure" if percent >= FAIRLY_SURE else "not sure"
+    then = f", then {others[0][0]} with {others[0][1]} %" if others else ""
+    yield (
+        (
+            *("How sure are you?", "Are you certain?", "How confident are you?", "Are you sure?"),
+            *("How likely is that?", "What is the probability?", "How certain is it?"),
+        ),
+        _choice(f"I am {sure}: {label} has {percent} %{then}."),
+    )
+    if others:
+        told = " and ".join(f"{name} with {value} %" for name, value in others)
+        yield (
+            (
+                *("What else could it be?", "What is the second choice?"),
+                *("Could it be something else?", "What are the alternatives?"),
+                *("Which other emotions are likely?", "What comes next?"),
+            ),
+            _choice(f"After {label} with {percent} % come {told}."),
+        )
+
+
+def _about_levels(reading):
+    told = _told(reading)
+    if len(told) > 2:
+        yield (
+            (
+                *("Which sites are strongest?", "Which muscle is the strongest?"),
+                *("Which muscles are most active?", "Where is it strongest?"),
+                *("Where is the most activity?", "What are the strongest muscles?"),
+            ),
+            _choice(f"The strongest sites are {told[0]} and {told[1]}."),
+        )
+        yield (
+            ("Which site is weakest?", "Which muscle is the weakest?", "Where is it weakest?"),
+            _choice(f"The weakest site is {told[-1]}."),
+        )
+    unit = f" {reading.unit}" if reading.unit else ""
+    pairs = [(at_site(s), v) for s, v in zip(reading.sites, reading.levels, strict=True)]
+    for i, (place, level) in enumerate(pairs):
+        site = reading.sites[i]
+        word = "above" if level > 0 else "below" if level < 0 else "as in"
+        yield (
+            (
+                *(f"How strong is it {place}?", f"What about {site}?", f"And {place}?"),
+                *(f"Is the muscle {place} active?", f"How strong is {site}?"),
+            ),
+            _choice(f"The level {place} is {level:+d}{unit}, {word} a typical recording."),
+        )
+        for j in range(i + 1, len(pairs)):
+            if (i + 3 * j) % 4 == len(pairs) % 4:  # some pairs are enough
+                yield _comparison(pairs[i], pairs[j], unit)
+
+
+def _comparison(first, second, unit):
+    (a, x), (b, y) = first, second
+    ask = (
+        f"Is it stronger {a} than {b}?",
+        f"Compare {a} and {b}.",
+        f"Where is it stronger, {a} or {b}?",
+    )
+    how = "stronger {}, {}, than {}, {}" if x > y else "weaker {}, {}, than {}, {}"
+    how = "as strong {}, {}, as {}, {}" if x == y else how
+    return ask, _choice(f"It is {how.format(a, f'{x:+d}{unit}', b, f'{y:+d}{unit}')}.")
+
+
+def _against_neutral(reading):
+    unit = f" {reading.unit}" if reading.unit else ""
+    ask = (
+        *("How does it compare with neutral?", "Is it stronger than neutral?"),
+        *("What is different from a neutral face?", "Compare it with neutral."),
+        *("How strong is it against neutral?", "How expressive is it?"),
+    )
+    if reading.neutral == 0:
+        return ask, _choice("On the whole it is as strong as a neutral recording.")
+    word = "above" if reading.neutral > 0 else "below"
+    return ask, _choice(
+        f"On the whole it is {abs(reading.neutral)}{unit} {word} a neutral recording."
+    )
+
+
+def _times(reading):
+    start, end = reading.active
+    told = f"The muscles are active from {start:.1f} s to {end:.1f} s"
+    return f"{told} and peak at {reading.peak:.1f} s."
+
+
+def _about_timing(reading):
+    yield (
+        (
+            *("When does it happen?", "When are the muscles active?", "What about the timing?"),
+            *("How long does it last?", "When does it start?", "When is the peak?"),
+            *("When does it end?", "How long is the burst?", "When is it strongest?"),
+        ),
+        _choice(_times(reading)),
+    )
+
+
+def _about_quality(reading):
+    advice = {
+        "good": "it can be trusted",
+        "usable": "read it with care",
+        "poor": "better record it again",
+    }[reading.quality]
+    return (
+        (
+            *("How good is the signal?", "What is the signal quality?", "Is the signal good?"),
+            *("Can I trust this recording?", "Is it noisy?", "What about the noise?"),
+            *("What is the SNR of this recording?", "Is the recording usable?"),
+        ),
+        _choice(
+            f"The signal is {reading.quality}: the median SNR is {reading.snr:+d} dB, so {advice}."
+        ),
+    )
+
+
+def _signal(reading):
+    return f"The signal is {reading.quality}: the median SNR is {reading.snr:+d} dB"
+
+
+def _about_known(reading):
+    label, distance = reading.known[0]
+    unit = f" {reading.unit}" if reading.unit else ""
+    return (
+        ("Which of my trials is nearest?", "Which known trial is it most like?"),
+        _choice(f"The nearest known trial is {label}, {distance}{unit} off."),
+    )
+
+
+def _summary(reading, label):
+    first, *_, last = _told(reading)
+    unit = f" {reading.unit}" if reading.unit else ""
+    more = ""
+    if reading.neutral:
+        word = "above" if reading.neutral > 0 else "below"
+        more += f" On the whole it is {abs(reading.neutral)}{unit} {word} a neutral recording."
+    if reading.active:
+        more += f" {_times(reading)}"
+    if reading.snr is not None:
+        more += f" {_signal(reading)}."
+    return (
+        (
+            *("Describe this recording.", "Tell me about this recording.", "Sum it up."),
+            *("Give me a summary.", "What can you say about it?", "What does it show?"),
+        ),
+        _choice(f"I read {label}. The strongest site is {first}, the weakest is {last}.{more}"),
+    )
+
+
+def _told(reading):
+    unit = f" {reading.unit}" if reading.unit else ""
+    return [f"{site} {level:+d}{unit}" for site, level in reading.ranking]
+
+
+def _choice(*answers):
+    return lambda rng: answers[rng.integers(len(answers))]
+
+
+# Questions about EMG in general: ways to ask, ways to answer.
+GENERAL = (
+    (
+        ("What is EMG?", "What does EMG mean?"),
+        (
+            "Electromyography, EMG, measures the small voltages that muscles make when they "
+            "contract. Surface EMG picks them up with electrodes on the skin.",
+        ),
+    ),
+    (
+        ("What does RMS mean?", "What is RMS?", "Explain RMS."),
+        (
+            "RMS is the root mean square of the signal: the usual measure of how strongly a "
+            "muscle is active, in microvolts.",
+        ),
+    ),
+    (
+        ("What is mean frequency?", "What does the mean frequency tell?"),
+        (
+            "The mean frequency is the centre of the power spectrum in hertz. It falls when a "
+            "muscle tires.",
+        ),
+    ),
+    (
+        ("What is variance?", "What does variance mean?"),
+        ("Variance is the mean squared distance from the mean: the power of the signal.",),
+    ),
+    (
+        ("What does SNR mean?", "What is SNR?", "Explain the signal-to-noise ratio."),
+        (
+            "SNR is the signal-to-noise ratio in decibels: the power of the activity over the "
+            "noise floor. More than ten is good.",
+        ),
+    ),
+    (
+        ("What does dB mean?", "What is a decibel?"),
+        ("A decibel tells a ratio of powers: ten decibels are ten times the power.",),
+    ),
+    (
+        ("What does a level mean?", "What do the numbers mean?", "What is +5?"),
+        (
+            "A level tells how strong a site is against a typical recording, in decibels: zero is "
+            "typical, more is stronger, less is weaker.",
+        ),
+    ),
+    (
+        ("What are the codes?", "What are these tokens?", "What does the token mean?"),
+        (
+            "The codes are numbers of an encoder that read the signal: a codebook turns what it "
+            "found into a few tokens, from coarse to fine.",
+        ),
+    ),
+    (
+        ("How reliable are you?", "How often are you right?", "Can you be wrong?"),
+        (
+            "I can be wrong. The table of results tells how often each model is right; people "
+            "differ a lot in how they move their faces.",
+        ),
+    ),
+    (
+        (
+            *("Can you diagnose depression?", "Is this person ill?", "Is this a diagnosis?"),
+            *(
+                "Is it Parkinson's disease?",
+                "Should I take medicine?",
+                "Does this person have ALS?",
+            ),
+        ),
+        (
+            "No. This is no medical device and I can't diagnose anything; please ask a clinician.",
+            "I can't tell that. EMG shows muscle activity only, and this is no medical device; "
+            "please ask a clinician.",
+        ),
+    ),
+    (
+        (
+            *(
+                "Is this person lying?",
+                "What is this person thinking?",
+                "Does this person like me?",
+            ),
+            *("Is this person a criminal?", "How old is this person?", "Who is this person?"),
+        ),
+        (
+            "EMG can't tell that. It shows which muscles were active, not what someone thinks or "
+            "who it is.",
+        ),
+    ),
+    (
+        ("What is the weather?", "Tell me a joke.", "Who is the president?", "Write a poem."),
+        ("I only know about EMG recordings. Ask me about this one.",),
+    ),
+    (
+        ("Hello", "Hi", "Hello there"),
+        ("Hello. Ask me which emotion I read, why, or how good the signal is.",),
+    ),
+    (("Thanks", "Thank you", "Thanks a lot"), ("You are welcome.",)),
+    (
+        ("What can you do?", "Help", "Who are you?", "What are you?"),
+        (
+            "I read emotion from muscle signals. Ask which emotion I read, why, how strong a site "
+            "is, when it happens, or how good the signal is.",
+        ),
+    ),
+    (
+        ("What is mains hum?", "What is 50 Hz noise?"),
+        ("Mains hum is interference from the power line; it is filtered out.",),
+    ),
+    (
+        ("How do I get a better signal?", "How can I improve the quality?"),
+        (
+            "Clean the skin, press the electrodes on well, fix the cables and keep away from the "
+            "power line.",
+        ),
+    ),
+)

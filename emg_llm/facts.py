@@ -1,0 +1,205 @@
+"""Is it so? What a reply states about a recording, recomputed from the recording's Reading.
+
+Checked are levels of sites and where they lie, which sites are strongest and weakest, which of
+two is stronger, SNR and quality, timing, the distance from neutral, the scores of labels, and
+that no other emotion than the scored one is read. What is said about EMG in general is not.
+"""
+
+import re
+from dataclasses import dataclass
+
+from emg_llm.answers import FAIRLY_SURE, SURE
+from emg_llm.recording import EMOTIONS
+
+
+@dataclass(frozen=True)
+class Fact:
+    """A statement about the recording, at reply[start:end].
+
+    measured: what was measured, in words, for where it doesn't hold.
+    """
+
+    start: int
+    end: int
+    holds: bool
+    measured: str
+
+
+def check(reply, reading, label, scores=(), asked="", labels=EMOTIONS):
+    """The Facts in a reply to somebody who `asked`, in the order of their places.
+
+    label: the emotion that scores highest; scores: (label, percent) of the likeliest labels.
+    """
+    found = [
+        *_levels(reply, reading),
+        *_places(reply, reading),
+        *_extremes(reply, reading),
+        *_comparisons(reply, reading),
+        *_whole(reply, reading),
+        *_timing(reply, reading),
+        *_scores(reply, label, scores),
+        *_known(reply, reading),
+        *_emotions(reply, label, scores, asked, labels, reading),
+    ]
+    return tuple(sorted(found, key=lambda fact: (fact.end, fact.start)))
+
+
+def marked(reply, facts):
+    """The reply with ✓ after each statement that holds, and ✗ with what was measured."""
+    ends = {}
+    for fact in facts:  # several statements may end at one place: one mark for all of them
+        ends.setdefault(fact.end, []).append(fact)
+    for end in sorted(ends, reverse=True):
+        wrong = [f.measured for f in ends[end] if not f.holds]
+        mark = f" ✗ (measured: {'; '.join(dict.fromkeys(wrong))})" if wrong else " ✓"
+        reply = reply[:end] + mark + reply[end:]
+    return reply
+
+
+def unmarked(text):
+    """A reply as it was before it was `marked`."""
+    return re.sub(r" (?:✓|✗ \(measured: [^)]*\))", "", text)
+
+
+def _levels(reply, reading):
+    level = dict(zip(reading.sites, reading.levels, strict=True))
+    for site, match in _named(reply, reading.sites, r"(?: is|:|,)? \(?(?P<value>[+-]\d+)(?: dB)?"):
+        yield _fact(match, int(match["value"]) == level[site], _told(site, level[site], reading))
+
+
+def _places(reply, reading):
+    """The level at the cheek is +3 dB, above a typical recording."""
+    level = dict(zip(reading.sites, reading.levels, strict=True))
+    rest = r" is [+-]?\d+(?: dB)?, (?P<word>above|below|as in) a typical recording"
+    for site, match in _named(reply, reading.sites, rest):
+        value = level[site]
+        word = "above" if value > 0 else "below" if value < 0 else "as in"
+        yield _fact(match, match["word"] == word, _told(site, value, reading))
+
+
+def _extremes(reply, reading):
+    ranked = [value for _, value in reading.ranking]
+    if len(ranked) < 2:
+        return
+    level = dict(zip(reading.sites, reading.levels, strict=True))
+    for start, clause in _clauses(reply):
+        for word in ("strongest", "weakest"):
+            if word not in clause:
+                continue
+            named = [site for site, _ in _named(clause, reading.sites, "")]
+            least = ranked[min(len(named), 2) - 1]  # one is the strongest, two are the two
+            for site, match in _named(clause, reading.sites, r"(?: [+-]\d+)?(?: dB)?"):
+                good = level[site] >= least if word == "strongest" else level[site] == ranked[-1]
+                right = reading.ranking[:2] if word == "strongest" else reading.ranking[-1:]
+                told = f"{word} " + " and ".join(_told(s, v, reading) for s, v in right)
+                yield Fact(start + match.start(), start + match.end(), good, told)
+
+
+def _comparisons(reply, reading):
+    """It is stronger above the eye, +4 dB, than at the jaw, -2 dB."""
+    level = {site.lower(): v for site, v in zip(reading.sites, reading.levels, strict=True)}
+    one, number = _any(reading.sites), r"(?:,? [+-]\d+(?: dB)?)?"
+    if not one:
+        return
+    place = rf"(?:at )?(?:the )?({one}){number}"
+    pattern = rf"(stronger|weaker|as strong) {place},? (?:than|as) {place}"
+    for match in re.finditer(pattern, reply, re.IGNORECASE):
+        a, b = level[match[2].lower()], level[match[3].lower()]
+        holds = {"stronger": a > b, "weaker": a < b, "as strong": a == b}[match[1].lower()]
+        told = f"{_told(match[2], a, reading)}, {_told(match[3], b, reading)}"
+        yield _fact(match, holds, told)
+
+
+def _whole(reply, reading):
+    if reading.snr is not None:
+        for match in re.finditer(r"SNR(?: is)? ([+-]?\d+)(?: dB)?", reply):
+            yield _fact(match, int(match[1]) == reading.snr, f"SNR {reading.snr:+d} dB")
+        for match in re.finditer(r"signal is (good|usable|poor)", reply):
+            yield _fact(match, match[1] == reading.quality, f"quality {reading.quality}")
+    if reading.neutral is not None:
+        told = f"{reading.neutral:+d} against neutral"
+        for match in re.finditer(r"(\d+)(?: dB)? (above|below) a neutral recording", reply):
+            value = int(match[1]) * (1 if match[2] == "above" else -1)
+            yield _fact(match, value == reading.neutral, told)
+        for match in re.finditer("as strong as a neutral recording", reply):
+            yield _fact(match, reading.neutral == 0, told)
+
+
+def _timing(reply, reading):
+    time = r"(\d+(?:\.\d+)?) s"
+    active, peak = reading.active, reading.peak
+    spans = f"active {active[0]:.1f} to {active[1]:.1f} s" if active else "no clear burst"
+    for match in re.finditer(rf"from {time} to {time}", reply):
+        holds = bool(active) and (float(match[1]), float(match[2])) == active
+        yield _fact(match, holds, spans)
+    for match in re.finditer(rf"peaks? at {time}", reply):
+        told = f"peak {peak:.1f} s" if active else spans
+        yield _fact(match, peak is not None and float(match[1]) == peak, told)
+
+
+def _scores(reply, label, scores):
+    percent = dict(scores)
+    one = "|".join(map(re.escape, sorted(percent, key=len, reverse=True)))
+    if not one:
+        return
+    for match in re.finditer(rf"\b({one})(?:,? with| has| gets)? (\d+) %", reply):
+        yield _fact(match, int(match[2]) == percent[match[1]], f"{match[1]} {percent[match[1]]} %")
+    sure = percent.get(label)
+    for match in re.finditer(r"I am (not sure|fairly sure|sure)\b", reply):
+        word = "sure" if sure >= SURE else "fairly sure" if sure >= FAIRLY_SURE else "not sure"
+        yield _fact(match, match[1] == word, f"{label} {sure} %")
+
+
+def _known(reply, reading):
+    for match in re.finditer(r"nearest known trial is (\w+), (\d+)(?: dB)? off", reply):
+        holds = bool(reading.known) and (match[1], int(match[2])) == reading.known[0]
+        told = "{} {}".format(*reading.known[0]) if reading.known else "no known trial"
+        yield _fact(match, holds, told)
+
+
+def _emotions(reply, label, scores, asked, labels, reading):
+    """What is read must be the scored label; others may be named as what they are."""
+    one = "|".join(map(re.escape, sorted(labels, key=len, reverse=True)))
+    if all(re.search(rf"\b{name}\b", reply) for name in labels):
+        return  # a list of everything that is known
+    names = rf"(?:I read|looks like(?: an?)?|Emotion:) ({one})\b"
+    for match in re.finditer(names, reply):
+        yield _fact(match, match[1] == label, label)
+    allowed = {label, *dict(scores), *(name for name, _ in reading.known), "neutral"}
+    allowed |= set(re.findall(rf"\b({one})\b", asked.lower()))
+    for match in re.finditer(rf"\b({one})\b", reply):
+        if match[1] not in allowed:
+            yield _fact(match, False, label)
+
+
+def _named(text, sites, rest):
+    """(site, match) wherever a site is named, followed by `rest`, a regular expression."""
+    one = _any(sites)
+    if not one:
+        return
+    place = {site.lower(): site for site in sites}
+    for match in re.finditer(rf"(?P<site>{one}){rest}", text, re.IGNORECASE):
+        yield place[match["site"].lower()], match
+
+
+def _any(sites):
+    """A regular expression for one of the sites, the longest first."""
+    names = "|".join(map(re.escape, sorted(sites, key=len, reverse=True)))
+    return rf"\b(?:{names})\b" if names else ""
+
+
+def _clauses(reply):
+    """(start, clause) between punctuation; `and … weakest` is a clause of its own."""
+    start = 0
+    for match in [*re.finditer(r"[.,;:](?=\s|$)|\band\b(?=[^,.;]*weakest)", reply), None]:
+        end = len(reply) if match is None else match.start()
+        yield start, reply[start:end]
+        start = end + (0 if match is None else len(match[0]))
+
+
+def _told(site, level, reading):
+    return f"{site} {level:+d}" + (f" {reading.unit}" if reading.unit else "")
+
+
+def _fact(match, holds, measured):
+    return Fact(match.start(), match.end(), bool(holds), measured)

@@ -1,0 +1,96 @@
+"""What a language model is told about one recording: a Reading, and the prompt that it makes."""
+
+import re
+from dataclasses import dataclass
+
+NEAREST_KNOWN = 3  # labels of the person's known trials that are told
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What is told to a language model about one recording.
+
+    levels: one whole number for each of `sites` (see LevelScale), in `unit`; empty for the
+    tokens bridge. codes: codebook indices, coarse to fine; empty for the text bridge.
+    snr: the median over the channels, dB. quality: good, usable or poor, see QualityReport.
+    neutral: how much stronger than a neutral recording, the mean over the sites in `unit`.
+    active, peak: (start, end) and the strongest moment, in seconds. Each of these is None where
+    there is nothing to measure it from.
+    known: the person's own labelled trials, (label, how far the nearest one is from this
+    recording, RMS over the sites), the nearest first.
+    """
+
+    sites: tuple[str, ...] = ()
+    levels: tuple[int, ...] = ()
+    unit: str = ""
+    codes: tuple[int, ...] = ()
+    snr: int | None = None
+    quality: str | None = None
+    neutral: int | None = None
+    active: tuple[float, float] | None = None
+    peak: float | None = None
+    known: tuple[tuple[str, int], ...] = ()
+
+    @property
+    def tokens(self):
+        """The codes as tokens, see `spelling` for how each language model reads them."""
+        return tuple(code_token(depth, code) for depth, code in enumerate(self.codes))
+
+    def prompt(self):
+        """The user's first turn, as the original project wrote it: `EMG features: …`."""
+        codes = "".join(self.tokens)
+        prompt = "EMG features: " + (", ".join(filter(None, [codes, self.measured])) or "none")
+        if self.known:
+            told = ", ".join(f"{label} {distance}" for label, distance in self.known)
+            prompt += "" if prompt.endswith(".") else "."
+            prompt += f" Known trials of this person, nearest first: {told}."
+        return prompt
+
+    @property
+    def measured(self):
+        """The levels, then what was measured of the whole; empty without levels."""
+        if not self.levels:
+            return ""
+        parts = [f"{site} {level:+d}" for site, level in zip(self.sites, self.levels, strict=True)]
+        parts += [] if self.snr is None else [f"SNR {self.snr:+d}"]
+        parts += [] if self.quality is None else [f"quality {self.quality}"]
+        parts += [] if self.neutral is None else [f"against neutral {self.neutral:+d}"]
+        if self.active:
+            parts.append(f"active {self.active[0]:.1f} to {self.active[1]:.1f} s")
+            parts.append(f"peak {self.peak:.1f} s")
+        return ", ".join(parts) + (f". {self.extremes}" if self.extremes else "")
+
+    @property
+    def extremes(self):
+        """The strongest and the weakest sites in words; empty for fewer than three."""
+        if len(self.levels) < 3:
+            return ""
+        first, second, *_, last = (f"{site} {level:+d}" for site, level in self.ranking)
+        return f"Strongest: {first}, {second}. Weakest: {last}."
+
+    @property
+    def ranking(self):
+        """(site, level) from the strongest to the weakest; the montage's order where equal."""
+        pairs = zip(self.sites, self.levels, strict=True)
+        return sorted(pairs, key=lambda pair: -pair[1])
+
+
+def code_token(depth, code):
+    return f"<emg_{depth}_{code}>"
+
+
+PREPOSITIONS = "above|below|beside|under|behind|near"
+_PLACE = re.compile(rf"\b({PREPOSITIONS}) (?!the\b)")
+
+
+def site_name(column):
+    """A site as people say it: `power_above_eye` and `above the eye` -> `above the eye`."""
+    name = re.sub(r"^(power|rms|log_power)_", "", column).replace("_", " ")
+    return _PLACE.sub(r"\1 the ", name)
+
+
+def at_site(site):
+    """Where a site is, within a sentence: `above the eye`, `at the jaw`, `at Ch 3`."""
+    if re.match(rf"({PREPOSITIONS})\b", site):
+        return site
+    return f"at the {site}" if re.fullmatch("[a-z ]+", site) else f"at {site}"
