@@ -4,17 +4,18 @@
 
 Give the same --data and --seed as the encoder's, so that the same people are left out.
 Writes config.json, model.safetensors and results.json: perplexity, unused codes and how much
-of the encoder's accuracy each depth keeps on the test people.
+of the encoder's accuracy each depth keeps on the test people, by recording and by segment.
 """
 
 from dataclasses import dataclass, field
 
+import torch
 from trl import TrlParser
 
 from emg_llm.codebook import Codebook, CodebookConfig, measure
 from emg_llm.datasets import load_dataset
 from emg_llm.encoders import load_encoder
-from emg_llm.encoders.examples import recording_embeddings
+from emg_llm.encoders.examples import Examples
 from emg_llm.evaluation import save_results
 from emg_llm.fitted import encoder_tensors
 from emg_llm.hub import resolve, write_card
@@ -39,7 +40,11 @@ def main(data, args):
     split = held_out_split(dataset, data.seed)
     scored = split.scored
     encoder = load_encoder(resolve(args.encoder))
-    embeddings = recording_embeddings(encoder, encoder_tensors(dataset, encoder.config))
+    examples = Examples(
+        encoder, encoder_tensors(dataset, encoder.config), dataset.targets, dataset.groups
+    )
+    examples.shift_to_people(encoder)
+    embeddings = examples.embeddings(encoder)
     codebook = Codebook.fit(
         embeddings[split.train], encoder.head.weight, args.depths, args.codes, seed=data.seed
     )
@@ -48,6 +53,14 @@ def main(data, args):
     rows = scored
     targets = dataset.targets[rows]
     figures = measure(codebook, embeddings[rows], targets, encoder.classify)
+    with torch.inference_mode():
+        segments = [examples.segments(encoder, i) for i in rows]
+    by_segment = measure(
+        codebook,
+        torch.cat(segments),
+        targets.repeat([len(s) for s in segments]),
+        encoder.classify,
+    )
     results = {
         "model": "codebook",
         "data": dataset.name,
@@ -56,6 +69,8 @@ def main(data, args):
         "n_recordings": len(rows),
         "chance": 1 / len(dataset.label_names),
         **figures,
+        "n_segments": sum(map(len, segments)),
+        "by_segment": by_segment,
     }
     save_results(args.output_dir, results)
     write_card(

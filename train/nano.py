@@ -31,7 +31,7 @@ class NanoArguments:
     output_dir: str | None = field(
         default=None, metadata={"help": "Where it goes (default: runs/base/<llm>)."}
     )
-    steps: int = field(default=3000, metadata={"help": "Optimiser steps."})
+    steps: int = field(default=1800, metadata={"help": "Optimiser steps."})
     batch_size: int = field(default=32, metadata={"help": "Conversations in a step."})
     learning_rate: float = field(default=3e-3, metadata={"help": "Highest learning rate."})
     seed: int = field(default=0, metadata={"help": "Seed of text and weights."})

@@ -1,6 +1,7 @@
 """EmgLLM: a causal LM with its LoRA adapter, tokenizer and bridge; it scores and it talks."""
 
 import json
+from functools import cached_property
 from pathlib import Path
 from threading import Thread
 
@@ -9,10 +10,9 @@ import torch
 
 from emg_llm.bridge import Bridge
 from emg_llm.conversations import ANSWER
-from emg_llm.llms.nano import CHAT_TEMPLATE
 from emg_llm.llms.registry import base_path
 
-SCORING_BATCH = 96  # sequences
+SCORING_BATCH = 32  # prompts
 NO_ANSWER = "I have no answer to that; ask which emotion I read, why, or about a site."
 
 
@@ -26,7 +26,9 @@ def load_tokenizer(path, revision=None):
 
     tokenizer = AutoTokenizer.from_pretrained(path, revision=revision)
     if tokenizer.chat_template is None:
-        tokenizer.chat_template = CHAT_TEMPLATE
+        tokenizer.chat_template = (
+            Path(__file__).parent / "templates/nano-llama2.jinja"
+        ).read_text()
     if tokenizer.pad_token is None:
         tokenizer.pad_token = tokenizer.eos_token
     return tokenizer
@@ -51,59 +53,142 @@ def load_base(name, revision=None, **kwargs):
         ) from None
 
 
+def _user(content):
+    return [{"role": "user", "content": content}]
+
+
+def _assistant(content):
+    return {"role": "assistant", "content": content}
+
+
+def _common(sequences):
+    """What all of some sequences begin with, as a list."""
+    shared = []
+    for column in zip(*sequences, strict=False):
+        if any(value != column[0] for value in column):
+            break
+        shared.append(column[0])
+    return shared
+
+
+class _Answers:
+    """Answers as one row of token ids: what all begin with, then what each has of its own.
+
+    shared: ids. own, label, depth: int (tokens,): id, whose it is, and its place in that answer.
+    follows: int (shared + tokens,), which position predicts each, from the prompt's last token on.
+    replaced: how many of a prompt's last ids the answers begin anew.
+    """
+
+    def __init__(self, answers, replaced, device):
+        self.replaced, self.shared = replaced, _common(answers)
+        tails = [a[len(self.shared) :] for a in answers]
+        flat = [(i, k, d) for k, tail in enumerate(tails) for d, i in enumerate(tail)]
+        self.own, self.label, self.depth = torch.tensor(flat, device=device).T
+        at = len(self.shared) + torch.arange(len(flat), device=device)
+        first = torch.arange(len(self.shared), device=device)
+        self.follows = torch.cat([first, torch.where(self.depth == 0, len(self.shared), at)])
+
+
 class EmgLLM:
     """A chat LLM that reads EMG.
 
     labels: what it chooses among. bridge: how a recording becomes its prompt.
-    temperature: divides the label scores; fitted on validation people.
+    temperature, prior: the label scores less the prior (labels,) are divided by the temperature;
+    both are fitted on validation people.
     """
 
-    def __init__(self, name, model, tokenizer, labels, bridge, temperature=1.0):
+    def __init__(self, name, model, tokenizer, labels, bridge, temperature=1.0, prior=0.0):
         self.name = name
         self.model = model.eval()
         self.tokenizer = tokenizer
         self.labels = tuple(labels)
         self.bridge = bridge
         self.temperature = temperature
+        self.prior = np.asarray(prior, np.float64)
 
     @torch.inference_mode()
     def label_scores(self, prompts, progress=False):
         """Log-likelihood of each complete label answer: float64 (prompts, labels).
 
         prompts: the user's first turns. Each answer ends with the template's own end of turn,
-        so a label that begins another one is not favoured.
+        so a label that begins another one is not favoured. Everything is read in one pass: the
+        prompt and what all answers begin with once, then each label's own tokens, which see that
+        and themselves but no other label (as in Cai et al. 2024, arXiv:2401.10774).
         """
         from tqdm.auto import tqdm
 
-        pairs = [self._answer_ids(p, label) for p in prompts for label in self.labels]
-        scores = np.empty(len(pairs))
-        batches = range(0, len(pairs), SCORING_BATCH)
+        drop = self._answers.replaced
+        ids = [i[: len(i) - drop] for i in self._ids([_user(p) for p in prompts])]
+        if len(ids) <= SCORING_BATCH:
+            return self._score(ids).cpu().numpy()
+        # Prompts of about one length share a batch: little is padding.
+        order = np.argsort([len(i) for i in ids], kind="stable")
+        scores = np.empty((len(ids), len(self.labels)))
+        batches = range(0, len(ids), SCORING_BATCH)
         for start in tqdm(batches, desc="scoring", unit="batch", disable=not progress):
-            batch = pairs[start : start + SCORING_BATCH]
-            ids = [torch.tensor(full) for full, _ in batch]
-            padded = torch.nn.utils.rnn.pad_sequence(
-                ids, batch_first=True, padding_value=self.tokenizer.pad_token_id
-            ).to(self.model.device)
-            lengths = torch.tensor([len(i) for i in ids])[:, None]
-            at = torch.arange(padded.shape[1])[None]
-            mask = (at < lengths).to(self.model.device)
-            # Every token is predicted from those before it: logits[t] scores ids[t + 1].
-            answer_from = torch.tensor([n for _, n in batch])[:, None]
-            answer = ((at >= answer_from) & (at < lengths))[:, 1:].to(self.model.device)
-            first = int(answer_from.min())
-            logits = self.model(
-                input_ids=padded,
-                attention_mask=mask.long(),
-                logits_to_keep=padded.shape[1] - first + 1,
-            ).logits[:, :-1]
-            targets, answer = padded[:, first:], answer[:, first - 1 :]
-            logp = torch.log_softmax(logits.float(), -1).gather(-1, targets[..., None])[..., 0]
-            scores[start : start + len(batch)] = (logp * answer).sum(dim=1).cpu().numpy()
-        return scores.reshape(len(prompts), len(self.labels))
+            rows = order[start : start + SCORING_BATCH]
+            scores[rows] = self._score([ids[i] for i in rows]).cpu().numpy()
+        return scores
+
+    def _score(self, prompts):
+        """Log-likelihoods of all answers after each of `prompts`, token ids: (prompts, labels)."""
+        answers, model = self._answers, self.model
+        n, width = len(prompts), max(map(len, prompts))
+        pad = [self.tokenizer.pad_token_id]
+        read = [pad * (width - len(p)) + list(p) + answers.shared for p in prompts]
+        ids = torch.tensor(read, device=model.device)
+        ids = torch.cat([ids, answers.own.expand(n, -1)], dim=1)
+        known, length = width + len(answers.shared), ids.shape[1]
+        position = torch.arange(length, device=model.device)
+        position[known:] = known + answers.depth
+        # All before within what is shared; of the labels' own tokens, those of one's own label.
+        sees = torch.ones(length, length, dtype=torch.bool, device=model.device).tril()
+        sees[known:, known:] &= answers.label == answers.label[:, None]
+        if n > 1:
+            before = torch.tensor([width - len(p) for p in prompts], device=model.device)
+            sees = sees & (torch.arange(length, device=model.device) >= before[:, None, None])
+            sees |= torch.eye(length, dtype=torch.bool, device=model.device)
+            position = (position - before[:, None]).clamp_min(0)
+        mask = torch.zeros(sees.shape, device=model.device, dtype=model.dtype)
+        mask = mask.masked_fill_(~sees, torch.finfo(mask.dtype).min)
+        logits = model(
+            input_ids=ids,
+            attention_mask=mask.view(-1, 1, length, length),
+            position_ids=position.view(-1, length),
+            logits_to_keep=length - width + 1,  # of the prompt's last token and all after it
+            use_cache=False,
+        ).logits
+        follows, tokens = answers.follows, ids[:, width:]
+        logp = torch.log_softmax(logits.float(), -1)[:, follows]
+        logp = logp.gather(-1, tokens[..., None])[..., 0]
+        n_shared = len(answers.shared)
+        scores = logp[:, :n_shared].sum(dim=1, keepdim=True).repeat(1, len(self.labels))
+        return scores.index_add_(1, answers.label, logp[:, n_shared:]).double()
+
+    @cached_property
+    def _answers(self):
+        """The token ids of every label's answer, laid out for one pass: _Answers."""
+        [before] = self._ids([_user("EMG")])
+        chats = [[*_user("EMG"), _assistant(ANSWER.format(label=v))] for v in self.labels]
+        whole = self._ids(chats, ask=False)
+        start = min(len(_common([before, w])) for w in whole)
+        answers = [w[start:] for w in whole]
+        return _Answers(answers, len(before) - start, self.model.device)
+
+    def _ids(self, conversations, ask=True):
+        """Token ids of messages; with `ask`, up to where an answer begins."""
+        return self.tokenizer.apply_chat_template(
+            [self._spelled(messages) for messages in conversations],
+            add_generation_prompt=ask,
+            return_dict=True,
+        )["input_ids"]
+
+    def _spelled(self, messages):
+        return messages
 
     def probabilities(self, prompts, progress=False):
-        """Normalised likelihoods of the label answers: float (prompts, labels)."""
-        scores = self.label_scores(prompts, progress) / self.temperature
+        """Calibrated likelihoods of the label answers: float (prompts, labels)."""
+        scores = (self.label_scores(prompts, progress) - self.prior) / self.temperature
         scores = np.exp(scores - scores.max(axis=1, keepdims=True))
         return scores / scores.sum(axis=1, keepdims=True)
 
@@ -149,18 +234,6 @@ class EmgLLM:
         thread.join()
         if not said:
             yield NO_ANSWER
-
-    def _answer_ids(self, prompt, label):
-        """(ids of prompt and answer, where the answer begins)."""
-        user = [{"role": "user", "content": prompt}]
-        answer = {"role": "assistant", "content": ANSWER.format(label=label)}
-        template = self.tokenizer.apply_chat_template
-        before = template(user, add_generation_prompt=True, return_dict=True)["input_ids"]
-        full = template([*user, answer], return_dict=True)["input_ids"]
-        shared = next(
-            (i for i, (a, b) in enumerate(zip(before, full, strict=False)) if a != b), len(before)
-        )
-        return full, shared
 
     def save_adapter(self, folder, **info):
         """Adapter, tokenizer and `config.json`; what the base is, it names."""

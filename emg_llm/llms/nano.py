@@ -211,7 +211,7 @@ def start_levels_in_order(model, tokenizer):
             weight[ids] = waves * 2**0.5 * model.config.initializer_range
 
 
-def pretrain(model, tokenizer, steps=2000, batch_size=32, learning_rate=3e-3, seed=0, log=None):
+def pretrain(model, tokenizer, steps=1800, batch_size=32, learning_rate=3e-3, seed=0, log=None):
     """Train every weight on the answers of `corpus`; returns the loss of the last tenth."""
     import torch
     from torch.nn import functional as F
@@ -221,6 +221,8 @@ def pretrain(model, tokenizer, steps=2000, batch_size=32, learning_rate=3e-3, se
     fast = device == "cuda" or torch.cpu._is_amx_tile_supported()
     rng = np.random.default_rng((seed, 1))
     model.to(device).train()
+    if device == "cpu":  # where its gradient is faster than that of the fused attention
+        model.set_attn_implementation("eager")
     optimizer = torch.optim.AdamW(
         model.parameters(), lr=learning_rate, weight_decay=0.05, betas=(0.9, 0.95)
     )
@@ -257,7 +259,7 @@ def pretrain(model, tokenizer, steps=2000, batch_size=32, learning_rate=3e-3, se
         schedule.step()
         losses.append(loss.item())
         bar.set_postfix(loss=f"{np.mean(losses[-50:]):.3f}")
-    model.eval().cpu()
+    model.eval().cpu().set_attn_implementation("sdpa")
     return float(np.mean(losses[-max(1, steps // 10) :]))
 
 
