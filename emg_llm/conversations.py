@@ -65,7 +65,7 @@ def _drawn(reading, label, scores, labels, n, rng):
 
 def _typed(question, rng):
     """A question as people type it: now and then in lower case, or without its mark."""
-    if rng.random() < 0.1:
+    if rng.random() < 0.1 and question[-1] in "?.":
         question = question[:-1] + ", please" + question[-1]
     if rng.random() < 0.2:
         question = question.lower()

@@ -127,14 +127,16 @@ def _whole(reply, reading):
 
 def _timing(reply, reading):
     time = r"(\d+(?:\.\d+)?) s"
-    active, peak = reading.active, reading.peak
-    spans = f"active {active[0]:.1f} to {active[1]:.1f} s" if active else "no clear burst"
+    told = f"active {_span(reading)}, peak {reading.peak:.1f} s" if reading.active else "no burst"
     for match in re.finditer(rf"from {time} to {time}", reply):
-        holds = bool(active) and (float(match[1]), float(match[2])) == active
-        yield _fact(match, holds, spans)
+        yield _fact(match, f"{match[1]} to {match[2]} s" == _span(reading), told)
     for match in re.finditer(rf"peaks? at {time}", reply):
-        told = f"peak {peak:.1f} s" if active else spans
-        yield _fact(match, peak is not None and float(match[1]) == peak, told)
+        holds = reading.peak is not None and match[1] == f"{reading.peak:.1f}"
+        yield _fact(match, holds, told)
+
+
+def _span(reading):
+    return "{:.1f} to {:.1f} s".format(*reading.active) if reading.active else ""
 
 
 def _scores(reply, label, scores):

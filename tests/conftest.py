@@ -87,9 +87,9 @@ def nano_folder(tmp_path_factory):
     from emg_llm.llms.nano import build_model, build_tokenizer, corpus
 
     conversations = corpus(400, np.random.default_rng(0))
-    tokenizer = build_tokenizer([m["content"] for c in conversations for m in c])
+    tokenizer = build_tokenizer("nano-llama2", [m["content"] for c in conversations for m in c])
     folder = tmp_path_factory.mktemp("nano")
-    build_model(tokenizer, width=32, layers=2, heads=2).save_pretrained(folder)
+    build_model("nano-llama2", tokenizer, width=32, layers=2, heads=2).save_pretrained(folder)
     tokenizer.save_pretrained(folder)
     return folder
 

@@ -4,11 +4,13 @@ import re
 import numpy as np
 import pytest
 
-from emg_llm.bridge import Bridge, BridgeError, Reading, code_token, site_name
+from emg_llm.bridge import Bridge, BridgeError
 from emg_llm.codebook import Codebook
 from emg_llm.datasets import Dataset
 from emg_llm.encoders import CnnEncoder, EncoderConfig
-from emg_llm.features import LevelScale, channel_power
+from emg_llm.features import channel_power
+from emg_llm.quality import assess_quality
+from emg_llm.reading import Reading, at_site, code_token, site_name
 from emg_llm.recording import MONTAGE, RecordingError
 
 SITES = tuple(site_name(s) for s in MONTAGE)
@@ -52,6 +54,10 @@ def random_reading(rng):
         "dB",
         tuple(int(c) for c in rng.integers(64, size=rng.integers(1, 9))),
         int(rng.integers(-40, 41)),
+        "good",
+        int(rng.integers(-40, 41)),
+        (0.4, 2.1),
+        1.0,
     )
 
 
@@ -63,7 +69,11 @@ def test_the_prompt_holds_every_code_and_every_level_exactly():
         codes = re.findall(r"<emg_(\d+)_(\d+)>", prompt)
         assert codes == [(str(depth), str(c)) for depth, c in enumerate(reading.codes)]
         told, _, ranked = prompt.partition(". Strongest: ")
-        assert told.endswith(f", SNR {reading.snr:+d}")
+        told, _, rest = told.partition(", SNR ")
+        assert rest == (
+            f"{reading.snr:+d}, quality good, against neutral {reading.neutral:+d}, "
+            "active 0.4 to 2.1 s, peak 1.0 s"
+        )
         assert dict(re.findall(r", ([a-z ]+) ([+-]\d+)", told)) == {
             site: f"{level:+d}" for site, level in zip(SITES, reading.levels, strict=True)
         }
@@ -85,8 +95,12 @@ def test_every_single_change_of_a_reading_changes_the_prompt():
         Reading(("cheek", "jaw"), (3, -4), "dB", (2, 1), 12),
         Reading(("cheek", "jaw"), (3, -4), "dB", (1,), 12),
         Reading(("cheek", "jaw"), (3, -4), "dB", (1, 2), 11),
+        Reading(("cheek", "jaw"), (3, -4), "dB", (1, 2), 12, "poor"),
+        Reading(("cheek", "jaw"), (3, -4), "dB", (1, 2), 12, neutral=3),
+        Reading(("cheek", "jaw"), (3, -4), "dB", (1, 2), 12, active=(0.1, 2.0), peak=1.0),
+        Reading(("cheek", "jaw"), (3, -4), "dB", (1, 2), 12, known=(("fear", 3),)),
     ]
-    assert len({r.prompt() for r in [reading, *others]}) == 6
+    assert len({r.prompt() for r in [reading, *others]}) == 10
 
 
 def test_a_prompt_without_anything_says_so():
@@ -112,24 +126,6 @@ def test_a_louder_channel_raises_its_level_alone_by_its_decibels(people, text_br
         assert after.prompt() != before.prompt()
 
 
-def test_levels_are_decibels_against_the_training_median_and_monotone():
-    rng = np.random.default_rng(1)
-    training = rng.lognormal(2, 1.5, (31, 3))
-    scale = LevelScale.fit(training, ("a", "b", "c"))
-    powers = np.sort(rng.lognormal(2, 1.5, (40, 3)), axis=0)
-    expected = 10 * np.log10(powers / np.median(training, axis=0))
-    np.testing.assert_array_equal(scale.levels(powers), np.rint(expected))
-    assert (np.diff(scale.levels(powers), axis=0) >= 0).all()
-    assert scale.levels(np.full((1, 3), 1e30)).tolist() == [[40, 40, 40]]
-    assert scale.levels(np.zeros((1, 3))).tolist() == [[-40, -40, -40]]
-
-
-def test_columns_that_are_no_powers_are_in_tenths_of_the_interquartile_range():
-    values = np.linspace(-1, 1, 101)[:, None]  # median 0, interquartile range 1
-    scale = LevelScale.fit(values, ("slope",))
-    assert scale.levels([[-1.0], [0.0], [0.3], [1.0]]).tolist() == [[-10], [0], [3], [10]]
-
-
 def test_the_scale_is_fitted_on_the_training_rows_alone(people, table):
     rows = range(24)
     loud = [r.replace(signal=r.signal * 100) for r in people.recordings[24:]]
@@ -150,18 +146,27 @@ def test_the_scale_is_fitted_on_the_training_rows_alone(people, table):
 @pytest.mark.parametrize(
     ("column", "name"),
     [
-        ("above the eye", "above eye"),
-        ("above the mouth beside the nose", "above mouth beside nose"),
-        ("power_above_eye", "above eye"),
+        ("above the eye", "above the eye"),
+        ("above the mouth beside the nose", "above the mouth beside the nose"),
+        ("power_above_eye", "above the eye"),
+        ("power_above_mouth_beside_nose", "above the mouth beside the nose"),
         ("rms_jaw", "jaw"),
-        ("log_power_beside_the_mouth", "beside mouth"),
+        ("log_power_beside_the_mouth", "beside the mouth"),
         ("jaw", "jaw"),
         ("channel 3", "channel 3"),
-        ("other", "other"),  # `the` is only left out as a word
+        ("undercut", "undercut"),  # no place
     ],
 )
 def test_site_name(column, name):
     assert site_name(column) == name
+
+
+@pytest.mark.parametrize(
+    ("site", "place"),
+    [("above the eye", "above the eye"), ("jaw", "at the jaw"), ("Ch 3", "at Ch 3")],
+)
+def test_where_a_site_is(site, place):
+    assert at_site(site) == place
 
 
 def test_the_sites_of_the_montage_keep_different_names():
@@ -217,13 +222,13 @@ def test_a_bridge_comes_back_from_json(people, codec, text_bridge):
 def test_rows_of_a_feature_table_are_read_without_codes_and_snr(table):
     bridge = Bridge.fit("text", table, range(12))
     [reading] = bridge.read_dataset(table, [4])
-    assert reading.sites == ("above eye", "slope")
+    assert reading.sites == ("above the eye", "slope")
     assert reading.codes == () and reading.snr is None
     assert reading.unit == ""  # not everything is in dB
     expected = 10 * np.log10(table.table[4, 0] / np.median(table.table[:, 0]))
     assert abs(reading.levels[0] - expected) <= 1
     assert reading.prompt() == (
-        f"EMG features: above eye {reading.levels[0]:+d}, slope {reading.levels[1]:+d}"
+        f"EMG features: above the eye {reading.levels[0]:+d}, slope {reading.levels[1]:+d}"
     )
 
 
@@ -239,3 +244,46 @@ def test_what_cannot_be_bridged_is_said_in_one_sentence(people, table, codec, te
     )
     with pytest.raises(RecordingError, match=r"reads 8 channels and this recording has 2"):
         text_bridge.read(two)
+
+
+def test_known_trials_of_the_same_person_are_told_the_nearest_first(people):
+    bridge = Bridge.fit("text", people, range(len(people)), scaling="person")
+    rows = np.arange(12)  # all of the first person
+    known = np.arange(len(people))  # of everybody
+    levels = bridge.prepare(people, rows).levels
+    for k, reading in enumerate(bridge.read_dataset(people, rows, known)):
+        off = {
+            people.labels[other]: np.sqrt(np.mean((level - levels[k]) ** 2))
+            for other, level in enumerate(levels)
+            if other != k
+        }
+        nearest = sorted(off, key=off.get)[:3]
+        assert reading.known == tuple((label, round(off[label])) for label in nearest)
+        assert people.labels[k] not in nearest  # of each emotion there is but one trial
+
+
+def test_people_are_the_measure_of_their_levels_where_several_are_read(people):
+    bridge = Bridge.fit("text", people, range(24), scaling="person")
+    rows = np.arange(24, 36)
+    quiet = people.take(range(len(people)))
+    changed = [r.replace(signal=r.signal * 0.1) for r in people.recordings[24:]]
+    object.__setattr__(quiet, "recordings", (*people.recordings[:24], *changed))
+    told = bridge.read_dataset(people, rows)
+    assert [r.levels for r in bridge.read_dataset(quiet, rows)] == [r.levels for r in told]
+    # A single recording is measured against the training people.
+    assert bridge.read(changed[0]).levels != bridge.read(people.recordings[24]).levels
+
+
+def test_known_trials_need_levels(people, codec):
+    tokens = Bridge.fit("tokens", people, range(24), *codec)
+    with pytest.raises(BridgeError, match="use 'text' or 'both'"):
+        tokens.read_dataset(people, [0], known=[1])
+
+
+def test_timing_quality_and_distance_from_neutral_are_told(people, text_bridge):
+    recording = people.recordings[people.labels.index("delight")]
+    reading = text_bridge.read(recording)
+    assert 0 <= reading.active[0] < reading.peak < reading.active[1] <= recording.duration
+    assert reading.quality == assess_quality(recording).verdict
+    still = text_bridge.read(people.recordings[people.labels.index("neutral")])
+    assert reading.neutral > 5 > abs(still.neutral)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from emg_llm.features import (
-    LevelScale,
+    activity,
     channel_power,
     feature_summary,
     feature_table,
@@ -130,24 +130,22 @@ def test_a_dead_channel_has_60_db_less_than_the_others():
     assert np.allclose(np.delete(power, 3), np.delete(channel_power(recording), 3))
 
 
-def test_levels_of_powers_are_decibels_above_the_training_peoples_median():
+@pytest.mark.parametrize(("start", "end"), [(0.5, 1.5), (1.0, 1.4), (0.2, 2.6)])
+def test_activity_finds_the_burst_at_any_rate_and_gain(start, end):
     rng = np.random.default_rng(0)
-    scale = LevelScale.fit(rng.uniform(1, 100, (50, 3)) * [1, 10, 1e4], "abc")
-    typical = 10 ** (np.array(scale.center) / 10)
-    assert scale.is_power == (True, True, True)
-    assert np.array_equal(
-        scale.levels([typical, 10 * typical, typical / 1000]), [[0] * 3, [10] * 3, [-30] * 3]
-    )
+    for rate in (1000.0, 2000.0):
+        t = np.arange(int(3 * rate)) / rate
+        strength = np.where((t >= start) & (t < end), 20.0, 2.0)
+        strength += 20.0 * np.exp(-(((t - (start + end) / 2) / 0.1) ** 2))
+        signal = strength[:, None] * rng.standard_normal((len(t), 4))
+        for gain in (1.0, 1e-3):
+            found = activity(Recording(signal * gain, rate, tuple("abcd")))
+            assert found[0] == pytest.approx(start, abs=0.15)
+            assert found[1] == pytest.approx(end, abs=0.15)
+            assert found[2] == pytest.approx((start + end) / 2, abs=0.15)
 
 
-def test_levels_of_signed_columns_are_tenths_of_the_interquartile_range():
-    x = np.arange(-50.0, 51.0)[:, None]
-    scale = LevelScale.fit(x, ["a"])
-    assert scale.is_power == (False,)
-    assert np.array_equal(scale.levels([[0.0], [50.0], [-25.0]]), [[0], [10], [-5]])
-
-
-def test_levels_stay_within_their_limit_and_nothing_breaks_on_zero_or_nan():
-    scale = LevelScale.fit(np.random.default_rng(0).uniform(1, 2, (9, 1)), ["a"])
-    levels = scale.levels([[1e30], [0.0], [np.nan]])
-    assert levels.tolist() == [[40], [-40], [0]]
+def test_a_steady_signal_has_no_burst():
+    signal = np.random.default_rng(0).standard_normal((6000, 4))
+    assert activity(Recording(signal, 2000.0, tuple("abcd"))) is None
+    assert activity(Recording(signal[:200], 2000.0, tuple("abcd"))) is None

@@ -118,7 +118,10 @@ def test_the_script_calibrates_what_it_trained_and_what_was_trained_before(run_s
     ("flags", "words"),
     [
         (("--encoder", "."), "give --calibrate_with too"),
-        (("--encoder", ".", "--calibrate_with", f"simulated:subjects=1,{SETTINGS}"), "holds no encoder"),
+        (
+            ("--encoder", ".", "--calibrate_with", f"simulated:subjects=1,{SETTINGS}"),
+            "holds no encoder",
+        ),
         (("--calibrate_with", "no/such/place"), "no such folder"),
         (("--report_to", "nowhere"), "no such tracker"),
     ],

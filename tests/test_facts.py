@@ -1,0 +1,125 @@
+import numpy as np
+import pytest
+
+from emg_llm.answers import topics
+from emg_llm.facts import check, marked, unmarked
+from emg_llm.reading import Reading
+from emg_llm.recording import EMOTIONS
+
+SITES = ("above the eye", "beside the mouth", "cheek", "jaw")
+READING = Reading(
+    SITES, (3, 5, -9, 8), "dB", (), 12, "usable", 6, (0.4, 2.1), 1.0, (("fear", 3), ("anger", 9))
+)
+SCORES = (("fear", 61), ("anger", 22), ("pride", 9))
+
+
+@pytest.mark.parametrize(
+    ("reply", "holds"),
+    [
+        ("The strongest sites are jaw +8 dB and beside the mouth +5 dB.", True),
+        ("The strongest sites are above the eye +3 dB and jaw +8 dB.", False),
+        ("The strongest sites are jaw +8 dB and beside the mouth +6 dB.", False),
+        ("Jaw (+8 dB) and beside the mouth (+5 dB) lead as strongest, cheek -9 is weakest.", True),
+        ("The strongest site is beside the mouth.", False),
+        ("The weakest site is jaw +8 dB.", False),
+        ("The level at the jaw is +8 dB, above a typical recording.", True),
+        ("The level at the jaw is +3 dB, above a typical recording.", False),
+        ("The level at the jaw is +8 dB, below a typical recording.", False),
+        ("The level at the cheek is -9 dB, below a typical recording.", True),
+        ("It is stronger at the jaw, +8 dB, than above the eye, +3 dB.", True),
+        ("It is stronger at the cheek than above the eye.", False),
+        ("It is weaker at the cheek than above the eye.", True),
+        ("It is as strong at the jaw as above the eye.", False),
+        ("On the whole it is 6 dB above a neutral recording.", True),
+        ("On the whole it is 6 dB below a neutral recording.", False),
+        ("On the whole it is as strong as a neutral recording.", False),
+        ("The signal is usable: the median SNR is +12 dB.", True),
+        ("The signal is good: the median SNR is +12 dB.", False),
+        ("The signal is usable: the median SNR is -12 dB.", False),
+        ("The muscles are active from 0.4 s to 2.1 s and peak at 1.0 s.", True),
+        ("The muscles are active from 0.4 s to 2.3 s and peak at 1.0 s.", False),
+        ("The muscles are active from 0.4 s to 2.1 s and peak at 1.1 s.", False),
+        ("I am fairly sure: fear has 61 %, then anger with 22 %.", True),
+        ("I am sure: fear has 61 %.", False),
+        ("I am fairly sure: fear has 16 %.", False),
+        ("After fear with 61 % come anger with 22 % and pride with 9 %.", True),
+        ("The nearest known trial is fear, 3 dB off.", True),
+        ("The nearest known trial is anger, 9 dB off.", False),
+        ("I read fear.", True),
+        ("This looks like anger.", False),
+        ("It looks like an anger pattern.", False),
+        ("This could be sadness.", False),
+    ],
+)
+def test_what_a_reply_states_is_recomputed(reply, holds):
+    facts = check(reply, READING, "fear", SCORES)
+    assert facts
+    assert all(fact.holds for fact in facts) == holds
+
+
+@pytest.mark.parametrize("reply", ["", "Hello.", "EMG measures small voltages.", "More than ten."])
+def test_what_says_nothing_about_the_recording_is_no_fact(reply):
+    assert check(reply, READING, "fear", SCORES) == ()
+
+
+def test_an_emotion_that_was_asked_about_may_be_named():
+    assert check("No, I read fear, not sadness.", READING, "fear", SCORES, "Is it sadness?")[
+        0
+    ].holds
+    told = check("No, I read fear, not sadness.", READING, "fear", SCORES, "Why?")
+    assert [fact.holds for fact in told] == [True, False]
+    every = f"I choose among {', '.join(EMOTIONS)}."
+    assert check(every, READING, "fear", SCORES) == ()
+
+
+def test_every_answer_that_is_taught_holds_and_false_ones_are_found():
+    rng = np.random.default_rng(0)
+    n, found, missed = 0, 0, 0
+    for k in range(30):
+        levels = rng.permutation(np.arange(-9, 12))[:4]
+        reading = Reading(
+            SITES,
+            tuple(map(int, levels)),
+            "dB",
+            (),
+            k - 5,
+            ("good", "usable", "poor")[k % 3],
+            k - 15,
+            (0.1 * k, 0.1 * k + 1),
+            0.1 * k + 0.5,
+            (("fear", k),),
+        )
+        other = Reading(
+            SITES,
+            tuple(int(v) + 12 for v in levels[::-1]),
+            "dB",
+            (),
+            k,
+            ("poor", "good")[k % 2],
+            20 + k,
+            (0.1 * k + 0.3, 0.1 * k + 2),
+            0.1 * k + 0.9,
+            (("anger", k + 1),),
+        )
+        for ask, answer in topics(reading, "fear", SCORES):
+            reply = answer(rng)
+            facts = check(reply, reading, "fear", SCORES, ask[0])
+            assert facts, reply
+            assert all(fact.holds for fact in facts), reply
+            n += len(facts)
+            wrong = (("anger", 50), ("fear", 30), ("pride", 1))
+            against = check(reply, other, "anger", wrong, ask[0])
+            found += sum(not fact.holds for fact in against)
+            missed += all(fact.holds for fact in against)
+    assert n > 1500 and found > 0.9 * n and missed == 0
+
+
+def test_marks_stand_after_what_they_are_about_and_come_off_again():
+    reply = "The level at the jaw is +3 dB, above a typical recording. I read fear."
+    told = marked(reply, check(reply, READING, "fear"))
+    assert told == (
+        "The level at the jaw is +3 dB ✗ (measured: jaw +8 dB), above a typical recording ✓. "
+        "I read fear ✓."
+    )
+    assert unmarked(told) == reply
+    assert marked("Hello.", ()) == "Hello."
