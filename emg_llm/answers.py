@@ -37,7 +37,7 @@ def topics(reading, label, scores=(), labels=EMOTIONS):
         yield _against_neutral(reading)
     if reading.active:
         yield from _about_timing(reading)
-    if reading.levels and reading.snr is not None:
+    if reading.levels and reading.quality is not None:
         yield _about_quality(reading)
     if reading.known:
         yield _about_known(reading)
@@ -80,32 +80,32 @@ def _is_it(other, label, scores):
     ask = (f"Is it {other}?", f"Is this {other}?", f"Could it be {other}?")
     percent = dict(scores).get(other)
     if other == label:
-        told = f", with {percent} %" if percent is not None else ""
+        told = f": {label} {percent} %" if percent is not None else ""
         return ask, _choice(f"Yes, I read {label}{told}.")
-    told = f"; {other} has {percent} %" if percent is not None else ""
+    told = f": {other} {percent} %" if percent is not None else ""
     return ask, _choice(f"No, I read {label}{told}.")
 
 
 def _about_scores(scores):
     (label, percent), *others = scores
     sure = "sure" if percent >= SURE else "fairly sure" if percent >= FAIRLY_SURE else "not sure"
-    then = f", then {others[0][0]} with {others[0][1]} %" if others else ""
+    then = f", then {others[0][0]} {others[0][1]} %" if others else ""
     yield (
         (
             *("How sure are you?", "Are you certain?", "How confident are you?", "Are you sure?"),
             *("How likely is that?", "What is the probability?", "How certain is it?"),
         ),
-        _choice(f"I am {sure}: {label} has {percent} %{then}."),
+        _choice(f"I am {sure}: {label} {percent} %{then}."),
     )
     if others:
-        told = " and ".join(f"{name} with {value} %" for name, value in others)
+        told = " and ".join(f"{name} {value} %" for name, value in others)
         yield (
             (
                 *("What else could it be?", "What is the second choice?"),
                 *("Could it be something else?", "What are the alternatives?"),
                 *("Which other emotions are likely?", "What comes next?"),
             ),
-            _choice(f"After {label} with {percent} % come {told}."),
+            _choice(f"After {label} {percent} % come {told}."),
         )
 
 
@@ -134,44 +134,43 @@ def _about_levels(reading):
                 *(f"How strong is it {place}?", f"What about {site}?", f"And {place}?"),
                 *(f"Is the muscle {place} active?", f"How strong is {site}?"),
             ),
-            _choice(f"The level {place} is {level:+d}{unit}, {word} a typical recording."),
+            _choice(f"The level {place} {level:+d}{unit} is {word} a typical recording."),
         )
         for j in range(i + 1, len(pairs)):
             if (i + 3 * j) % 4 == len(pairs) % 4:  # some pairs are enough
-                yield _comparison(pairs[i], pairs[j], unit)
+                yield _comparison(reading, i, j)
 
 
-def _comparison(first, second, unit):
-    (a, x), (b, y) = first, second
+def _comparison(reading, i, j):
+    unit = f" {reading.unit}" if reading.unit else ""
+    (a, x), (b, y) = ((reading.sites[k], reading.levels[k]) for k in (i, j))
     ask = (
-        f"Is it stronger {a} than {b}?",
+        f"Is it stronger {at_site(a)} than {at_site(b)}?",
         f"Compare {a} and {b}.",
-        f"Where is it stronger, {a} or {b}?",
+        f"Where is it stronger, {at_site(a)} or {at_site(b)}?",
     )
-    how = "stronger {}, {}, than {}, {}" if x > y else "weaker {}, {}, than {}, {}"
-    how = "as strong {}, {}, as {}, {}" if x == y else how
-    return ask, _choice(f"It is {how.format(a, f'{x:+d}{unit}', b, f'{y:+d}{unit}')}.")
+    where = f"stronger {at_site(a if x > y else b)}" if x != y else "equally strong"
+    return ask, _choice(f"With {a} {x:+d}{unit} against {b} {y:+d}{unit} it is {where}.")
 
 
 def _against_neutral(reading):
-    unit = f" {reading.unit}" if reading.unit else ""
     ask = (
         *("How does it compare with neutral?", "Is it stronger than neutral?"),
         *("What is different from a neutral face?", "Compare it with neutral."),
         *("How strong is it against neutral?", "How expressive is it?"),
     )
-    if reading.neutral == 0:
-        return ask, _choice("On the whole it is as strong as a neutral recording.")
-    word = "above" if reading.neutral > 0 else "below"
-    return ask, _choice(
-        f"On the whole it is {abs(reading.neutral)}{unit} {word} a neutral recording."
-    )
+    return ask, _choice(f"Measured {_neutral(reading)}.")
+
+
+def _neutral(reading):
+    unit = f" {reading.unit}" if reading.unit else ""
+    how = "stronger" if reading.neutral > 0 else "weaker" if reading.neutral < 0 else "as strong"
+    return f"against neutral {reading.neutral:+d}{unit} it is {how} on the whole"
 
 
 def _times(reading):
     start, end = reading.active
-    told = f"The muscles are active from {start:.1f} s to {end:.1f} s"
-    return f"{told} and peak at {reading.peak:.1f} s."
+    return f"The muscles are active {start:.1f} to {end:.1f} s, peak {reading.peak:.1f} s."
 
 
 def _about_timing(reading):
@@ -197,14 +196,12 @@ def _about_quality(reading):
             *("Can I trust this recording?", "Is it noisy?", "What about the noise?"),
             *("What is the SNR of this recording?", "Is the recording usable?"),
         ),
-        _choice(
-            f"The signal is {reading.quality}: the median SNR is {reading.snr:+d} dB, so {advice}."
-        ),
+        _choice(f"{_signal(reading)}: {advice}."),
     )
 
 
 def _signal(reading):
-    return f"The signal is {reading.quality}: the median SNR is {reading.snr:+d} dB"
+    return f"The signal is of quality {reading.quality}, with SNR {reading.snr:+d} dB"
 
 
 def _about_known(reading):
@@ -212,20 +209,18 @@ def _about_known(reading):
     unit = f" {reading.unit}" if reading.unit else ""
     return (
         ("Which of my trials is nearest?", "Which known trial is it most like?"),
-        _choice(f"The nearest known trial is {label}, {distance}{unit} off."),
+        _choice(f"The nearest known trial is {label} {distance}{unit} off."),
     )
 
 
 def _summary(reading, label):
     first, *_, last = _told(reading)
-    unit = f" {reading.unit}" if reading.unit else ""
     more = ""
-    if reading.neutral:
-        word = "above" if reading.neutral > 0 else "below"
-        more += f" On the whole it is {abs(reading.neutral)}{unit} {word} a neutral recording."
+    if reading.neutral is not None:
+        more += f" Measured {_neutral(reading)}."
     if reading.active:
         more += f" {_times(reading)}"
-    if reading.snr is not None:
+    if reading.quality is not None:
         more += f" {_signal(reading)}."
     return (
         (

@@ -62,15 +62,16 @@ def unmarked(text):
 
 
 def _levels(reply, reading):
+    """The strongest site is jaw +8 dB."""
     level = dict(zip(reading.sites, reading.levels, strict=True))
-    for site, match in _named(reply, reading.sites, r"(?: is|:|,)? \(?(?P<value>[+-]\d+)(?: dB)?"):
+    for site, match in _named(reply, reading.sites, r":?,? \(?(?P<value>[+-]\d+)(?: dB)?"):
         yield _fact(match, int(match["value"]) == level[site], _told(site, level[site], reading))
 
 
 def _places(reply, reading):
-    """The level at the cheek is +3 dB, above a typical recording."""
+    """The level at the cheek +3 dB is above a typical recording."""
     level = dict(zip(reading.sites, reading.levels, strict=True))
-    rest = r" is [+-]?\d+(?: dB)?, (?P<word>above|below|as in) a typical recording"
+    rest = r"(?: [+-]?\d+)?(?: dB)? is (?P<word>above|below|as in) a typical recording"
     for site, match in _named(reply, reading.sites, rest):
         value = level[site]
         word = "above" if value > 0 else "below" if value < 0 else "as in"
@@ -96,41 +97,51 @@ def _extremes(reply, reading):
 
 
 def _comparisons(reply, reading):
-    """It is stronger above the eye, +4 dB, than at the jaw, -2 dB."""
+    """With jaw +8 dB against above the eye +3 dB it is stronger at the jaw."""
     level = {site.lower(): v for site, v in zip(reading.sites, reading.levels, strict=True)}
-    one, number = _any(reading.sites), r"(?:,? [+-]\d+(?: dB)?)?"
+    one, number = _any(reading.sites), r"(?: [+-]\d+)?(?: dB)?"
     if not one:
         return
-    place = rf"(?:at )?(?:the )?({one}){number}"
-    pattern = rf"(stronger|weaker|as strong) {place},? (?:than|as) {place}"
+    pattern = (
+        rf"with (?P<a>{one}){number} against (?P<b>{one}){number} it is (?:(?P<same>equally strong)"
+        rf"|(?P<word>stronger|weaker) (?:at )?(?:the )?(?P<c>{one}))"
+    )
     for match in re.finditer(pattern, reply, re.IGNORECASE):
-        a, b = level[match[2].lower()], level[match[3].lower()]
-        holds = {"stronger": a > b, "weaker": a < b, "as strong": a == b}[match[1].lower()]
-        told = f"{_told(match[2], a, reading)}, {_told(match[3], b, reading)}"
+        a, b = (match[k].lower() for k in "ab")
+        told = f"{_told(a, level[a], reading)}, {_told(b, level[b], reading)}"
+        if match["same"]:
+            holds = level[a] == level[b]
+        else:
+            c = match["c"].lower()
+            other = {a: b, b: a}.get(c)
+            more = 0 if other is None else level[c] - level[other]
+            holds = more > 0 if match["word"].lower() == "stronger" else more < 0
         yield _fact(match, holds, told)
 
 
 def _whole(reply, reading):
     if reading.snr is not None:
-        for match in re.finditer(r"SNR(?: is)? ([+-]?\d+)(?: dB)?", reply):
+        for match in re.finditer(r"SNR ([+-]?\d+)(?: dB)?", reply):
             yield _fact(match, int(match[1]) == reading.snr, f"SNR {reading.snr:+d} dB")
-        for match in re.finditer(r"signal is (good|usable|poor)", reply):
+    if reading.quality is not None:
+        for match in re.finditer(r"quality (good|usable|poor)", reply):
             yield _fact(match, match[1] == reading.quality, f"quality {reading.quality}")
     if reading.neutral is not None:
-        told = f"{reading.neutral:+d} against neutral"
-        for match in re.finditer(r"(\d+)(?: dB)? (above|below) a neutral recording", reply):
-            value = int(match[1]) * (1 if match[2] == "above" else -1)
-            yield _fact(match, value == reading.neutral, told)
-        for match in re.finditer("as strong as a neutral recording", reply):
-            yield _fact(match, reading.neutral == 0, told)
+        told = f"against neutral {reading.neutral:+d}"
+        for match in re.finditer(r"against neutral ([+-]\d+)(?: dB)?", reply):
+            yield _fact(match, int(match[1]) == reading.neutral, told)
+        for match in re.finditer("(stronger|weaker|as strong) on the whole", reply):
+            sign = {"stronger": 1, "weaker": -1, "as strong": 0}[match[1]]
+            holds = sign == (reading.neutral > 0) - (reading.neutral < 0)
+            yield _fact(match, holds, told)
 
 
 def _timing(reply, reading):
-    time = r"(\d+(?:\.\d+)?) s"
+    time = r"(\d+(?:\.\d+)?)"
     told = f"active {_span(reading)}, peak {reading.peak:.1f} s" if reading.active else "no burst"
-    for match in re.finditer(rf"from {time} to {time}", reply):
+    for match in re.finditer(rf"active {time} to {time} s", reply):
         yield _fact(match, f"{match[1]} to {match[2]} s" == _span(reading), told)
-    for match in re.finditer(rf"peaks? at {time}", reply):
+    for match in re.finditer(rf"peak {time} s", reply):
         holds = reading.peak is not None and match[1] == f"{reading.peak:.1f}"
         yield _fact(match, holds, told)
 
@@ -144,7 +155,7 @@ def _scores(reply, label, scores):
     one = "|".join(map(re.escape, sorted(percent, key=len, reverse=True)))
     if not one:
         return
-    for match in re.finditer(rf"\b({one})(?:,? with| has| gets)? (\d+) %", reply):
+    for match in re.finditer(rf"\b({one}) (\d+) %", reply):
         yield _fact(match, int(match[2]) == percent[match[1]], f"{match[1]} {percent[match[1]]} %")
     sure = percent.get(label)
     for match in re.finditer(r"I am (not sure|fairly sure|sure)\b", reply):
@@ -153,7 +164,7 @@ def _scores(reply, label, scores):
 
 
 def _known(reply, reading):
-    for match in re.finditer(r"nearest known trial is (\w+), (\d+)(?: dB)? off", reply):
+    for match in re.finditer(r"nearest known trial is (\w+) (\d+)(?: dB)? off", reply):
         holds = bool(reading.known) and (match[1], int(match[2])) == reading.known[0]
         told = "{} {}".format(*reading.known[0]) if reading.known else "no known trial"
         yield _fact(match, holds, told)

@@ -22,29 +22,30 @@ SCORES = (("fear", 61), ("anger", 22), ("pride", 9))
         ("Jaw (+8 dB) and beside the mouth (+5 dB) lead as strongest, cheek -9 is weakest.", True),
         ("The strongest site is beside the mouth.", False),
         ("The weakest site is jaw +8 dB.", False),
-        ("The level at the jaw is +8 dB, above a typical recording.", True),
-        ("The level at the jaw is +3 dB, above a typical recording.", False),
-        ("The level at the jaw is +8 dB, below a typical recording.", False),
-        ("The level at the cheek is -9 dB, below a typical recording.", True),
-        ("It is stronger at the jaw, +8 dB, than above the eye, +3 dB.", True),
-        ("It is stronger at the cheek than above the eye.", False),
-        ("It is weaker at the cheek than above the eye.", True),
-        ("It is as strong at the jaw as above the eye.", False),
-        ("On the whole it is 6 dB above a neutral recording.", True),
-        ("On the whole it is 6 dB below a neutral recording.", False),
-        ("On the whole it is as strong as a neutral recording.", False),
-        ("The signal is usable: the median SNR is +12 dB.", True),
-        ("The signal is good: the median SNR is +12 dB.", False),
-        ("The signal is usable: the median SNR is -12 dB.", False),
-        ("The muscles are active from 0.4 s to 2.1 s and peak at 1.0 s.", True),
-        ("The muscles are active from 0.4 s to 2.3 s and peak at 1.0 s.", False),
-        ("The muscles are active from 0.4 s to 2.1 s and peak at 1.1 s.", False),
-        ("I am fairly sure: fear has 61 %, then anger with 22 %.", True),
-        ("I am sure: fear has 61 %.", False),
-        ("I am fairly sure: fear has 16 %.", False),
-        ("After fear with 61 % come anger with 22 % and pride with 9 %.", True),
-        ("The nearest known trial is fear, 3 dB off.", True),
-        ("The nearest known trial is anger, 9 dB off.", False),
+        ("The level at the jaw +8 dB is above a typical recording.", True),
+        ("The level at the jaw +3 dB is above a typical recording.", False),
+        ("The level at the jaw +8 dB is below a typical recording.", False),
+        ("The level at the cheek -9 dB is below a typical recording.", True),
+        ("With jaw +8 dB against above the eye +3 dB it is stronger at the jaw.", True),
+        ("With cheek -9 dB against above the eye +3 dB it is stronger at the cheek.", False),
+        ("With cheek -9 dB against above the eye +3 dB it is weaker at the cheek.", True),
+        ("With jaw +8 dB against above the eye +3 dB it is stronger at the cheek.", False),
+        ("With jaw +8 dB against above the eye +3 dB it is equally strong.", False),
+        ("Measured against neutral +6 dB it is stronger on the whole.", True),
+        ("Measured against neutral +6 dB it is weaker on the whole.", False),
+        ("Measured against neutral -6 dB it is stronger on the whole.", False),
+        ("The signal is of quality usable, with SNR +12 dB: read it with care.", True),
+        ("The signal is of quality good, with SNR +12 dB.", False),
+        ("The signal is of quality usable, with SNR -12 dB.", False),
+        ("The muscles are active 0.4 to 2.1 s, peak 1.0 s.", True),
+        ("The muscles are active 0.4 to 2.3 s, peak 1.0 s.", False),
+        ("The muscles are active 0.4 to 2.1 s, peak 1.1 s.", False),
+        ("I am fairly sure: fear 61 %, then anger 22 %.", True),
+        ("I am sure: fear 61 %.", False),
+        ("I am fairly sure: fear 16 %.", False),
+        ("After fear 61 % come anger 22 % and pride 9 %.", True),
+        ("The nearest known trial is fear 3 dB off.", True),
+        ("The nearest known trial is anger 9 dB off.", False),
         ("I read fear.", True),
         ("This looks like anger.", False),
         ("It looks like an anger pattern.", False),
@@ -115,10 +116,10 @@ def test_every_answer_that_is_taught_holds_and_false_ones_are_found():
 
 
 def test_marks_stand_after_what_they_are_about_and_come_off_again():
-    reply = "The level at the jaw is +3 dB, above a typical recording. I read fear."
+    reply = "The level at the jaw +3 dB is above a typical recording. I read fear."
     told = marked(reply, check(reply, READING, "fear"))
     assert told == (
-        "The level at the jaw is +3 dB ✗ (measured: jaw +8 dB), above a typical recording ✓. "
+        "The level at the jaw +3 dB ✗ (measured: jaw +8 dB) is above a typical recording ✓. "
         "I read fear ✓."
     )
     assert unmarked(told) == reply

@@ -1,9 +1,9 @@
 """LoRA fine-tuning on conversations, with TRL's SFTTrainer; the loss is on the answers."""
 
-from emg_llm.bridge import code_token
 from emg_llm.conversations import ANSWER, examples, from_share_gpt
 from emg_llm.llms.model import EmgLLM, LlmError, load_base
 from emg_llm.llms.registry import REGISTRY
+from emg_llm.reading import code_token
 
 CODE_PREFIX = code_token(0, 0).split("0")[0]
 

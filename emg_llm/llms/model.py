@@ -172,8 +172,14 @@ class EmgLLM:
         chats = [[*_user("EMG"), _assistant(ANSWER.format(label=v))] for v in self.labels]
         whole = self._ids(chats, ask=False)
         start = min(len(_common([before, w])) for w in whole)
-        answers = [w[start:] for w in whole]
+        answers = [self._turn(w[start:]) for w in whole]
         return _Answers(answers, len(before) - start, self.model.device)
+
+    def _turn(self, ids):
+        """Token ids up to the one that ends a turn; a template may write more after it."""
+        ends = self.model.generation_config.eos_token_id
+        ends = {self.tokenizer.eos_token_id, *(ends if isinstance(ends, list) else [ends])}
+        return next((ids[: k + 1] for k, i in enumerate(ids) if i in ends), ids)
 
     def _ids(self, conversations, ask=True):
         """Token ids of messages; with `ask`, up to where an answer begins."""

@@ -18,6 +18,8 @@ from emg_llm.recording import EMOTIONS, MONTAGE
 
 N_DEPTHS, N_CODES = 4, 64  # codebook tokens that the tokenizers know
 LEVELS = tuple(f" {v:+d}" for v in range(-LIMIT, LIMIT + 1))
+COUNTS = tuple(f" {v}" for v in range(101))  # percent, and distances
+TIMES = tuple(f" {t / 10:.1f}" for t in range(100))  # seconds
 SITES = tuple(site_name(s) for s in MONTAGE)
 OTHER_SITES = (
     *("corrugator", "zygomaticus", "frontalis", "masseter", "orbicularis oculi", "mentalis"),
@@ -77,7 +79,7 @@ def _made_up(labels, rng):
     if codes and rng.random() < 0.2:  # the tokens bridge
         return Reading(codes=codes)
     sites = SITES
-    if rng.random() < 0.3:
+    if rng.random() < 0.2:
         size = int(rng.integers(2, 13))
         sites = tuple(str(s) for s in rng.permutation(OTHER_SITES)[:size])
         if rng.random() < 0.3:
@@ -105,8 +107,8 @@ def _made_up(labels, rng):
     return Reading(sites, tuple(int(v) for v in levels), unit, codes, **told)
 
 
-def build_tokenizer(name, texts, vocab_size=1536):
-    """A byte-level BPE tokenizer in which a site, its level and an EMG code are one token each.
+def build_tokenizer(name, texts, vocab_size=1664):
+    """A byte-level BPE tokenizer in which a site, a number and an EMG code are one token each.
 
     name: one of FAMILIES, whose special tokens and chat template it has.
     """
@@ -120,7 +122,7 @@ def build_tokenizer(name, texts, vocab_size=1536):
     marks = ["<unk>", family.pad, family.bos, family.eos, family.end_of_turn, *family.others]
     marks = list(dict.fromkeys(marks))
     # With the space before them: prompts are shorter, and what is equal reads equal everywhere.
-    words = [*LEVELS, *(f" {site}" for site in SITES)]
+    words = [*LEVELS, *COUNTS, *TIMES, *(f" {site}" for site in SITES)]
     codes = [code_token(d, c) for d in range(N_DEPTHS) for c in range(N_CODES)]
     trainer = trainers.BpeTrainer(
         vocab_size=vocab_size - len(words) - len(codes),
@@ -234,6 +236,7 @@ def pretrain(model, tokenizer, steps=1800, batch_size=32, learning_rate=3e-3, se
     batches = _batches(batch_size, rng)
     for _ in bar:
         batch = next(batches)
+        # Shapes that come again and again: a kernel is made for each, and kept.
         encoded = tokenizer.apply_chat_template(
             batch,
             padding=True,
@@ -242,16 +245,20 @@ def pretrain(model, tokenizer, steps=1800, batch_size=32, learning_rate=3e-3, se
             return_tensors="pt",
             return_dict=True,
             return_assistant_tokens_mask=True,
+            tokenizer_kwargs={"pad_to_multiple_of": 32},
         )
         ids = encoded["input_ids"].to(device)
         answer = torch.as_tensor(encoded["assistant_masks"]).to(device).bool()
+        at = torch.nonzero(answer[:, 1:].flatten()).squeeze(1)
+        at = F.pad(at, (0, -len(at) % 256), value=-1)
         # The questions are text about EMG as well; the made-up numbers in them are noise.
         with torch.autocast(device, torch.bfloat16, enabled=fast):
             # Padding comes last and looks back only, so no mask is needed: it would be slower.
             hidden = model.model(input_ids=ids).last_hidden_state
             # Only the tokens before an answer's token are asked for it.
-            logits = model.lm_head(hidden[:, :-1][answer[:, 1:]])
-        loss = F.cross_entropy(logits.float(), ids[:, 1:][answer[:, 1:]])
+            logits = model.lm_head(hidden[:, :-1].flatten(0, 1)[at])
+        targets = ids[:, 1:].flatten()[at].masked_fill(at < 0, -100)
+        loss = F.cross_entropy(logits.float(), targets)
         optimizer.zero_grad()
         loss.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)

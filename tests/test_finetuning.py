@@ -1,0 +1,191 @@
+import itertools
+import re
+
+import numpy as np
+import pytest
+import torch
+
+from emg_llm.bridge import Bridge
+from emg_llm.conversations import conversation, share_gpt
+from emg_llm.llms.finetuning import (
+    first_label,
+    first_prompt,
+    load_rows,
+    lora_config,
+    make_trainer,
+    sft_defaults,
+    to_examples,
+    validation_temperature,
+)
+from emg_llm.llms.model import EmgLLM, LlmError, load_base
+from emg_llm.llms.nano import N_CODES, N_DEPTHS, corpus
+from emg_llm.reading import Reading
+
+LABELS = ("anger", "anxiety", "fear", "happiness")
+PROMPTS = ["EMG features: none", "EMG features: <emg_0_3><emg_1_17>, jaw +12, cheek -3, SNR +15"]
+
+
+@pytest.fixture(scope="module")
+def rows():
+    """Four pairs of codes for each of four labels; the first code says which."""
+    rng = np.random.default_rng(0)
+    found = []
+    for i, second in itertools.product(range(4), range(4)):
+        reading = Reading(codes=(i, second))
+        found.append(
+            {
+                "messages": conversation(reading, LABELS[i], rng),
+                "label": LABELS[i],
+                "split": "train",
+            }
+        )
+    return found
+
+
+def trainer_for(nano_folder, rows, folder, validation=None, **settings):
+    from trl import SFTConfig
+
+    model, tokenizer = load_base(str(nano_folder))
+    defaults = sft_defaults("nano-llama2") | {
+        "save_strategy": "no",
+        "learning_rate": 5e-3,
+        "lr_scheduler_type": "constant_with_warmup",
+        "per_device_train_batch_size": 16,
+        "disable_tqdm": True,
+    }
+    args = SFTConfig(output_dir=str(folder), **(defaults | settings))
+    peft_config = lora_config(tokenizer, dropout=0.0)
+    return make_trainer(model, tokenizer, rows, args, peft_config, validation)
+
+
+@pytest.fixture(scope="module")
+def tuned(nano_folder, rows, tmp_path_factory):
+    """(fine-tuned EmgLLM, its trainable weights before and after, all others before and after)"""
+    trainer = trainer_for(nano_folder, rows, tmp_path_factory.mktemp("tuned"), max_steps=200)
+    parameters = dict(trainer.model.named_parameters())
+    before = {n: (p.requires_grad, p.detach().clone()) for n, p in parameters.items()}
+    trainer.train()
+    tuned = EmgLLM("nano", trainer.model, trainer.processing_class, LABELS, None)
+    return tuned, before, dict(trainer.model.named_parameters())
+
+
+def test_the_loss_is_on_the_answers_and_their_end_alone(nano_folder, tmp_path):
+    found = []
+    rng = np.random.default_rng(3)
+    for messages in itertools.islice(corpus(10, rng), 10):
+        found.append({"conversations": share_gpt(messages)})
+    trainer = trainer_for(nano_folder, found, tmp_path, max_steps=1)
+    expected = to_examples(found)
+    assert len(trainer.train_dataset) == len(expected) > 20
+    tokenizer = trainer.processing_class
+    for example, tokenized in zip(expected, trainer.train_dataset, strict=True):
+        batch = trainer.data_collator([tokenized])
+        ids, labels = batch["input_ids"][0], batch["labels"][0]
+        learned = labels != -100
+        assert learned.any()
+        assert (labels[learned] == ids[learned]).all()
+        answer = example["completion"][0]["content"]
+        assert tokenizer.decode(labels[learned]) == answer + tokenizer.eos_token
+        prompt = (
+            "".join(f"<|{m['role']}|>\n{m['content']}</s>\n" for m in example["prompt"])
+            + "<|assistant|>\n"
+        )
+        assert tokenizer.decode(ids[~learned & (ids != tokenizer.pad_token_id)]) == prompt
+
+
+def test_fine_tuning_changes_every_lora_matrix_and_the_code_rows_and_nothing_else(tuned, rows):
+    llm, before, after = tuned
+    trainable = {name for name, (trains, _) in before.items() if trains}
+    lora = {name for name in trainable if "lora_" in name}
+    assert len(lora) == 2 * 7 * 2  # A and B of seven projections in two layers
+    [codes] = trainable - lora
+    for name, (trains, old) in before.items():
+        assert torch.equal(old, after[name].detach()) != trains, name
+
+    # Of the codes' rows, those change that were read.
+    changed = (before[codes][1] != after[codes].detach()).any(dim=1)
+    vocabulary = llm.tokenizer.get_vocab()
+    tokens = sorted(i for t, i in vocabulary.items() if re.fullmatch(r"<emg_\d+_\d+>", t))
+    assert len(tokens) == len(changed) == N_DEPTHS * N_CODES
+    used = {t for r in rows for t in re.findall(r"<emg_\d+_\d+>", first_prompt(r))}
+    assert {tokens[i] for i in torch.nonzero(changed).flatten()} == {vocabulary[t] for t in used}
+
+
+def test_an_llm_learns_pairs_of_codes_and_label_and_reads_them_from_the_prompt(tuned, rows):
+    llm, *_ = tuned
+    truth = np.array([LABELS.index(r["label"]) for r in rows])
+    prompts = np.array([first_prompt(r) for r in rows])
+    p = llm.probabilities(list(prompts))
+    assert (p.argmax(axis=1) == truth).all()
+    # The head is random and does not train, so nothing can be very sure; chance is 0.25.
+    assert p[np.arange(len(truth)), truth].min() > 0.33
+
+    rng = np.random.default_rng(0)
+    shuffled = [np.mean(p[rng.permutation(len(p))].argmax(axis=1) == truth) for _ in range(200)]
+    assert np.mean(shuffled) == pytest.approx(1 / 4, abs=0.05)
+    silent = llm.probabilities(["EMG features: none"] * len(rows)).argmax(axis=1)
+    assert np.mean(silent == truth) == 1 / 4  # the same answer for all
+
+
+def test_a_reloaded_adapter_gives_the_same_probabilities(tuned, nano_folder, people, tmp_path):
+    llm, *_ = tuned
+    bridge = Bridge.fit("text", people, range(12))
+    saved = EmgLLM("nano", llm.model, llm.tokenizer, LABELS, bridge, temperature=1.7)
+    saved.save_adapter(tmp_path, base=str(nano_folder))
+    again = EmgLLM.from_pretrained(tmp_path)
+    assert (again.name, again.labels, again.temperature) == ("nano", LABELS, 1.7)
+    prompts = [*PROMPTS, "EMG features: <emg_0_1><emg_1_2>"]
+    np.testing.assert_allclose(
+        again.probabilities(prompts), saved.probabilities(prompts), atol=1e-5
+    )
+    recording = people.recordings[5]
+    np.testing.assert_allclose(again(recording), saved(recording), atol=1e-5)
+    assert again.bridge.read(recording) == bridge.read(recording)
+    files = {f.name for f in tmp_path.iterdir()}
+    assert {"adapter_model.safetensors", "adapter_config.json", "tokenizer.json"} <= files
+    assert not any(f.endswith((".bin", ".pt", ".pkl")) for f in files)
+
+
+def test_the_temperature_lowers_the_loss_on_the_validation_rows(tuned, rows):
+    llm, *_ = tuned
+    assert validation_temperature(llm, []) == 1.0
+    assert validation_temperature(llm, rows) < 1  # all are right: it may be surer
+    wrong = [r | {"label": LABELS[3 - LABELS.index(r["label"])]} for r in rows]
+    assert validation_temperature(llm, wrong) > 2
+
+
+def test_rows_are_loaded_from_share_gpt_files(tmp_path, rows):
+    import json
+
+    path = tmp_path / "mine.jsonl"
+    path.write_text(
+        "".join(json.dumps({"conversations": share_gpt(r["messages"])}) + "\n" for r in rows)
+    )
+    parts, info = load_rows(path)
+    assert [first_prompt(r) for r in parts["train"]] == [first_prompt(r) for r in rows]
+    assert [first_label(r) for r in parts["train"]] == [r["label"] for r in rows]
+    assert info["labels"] == sorted(LABELS) and info["bridge"] is None
+    other = tmp_path / "other.jsonl"
+    other.write_text('{"text": "hello"}\n')
+    with pytest.raises(LlmError, match="column 'conversations'"):
+        load_rows(other)
+
+
+def test_fine_tuning_ends_with_the_checkpoint_that_validation_people_prefer(
+    nano_folder, rows, tmp_path
+):
+    # People of whom the opposite is true: the more is learned, the worse they are read.
+    turned = dict(zip(LABELS, LABELS[1:] + LABELS[:1], strict=True))
+    validation = [
+        {"messages": [r["messages"][0], {"role": "assistant", "content": f"Emotion: {label}"}]}
+        for r in rows
+        for label in [turned[r["label"]]]
+    ]
+    saving = {"save_strategy": "steps", "save_steps": 30, "max_steps": 120}
+    trainer = trainer_for(nano_folder, rows, tmp_path, validation, **saving)
+    trainer.train()
+    asked = [r["eval_loss"] for r in trainer.state.log_history if "eval_loss" in r]
+    assert len(asked) == 4 and np.argmin(asked) < 3
+    best = tmp_path / f"checkpoint-{30 * (1 + int(np.argmin(asked)))}"
+    assert trainer.state.best_model_checkpoint == str(best)
+    assert trainer.evaluate()["eval_loss"] == pytest.approx(min(asked), rel=1e-3)
