@@ -81,6 +81,53 @@ def write_card(folder, title, results, load, tags=()):
     ModelCard("\n\n".join(lines) + "\n").save(Path(folder) / "README.md")
 
 
+def write_dataset_card(folder, info, facts, example):
+    """README.md of a conversation dataset: what it holds, of whom, how it was made, how to load it.
+
+    info: what its bridge.json holds; facts: how it was made, conversations and people by split;
+    example: a row's ShareGPT turns.
+    """
+    from huggingface_hub import DatasetCard, DatasetCardData
+
+    counts = facts["conversations"]
+    files = [{"split": part, "path": f"data/{part}.parquet"} for part in counts]
+    data = DatasetCardData(
+        license="apache-2.0",
+        language=["en"],
+        task_categories=["text-generation"],
+        tags=["emg", "emotion-recognition", "sharegpt"],
+        configs=[{"config_name": "default", "data_files": files}],
+    )
+    table = ["| split | conversations | people |", "|---|---|---|"]
+    table += [f"| {part} | {n:,} | {facts['people'][part]} |" for part, n in counts.items()]
+    turns = "\n".join(f"> **{t['from']}** {t['value']}  " for t in example)
+    made = {k: v for k, v in facts.items() if k in ("bridge", "scaling", "variants", "follow_ups")}
+    simulated = info["data"].startswith("simulated")
+    lines = [
+        f"---\n{data.to_yaml()}\n---\n\n# EMG-LLM conversations",
+        f"Data: `{info['data']}`. "
+        + (
+            "No recording of a real person is in it."
+            if simulated
+            else "It describes recordings of people: share it only as they agreed."
+        ),
+        "Each conversation begins with what was measured of one EMG recording and its emotion; "
+        "questions about the recording and about EMG follow. Every answer is computed from what is "
+        "in the prompt. Training recordings come several times, each a little varied; every other "
+        "time the prompt tells labelled trials of the same person, if the bridge has levels. No "
+        "person is in two splits.",
+        "\n".join(table),
+        f"Labels: {', '.join(info['labels'])}. Protocol: `{info['protocol']['name']}`, split "
+        f"`{info['protocol']['split_hash']}`. Made with "
+        + ", ".join(f"{k} {v}" for k, v in made.items())
+        + ".",
+        turns,
+        "Columns: `conversations` (ShareGPT), `messages`, `label`, `subject`, `recording_id`.",
+        "```python\nfrom datasets import load_dataset\n\nrows = load_dataset(folder)\n```",
+    ]
+    DatasetCard("\n\n".join(lines) + "\n").save(Path(folder) / "README.md")
+
+
 def _whose(results):
     if "before" in results:
         return (

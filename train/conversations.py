@@ -4,13 +4,14 @@
         --encoder runs/cnn --codebook runs/codebook --output_dir runs/conversations
     python train/conversations.py --data features.csv --bridge text
 
-Writes a `datasets` folder with the splits train, validation and test, a JSONL file for each,
-and bridge.json: how a recording is turned into a prompt, fitted on the training people.
+Writes a dataset of Parquet files with the splits train, validation and test, a JSONL file for
+each, a card, and bridge.json: how a recording is turned into a prompt, fitted on the training
+people.
 """
 
 import json
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from tqdm.auto import tqdm
@@ -19,6 +20,8 @@ from trl import TrlParser
 from emg_llm.bridge import BRIDGES, Bridge
 from emg_llm.conversations import build_rows
 from emg_llm.datasets import load_dataset
+from emg_llm.encoders.base import SCALINGS
+from emg_llm.hub import write_dataset_card
 from emg_llm.splits import held_out_split
 from emg_llm.training import DataArguments, load_codec, run
 
@@ -37,6 +40,14 @@ class ConversationArguments:
     codebook: str | None = field(
         default=None, metadata={"help": "Folder or Hub id of the codebook (tokens, both)."}
     )
+    scaling: str = field(
+        default=SCALINGS[0],
+        metadata={
+            "help": "Levels are measured against the training people's, or against those of the "
+            "person's own recordings.",
+            "choices": SCALINGS,
+        },
+    )
     output_dir: str = field(
         default="runs/conversations", metadata={"help": "Where everything is written."}
     )
@@ -45,7 +56,7 @@ class ConversationArguments:
         metadata={"help": "How often a training recording comes, each time a little varied."},
     )
     follow_ups: int = field(
-        default=1, metadata={"help": "Questions about the recording after its emotion."}
+        default=2, metadata={"help": "Questions about the recording after its emotion."}
     )
 
 
@@ -54,7 +65,8 @@ def main(data, args):
 
     dataset = load_dataset(data.data, data.labels)
     split = held_out_split(dataset, data.seed)
-    bridge = Bridge.fit(args.bridge, dataset, split.train, *load_codec(args.encoder, args.codebook))
+    codec = load_codec(args.encoder, args.codebook)
+    bridge = Bridge.fit(args.bridge, dataset, split.train, *codec, scaling=args.scaling)
     rows = build_rows(dataset, split, bridge, args.variants, args.follow_ups, data.seed)
     total = len(split.train) * args.variants + len(split.validation) + len(split.test)
     rows = list(tqdm(rows, total=total, desc="conversations", unit="row"))
@@ -64,21 +76,21 @@ def main(data, args):
         part: datasets.Dataset.from_list([r for r in rows if r["split"] == part])
         for part in Counter(r["split"] for r in rows)
     }
-    datasets.DatasetDict(parts).save_to_disk(folder)
     for part, table in parts.items():
+        table.to_parquet(folder / "data" / f"{part}.parquet")
         table.to_json(folder / f"{part}.jsonl")
-    (folder / "bridge.json").write_text(
-        json.dumps(
-            {
-                "labels": dataset.label_names,
-                "bridge": bridge.to_dict(),
-                "data": dataset.name,
-                "protocol": split.protocol(),
-            },
-            indent=2,
-        )
-        + "\n"
-    )
+    info = {
+        "labels": dataset.label_names,
+        "bridge": bridge.to_dict(),
+        "data": dataset.name,
+        "protocol": split.protocol(),
+    }
+    (folder / "bridge.json").write_text(json.dumps(info, indent=2) + "\n")
+    facts = asdict(args) | {
+        "conversations": {part: len(table) for part, table in parts.items()},
+        "people": {part: len(set(table["subject"])) for part, table in parts.items()},
+    }
+    write_dataset_card(folder, info, facts, rows[0]["conversations"])
     for message in rows[0]["messages"]:
         print(f"{message['role']}: {message['content']}")
     print(f"{len(rows)} conversations saved to {folder}")
