@@ -7,6 +7,7 @@ import torch
 
 from emg_llm.bridge import Bridge
 from emg_llm.conversations import conversation, share_gpt
+from emg_llm.llms.examples import IGNORED
 from emg_llm.llms.finetuning import (
     first_label,
     first_prompt,
@@ -14,7 +15,6 @@ from emg_llm.llms.finetuning import (
     lora_config,
     make_trainer,
     sft_defaults,
-    to_examples,
     validation_temperature,
 )
 from emg_llm.llms.model import EmgLLM, LlmError, load_base
@@ -42,7 +42,7 @@ def rows():
     return found
 
 
-def trainer_for(nano_folder, rows, folder, validation=None, **settings):
+def trainer_for(nano_folder, rows, folder, validation=None, dropout=0.0, **settings):
     from trl import SFTConfig
 
     model, tokenizer = load_base(str(nano_folder))
@@ -54,7 +54,7 @@ def trainer_for(nano_folder, rows, folder, validation=None, **settings):
         "disable_tqdm": True,
     }
     args = SFTConfig(output_dir=str(folder), **(defaults | settings))
-    peft_config = lora_config(tokenizer, dropout=0.0)
+    peft_config = lora_config(model, tokenizer, dropout=dropout)
     return make_trainer(model, tokenizer, rows, args, peft_config, validation)
 
 
@@ -75,22 +75,61 @@ def test_the_loss_is_on_the_answers_and_their_end_alone(nano_folder, tmp_path):
     for messages in itertools.islice(corpus(10, rng), 10):
         found.append({"conversations": share_gpt(messages)})
     trainer = trainer_for(nano_folder, found, tmp_path, max_steps=1)
-    expected = to_examples(found)
-    assert len(trainer.train_dataset) == len(expected) > 20
+    assert len(trainer.train_dataset) == len(found)
     tokenizer = trainer.processing_class
-    for example, tokenized in zip(expected, trainer.train_dataset, strict=True):
-        batch = trainer.data_collator([tokenized])
+    for row, tokenised in zip(found, trainer.train_dataset, strict=True):
+        batch = trainer.data_collator([tokenised])
         ids, labels = batch["input_ids"][0], batch["labels"][0]
-        learned = labels != -100
-        assert learned.any()
+        learned = labels != IGNORED
         assert (labels[learned] == ids[learned]).all()
-        answer = example["completion"][0]["content"]
-        assert tokenizer.decode(labels[learned]) == answer + tokenizer.eos_token
-        prompt = (
-            "".join(f"<|{m['role']}|>\n{m['content']}</s>\n" for m in example["prompt"])
-            + "<|assistant|>\n"
-        )
-        assert tokenizer.decode(ids[~learned & (ids != tokenizer.pad_token_id)]) == prompt
+        turns = row["conversations"]
+        answers = [t["value"] + tokenizer.eos_token for t in turns if t["from"] == "gpt"]
+        assert len(answers) > 1
+        assert tokenizer.decode(labels[learned]) == "".join(answers)
+        asked = "".join(
+            f"<|user|>\n{t['value']}</s>\n<|assistant|>\n" for t in turns if t["from"] == "human"
+        ).replace("<|assistant|>\n<|user|>", "<|assistant|>\n\n<|user|>")
+        assert tokenizer.decode(ids[~learned & (ids != tokenizer.pad_token_id)]) == asked
+
+
+@pytest.mark.parametrize("dropout", [0.0, 0.1])
+def test_a_step_is_the_one_that_bare_trl_makes(nano_folder, rows, tmp_path, dropout):
+    """Merged projections, eager attention, logits of answers alone: the same loss and gradient."""
+    from trl import SFTTrainer
+
+    trainer = trainer_for(nano_folder, rows, tmp_path, dropout=dropout, bf16=False, max_steps=2)
+    gradients = []
+    batch = trainer.data_collator([trainer.train_dataset[i] for i in (0, 5, 9)])
+    whole = type(trainer).mro()[1]
+    assert whole is SFTTrainer
+    for step in (whole.compute_loss, type(trainer).compute_loss):
+        torch.manual_seed(3)
+        trainer.model.zero_grad()
+        loss = step(trainer, trainer.model, dict(batch), num_items_in_batch=40)
+        loss.backward()
+        named = trainer.model.named_parameters()
+        gradients.append([loss, *(p.grad.clone() for _, p in named if p.grad is not None)])
+    assert len(gradients[0]) == 2 * 7 * 2 + 2
+    for theirs, ours in zip(*gradients, strict=True):
+        torch.testing.assert_close(ours, theirs, atol=1e-5, rtol=1e-4)
+
+
+def test_a_projection_and_its_adapter_are_multiplied_as_one_only_without_dropout(
+    nano_folder, rows, tmp_path
+):
+    from emg_llm.llms.trainer import _as_one, _can_be_one
+
+    for dropout in (0.0, 0.1):
+        trainer = trainer_for(nano_folder, rows, tmp_path, dropout=dropout, max_steps=1)
+        modules = [m for m in trainer.model.modules() if _can_be_one(m)]
+        assert len(modules) == (0 if dropout else 7 * 2)
+        for module in modules:
+            torch.nn.init.normal_(module.lora_B["default"].weight)
+            x = torch.randn(3, 5, module.in_features)
+            torch.testing.assert_close(_as_one(module, x), module(x), atol=1e-4, rtol=1e-4)
+        trainer.train()
+        assert not any("forward" in vars(m) for m in modules)
+        assert trainer.model.config._attn_implementation == "sdpa"
 
 
 def test_fine_tuning_changes_every_lora_matrix_and_the_code_rows_and_nothing_else(tuned, rows):
@@ -165,6 +204,20 @@ def test_rows_are_loaded_from_share_gpt_files(tmp_path, rows):
     assert [first_prompt(r) for r in parts["train"]] == [first_prompt(r) for r in rows]
     assert [first_label(r) for r in parts["train"]] == [r["label"] for r in rows]
     assert info["labels"] == sorted(LABELS) and info["bridge"] is None
+    path.write_text(
+        "".join(
+            json.dumps({"conversations": share_gpt(r["messages"]), "split": split}) + "\n"
+            for r, split in zip(rows, ["train", "test", None, "validation"] * 4, strict=True)
+        )
+    )
+    parts, _ = load_rows(path)
+    assert {part: len(found) for part, found in parts.items()} == {
+        **{"train": 8, "test": 4, "validation": 4}
+    }
+    assert parts["test"][0]["label"] == rows[1]["label"]
+    path.write_text(path.read_text().replace('"test"', '"exam"'))
+    with pytest.raises(LlmError, match="No split 'exam'"):
+        load_rows(path)
     other = tmp_path / "other.jsonl"
     other.write_text('{"text": "hello"}\n')
     with pytest.raises(LlmError, match="column 'conversations'"):

@@ -1,11 +1,21 @@
+# /// script
+# requires-python = ">=3.11"
+# dependencies = ["emg-llm"]
+#
+# [tool.uv.sources]
+# emg-llm = { path = "..", editable = true }  # or { git = "…" } where only this file goes
+# ///
 """Fine-tune a language model on EMG conversations: LoRA with TRL's SFTTrainer.
 
     python train/sft.py --llm nano-llama2 --dataset_name runs/conversations \\
         --output_dir runs/nano-llama2
+    python train/sft.py --config train/configs/tinyllama.yaml
+    accelerate launch --config_file train/configs/several_gpus.yaml \\
+        train/sft.py --config train/configs/llama-3.2-3b.yaml
 
---dataset_name is what train/conversations.py wrote, a ShareGPT JSONL file, or a Hub id. Any
-causal LM goes in with --model_name_or_path; together with --llm it says where that one's
-weights are. Every flag of TRL's SFTConfig passes through;
+--dataset_name is what train/conversations.py wrote, a ShareGPT JSONL file (each row may name its
+`split`), or a Hub id. Any causal LM goes in with --model_name_or_path; together with --llm it
+says where that one's weights are. Every flag of TRL's SFTConfig passes through;
 --resume_from_checkpoint true goes on where an interrupted run stopped. Writes the adapter,
 tokenizer, config.json, README.md and results.json.
 """
@@ -15,23 +25,25 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
+import yaml
 from trl import SFTConfig, TrlParser
 
 from emg_llm import hub
 from emg_llm.evaluation import control, evaluate, headline, save_results
 from emg_llm.llms.finetuning import (
-    LORA_ALPHA,
-    LORA_DROPOUT,
-    LORA_R,
     first_prompt,
     load_rows,
     lora_config,
     make_trainer,
+    prepare,
     sft_defaults,
     validation_temperature,
 )
-from emg_llm.llms.model import EmgLLM, LlmError, load_base, save_config
-from emg_llm.llms.registry import REGISTRY
+from emg_llm.llms.loading import LlmError, load_base
+from emg_llm.llms.model import EmgLLM
+from emg_llm.llms.registry import LORA_ALPHA, LORA_R, REGISTRY, spec_of
+from emg_llm.processes import is_main
+from emg_llm.spelling import SPELLINGS
 from emg_llm.training import run
 
 
@@ -51,21 +63,40 @@ class FinetuningArguments:
     )
     lora_r: int = field(default=LORA_R, metadata={"help": "Rank of the adapter."})
     lora_alpha: int = field(default=LORA_ALPHA, metadata={"help": "Scale of the adapter."})
-    lora_dropout: float = field(default=LORA_DROPOUT, metadata={"help": "Dropout before it."})
+    lora_dropout: float | None = field(
+        default=None,
+        metadata={"help": "Dropout before it (default: what suits the LLM)."},
+    )
+    load_in_4bit: bool | None = field(
+        default=None, metadata={"help": "NF4, as in QLoRA (default: on a GPU what suits the LLM)."}
+    )
+    spelling: str | None = field(
+        default=None,
+        metadata={
+            "help": "EMG codes as tokens of their own, or with those that the LLM has (default: "
+            "what suits the LLM).",
+            "choices": list(SPELLINGS),
+        },
+    )
 
 
 def main(args, training):
     source = args.model_name_or_path or args.llm
     if not source:
         raise LlmError(f"Give --llm ({', '.join(REGISTRY)}) or --model_name_or_path.")
+    is_main()  # the processes meet before any of them can fail
     # The trainer would push a pickle and a card of its own.
     push, training.push_to_hub = training.push_to_hub, False
     checkpoint = interrupted_at(training)
+    spec = spec_of(args.llm or source)
+    spelling = args.spelling or spec.spelling
     rows, info = load_rows(args.dataset_name)
-    model, tokenizer = load_base(source, args.model_revision)
-    peft_config = lora_config(tokenizer, args.lora_r, args.lora_alpha, args.lora_dropout)
+    model, tokenizer = load_base(source, args.model_revision, args.llm, args.load_in_4bit)
+    prepare(model, tokenizer, rows, spelling)
+    dropout = spec.lora_dropout if args.lora_dropout is None else args.lora_dropout
+    peft_config = lora_config(model, tokenizer, spelling, args.lora_r, args.lora_alpha, dropout)
     trainer = make_trainer(
-        model, tokenizer, rows["train"], training, peft_config, rows.get("validation")
+        model, tokenizer, rows["train"], training, peft_config, rows.get("validation"), spelling
     )
     trainer.train(resume_from_checkpoint=checkpoint)
     trainer.save_model()
@@ -74,9 +105,9 @@ def main(args, training):
 
     folder = Path(training.output_dir)
     name = args.llm or Path(source).name
-    llm = EmgLLM(name, trainer.model, tokenizer, info["labels"], info["bridge"])
+    llm = EmgLLM(name, trainer.model, tokenizer, info["labels"], info["bridge"], spelling=spelling)
     llm.temperature = validation_temperature(llm, rows.get("validation"))
-    save_config(folder, llm.name, llm.labels, llm.bridge, llm.temperature, base=source)
+    llm.save_config(folder, base=source)
     (folder / "training_args.bin").unlink(missing_ok=True)  # a pickle
 
     test = rows.get("test") or rows.get("validation")
@@ -136,15 +167,21 @@ def measure(llm, rows, folder, info, seed):
 
 def make_parser(arguments):
     parser = TrlParser((FinetuningArguments, SFTConfig))
-    # The defaults that suit the language model that was asked for; flags come before them.
-    named = [
-        a.partition("=")[2] or b
-        for a, b in zip(arguments, [*arguments[1:], ""], strict=True)
-        if a.split("=")[0] == "--llm"
-    ]
-    defaults = sft_defaults(named[0] if named else None)
-    parser.set_defaults(output_dir=f"runs/{named[0] if named else 'adapter'}", **defaults)
+    # The defaults that suit the language model that was asked for; flags and files come first.
+    name = named(arguments, "--llm")
+    file = named(arguments, "--config")
+    if file and not name and Path(file).is_file():
+        name = (yaml.safe_load(Path(file).read_text()) or {}).get("llm")
+    parser.set_defaults(output_dir=f"runs/{name or 'adapter'}", **sft_defaults(name))
     return parser
+
+
+def named(arguments, flag):
+    """What a flag was given as, `--flag value` or `--flag=value`; None where it wasn't."""
+    for given, following in zip(arguments, [*arguments[1:], None], strict=True):
+        if given.split("=")[0] == flag:
+            return given.partition("=")[2] or following
+    return None
 
 
 if __name__ == "__main__":

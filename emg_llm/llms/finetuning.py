@@ -1,84 +1,104 @@
 """LoRA fine-tuning on conversations, with TRL's SFTTrainer; the loss is on the answers."""
 
-from emg_llm.conversations import ANSWER, examples, from_share_gpt
-from emg_llm.llms.model import EmgLLM, LlmError, load_base
-from emg_llm.llms.registry import REGISTRY
+from emg_llm.conversations import ANSWER
+from emg_llm.llms.examples import messages_of, to_examples
+from emg_llm.llms.loading import LlmError, add_tokens, load_base
+from emg_llm.llms.model import EmgLLM
+from emg_llm.llms.registry import LORA_ALPHA, LORA_DROPOUT, LORA_R, spec_of
 from emg_llm.reading import code_token
-
-CODE_PREFIX = code_token(0, 0).split("0")[0]
-
-# The original project's.
-LORA_R, LORA_ALPHA, LORA_DROPOUT = 16, 32, 0.1
-
-
-def to_examples(rows, n_answers=None):
-    """Rows with `messages` or ShareGPT `conversations` -> a `datasets` table of examples.
-
-    One example for each answer: what came before is its prompt, so that the loss covers the
-    answer and its end of turn whatever the chat template looks like. n_answers: only the
-    first so many of each row.
-    """
-    import datasets
-
-    found = []
-    for row in rows:
-        messages = row.get("messages") or from_share_gpt(row["conversations"])
-        found += examples(messages)[:n_answers]
-    return datasets.Dataset.from_list(found)
-
-
-def lora_config(tokenizer, r=LORA_R, alpha=LORA_ALPHA, dropout=LORA_DROPOUT, target="all-linear"):
-    """LoRA on every projection; the rows of EMG tokens, where the tokenizer has them, train too."""
-    from peft import LoraConfig
-
-    vocabulary = tokenizer.get_vocab()
-    codes = sorted(i for token, i in vocabulary.items() if token.startswith(CODE_PREFIX))
-    return LoraConfig(
-        r=r,
-        lora_alpha=alpha,
-        lora_dropout=dropout,
-        target_modules=target,
-        task_type="CAUSAL_LM",
-        trainable_token_indices={"embed_tokens": codes} if codes else None,
-    )
+from emg_llm.spelling import CODE, codes_in
 
 
 def sft_defaults(name):
     """Defaults of SFTConfig for a language model: what suits it and this machine."""
     import torch
 
+    from emg_llm.llms.loading import half_precision
+
     gpu = torch.cuda.is_available()
+    half = half_precision() if gpu or torch.cpu._is_amx_tile_supported() else None
     return {
         "learning_rate": 2e-4,
         "lr_scheduler_type": "cosine",
         "warmup_steps": 0.05,
-        "bf16": gpu and torch.cuda.is_bf16_supported(),
+        "use_cpu": not gpu,
+        "bf16": half == torch.bfloat16,
+        "fp16": half == torch.float16,
         "dataloader_pin_memory": gpu,
         "report_to": "none",
         "logging_steps": 20,
         "save_strategy": "epoch",
         "save_total_limit": 1,
-        **(REGISTRY[name].training if name in REGISTRY else {}),
+        # Batches of about equally long conversations: little is padding.
+        "train_sampling_strategy": "group_by_length",
+        "pad_to_multiple_of": 8 if gpu else 32,  # on a CPU a kernel is made for each length
+        **spec_of(name).training,
     }
 
 
-def make_trainer(model, tokenizer, rows, args, peft_config, validation=None):
+def prepare(model, tokenizer, rows, spelling):
+    """Make a token of each EMG code that the rows can hold, where they are spelled so."""
+    if spelling != "new":
+        return
+    texts = (m["content"] for part in rows.values() for r in part for m in messages_of(r))
+    depths, codes = codes_in(texts)
+    # Codebooks have a power of two codes; those that no row holds may come yet.
+    codes = 1 << (codes - 1).bit_length() if codes else 0
+    add_tokens(model, tokenizer, [code_token(d, c) for d in range(depths) for c in range(codes)])
+
+
+def lora_config(
+    model,
+    tokenizer,
+    spelling="new",
+    r=LORA_R,
+    alpha=LORA_ALPHA,
+    dropout=LORA_DROPOUT,
+    target="all-linear",
+):
+    """LoRA on every projection; the rows of EMG codes train too where they are tokens."""
+    from peft import LoraConfig
+
+    rows = None
+    if spelling == "new":
+        codes = sorted(i for t, i in tokenizer.get_vocab().items() if CODE.fullmatch(t))
+        embeddings = model.get_input_embeddings()
+        name = next(n for n, module in model.named_modules() if module is embeddings)
+        rows = {name.rpartition(".")[2]: codes} if codes else None
+    return LoraConfig(
+        r=r,
+        lora_alpha=alpha,
+        lora_dropout=dropout,
+        target_modules=target,
+        task_type="CAUSAL_LM",
+        trainable_token_indices=rows,
+    )
+
+
+def make_trainer(model, tokenizer, rows, args, peft_config, validation=None, spelling="new"):
     """A ready SFTTrainer over rows of conversations.
 
     With rows of validation people it ends with the checkpoint that reads them best: the least
     loss on their labels, asked whenever a checkpoint is saved.
     """
-    from trl import SFTTrainer
+    from emg_llm.llms.trainer import AdapterTrainer
 
     if validation and args.save_strategy != "no":
         args.eval_strategy, args.eval_steps = args.save_strategy, args.save_steps
         args.load_best_model_at_end, args.metric_for_best_model = True, "eval_loss"
         args.greater_is_better = False
-    return SFTTrainer(
+    args.dataset_kwargs = {"skip_prepare_dataset": True}  # they are token ids already
+    room = getattr(model.config, "max_position_embeddings", None)
+    args.max_length = min(filter(None, (args.max_length, room)), default=None)
+
+    def learned(part, n_answers=None):
+        return to_examples(part, tokenizer, spelling, args.max_length, n_answers)
+
+    return AdapterTrainer(
         model=model,
         args=args,
-        train_dataset=to_examples(rows),
-        eval_dataset=to_examples(validation, n_answers=1) if validation else None,
+        train_dataset=learned(rows),
+        eval_dataset=learned(validation, n_answers=1) if validation else None,
         processing_class=tokenizer,
         peft_config=peft_config,
     )
@@ -89,14 +109,17 @@ def finetune(name, rows, labels, bridge, output_dir, seed=0, **training):
     from trl import SFTConfig
 
     model, tokenizer = load_base(name)
+    spelling = spec_of(name).spelling
     args = SFTConfig(
         output_dir=output_dir,
         seed=seed,
         **(sft_defaults(name) | {"save_strategy": "no", "disable_tqdm": False} | training),
     )
-    trainer = make_trainer(model, tokenizer, rows, args, lora_config(tokenizer))
+    prepare(model, tokenizer, {"train": rows}, spelling)
+    peft_config = lora_config(model, tokenizer, spelling, dropout=spec_of(name).lora_dropout)
+    trainer = make_trainer(model, tokenizer, rows, args, peft_config, spelling=spelling)
     trainer.train()
-    return EmgLLM(name, trainer.model, tokenizer, labels, bridge)
+    return EmgLLM(name, trainer.model, tokenizer, labels, bridge, spelling=spelling)
 
 
 def validation_temperature(llm, rows):
@@ -114,8 +137,7 @@ def validation_temperature(llm, rows):
 
 def first_prompt(row):
     """What the user says first in a row: the recording."""
-    messages = row.get("messages") or from_share_gpt(row["conversations"])
-    return next(m["content"] for m in messages if m["role"] == "user")
+    return next(m["content"] for m in messages_of(row) if m["role"] == "user")
 
 
 def load_rows(path):
@@ -143,6 +165,8 @@ def load_rows(path):
             "Make them with train/conversations.py."
         ) from None
     rows = {part: list(table) for part, table in parts.items()}
+    if list(rows) == ["train"] and any(row.get("split") for row in rows["train"]):
+        rows = _by_split(rows["train"])
     if "train" not in rows or not {"messages", "conversations"} & set(rows["train"][0]):
         raise LlmError(
             f"{path.name} needs a train split with a column 'conversations' (ShareGPT) or "
@@ -158,8 +182,18 @@ def load_rows(path):
     return rows, info
 
 
+def _by_split(rows):
+    """The rows of one file by the split that each names; training where it names none."""
+    parts = {}
+    for row in rows:
+        parts.setdefault(row.get("split") or "train", []).append(row)
+    unknown = sorted(set(parts) - {"train", "validation", "test"})
+    if unknown:
+        raise LlmError(f"No split {unknown[0]!r}: a row's split is train, validation or test.")
+    return parts
+
+
 def first_label(row):
     """The label that the first answer of a row names."""
-    messages = row.get("messages") or from_share_gpt(row["conversations"])
-    answer = next(m["content"] for m in messages if m["role"] == "assistant")
+    answer = next(m["content"] for m in messages_of(row) if m["role"] == "assistant")
     return answer.removeprefix(ANSWER.format(label="")).strip()

@@ -10,47 +10,20 @@ import torch
 
 from emg_llm.bridge import Bridge
 from emg_llm.conversations import ANSWER
-from emg_llm.llms.registry import base_path
+from emg_llm.llms.loading import (
+    LlmError,
+    grow_embeddings,
+    load_base,
+    load_model,
+    load_tokenizer,
+    stop_at_end_of_turn,
+)
+from emg_llm.spelling import spell_messages
+
+__all__ = ["EmgLLM", "LlmError", "load_base", "load_tokenizer"]
 
 SCORING_BATCH = 32  # prompts
 NO_ANSWER = "I have no answer to that; ask which emotion I read, why, or about a site."
-
-
-class LlmError(ValueError):
-    """A language model that can't be loaded or used; the text says what to do."""
-
-
-def load_tokenizer(path, revision=None):
-    """A tokenizer with a padding token and a chat template, its own where it has them."""
-    from transformers import AutoTokenizer
-
-    tokenizer = AutoTokenizer.from_pretrained(path, revision=revision)
-    if tokenizer.chat_template is None:
-        tokenizer.chat_template = (
-            Path(__file__).parent / "templates/nano-llama2.jinja"
-        ).read_text()
-    if tokenizer.pad_token is None:
-        tokenizer.pad_token = tokenizer.eos_token
-    return tokenizer
-
-
-def load_base(name, revision=None, **kwargs):
-    """The causal LM and tokenizer of a registered name, a folder or a Hub id."""
-    from transformers import AutoModelForCausalLM
-
-    path = base_path(name)
-    # Half precision is slow on a CPU.
-    dtype = torch.bfloat16 if torch.cuda.is_available() else torch.float32
-    try:
-        model = AutoModelForCausalLM.from_pretrained(
-            path, revision=revision, **{"dtype": dtype, **kwargs}
-        )
-        return model, load_tokenizer(path, revision)
-    except OSError as error:
-        raise LlmError(
-            f"The language model {name} can't be loaded from here or from the Hub: "
-            f"{str(error).splitlines()[0]}"
-        ) from None
 
 
 def _user(content):
@@ -94,10 +67,12 @@ class EmgLLM:
 
     labels: what it chooses among. bridge: how a recording becomes its prompt.
     temperature, prior: the label scores less the prior (labels,) are divided by the temperature;
-    both are fitted on validation people.
+    both are fitted on validation people. spelling: how it reads codes, see `emg_llm.spelling`.
     """
 
-    def __init__(self, name, model, tokenizer, labels, bridge, temperature=1.0, prior=0.0):
+    def __init__(
+        self, name, model, tokenizer, labels, bridge, temperature=1.0, prior=0.0, spelling="new"
+    ):
         self.name = name
         self.model = model.eval()
         self.tokenizer = tokenizer
@@ -105,6 +80,7 @@ class EmgLLM:
         self.bridge = bridge
         self.temperature = temperature
         self.prior = np.asarray(prior, np.float64)
+        self.spelling = spelling
 
     @torch.inference_mode()
     def label_scores(self, prompts, progress=False):
@@ -190,7 +166,7 @@ class EmgLLM:
         )["input_ids"]
 
     def _spelled(self, messages):
-        return messages
+        return spell_messages(messages, self.spelling)
 
     def probabilities(self, prompts, progress=False):
         """Calibrated likelihoods of the label answers: float (prompts, labels)."""
@@ -243,38 +219,54 @@ class EmgLLM:
 
     def save_adapter(self, folder, **info):
         """Adapter, tokenizer and `config.json`; what the base is, it names."""
-        folder = Path(folder)
-        self.model.save_pretrained(folder)
+        # Rows that were added to the embeddings are made anew, or are in the adapter.
+        self.model.save_pretrained(folder, save_embedding_layers=False)
         self.tokenizer.save_pretrained(folder)
-        save_config(folder, self.name, self.labels, self.bridge, self.temperature, **info)
+        self.save_config(folder, **info)
+
+    def save_config(self, folder, **info):
+        """`config.json`: all that makes the adapter in `folder` an EmgLLM again."""
+        bridge = self.bridge
+        config = {
+            "kind": "emg-llm-adapter",
+            "name": self.name,
+            "labels": list(self.labels),
+            "bridge": bridge if bridge is None or isinstance(bridge, dict) else bridge.to_dict(),
+            "temperature": self.temperature,
+            "prior": self.prior.tolist(),
+            "spelling": self.spelling,
+            "load_in_4bit": bool(getattr(self.model, "is_loaded_in_4bit", False)),
+            **info,
+        }
+        (Path(folder) / "config.json").write_text(json.dumps(config, indent=2) + "\n")
 
     @classmethod
-    def from_pretrained(cls, folder, encoder=None, codebook=None, base=None, revision=None):
-        """Load an adapter folder; `base` overrides where its base model comes from."""
+    def from_pretrained(
+        cls, folder, encoder=None, codebook=None, base=None, revision=None, load_in_4bit=None
+    ):
+        """Load an adapter folder.
+
+        base: where its base model comes from, load_in_4bit: how it is loaded, where that is to
+        differ from how the adapter was trained.
+        """
         from peft import PeftModel
 
         folder = Path(folder)
         config = json.loads((folder / "config.json").read_text())
-        model, _ = load_base(base or config["base"], revision)
-        model = PeftModel.from_pretrained(model, str(folder))
+        if load_in_4bit is None:
+            load_in_4bit = config.get("load_in_4bit") or None
+        model = load_model(base or config["base"], revision, config["name"], load_in_4bit)
+        tokenizer = load_tokenizer(str(folder))
+        grow_embeddings(model, len(tokenizer))
+        stop_at_end_of_turn(model, tokenizer)
         bridge = config["bridge"] and Bridge.from_dict(config["bridge"], encoder, codebook)
         return cls(
             config["name"],
-            model,
-            load_tokenizer(str(folder)),
+            PeftModel.from_pretrained(model, str(folder)),
+            tokenizer,
             config["labels"],
             bridge,
             config["temperature"],
+            config.get("prior", 0.0),
+            config.get("spelling", "new"),
         )
-
-
-def save_config(folder, name, labels, bridge, temperature, **info):
-    config = {
-        "kind": "emg-llm-adapter",
-        "name": name,
-        "labels": list(labels),
-        "bridge": bridge if bridge is None or isinstance(bridge, dict) else bridge.to_dict(),
-        "temperature": temperature,
-        **info,
-    }
-    (Path(folder) / "config.json").write_text(json.dumps(config, indent=2) + "\n")

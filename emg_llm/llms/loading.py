@@ -1,0 +1,165 @@
+"""A causal LM and its tokenizer, from the bundle, a folder or the Hub; in 4 bits where asked."""
+
+from contextlib import contextmanager
+
+import torch
+
+from emg_llm.llms.registry import TEMPLATES, base_path, spec_of
+
+# Llama's templates insert today's date, on which no answer is to depend.
+DATE = "{%- set date_string = '26 Jul 2024' -%}"
+PADDING = ("<|finetune_right_pad_id|>", "<pad>", "[PAD]")  # tokens that wait for this use
+BLOCK = 32, 64  # output rows and inputs that bitsandbytes' kernel for CPUs takes at once
+
+
+class LlmError(ValueError):
+    """A language model that can't be loaded or used; the text says what to do."""
+
+
+def load_base(source, revision=None, llm=None, load_in_4bit=None, **kwargs):
+    """The causal LM and tokenizer of a registered name, a folder or a Hub id, see load_model."""
+    tokenizer = load_tokenizer(source, revision, llm)
+    model = load_model(source, revision, llm, load_in_4bit, **kwargs)
+    stop_at_end_of_turn(model, tokenizer)
+    return model, tokenizer
+
+
+def load_model(source, revision=None, llm=None, load_in_4bit=None, **kwargs):
+    """The causal LM of a registered name, a folder or a Hub id.
+
+    llm: a registered name, where `source` only says where its weights are. load_in_4bit: NF4 as
+    in QLoRA (Dettmers et al. 2023, arXiv:2305.14314); what the registry says where None. Weights
+    that are stored in 4 bits stay so. Raises LlmError where something is missing.
+    """
+    from transformers import AutoConfig, AutoModelForCausalLM
+
+    gpu = torch.cuda.is_available()
+    wanted = gpu and spec_of(llm or source).load_in_4bit if load_in_4bit is None else load_in_4bit
+    kwargs = {"dtype": half_precision() if gpu else torch.float32} | kwargs
+    if gpu:
+        kwargs.setdefault("device_map", {"": torch.cuda.current_device()})
+    path = base_path(source)
+    with _told(source):
+        config = AutoConfig.from_pretrained(path, revision=revision)
+        stored = getattr(config, "quantization_config", None)
+        if stored and load_in_4bit is False:
+            raise LlmError(
+                f"{source} is stored in fewer bits: name the model that it was made of with "
+                "--model_name_or_path to load it in full, or leave out --load_in_4bit."
+            )
+        if wanted and not stored:
+            kwargs["quantization_config"] = _in_4_bits(config)
+        return AutoModelForCausalLM.from_pretrained(path, revision=revision, **kwargs)
+
+
+@contextmanager
+def _told(source):
+    """What goes wrong while something of `source` is loaded, in one sentence."""
+    try:
+        yield
+    except LlmError:
+        raise
+    except (OSError, ValueError, ImportError, KeyError) as error:
+        raise LlmError(
+            f"The language model {source} can't be loaded from here or from the Hub: "
+            f"{(str(error) or type(error).__name__).strip().splitlines()[0]}"
+        ) from None
+
+
+def load_tokenizer(source, revision=None, llm=None):
+    """A tokenizer with a padding token and a chat template, its own where it has them."""
+    from transformers import AutoTokenizer
+
+    with _told(source):
+        tokenizer = AutoTokenizer.from_pretrained(base_path(source), revision=revision)
+    own, ours = tokenizer.chat_template, spec_of(llm or source).template
+    if ours or own is None:
+        if tokenizer.eos_token is None:
+            raise LlmError(f"The tokenizer of {source} has no token that ends a text (eos_token).")
+        tokenizer.chat_template = (TEMPLATES / f"{ours or 'plain'}.jinja").read_text()
+    elif "date_string" in own and not own.startswith(DATE):
+        tokenizer.chat_template = DATE + own
+    if tokenizer.pad_token is None:
+        vocabulary = tokenizer.get_vocab()
+        waiting = [token for token in PADDING if token in vocabulary]
+        tokenizer.pad_token = [*waiting, tokenizer.eos_token or tokenizer.unk_token][0]
+    return tokenizer
+
+
+def half_precision():
+    """bfloat16; float16 on GPUs that only imitate it."""
+    known = not torch.cuda.is_available() or torch.cuda.is_bf16_supported(including_emulation=False)
+    return torch.bfloat16 if known else torch.float16
+
+
+def _in_4_bits(config):
+    """NF4 for every matrix whose shape the kernels can take; the head stays as it is."""
+    from transformers import AutoModelForCausalLM, BitsAndBytesConfig
+
+    with torch.device("meta"):
+        skeleton = AutoModelForCausalLM.from_config(config)
+    uneven = [
+        name
+        for name, module in skeleton.named_modules()
+        if isinstance(module, torch.nn.Linear)
+        and (module.out_features % BLOCK[0] or module.in_features % BLOCK[1])
+    ]
+    head = skeleton.get_output_embeddings()
+    return BitsAndBytesConfig(
+        load_in_4bit=True,
+        bnb_4bit_quant_type="nf4",
+        bnb_4bit_use_double_quant=True,
+        bnb_4bit_compute_dtype=half_precision(),
+        llm_int8_skip_modules=[*uneven, *(n for n, m in skeleton.named_modules() if m is head)],
+    )
+
+
+def end_of_turn(tokenizer):
+    """The text and the id of the token that ends an answer in this chat template."""
+    answer = "\N{BLACK SQUARE}"
+    turns = [{"role": "user", "content": "?"}, {"role": "assistant", "content": answer}]
+    rest = tokenizer.apply_chat_template(turns, tokenize=False).rpartition(answer)[2]
+    ids = tokenizer(rest, add_special_tokens=False)["input_ids"]
+    special = [i for i in ids if i in tokenizer.added_tokens_decoder]
+    if not special:
+        raise LlmError(
+            "The chat template of this tokenizer ends an answer with no token of its own, so a "
+            "model could not learn where to stop: give it one that does."
+        )
+    return tokenizer.added_tokens_decoder[special[0]].content, special[0]
+
+
+def stop_at_end_of_turn(model, tokenizer):
+    """Let generation end where the chat template ends an answer, as well as where it did."""
+    config = model.generation_config
+    known = config.eos_token_id
+    known = known if isinstance(known, list) else [] if known is None else [known]
+    config.eos_token_id = list(dict.fromkeys([*known, end_of_turn(tokenizer)[1]]))
+    config.pad_token_id = tokenizer.pad_token_id
+
+
+def grow_embeddings(model, n_tokens):
+    """Give every token a row; new rows are the mean of the others, so always the same."""
+    layers = [model.get_input_embeddings(), model.get_output_embeddings()]
+    n_rows = layers[0].weight.shape[0]
+    if n_tokens <= n_rows:
+        return
+    model.resize_token_embeddings(n_tokens, pad_to_multiple_of=64, mean_resizing=False)
+    with torch.no_grad():
+        for layer in (model.get_input_embeddings(), model.get_output_embeddings()):
+            layer.weight[n_rows:] = layer.weight[:n_rows].float().mean(dim=0).to(layer.weight)
+
+
+def add_tokens(model, tokenizer, tokens):
+    """Make each of `tokens` one token of its own, whose embedding starts as the mean of all."""
+    from tokenizers import AddedToken
+
+    known = len(tokenizer)
+    vocabulary = tokenizer.get_vocab()
+    new = [t for t in tokens if t not in vocabulary]
+    tokenizer.add_tokens([AddedToken(t, normalized=False) for t in new])
+    grow_embeddings(model, len(tokenizer))
+    with torch.no_grad():
+        weight = model.get_input_embeddings().weight
+        ids = tokenizer.convert_tokens_to_ids(new)
+        weight[ids] = weight[:known].float().mean(dim=0).to(weight)
