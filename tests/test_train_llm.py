@@ -141,7 +141,7 @@ def test_the_nano_script_makes_a_base_that_loads(quick_bundle):
 
 def test_conversations_of_recordings_with_codes_and_levels(quick_bundle):
     folder = quick_bundle.work / "conversations"
-    parts = datasets.load_from_disk(str(folder))
+    parts = datasets.load_dataset(str(folder))  # as its card says
     assert {part: len(t) for part, t in parts.items()} == {
         "train": 36,
         "validation": 12,
@@ -170,7 +170,7 @@ def test_conversations_of_recordings_with_codes_and_levels(quick_bundle):
 def test_conversations_of_a_feature_table(run_script, table, tmp_path):
     done = run_script("conversations", "--data", table, "--variants", 2, "--output_dir", tmp_path)
     assert done.returncode == 0, done.stderr
-    parts = datasets.load_from_disk(str(tmp_path))
+    parts = datasets.load_dataset(str(tmp_path))
     assert {part: len(t) for part, t in parts.items()} == {
         "train": 48,
         "validation": 12,

@@ -153,10 +153,11 @@ def load_rows(path):
 
     path = Path(path)
     try:
-        if path.is_dir() and (path / "dataset_dict.json").exists():
-            parts = datasets.load_from_disk(str(path))
-        elif path.is_file():
+        if path.is_file():
             parts = datasets.load_dataset("json", data_files=str(path))
+        elif path.is_dir():
+            files = {file.stem: str(file) for file in sorted(path.glob("data/*.parquet"))}
+            parts = datasets.load_dataset("parquet", data_files=files)
         else:
             parts = datasets.load_dataset(str(path))
     except (FileNotFoundError, ConnectionError, ValueError, datasets.exceptions.DatasetsError) as e:

@@ -1,0 +1,101 @@
+"""Fine-tuning's throughput: train/sft.py's trainer against TRL's own on the same conversations.
+
+    python benchmarks/finetuning.py --dataset_name runs/conversations
+    python benchmarks/finetuning.py --llm tinyllama --dataset_name runs/conversations --rows 256
+
+Both train the same LoRA adapter for one epoch, with batches of the same size, in the same
+precision, and with the loss on the answers; they take turns, so that a busy moment falls on both.
+Tokens are those of the conversations, without padding.
+"""
+
+import tempfile
+import time
+from dataclasses import dataclass, field
+
+import datasets
+import numpy as np
+from trl import SFTConfig, SFTTrainer, TrlParser
+
+from emg_llm.llms.examples import messages_of
+from emg_llm.llms.finetuning import load_rows, lora_config, make_trainer, prepare, sft_defaults
+from emg_llm.llms.loading import load_base
+from emg_llm.llms.registry import REGISTRY, spec_of
+from emg_llm.spelling import spell_messages
+from emg_llm.training import run
+
+
+@dataclass
+class BenchmarkArguments:
+    """What is trained, and how often."""
+
+    llm: str = field(
+        default="nano-llama2", metadata={"help": "A language model.", "choices": list(REGISTRY)}
+    )
+    model_name_or_path: str | None = field(
+        default=None, metadata={"help": "Where its weights are (default: where it is known to be)."}
+    )
+    dataset_name: str = field(
+        default="runs/conversations", metadata={"help": "Conversations: folder, file or Hub id."}
+    )
+    rows: int = field(default=320, metadata={"help": "Conversations in an epoch."})
+    repeats: int = field(default=3, metadata={"help": "Epochs of each, taken in turn."})
+
+
+def ours(model, tokenizer, rows, args, adapter, spelling):
+    return make_trainer(model, tokenizer, rows, args, adapter, spelling=spelling)
+
+
+def bare(model, tokenizer, rows, args, adapter, spelling):
+    """TRL as its documentation has it: messages, a LoraConfig and `assistant_only_loss`."""
+    messages = [{"messages": spell_messages(messages_of(row), spelling)} for row in rows]
+    args.assistant_only_loss = True
+    return SFTTrainer(
+        model=model,
+        args=args,
+        train_dataset=datasets.Dataset.from_list(messages),
+        processing_class=tokenizer,
+        peft_config=adapter,
+    )
+
+
+def tokens_per_second(make, args, rows):
+    """Tokens of the conversations over the seconds of an epoch."""
+    spec = spec_of(args.llm)
+    model, tokenizer = load_base(args.model_name_or_path or args.llm, llm=args.llm)
+    prepare(model, tokenizer, {"train": rows}, spec.spelling)
+    adapter = lora_config(model, tokenizer, spec.spelling, dropout=spec.lora_dropout)
+    defaults = sft_defaults(args.llm)
+    same = (
+        *("learning_rate", "use_cpu", "bf16", "fp16", "dataloader_pin_memory", "report_to"),
+        *("per_device_train_batch_size", "gradient_accumulation_steps", "max_length"),
+        "activation_checkpointing",
+    )
+    if make is bare:
+        defaults = {name: defaults[name] for name in same if name in defaults}
+    with tempfile.TemporaryDirectory() as folder:
+        defaults |= {"num_train_epochs": 1, "save_strategy": "no", "disable_tqdm": True}
+        config = SFTConfig(output_dir=folder, logging_steps=10**6, **defaults)
+        trainer = make(model, tokenizer, rows, config, adapter, spec.spelling)
+        n_tokens = sum(len(ids) for ids in trainer.train_dataset["input_ids"])
+        start = time.perf_counter()
+        trainer.train()
+        return n_tokens / (time.perf_counter() - start)
+
+
+def main(args):
+    rows = load_rows(args.dataset_name)[0]["train"][: args.rows]
+    rates = np.array(
+        [
+            [tokens_per_second(make, args, rows) for make in (ours, bare)]
+            for _ in range(args.repeats)
+        ]
+    )
+    (here, there), ratio = np.median(rates, axis=0), np.median(rates[:, 0] / rates[:, 1])
+    print(
+        f"{args.llm}, {len(rows)} conversations: {here:,.0f} tokens a second, TRL's own trainer "
+        f"{there:,.0f}; ratio {ratio:.2f}"
+    )
+
+
+if __name__ == "__main__":
+    run(main, TrlParser((BenchmarkArguments,)))
