@@ -132,12 +132,3 @@ def from_share_gpt(turns):
         }
         for t in turns
     ]
-
-
-def examples(messages):
-    """One example for each assistant turn: {"prompt": messages before, "completion": it}."""
-    return [
-        {"prompt": messages[:i], "completion": [m]}
-        for i, m in enumerate(messages)
-        if m["role"] == "assistant"
-    ]

@@ -83,7 +83,7 @@ def known_errors():
     from emg_llm.datasets import DatasetError
     from emg_llm.encoders.training import CheckpointError
     from emg_llm.hub import HubError
-    from emg_llm.llms.model import LlmError
+    from emg_llm.llms.loading import LlmError
     from emg_llm.tracking import TrackingError
 
     data = RecordingError, DatasetError

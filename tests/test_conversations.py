@@ -9,7 +9,6 @@ from emg_llm.conversations import (
     ANSWER,
     build_rows,
     conversation,
-    examples,
     from_share_gpt,
     likely,
     share_gpt,
@@ -72,19 +71,6 @@ def test_share_gpt_round_trip():
     named = {"human": "user", "gpt": "assistant", "system": "system"}
     assert from_share_gpt([t | {"from": named[t["from"]]} for t in turns]) == messages
     assert from_share_gpt(messages) == messages
-
-
-def test_one_example_for_each_answer_with_all_that_came_before():
-    messages = conversation(
-        random_reading(np.random.default_rng(0)), "pride", np.random.default_rng(0), 2
-    )
-    found = examples(messages)
-    assert len(found) == 3
-    for i, example in enumerate(found):
-        assert example["completion"] == [messages[2 * i + 1]]
-        assert example["prompt"] == messages[: 2 * i + 1]
-        assert example["completion"][0]["role"] == "assistant"
-        assert example["prompt"][-1]["role"] == "user"
 
 
 def test_rows_keep_people_apart_and_only_training_recordings_are_varied(people):

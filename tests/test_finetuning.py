@@ -17,7 +17,8 @@ from emg_llm.llms.finetuning import (
     sft_defaults,
     validation_temperature,
 )
-from emg_llm.llms.model import EmgLLM, LlmError, load_base
+from emg_llm.llms.loading import LlmError, load_base
+from emg_llm.llms.model import EmgLLM
 from emg_llm.llms.nano import N_CODES, N_DEPTHS, corpus
 from emg_llm.reading import Reading
 

@@ -3,7 +3,8 @@ import pytest
 import torch
 
 from emg_llm.llms.finetuning import first_prompt
-from emg_llm.llms.model import SCORING_BATCH, EmgLLM, LlmError, load_base
+from emg_llm.llms.loading import LlmError, load_base
+from emg_llm.llms.model import SCORING_BATCH, EmgLLM
 from emg_llm.llms.nano import corpus
 from emg_llm.recording import EMOTIONS
 

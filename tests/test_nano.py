@@ -3,7 +3,7 @@ import pytest
 import torch
 
 from emg_llm.levels import LIMIT
-from emg_llm.llms.model import load_base, load_tokenizer
+from emg_llm.llms.loading import load_base, load_tokenizer
 from emg_llm.llms.nano import (
     FAMILIES,
     LEVELS,

@@ -11,16 +11,12 @@ import torch
 from emg_llm.bridge import Bridge
 from emg_llm.conversations import ANSWER
 from emg_llm.llms.loading import (
-    LlmError,
     grow_embeddings,
-    load_base,
     load_model,
     load_tokenizer,
     stop_at_end_of_turn,
 )
 from emg_llm.spelling import spell_messages
-
-__all__ = ["EmgLLM", "LlmError", "load_base", "load_tokenizer"]
 
 SCORING_BATCH = 32  # prompts
 NO_ANSWER = "I have no answer to that; ask which emotion I read, why, or about a site."
