@@ -156,12 +156,13 @@ class EmgLLM:
     def _ids(self, conversations, ask=True):
         """Token ids of messages; with `ask`, up to where an answer begins."""
         return self.tokenizer.apply_chat_template(
-            [self._spelled(messages) for messages in conversations],
+            [self.spelled(messages) for messages in conversations],
             add_generation_prompt=ask,
             return_dict=True,
         )["input_ids"]
 
-    def _spelled(self, messages):
+    def spelled(self, messages):
+        """Messages with their codes as this language model reads them."""
         return spell_messages(messages, self.spelling)
 
     def probabilities(self, prompts, progress=False):
@@ -179,7 +180,10 @@ class EmgLLM:
         from transformers import TextIteratorStreamer
 
         ids = self.tokenizer.apply_chat_template(
-            messages, add_generation_prompt=True, return_tensors="pt", return_dict=True
+            self.spelled(messages),
+            add_generation_prompt=True,
+            return_tensors="pt",
+            return_dict=True,
         ).to(self.model.device)
         room = self.model.config.max_position_embeddings - max_new_tokens
         if ids["input_ids"].shape[1] > room:
