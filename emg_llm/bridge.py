@@ -22,7 +22,7 @@ from emg_llm.recording import Recording, RecordingError
 BRIDGES = ("text", "tokens", "both")
 
 # How much a reading is varied for training: dB (or tenths of an interquartile range).
-OVERALL_NOISE, SITE_NOISE = 2.0, 1.5
+OVERALL_NOISE, SITE_NOISE = 3.0, 2.5
 GAIN_NOISE = 0.05  # decades, of an electrode's gain
 MANY = 100  # recordings that are worth a progress bar
 

@@ -66,9 +66,10 @@ class Inputs:
 
     @cached_property
     def noise(self):
-        """Noise in place of every recording."""
-        recordings = self.raw.recordings
-        noise = Lazy(len(recordings), lambda i: noise_like(recordings[i], i))
+        """Noise in place of every recording, as strong as another one: it tells nothing of it."""
+        recordings, other = self.raw.recordings, np.arange(len(self.raw))
+        other[self.rows] = np.random.default_rng(0).permutation(self.rows)
+        noise = Lazy(len(recordings), lambda i: noise_like(recordings[other[i]], i))
         return self._ready(replace(self.raw, recordings=noise))
 
     @property

@@ -75,7 +75,7 @@ def _typed(question, rng):
 def build_rows(dataset, split, bridge, variants=1, n_follow_ups=1, seed=0):
     """The rows of a conversation dataset: training, validation and test recordings.
 
-    Training recordings come `variants` times, each a little varied (see Bridge), every other one
+    Training recordings come `variants` times, each a little varied (see Bridge), every fourth
     with known trials of the person where the bridge can tell them; the others come once, as they
     are. Yields dicts with conversations, messages, label, subject, recording_id and split.
     """
@@ -90,7 +90,8 @@ def build_rows(dataset, split, bridge, variants=1, n_follow_ups=1, seed=0):
         people, labels_of = dataset.groups[rows], [dataset.labels[i] for i in rows]
         for variant in range(variants if part == "train" else 1):
             for k, i in enumerate(rows):
-                trials = _trials(labels_of, people, k, rng) if variant % 2 and bridge.scale else ()
+                known = bridge.scale and variant % 4 == 1
+                trials = _trials(labels_of, people, k, rng) if known else ()
                 reading = prepared.read(k, rng if variant else None, trials)
                 label, told = dataset.labels[i], ()
                 if scores is not None:

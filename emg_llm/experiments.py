@@ -16,6 +16,8 @@ class Extras:
     controls: refit on labels shuffled within the training people. channels: ask with one
     channel left at a time. learning_curve: refit on 1, 2, 4, … of the training people.
     few_shot: labelled trials of each label that the new person gives, each over `draws` draws.
+    Of language models: replies, to questions, whose statements are checked; answers, greedy ones
+    to bare prompts, of a fold.
     """
 
     controls: bool = False
@@ -23,6 +25,8 @@ class Extras:
     learning_curve: bool = False
     few_shot: tuple[int, ...] = ()
     draws: int = 5
+    replies: int = 0
+    answers: int = 0
 
 
 def check_extras(extras, dataset, splits, trained=False):
@@ -96,7 +100,7 @@ def few_shot(model, inputs, rows, trials, seed, draws):
     if fitted.adapt is None:
         raise DatasetError(
             f"A model of the kind {fitted.name} can't learn from a few trials; --few_shot is for "
-            "encoders, and for --model svm."
+            "encoders, for --model svm, and for language models that read text or both."
         )
     asked, answers = [np.empty(0, int)], [np.empty((0, len(dataset.label_names)))]
     for theirs in _by_person(dataset, rows):
@@ -126,6 +130,14 @@ class Measured:
     def __init__(self, dataset, seed):
         self.dataset, self.seed, self.calibration = dataset, seed, None
         self._found = {}
+        self.told = {}  # what is no probability, by fold
+
+    def _named(self, kind):
+        return [what for what in self._found if isinstance(what, tuple) and what[0] == kind]
+
+    def tell(self, what, value):
+        """Something else that one fold told: "answers" or "reasons"."""
+        self.told.setdefault(what, []).append(value)
 
     def add(self, what, rows, arrays):
         """Probabilities of `rows` from one fold; `what` is "emg" for the recordings as they are."""
@@ -156,18 +168,43 @@ class Measured:
             "protocol": protocol,
             **evaluate(data.label_names, targets, probabilities, groups, seed, self.calibration),
         }
-        for what in ("noise_emg", "shuffled_labels"):
+        for what in ("noise_emg", "shuffled_labels", *self._named("control")):
             if what in self._found:
-                results["controls"][what] = control(targets, self.of(what)[1], groups, seed)
-        alone = [(k[2], self.of(k)) for k in self._found if k[0] == "channel"]
+                name = what if isinstance(what, str) else what[1]
+                results["controls"][name] = control(targets, self.of(what)[1], groups, seed)
+        for figures in results["controls"].values():
+            if isinstance(figures, dict):
+                low, high = figures["accuracy_ci95"]
+                figures["at_chance"] = bool(low <= results["chance"] <= high)
+        for what in self._named("beside"):
+            theirs = self.of(what)[1]
+            results[what[1]] = {
+                **point(data, rows, theirs, seed),
+                **gain(data, rows, probabilities, theirs, seed),
+            }
+        if "answers" in self.told:
+            results["free_text"] = self._free_text()
+        if "reasons" in self.told:
+            from emg_llm.reasons import reasons_figures
+
+            results["reasons"] = reasons_figures(self.told["reasons"])
+        alone = [(k[2], self.of(k)) for k in self._named("channel")]
         if alone:
             results["channels"] = [
                 {"channel": c, **point(data, *asked, seed)} for c, asked in alone
             ]
-        counts = [k[1] for k in self._found if k[0] == "few_shot"]
+        counts = [k[1] for k in self._named("few_shot")]
         if counts:
             results["few_shot"] = self._few_shot(counts)
         return results
+
+    def _free_text(self):
+        from emg_llm.llms.answers import free_text
+
+        rows, probabilities = self.scored
+        asked, said = zip(*self.told["answers"], strict=True)
+        same = probabilities[np.searchsorted(rows, np.concatenate(asked))]
+        return free_text(self.dataset.label_names, same, np.concatenate(said))
 
     def _few_shot(self, counts):
         every, before = self.scored

@@ -1,7 +1,6 @@
 """Fitted models of every kind under one contract: asked about recordings, taught a new person."""
 
 import json
-import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,13 +8,27 @@ from pathlib import Path
 import numpy as np
 
 from emg_llm.baseline import EmotionSVM, dataset_features
-from emg_llm.bridge import Bridge
-from emg_llm.conversations import build_rows
 from emg_llm.datasets import DatasetError
 from emg_llm.lazy import Lazy
 from emg_llm.llms.registry import REGISTRY
 
-TEXT_VARIANTS = 8
+
+@dataclass(frozen=True)
+class FoldTraining:
+    """How a model is trained on a fold; each kind takes what it has to do with.
+
+    scaling: see EncoderConfig and Bridge.fit. lead: the way of reading that an encoder goes by,
+    see EncoderTraining. Of language models alone: bridge, one of BRIDGES; arch, of the encoder
+    whose codes are read; variants, follow_ups: see build_rows; epochs: the registry's where None.
+    """
+
+    scaling: str = "training"
+    lead: str = "auto"
+    bridge: str = "text"
+    arch: str = "cnn"
+    variants: int = 16
+    follow_ups: int = 0
+    epochs: float | None = None
 
 
 @dataclass(frozen=True)
@@ -24,13 +37,22 @@ class Fitted:
 
     predict(dataset, rows) -> float (rows, labels), in the order of `labels`.
     adapt(dataset, rows, seed) -> another Fitted that also learned these labelled recordings of
-    a new person; None where this kind can't.
+    a new person; None where this kind can't. model: the model itself.
+    Of language models alone: controls(dataset, rows) -> {name: as predict}, what must know
+    nothing; beside(dataset, train, rows) -> {name: float (rows, dataset.label_names)}, others
+    that read the same embeddings; answers(dataset, rows) -> list of str, free text;
+    reasons(dataset, rows, n_replies, seed) -> counts, see `reasons`.
     """
 
     name: str
     labels: tuple[str, ...]
     predict: Callable
     adapt: Callable | None = None
+    model: object = None
+    controls: Callable | None = None
+    beside: Callable | None = None
+    answers: Callable | None = None
+    reasons: Callable | None = None
 
     def ask(self, dataset, rows):
         """Probabilities float (rows, dataset.label_names) of the recordings in `rows`.
@@ -40,6 +62,11 @@ class Fitted:
         """
         check_labels(self.name, self.labels, dataset)
         return in_terms_of(dataset, self.labels, self.predict(dataset, rows))
+
+    def ask_controls(self, dataset, rows):
+        """{control: probabilities float (rows, dataset.label_names)}; empty where it has none."""
+        found = self.controls(dataset, rows) if self.controls else {}
+        return {name: in_terms_of(dataset, self.labels, p) for name, p in found.items()}
 
 
 def check_labels(name, labels, dataset):
@@ -59,20 +86,23 @@ def in_terms_of(dataset, labels, probabilities):
     return p / np.maximum(p.sum(axis=1, keepdims=True), 1e-12)
 
 
-def fitter(name, **how):
+def fitter(name, how=None, material=None):
     """fit(dataset, split, seed) -> a Fitted of the kind `name`, from the split's training part.
 
-    how: scaling, what an encoder measures levels against (see EncoderConfig), and lead, the way
-    of reading that it goes by (see EncoderTraining).
+    how: a FoldTraining. material: what language models share, see llms.folds.Material.
     """
     from emg_llm.encoders import ARCHITECTURES
 
+    how = how or FoldTraining()
     if name == "svm":
         return svm_on
     if name in ARCHITECTURES:
-        return lambda dataset, split, seed: encoder_on(name, dataset, split, seed, **how)
+        more = {"scaling": how.scaling, "lead": how.lead}
+        return lambda dataset, split, seed: encoder_on(name, dataset, split, seed, **more)
     if name in REGISTRY:
-        return lambda dataset, split, seed: llm_on(name, dataset, split, seed)
+        from emg_llm.llms.folds import llm_on
+
+        return lambda dataset, split, seed: llm_on(name, dataset, split, seed, how, material)
     known = ", ".join(["svm", *ARCHITECTURES, *REGISTRY])
     raise DatasetError(f"{name} is neither a folder of a trained model nor one of {known}.")
 
@@ -112,25 +142,6 @@ def encoder_on(arch, dataset, split, seed=0, scaling="training", lead="auto"):
     return _encoder(fit_encoder(config, tensors, targets, validation, training, groups=groups))
 
 
-def llm_on(name, dataset, split, seed=0, **training):
-    """A language model that was fine-tuned to read the text bridge."""
-    from emg_llm.llms.finetuning import finetune
-
-    bridge = Bridge.fit("text", dataset, split.train)
-    rows = list(build_rows(dataset, split, bridge, TEXT_VARIANTS, n_follow_ups=0, seed=seed))
-    with tempfile.TemporaryDirectory() as folder:
-        llm = finetune(
-            name,
-            [r for r in rows if r["split"] == "train"],
-            dataset.label_names,
-            bridge,
-            output_dir=folder,
-            seed=seed,
-            **training,
-        )
-    return _llm(llm)
-
-
 def load_fitted(folder, encoder=None, codebook=None):
     """A saved model of any kind as a Fitted; raises DatasetError where the folder has none."""
     path = Path(folder) / "config.json"
@@ -144,12 +155,13 @@ def load_fitted(folder, encoder=None, codebook=None):
 
         return _encoder(load_encoder(folder))
     if config.get("kind") == "emg-llm-adapter":
+        from emg_llm.llms.folds import as_fitted
         from emg_llm.llms.model import EmgLLM
 
         llm = EmgLLM.from_pretrained(folder, encoder, codebook)
         if llm.bridge is None:
             raise DatasetError(f"{folder} doesn't say how a recording becomes its prompt.")
-        return _llm(llm, progress=True)
+        return as_fitted(llm, progress=True)
     raise DatasetError(f"{folder} holds a model of a kind that is not known here.")
 
 
@@ -157,7 +169,7 @@ def _svm(svm, adapt=None):
     def predict(dataset, rows):
         return svm.predict_proba(dataset_features(dataset, rows)[0])
 
-    return Fitted("svm", svm.labels, predict, adapt)
+    return Fitted("svm", svm.labels, predict, adapt, svm)
 
 
 def _encoder(encoder):
@@ -177,15 +189,7 @@ def _encoder(encoder):
             calibrate(encoder, encoder_tensors(dataset, config, rows), targets, seed=seed)
         )
 
-    return Fitted(config.arch, tuple(config.labels), predict, adapt)
-
-
-def _llm(llm, progress=False):
-    def predict(dataset, rows):
-        readings = llm.bridge.read_dataset(dataset, rows)
-        return llm.probabilities([r.prompt() for r in readings], progress=progress)
-
-    return Fitted(llm.name, tuple(llm.labels), predict)
+    return Fitted(config.arch, tuple(config.labels), predict, adapt, encoder)
 
 
 def _people(dataset, rows):

@@ -113,7 +113,7 @@ def write_dataset_card(folder, info, facts, example):
         ),
         "Each conversation begins with what was measured of one EMG recording and its emotion; "
         "questions about the recording and about EMG follow. Every answer is computed from what is "
-        "in the prompt. Training recordings come several times, each a little varied; every other "
+        "in the prompt. Training recordings come several times, each a little varied; every fourth "
         "time the prompt tells labelled trials of the same person, if the bridge has levels. No "
         "person is in two splits.",
         "\n".join(table),

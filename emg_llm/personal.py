@@ -46,7 +46,8 @@ def personalise(encoder, dataset, seed=0, progress=True):
     config, rows = encoder.config, np.arange(len(dataset))
     check_personal(dataset, config.labels, config.n_channels)
     tensors = list(encoder_tensors(dataset, config))  # a few, gone through many times
-    noise = [config.tensor(noise_like(dataset.recordings[i], i)) for i in rows]
+    other = np.random.default_rng(0).permutation(rows)  # noise tells nothing of its recording
+    noise = [config.tensor(noise_like(dataset.recordings[other[i]], i)) for i in rows]
     targets = np.array([config.labels.index(label) for label in dataset.labels])
     person = np.full(len(rows), next(filter(None, dataset.subjects), "one person"))
     mine, hum = (Examples(encoder, t, targets, person) for t in (tensors, noise))

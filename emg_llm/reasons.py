@@ -12,35 +12,48 @@ from emg_llm.llms.answers import generate
 GENERAL_SHARE = 0.15  # of the questions, which no recording is needed for
 
 
-def measure_reasons(llm, readings, probabilities, n_replies=500, seed=0, progress=False):
-    """Ask `n_replies` questions about recordings that were read: a dict of counts and shares.
+def count_reasons(llm, readings, probabilities, n_replies=500, seed=0, progress=False):
+    """Ask `n_replies` questions about recordings that were read: counts for `reasons_figures`.
 
     readings: list of Reading, as the model is told them; probabilities: float (readings, labels),
-    as it scores them. `true` is the share of all stated facts that hold (see facts.check), and
-    `replies_true` that of the replies that state any and nothing false; `other_emotion` that of
-    the replies that read another emotion than the scored one.
+    as it scores them.
     """
     rng = np.random.default_rng(seed)
     cases = [_case(llm, readings, probabilities, rng) for _ in range(n_replies)]
     replies = generate(llm, [case["messages"] for case in cases], progress=progress)
-    stated = true = silent = false_replies = other = 0
-    wrong = Counter()
+    counts, wrong = Counter(n_replies=n_replies), Counter()
     for case, reply in zip(cases, replies, strict=True):
         facts = check(
             reply, case["reading"], case["label"], case["scores"], case["asked"], llm.labels
         )
         false = [fact for fact in facts if not fact.holds]
-        stated, true = stated + len(facts), true + len(facts) - len(false)
-        silent, false_replies = silent + (not facts), false_replies + bool(false)
-        other += any(fact.measured == case["label"] for fact in false)
+        counts["n_facts"] += len(facts)
+        counts["n_true"] += len(facts) - len(false)
+        counts["n_stating"] += bool(facts)
+        counts["n_false"] += bool(false)
+        counts["n_other_emotion"] += any(fact.measured == case["label"] for fact in false)
         wrong[case["asked"]] += bool(false)
+    return {**counts, "wrong": dict(+wrong)}
+
+
+def reasons_figures(counted):
+    """What several counts (one for each fold) come to: a dict for results.json.
+
+    `true` is the share of all stated facts that hold (see facts.check), `replies_true` that of
+    the replies which state any and nothing false, `other_emotion` that of the replies which read
+    another emotion than the scored one.
+    """
+    total, wrong = Counter(), Counter()
+    for counts in counted:
+        total.update({k: n for k, n in counts.items() if k != "wrong"})
+        wrong.update(counts["wrong"])
     return {
-        "n_replies": n_replies,
-        "n_facts": stated,
-        "true": true / max(stated, 1),
-        "replies_true": 1 - false_replies / max(n_replies - silent, 1),
-        "other_emotion": other / n_replies,
-        "wrong_most_often": [ask for ask, n in wrong.most_common(5) if n],
+        "n_replies": total["n_replies"],
+        "n_facts": total["n_facts"],
+        "true": total["n_true"] / max(total["n_facts"], 1),
+        "replies_true": 1 - total["n_false"] / max(total["n_stating"], 1),
+        "other_emotion": total["n_other_emotion"] / max(total["n_replies"], 1),
+        "wrong_most_often": [asked for asked, _ in wrong.most_common(5)],
     }
 
 

@@ -6,6 +6,7 @@ language model that reads text.
 
 import hashlib
 import json
+from dataclasses import asdict
 from functools import cache, partial
 from pathlib import Path
 
@@ -26,7 +27,7 @@ from emg_llm.experiments import (
     refit_on_fewer_people,
     refit_on_shuffled_labels,
 )
-from emg_llm.fitted import fitter, load_fitted
+from emg_llm.fitted import FoldTraining, fitter, load_fitted
 from emg_llm.hub import resolve
 from emg_llm.splits import given_split, held_out_split
 
@@ -38,20 +39,21 @@ __all__ = [
 ]
 
 
-def measure_recipe(name, dataset, protocol, seed, extras=None, store=None, **how):
+def measure_recipe(name, dataset, protocol, seed, extras=None, store=None, how=None, material=None):
     """Train `name` on every fold of a protocol: (results, test rows, probabilities of them).
 
     protocol(dataset, seed) -> Splits. extras: what else to measure. store: a FoldStore, where
-    finished folds are kept and found again. how: scaling and lead of an encoder, see `fitter`.
+    finished folds are kept and found again. how: a FoldTraining. material: see `fitter`.
     """
     extras, store = extras or Extras(), store or FoldStore()
-    fit = fitter(name, **how)
+    how = how or FoldTraining()
+    fit = fitter(name, how, material)
     splits = list(protocol(dataset, seed))
     check_extras(extras, dataset, splits)
     used = np.unique(np.concatenate([p for s in splits for p in (s.train, s.validation, s.scored)]))
     inputs = Inputs(dataset, used, as_features=name == "svm")
     sizes, most = curve_sizes(dataset, splits) if extras.learning_curve else ([], 0)
-    key = {"model": name, "seed": seed, "data": fingerprint(dataset), **how}
+    key = {"model": name, "seed": seed, "data": fingerprint(dataset), **asdict(how)}
     found = Measured(dataset, seed)
     bar = tqdm(splits, desc=name, unit="fold", disable=len(splits) == 1)
     for split in bar:
@@ -98,7 +100,12 @@ def measure_trained(folder_or_id, dataset, seed=0, encoder=None, codebook=None, 
     others = split.validation if split is not None and len(split.test) else rows[:0]
     inputs = Inputs(dataset, np.union1d(rows, others), as_features=fitted.name == "svm")
     found = Measured(dataset, seed)
-    _ask(found, lambda: fitted, inputs, rows, rows, extras, lambda what, make, **more: make())
+    train = split.train if split is not None else rows[:0]
+
+    def make_it(what, make, **more):
+        return make()
+
+    _ask(found, lambda: fitted, inputs, rows, train, extras, make_it, reference=rows)
     if len(others):
         found.calibrate(others, _asked(lambda: fitted, inputs, others)())
     return found.results(fitted.name, protocol), *found.scored
@@ -149,12 +156,16 @@ def training_of(folder):
     return {}
 
 
-def _ask(found, fitted, inputs, rows, reference, extras, keep):
+def _ask(found, fitted, inputs, rows, train, extras, keep, reference=None):
     """Add what one fitted model says of `rows`, and of what was made of them."""
-
+    reference = train if reference is None else reference
     found.add("emg", rows, keep("emg", _asked(fitted, inputs, rows)))
     if inputs.has_signal:
         found.add("noise_emg", rows, keep("noise", _asked(fitted, inputs, rows, "noise")))
+    for kind in ("control", "beside"):
+        for name, p in keep(kind, partial(_others, fitted, inputs, rows, train, kind)).items():
+            found.add((kind, name), rows, {"probabilities": p})
+    _tell(found, fitted, inputs, rows, extras, keep)
     if extras.channels:
         kept = keep("channels", lambda: ask_by_channel(fitted(), inputs, rows, reference))
         for c, name in enumerate(inputs.channels):
@@ -163,6 +174,34 @@ def _ask(found, fitted, inputs, rows, reference, extras, keep):
         teach = partial(few_shot, fitted, inputs, rows, n, found.seed, extras.draws)
         kept = keep(f"few_shot_{n}", teach, draws=extras.draws)
         found.add(("few_shot", n), kept["rows"], kept)
+
+
+def _others(fitted, inputs, rows, train, kind):
+    """{name: probabilities of `rows`} of a model's controls, or of what reads beside it."""
+    model = fitted()
+    if kind == "control":
+        return model.ask_controls(inputs.dataset, rows)
+    return model.beside(inputs.dataset, train, rows) if model.beside else {}
+
+
+def _tell(found, fitted, inputs, rows, extras, keep):
+    """What a language model answers in words, and whether its reasons hold."""
+    some = np.sort(np.random.default_rng(found.seed).permutation(rows)[: extras.answers])
+
+    def answers():
+        answer = fitted().answers
+        return {"answers": np.array(answer(inputs.dataset, some))} if answer else {}
+
+    def reasons():
+        if fitted().reasons is None:
+            return {}
+        counts = fitted().reasons(inputs.dataset, rows, extras.replies, found.seed)
+        return {"reasons": np.array(json.dumps(counts))}
+
+    if extras.answers and (kept := keep("answers", answers, n=extras.answers)):
+        found.tell("answers", (some, kept["answers"]))
+    if extras.replies and (kept := keep("reasons", reasons, n=extras.replies)):
+        found.tell("reasons", json.loads(str(kept["reasons"])))
 
 
 def _asked(fitted, inputs, rows, data="dataset"):

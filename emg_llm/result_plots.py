@@ -154,6 +154,45 @@ def curve_figure(points, x, title, chance=None):
     return _styled(figure, height=340, top=16, left=52, showlegend=False)
 
 
+def comparison_figure(found):
+    """Accuracy with intervals of {name: results}; circles where an encoder's codes are read."""
+    names = [_escape(name) for name in found]
+    accuracy = np.array([r["accuracy"] for r in found.values()])
+    low, high = np.array([r["accuracy_ci95"] for r in found.values()]).T
+    figure = go.Figure()
+    figure.add_scatter(
+        x=accuracy,
+        y=names,
+        mode="markers",
+        name="model",
+        marker={"color": COLOURS[0], "size": 9},
+        error_x={
+            "type": "data",
+            "symmetric": False,
+            "array": high - accuracy,
+            "arrayminus": accuracy - low,
+            "color": COLOURS[0],
+            "thickness": 1.4,
+        },
+        hovertemplate="%{y}: %{x:.1%}<extra></extra>",
+    )
+    coded = [(_escape(n), r["encoder"]["accuracy"]) for n, r in found.items() if "encoder" in r]
+    if coded:
+        figure.add_scatter(
+            x=[value for _, value in coded],
+            y=[name for name, _ in coded],
+            mode="markers",
+            name="its encoder",
+            marker={"color": COLOURS[1], "size": 12, "symbol": "circle-open"},
+            hovertemplate="encoder of %{y}: %{x:.1%}<extra></extra>",
+        )
+    for chance in {r["chance"] for r in found.values()}:
+        figure.add_vline(chance, line=CHANCE)
+    figure.update_xaxes(title_text="accuracy", tickformat=".0%", range=[0, 1.02])
+    figure.update_yaxes(autorange="reversed")
+    return _styled(figure, height=140 + 26 * len(names), top=8, left=120)
+
+
 def channel_figure(results):
     """Accuracy with one channel alone, beside that of all together."""
     points = sorted(results.get("channels") or [], key=lambda p: p["accuracy"])

@@ -18,6 +18,7 @@ from emg_llm.evaluation import (
     headline,
     save_results,
     shuffled_control,
+    within_people_p,
 )
 from emg_llm.evaluation.confidence import others_first, scale
 
@@ -35,6 +36,7 @@ KEYS = [
     "controls",
     "per_class",
     "per_subject",
+    "p_within_people",
     "calibration",
     "conformal",
     "abstention",
@@ -301,3 +303,16 @@ def test_results_and_predictions_are_written_as_promised(tmp_path):
     line = headline(results)
     assert "m: accuracy 0.667" in line and "3 recordings of 2 people" in line
     assert "chance 0.500" in line
+
+
+def test_permuting_labels_within_people_forgives_what_a_person_always_shows():
+    rng = np.random.default_rng(0)
+    people = np.repeat(["a", "b", "c", "d"], 6)
+    # Who it is tells the label, so permuting within people changes nothing.
+    targets = np.repeat([0, 1, 0, 1], 6)
+    assert within_people_p(targets, targets, people, rng, n=200) == 1
+    targets = np.tile([0, 1], 12)
+    assert within_people_p(targets, targets, people, rng, n=200) == pytest.approx(1 / 201)
+    # 4 people of whom 3 of 6 labels are drawn: as good by chance once in 20^4.
+    ps = [within_people_p(rng.permutation(targets), targets, people, rng, 99) for _ in range(200)]
+    assert 0.4 < np.mean(ps) < 0.75 and np.mean(np.array(ps) <= 0.05) < 0.1

@@ -63,7 +63,7 @@ class Recorder:
 @pytest.fixture
 def recorder(monkeypatch):
     recorder = Recorder()
-    monkeypatch.setattr("emg_llm.recipes.fitter", lambda name, **how: recorder)
+    monkeypatch.setattr("emg_llm.recipes.fitter", lambda name, how=None, material=None: recorder)
     return recorder
 
 
@@ -213,10 +213,10 @@ def test_noise_is_asked_about_where_there_is_a_signal(people, recorder):
 def test_an_interrupted_run_goes_on_with_the_fold_where_it_stopped(tmp_path, monkeypatch):
     data, extras = trials(), Extras(few_shot=(1,), draws=2)
     first, second = Recorder(fail_at=2), Recorder()
-    monkeypatch.setattr("emg_llm.recipes.fitter", lambda name, **how: first)
+    monkeypatch.setattr("emg_llm.recipes.fitter", lambda name, how, material: first)
     with pytest.raises(KeyboardInterrupt):
         measure_recipe("x", data, LOSO, 0, extras, FoldStore(tmp_path))
-    monkeypatch.setattr("emg_llm.recipes.fitter", lambda name, **how: second)
+    monkeypatch.setattr("emg_llm.recipes.fitter", lambda name, how, material: second)
     store = FoldStore(tmp_path)
     resumed = measure_recipe("x", data, LOSO, 0, extras, store)
     assert len(store.reused) == 2 and len(second.fitted_on) == 2

@@ -12,7 +12,8 @@ from emg_llm.datasets import (
     load_dataset,
 )
 from emg_llm.evaluation import evaluate, save_results
-from emg_llm.fitted import fitter, llm_on, load_fitted, svm_on
+from emg_llm.fitted import fitter, load_fitted, svm_on
+from emg_llm.llms.folds import llm_on
 from emg_llm.recipes import measure_recipe, measure_trained, unseen_rows
 from emg_llm.splits import PROTOCOLS, held_out_split, leave_one_subject_out
 
@@ -119,7 +120,7 @@ def test_labels_and_numbers_of_the_test_people_have_no_part_in_the_fit(table):
 
 def test_a_language_model_is_fitted_on_a_fold_of_a_feature_table(table, nano_folder):
     split = next(leave_one_subject_out(table))
-    fitted = llm_on(str(nano_folder), table, split, 0, max_steps=2, disable_tqdm=True)
+    fitted = llm_on(str(nano_folder), table, split, max_steps=2, disable_tqdm=True)
     p = fitted.ask(table, split.test)
     assert p.shape == (12, 3)
     np.testing.assert_allclose(p.sum(axis=1), 1)

@@ -31,13 +31,13 @@ from trl import SFTConfig, TrlParser
 from emg_llm import hub
 from emg_llm.evaluation import control, evaluate, headline, save_results
 from emg_llm.llms.finetuning import (
+    calibrate,
     first_prompt,
     load_rows,
     lora_config,
     make_trainer,
     prepare,
     sft_defaults,
-    validation_temperature,
 )
 from emg_llm.llms.loading import LlmError, load_base
 from emg_llm.llms.model import EmgLLM
@@ -106,7 +106,7 @@ def main(args, training):
     folder = Path(training.output_dir)
     name = args.llm or Path(source).name
     llm = EmgLLM(name, trainer.model, tokenizer, info["labels"], info["bridge"], spelling=spelling)
-    llm.temperature = validation_temperature(llm, rows.get("validation"))
+    calibrate(llm, rows.get("validation"))
     llm.save_config(folder, base=source)
     (folder / "training_args.bin").unlink(missing_ok=True)  # a pickle
 

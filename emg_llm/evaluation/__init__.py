@@ -1,5 +1,6 @@
 """What a score means: recording-level metrics, intervals over people, chance and controls."""
 
+from emg_llm.evaluation.comparison import save_comparison
 from emg_llm.evaluation.confidence import (
     abstention_curve,
     calibration_figures,
@@ -15,6 +16,7 @@ from emg_llm.evaluation.metrics import (
     per_class,
     per_subject,
     shuffled_control,
+    within_people_p,
 )
 from emg_llm.evaluation.report import result_figures, result_tables, save_report, summary
 from emg_llm.evaluation.saving import headline, save_results
@@ -34,8 +36,10 @@ __all__ = [
     "reliability_bins",
     "result_figures",
     "result_tables",
+    "save_comparison",
     "save_report",
     "save_results",
     "shuffled_control",
     "summary",
+    "within_people_p",
 ]

@@ -11,6 +11,7 @@ from emg_llm.evaluation.confidence import (
 
 N_BOOTSTRAP = 2000
 N_PERMUTATIONS = 1000
+N_WITHIN = 10_000  # permutations within each person
 
 
 def evaluate(labels, targets, probabilities, groups, seed=0, calibration=None):
@@ -50,6 +51,7 @@ def evaluate(labels, targets, probabilities, groups, seed=0, calibration=None):
             "majority": float(np.bincount(targets).max() / len(targets)),
             "shuffled_emg": shuffled_control(predicted, targets, rng),
         },
+        "p_within_people": within_people_p(predicted, targets, groups, rng),
         "per_class": per_class(labels, targets, predicted),
         "per_subject": per_subject(correct, groups),
         "calibration": calibration_figures(targets, probabilities, groups, calibration),
@@ -115,6 +117,19 @@ def shuffled_control(predicted, targets, rng, n=N_PERMUTATIONS):
         "accuracy_ci95": [float(q) for q in np.percentile(scores, (2.5, 97.5))],
         "p": float((1 + (scores >= true).sum()) / (1 + n)),
     }
+
+
+def within_people_p(predicted, targets, groups, rng, n=N_WITHIN):
+    """p of the accuracy when each person's labels are permuted: (1 + as good) / (1 + n).
+
+    Knowing a person, and how often they show what, doesn't help against this.
+    """
+    hits, true = np.zeros(n, int), int(np.sum(predicted == targets))
+    for group in np.unique(groups):
+        mine = groups == group
+        labels = np.broadcast_to(targets[mine], (n, mine.sum()))
+        hits += (rng.permuted(labels, axis=1) == predicted[mine]).sum(axis=1)
+    return float((1 + (hits >= true).sum()) / (1 + n))
 
 
 def control(targets, probabilities, groups, seed=0):

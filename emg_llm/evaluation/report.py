@@ -36,7 +36,7 @@ def save_report(folder, results):
             path.unlink(missing_ok=True)
     lines = [f"# {title}", "", *(f"- {sentence}" for sentence in summary(results))]
     for name, table in tables.items():
-        lines += ["", f"## {TABLES[name]}", "", *_markdown(table)]
+        lines += ["", f"## {TABLES[name]}", "", *markdown_table(table)]
     (folder / "results.md").write_text("\n".join(lines) + "\n", encoding="utf-8")
     headed = {TABLES[name]: table for name, table in tables.items()}
     page = report_page(title, summary(results), result_figures(results), headed)
@@ -56,8 +56,12 @@ def summary(results):
         f"{name.replace('_', ' ')} {c['accuracy'] if isinstance(c, dict) else c:.3f}"
         for name, c in controls.items()
     ]
-    p = controls["shuffled_emg"]["p"]
-    sentences.append(f"Controls: {', '.join(told)}. Against shuffled EMG p = {p:.3g}.")
+    p, within = controls["shuffled_emg"]["p"], results["p_within_people"]
+    sentences.append(
+        f"Controls: {', '.join(told)}. Against shuffled EMG p = {p:.3g}, against labels shuffled "
+        f"within each person p = {within:.3g}."
+    )
+    sentences += _beside(results)
     calibration, sets = results["calibration"], results.get("conformal")
     if "ece_scaled" in calibration:
         sentences.append(
@@ -95,6 +99,29 @@ def summary(results):
         best = max(results["channels"], key=lambda p: p["accuracy"])
         sentences.append(f"The best channel alone, {best['channel']}: {best['accuracy']:.3f}.")
     return sentences
+
+
+def _beside(results):
+    """What is told of a language model alone."""
+    for name, what in (("encoder", "The encoder"), ("probe", "A probe on the same embeddings")):
+        if name in results:
+            low, high = results[name]["gain_ci95"]
+            yield (
+                f"{what}: {results[name]['accuracy']:.3f}; the language model reads "
+                f"{100 * results[name]['gain']:+.1f} points more ({100 * low:+.1f} to "
+                f"{100 * high:+.1f})."
+            )
+    if text := results.get("free_text"):
+        yield (
+            f"Of {text['n']} free answers {text['not_a_label']:.1%} are no label, and "
+            f"{text['agrees']:.1%} name the label that scores highest."
+        )
+    if reasons := results.get("reasons"):
+        yield (
+            f"Of {reasons['n_facts']} checked statements in {reasons['n_replies']} replies "
+            f"{reasons['true']:.1%} hold; {reasons['other_emotion']:.1%} of the replies read "
+            "another emotion than the scored one."
+        )
 
 
 def result_tables(results):
@@ -158,7 +185,7 @@ def _flat(row):
     return flat
 
 
-def _markdown(table):
+def markdown_table(table):
     """Lines of a Markdown table."""
     text = table.map(lambda v: f"{v:.3f}" if isinstance(v, float) and v == v else _cell(v))
     yield f"| {' | '.join(table.columns)} |"

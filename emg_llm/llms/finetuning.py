@@ -1,5 +1,7 @@
 """LoRA fine-tuning on conversations, with TRL's SFTTrainer; the loss is on the answers."""
 
+import numpy as np
+
 from emg_llm.conversations import ANSWER
 from emg_llm.llms.examples import messages_of, to_examples
 from emg_llm.llms.loading import LlmError, add_tokens, load_base
@@ -104,35 +106,48 @@ def make_trainer(model, tokenizer, rows, args, peft_config, validation=None, spe
     )
 
 
-def finetune(name, rows, labels, bridge, output_dir, seed=0, **training):
-    """An EmgLLM fine-tuned on rows of conversations, with the defaults of its base."""
+def finetune(name, parts, labels, bridge, output_dir, seed=0, **training):
+    """An EmgLLM fine-tuned on {part: rows of conversations}, with the defaults of its base.
+
+    Where there are validation rows, they tell the best checkpoint and calibrate it.
+    """
     from trl import SFTConfig
 
     model, tokenizer = load_base(name)
-    spelling = spec_of(name).spelling
-    args = SFTConfig(
-        output_dir=output_dir,
-        seed=seed,
-        **(sft_defaults(name) | {"save_strategy": "no", "disable_tqdm": False} | training),
+    spec, validation = spec_of(name), parts.get("validation")
+    defaults = sft_defaults(name) | {"disable_tqdm": False}
+    if not validation:
+        defaults["save_strategy"] = "no"
+    args = SFTConfig(output_dir=output_dir, seed=seed, **(defaults | training))
+    prepare(model, tokenizer, parts, spec.spelling)
+    peft_config = lora_config(model, tokenizer, spec.spelling, dropout=spec.lora_dropout)
+    trainer = make_trainer(
+        model, tokenizer, parts["train"], args, peft_config, validation, spec.spelling
     )
-    prepare(model, tokenizer, {"train": rows}, spelling)
-    peft_config = lora_config(model, tokenizer, spelling, dropout=spec_of(name).lora_dropout)
-    trainer = make_trainer(model, tokenizer, rows, args, peft_config, spelling=spelling)
     trainer.train()
-    return EmgLLM(name, trainer.model, tokenizer, labels, bridge, spelling=spelling)
+    llm = EmgLLM(name, trainer.model, tokenizer, labels, bridge, spelling=spec.spelling)
+    calibrate(llm, validation)
+    return llm
 
 
-def validation_temperature(llm, rows):
-    """The temperature of least loss on the validation rows; 1 where there are none."""
-    import torch
+def calibrate(llm, rows):
+    """Fit prior and temperature on validation rows; nothing changes where there are none.
+
+    The prior is what the labels get on average more than their share (Zhou et al. 2024,
+    arXiv:2309.17249); the temperature is that of least loss.
+    """
+    from scipy.special import log_softmax, logsumexp
 
     from emg_llm.calibration import fit_temperature
 
     if not rows:
-        return 1.0
+        return
     scores = llm.label_scores([first_prompt(r) for r in rows])
     targets = [llm.labels.index(r["label"]) for r in rows]
-    return fit_temperature(torch.from_numpy(scores), targets)
+    on_average = logsumexp(log_softmax(scores, axis=1), axis=0) - np.log(len(rows))
+    share = (np.bincount(targets, minlength=len(llm.labels)) + 1) / (len(rows) + len(llm.labels))
+    llm.prior = on_average - np.log(share)
+    llm.temperature = fit_temperature(scores - llm.prior, targets)
 
 
 def first_prompt(row):

@@ -185,8 +185,8 @@ def build_model(name, tokenizer, width=128, layers=4, heads=4, seed=0):
         model = Phi3ForCausalLM(Phi3Config(**shape, rope_parameters=rope))
     elif name == "nano-llama3":
         shape |= {"num_key_value_heads": heads // 2, "tie_word_embeddings": True}
-        rope = {"rope_type": "llama3", "rope_theta": 5e5, "factor": 8.0, "low_freq_factor": 1.0}
-        rope |= {"high_freq_factor": 4.0, "original_max_position_embeddings": MAX_LENGTH // 8}
+        rope = {"rope_type": "llama3", "rope_theta": 1e4, "factor": 2.0, "low_freq_factor": 1.0}
+        rope |= {"high_freq_factor": 4.0, "original_max_position_embeddings": MAX_LENGTH // 2}
         model = LlamaForCausalLM(LlamaConfig(**shape, rope_parameters=rope))
     else:
         model = LlamaForCausalLM(LlamaConfig(**shape))
