@@ -71,7 +71,7 @@ def load_llm(bundle, name, adapter=None):
         return EmgLLM.from_pretrained(adapter, bundle.encoder, bundle.codebook, base)
     if adapter is None and name in REGISTRY:
         raise LlmError(
-            f"{name} has not learned to read EMG yet: fine-tune it with train/sft.py --llm {name} "
+            f"It has not learned to read EMG yet: fine-tune it with train/sft.py --llm {name} "
             f"and name its folder, --llm {name}=FOLDER."
         )
     if adapter is None and "/" not in name and not Path(name).is_dir():

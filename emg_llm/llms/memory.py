@@ -23,7 +23,7 @@ def check_memory(source, llm=None, load_in_4bit=None):
     free, of = free_memory()
     if need is not None and need > free:
         raise LlmError(
-            f"{llm or source} needs about {_gb(need)} of memory and {_gb(free)} {of} free: close "
+            f"It needs about {_gb(need)} of memory and {_gb(free)} {of} free: close "
             "other programs, or use a larger machine."
         )
 

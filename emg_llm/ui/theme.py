@@ -43,7 +43,17 @@ footer .divider { display: none; }
 .card .model, .card .share { color: var(--body-text-color-subdued); font-size: .8rem; }
 .card .label { font-size: 1.05rem; font-weight: 600; }
 .card.main { border-color: var(--color-accent); }
-details.codes-of { margin-top: .6rem; font-size: .88rem; }
+.headline small { color: var(--body-text-color-subdued); margin-left: .4rem; }
+.scores { list-style: none; margin: 0; padding: 0; font-size: .85rem; }
+.scores li { display: grid; grid-template-columns: 6rem 1fr 3rem; gap: .5rem; margin: 0;
+           align-items: center; }
+.scores .bar { background: var(--border-color-primary); border-radius: 3px; height: .5rem; }
+.scores .bar i { display: block; height: 100%; border-radius: 3px; min-width: 2px;
+           background: var(--color-accent); }
+.scores .share { text-align: right; }
+.scores.unread { color: var(--body-text-color-subdued); }
+details.read { margin-top: .3rem; font-size: .85rem; }
+details.read summary { cursor: pointer; } details.read p { margin: .3rem 0; }
 .codes { font-family: var(--font-mono); font-size: .8rem; overflow-wrap: anywhere; }
 .warning { border-left: 3px solid #e69f00; padding-left: .7rem; margin-top: .6rem;
            font-size: .88rem; }
