@@ -7,6 +7,7 @@ and black lightened). Everything is laid out to be read 350 pixels wide.
 
 import math
 import textwrap
+from itertools import cycle
 
 import numpy as np
 import plotly.graph_objects as go
@@ -151,40 +152,42 @@ def spectrum_figure(recording):
     return _styled(figure, height=400 + 12 * recording.n_channels, top=28, left=48)
 
 
-def probability_figure(probabilities):
+def probability_figure(probabilities, llms=()):
     """A row for each label, the likeliest on top, and in it a mark for each model.
 
-    probabilities: {model: {label: probability}}. The line reaches to the mean of the models.
+    probabilities: {model: {label: probability}}. llms: the language models among them, whose
+    mean is the bar and the order; the mean of all where there is none.
     """
     models = list(probabilities)
+    led_by = [m for m in models if m in llms] or models
     labels = list(dict.fromkeys(label for p in probabilities.values() for label in p))
-    mean = {k: np.mean([p.get(k, 0.0) for p in probabilities.values()]) for k in labels}
+    mean = {k: np.mean([probabilities[m].get(k, 0.0) for m in led_by]) for k in labels}
     labels.sort(key=mean.get)  # a chart's first row is at the bottom
     figure = go.Figure()
     figure.add_bar(
         y=labels,
         x=[mean[label] for label in labels],
         orientation="h",
-        width=0.3,
+        width=0.35,
         marker={"color": GRID, "line": {"width": 0}},
-        hovertemplate="%{y}: %{x:.1%}<extra>mean of all</extra>",
-        name="mean of all",
+        hovertemplate="%{y}: %{x:.1%}<extra>mean</extra>",
+        name="mean of all" if led_by == models else "mean of the language models",
+        showlegend=len(led_by) > 1,
     )
-    for i, model in enumerate(models):
+    for model, colour, symbol in zip(models, cycle(COLOURS), cycle(SYMBOLS), strict=False):
         figure.add_scatter(
             y=labels,
             x=[probabilities[model].get(label, 0.0) for label in labels],
             name=model,
             mode="markers",
-            marker={
-                "color": COLOURS[i % len(COLOURS)],
-                "symbol": SYMBOLS[i % len(SYMBOLS)],
-                "size": 9,
-            },
+            marker={"color": colour, "symbol": symbol, "size": 9},
             cliponaxis=False,
             hovertemplate="%{y}: %{x:.1%}<extra>%{fullData.name}</extra>",
         )
-    figure.update_xaxes(title_text="probability", tickformat=".0%", rangemode="tozero", nticks=6)
+    top = max(max(p.values()) for p in probabilities.values())
+    figure.update_xaxes(
+        title_text="probability", tickformat=".0%", range=[-0.03 * top, 1.05 * top], nticks=6
+    )
     figure.update_yaxes(tickfont={"size": 12})
     height = 130 + 24 * len(labels)
     return _styled(figure, height=height, top=8, left=80, showlegend=len(models) > 1)

@@ -5,8 +5,8 @@ import logging
 import gradio as gr
 
 from emg_llm.recording import RecordingError
-from emg_llm.ui.analysis import escape, open_source, plain_history
-from emg_llm.ui.reading import UNREAD, reading_html
+from emg_llm.ui.analysis import open_source, plain_history
+from emg_llm.ui.reading import not_loaded_html, reading_html, unread_html
 from emg_llm.ui.streams import merged
 
 log = logging.getLogger(__name__)
@@ -70,13 +70,9 @@ class ChatArea:
         self.stop = gr.Button("Stop", size="sm", visible=False)
 
     def _not_loaded(self):
-        lines = [
-            f"- **{escape(name)}**: {escape(reason)}"
-            for name, reason in self.pipeline.not_loaded.items()
-        ]
-        if lines:
-            told = "\n".join(["Not loaded:", "", *lines])
-            gr.Markdown(told, elem_classes="hint", elem_id="not-loaded")
+        if self.pipeline.not_loaded:
+            html = not_loaded_html(self.pipeline.not_loaded)
+            gr.HTML(html, padding=False, elem_id="not-loaded", elem_classes="flush")
 
     def _answers(self, height):
         self.chosen = gr.CheckboxGroup(
@@ -90,16 +86,20 @@ class ChatArea:
         with gr.Row(elem_classes="answers"):
             for llm in self.llms:
                 with gr.Column(min_width=280) as column:
-                    self.readings.append(gr.HTML(UNREAD, padding=False, elem_classes="flush"))
+                    self.readings.append(
+                        gr.HTML(unread_html(llm), padding=False, elem_classes="flush")
+                    )
                     self.histories.append(
                         gr.Chatbot(
                             label=llm,
+                            show_label=False,
                             height=height,
                             layout="bubble",
                             feedback_options=None,
                             buttons=["copy"],
                             allow_tags=False,
                             placeholder=PLACEHOLDER,
+                            elem_classes="answer",
                         )
                     )
                 self.columns.append(column)
@@ -180,7 +180,7 @@ class ChatArea:
 
     def unread(self):
         """Values that empty `readings`."""
-        return [UNREAD for _ in self.readings]
+        return [unread_html(llm) for llm in self.llms]
 
     def clear(self):
         """Values that empty `outputs`."""

@@ -22,7 +22,7 @@ class PredictionArea:
         """Values for `outputs`."""
         return [
             cards_html(prediction, self.llms),
-            gr.Plot(plots.probability_figure(prediction.probabilities), visible=True),
+            gr.Plot(plots.probability_figure(prediction.probabilities, self.llms), visible=True),
         ]
 
     def problem(self, text):

@@ -37,7 +37,7 @@ footer .divider { display: none; }
          color: var(--body-text-color-subdued); padding: 1rem; min-height: 300px; }
 .headline { font-size: 1.05rem; margin: 0 0 .6rem; }
 .headline b { font-size: 1.35rem; }
-.cards { display: grid; grid-template-columns: repeat(auto-fit, minmax(8rem, 1fr)); gap: .6rem; }
+.cards { display: grid; grid-template-columns: repeat(auto-fit, minmax(12rem, 1fr)); gap: .6rem; }
 .card { border: 1px solid var(--border-color-primary); border-radius: var(--block-radius);
         padding: .5rem .8rem; background: var(--block-background-fill); }
 .card .model, .card .share { color: var(--body-text-color-subdued); font-size: .8rem; }
@@ -51,9 +51,10 @@ footer .divider { display: none; }
 .scores .bar i { display: block; height: 100%; border-radius: 3px; min-width: 2px;
            background: var(--color-accent); }
 .scores .share { text-align: right; }
-.scores.unread { color: var(--body-text-color-subdued); }
-details.read { margin-top: .3rem; font-size: .85rem; }
-details.read summary { cursor: pointer; } details.read p { margin: .3rem 0; }
+h4.llm { margin: 0 0 .25rem; font-size: .95rem; }
+details.folded { margin-top: .3rem; font-size: .85rem; }
+details.folded summary { cursor: pointer; } details.folded p { margin: .3rem 0; }
+details.folded ul { margin: .3rem 0 0; padding-left: 1.2rem; }
 .codes { font-family: var(--font-mono); font-size: .8rem; overflow-wrap: anywhere; }
 .warning { border-left: 3px solid #e69f00; padding-left: .7rem; margin-top: .6rem;
            font-size: .88rem; }
@@ -67,6 +68,8 @@ details.read summary { cursor: pointer; } details.read p { margin: .3rem 0; }
   main { padding: .6rem !important; }
   .tab-container button { padding: 0 .5rem !important; font-size: .85rem !important; }
   .empty { display: none; }
+  .cards { grid-template-columns: 1fr 1fr; }
+  .answer { height: auto !important; min-height: 9rem; max-height: 20rem; }
   #title h1 { font-size: 1.35rem; }
 }
 """
