@@ -165,11 +165,11 @@ class EmotionPipeline:
                 self._recent.popitem(last=False)
         return found
 
-    def _read(self, recording, llm):
+    def _read(self, recording, llm, cleaned=None):
         """(Reading, probabilities (labels,)) of one language model."""
         found = self._found(recording)
         # Language models of one bridge share the reading.
-        reading = found.once(llm.bridge, lambda: llm.bridge.read(recording))
+        reading = found.once(llm.bridge, lambda: llm.bridge.read(recording, cleaned=cleaned))
         scored = found.once(llm, lambda: llm.probabilities([reading.prompt()])[0])
         return reading, scored
 
@@ -179,7 +179,7 @@ class EmotionPipeline:
         for arch, encoder in self.encoders.items():
             ways[arch] = encoder.config.labels, lambda encoder=encoder: encoder(cleaned)
         for name, llm in self._llms.items():
-            ways[name] = llm.labels, lambda llm=llm: self._read(recording, llm)[1]
+            ways[name] = llm.labels, lambda llm=llm: self._read(recording, llm, cleaned)[1]
         probabilities, refused = {}, {}
         for model, (labels, ask) in ways.items():
             try:

@@ -1,4 +1,5 @@
 import json
+import re
 import threading
 
 import gradio as gr
@@ -10,27 +11,26 @@ from gradio_client.exceptions import AppError
 
 from emg_llm.evaluation import evaluate
 from emg_llm.hub import bundle_folder
+from emg_llm.pipeline import Prediction
 from emg_llm.recording import EMOTIONS, RecordingError
 from emg_llm.ui import build_app, launch_options
 from emg_llm.ui.analysis import escape, make_source, open_source, plain_history
+from emg_llm.ui.chat import ChatArea, answered
+from emg_llm.ui.prediction import cards_html
+from emg_llm.ui.reading import reading_html
 from emg_llm.ui.results import results_frame
+from emg_llm.ui.streams import merged
 
-
-class FakePrediction:
-    label = "fear"
-    warnings = ("Simulated.",)
-    tokens = ("<emg_3>", "<emg_7>")
-
-    def __init__(self, models):
-        p = dict.fromkeys(EMOTIONS, 0.02) | {"fear": 0.78}
-        self.probabilities = dict.fromkeys(models, p)
+P = dict.fromkeys(EMOTIONS, 0.02) | {"fear": 0.78}
+TOKENS = "<emg_0_3>", "<emg_1_7>"
 
 
 class FakePipeline:
     """Answers as fast as a test wants, in the shape of an EmotionPipeline."""
 
     labels = EMOTIONS
-    models = ("svm", "cnn", "nano-llama2")
+    models = ("svm", "cnn", "nano-llama2", "nano-phi3")
+    not_loaded = {"tinyllama": "It needs 3 GB & more."}  # noqa: RUF012
     llms = ("nano-llama2", "nano-phi3")
     trained_on = "Trained on simulated facial EMG of 24 simulated people."
     results = {  # noqa: RUF012
@@ -54,11 +54,20 @@ class FakePipeline:
     def __call__(self, recording):
         if recording.n_channels != 8:
             raise RecordingError(f"The models need 8 channels, not {recording.n_channels}.")
-        return FakePrediction(self.models)
+        return Prediction(
+            "fear",
+            dict.fromkeys(self.models, P),
+            dict.fromkeys(self.llms, TOKENS),
+            dict.fromkeys(self.llms, "EMG features: <emg_0_3><emg_1_7>"),
+            ("Simulated.",),
+        )
 
     def chat(self, recording, message, llm=None, history=()):
         yield f"{llm} read {recording.n_channels} channels"
         yield f" and {len(history)} earlier messages: {message}"
+
+    def checked(self, recording, message, reply, llm=None):
+        return reply.replace("8 channels", "8 channels ✓")
 
 
 def write_csv(path, channels=8, rate=1000, seconds=1.0):
@@ -104,18 +113,20 @@ def test_a_rate_and_a_unit_given_by_hand_count(client, tmp_path):
 def test_predict_answers_with_probabilities_of_every_model(client, trial):
     answer = client.predict(trial, api_name="/predict")
     assert answer["label"] == "fear"
-    assert set(answer["probabilities"]) == {"svm", "cnn", "nano-llama2"}
+    assert list(answer["probabilities"]) == list(FakePipeline.models)
     assert set(answer["probabilities"]["svm"]) == set(EMOTIONS)
     assert answer["warnings"] == ["Simulated."]
-    assert answer["tokens"] == ["<emg_3>", "<emg_7>"]
+    assert answer["tokens"] == {llm: list(TOKENS) for llm in FakePipeline.llms}
+    assert answer["prompts"]["nano-phi3"].startswith("EMG features: ")
 
 
-def test_chat_streams_a_growing_reply_of_the_chosen_llm(client, trial):
+def test_chat_streams_a_growing_reply_of_the_chosen_llm_and_marks_it_last(client, trial):
     history = [{"role": "user", "content": "Hi"}, {"role": "assistant", "content": "Hello."}]
     job = client.submit("Why?", trial, llm="nano-phi3", history=history, api_name="/chat")
-    assert job.result() == "nano-phi3 read 8 channels and 2 earlier messages: Why?"
-    first, last = job.outputs()[0], job.outputs()[-1]
-    assert last.startswith(first) and len(first) < len(last)
+    assert job.result() == "nano-phi3 read 8 channels ✓ and 2 earlier messages: Why?"
+    first, *_, whole, marked = job.outputs()
+    assert whole.startswith(first) and "✓" not in whole
+    assert marked.replace(" ✓", "") == whole
 
 
 def test_chat_asks_the_first_llm_by_default(client, trial):
@@ -215,6 +226,132 @@ def test_there_is_one_column_of_chat_for_each_llm(llms):
     pipeline.llms = llms
     blocks = build_app(pipeline).blocks.values()
     assert [b.label for b in blocks if isinstance(b, gr.Chatbot)] == list(llms)
+
+
+def test_without_a_language_model_the_app_says_so_and_still_predicts(trial):
+    pipeline = FakePipeline()
+    pipeline.llms, pipeline.models = (), ("svm", "cnn")
+    demo = build_app(pipeline)
+    assert any("nobody to talk to" in str(getattr(b, "value", "")) for b in demo.blocks.values())
+    _, url, _ = demo.launch(prevent_thread_lock=True, quiet=True, **launch_options())
+    try:
+        client = Client(url, verbose=False)
+        assert client.predict(trial, api_name="/predict")["tokens"] == {}
+        with pytest.raises(AppError, match="No language model is loaded"):
+            client.predict("Why?", trial, api_name="/chat")
+    finally:
+        demo.close()
+
+
+def test_language_models_that_are_not_loaded_are_listed_with_the_reason():
+    [shown] = (
+        b.value
+        for b in build_app(FakePipeline()).blocks.values()
+        if isinstance(b, gr.HTML) and b.elem_id == "not-loaded"
+    )
+    assert "Not loaded: tinyllama" in shown and "It needs 3 GB &amp; more." in shown
+
+
+class Asking:
+    """What Gradio tells of a click elsewhere than on a suggested question."""
+
+    target = None
+
+
+def asked(pipeline, message, chosen, histories=((), ())):
+    """What `ask` yields after a recording was chosen: the LLMs' histories, step by step."""
+    source = make_source(pipeline.samples["sample"])
+    with gr.Blocks():
+        chat = ChatArea(pipeline, gr.State(None))
+    return [
+        columns
+        for _, _, *columns in chat.ask(Asking, message, source, chosen, *map(list, histories))
+    ]
+
+
+@pytest.fixture(scope="module")
+def sampled(tmp_path_factory):
+    return FakePipeline({"sample": write_csv(tmp_path_factory.mktemp("files") / "sample.csv")})
+
+
+def test_all_chosen_language_models_answer_and_are_marked_when_they_are_complete(sampled):
+    steps = asked(sampled, "Why?", sampled.llms)
+    for column, llm in zip(steps[-1], sampled.llms, strict=True):
+        question, answer = column
+        assert question == {"role": "user", "content": "Why?"}
+        assert answer["content"] == f"{llm} read 8 channels ✓ and 0 earlier messages: Why?"
+    said = [{"role": "user", "content": "Hi"}, {"role": "assistant", "content": "Hello."}]
+    first, second = asked(sampled, "Why?", ["nano-phi3"], (said, said))[-1]
+    assert first == said
+    assert second[:2] == said and "2 earlier" in second[-1]["content"]
+
+
+def test_a_question_that_was_stopped_before_any_answer_is_not_told_again():
+    history = [
+        {"role": "user", "content": "Hi"},
+        {"role": "assistant", "content": "Hello."},
+        {"role": "user", "content": "Why?"},
+        {"role": "assistant", "content": ""},
+    ]
+    assert answered(history) == history[:2]
+
+
+def test_a_slow_language_model_holds_up_no_other(sampled):
+    """The second one's answer is whole while the first one has not begun."""
+    free = threading.Event()
+
+    class Slow(FakePipeline):
+        def chat(self, recording, message, llm=None, history=()):
+            if llm == "nano-llama2":
+                assert free.wait(30)
+            yield "done"
+
+    with gr.Blocks():
+        chat = ChatArea(Slow(sampled.samples), gr.State(None))
+    source = make_source(sampled.samples["sample"])
+    steps = chat.ask(Asking, "Why?", source, chat.llms, [], [])
+    slow, _ = next(c for _, _, *c in steps if c[1] and c[1][-1]["content"] == "done")
+    assert slow[-1]["content"] == ""
+    free.set()
+    *_, (_, _, slow, _) = steps
+    assert slow[-1]["content"] == "done"
+
+
+def test_streams_end_when_nobody_listens_any_more():
+    ended = threading.Event()
+
+    def endless():
+        try:
+            while True:
+                yield "more"
+        finally:
+            ended.set()
+
+    streams = merged({"a": endless(), "b": (text for text in ())})
+    assert next(streams) == {"a": "more"}
+    streams.close()
+    assert ended.wait(10)
+
+
+def test_what_a_language_model_read_is_shown_with_its_scores_and_as_text_only():
+    html = reading_html("nano<b>", Prediction("fear", {"nano<b>": P}, {"nano<b>": TOKENS}))
+    assert "nano<b>" not in html and "<emg" not in html
+    assert "&lt;emg_0_3&gt; &lt;emg_1_7&gt;" in html
+    assert re.findall(r'class="label">(\w+)<.*?class="share">(\d+ %)<', html)[0] == ("fear", "78 %")
+    assert "can't read" in reading_html("other", Prediction("fear", {"svm": P}))
+
+
+@pytest.mark.parametrize(
+    ("llms", "told"),
+    [
+        ((), "44%, mean of all models"),
+        (("a",), "50%, by the language model"),
+        (("a", "b"), "65%, mean of the 2 language models"),
+    ],
+)
+def test_the_headline_says_whose_it_is(llms, told):
+    p = {"svm": {"fear": 0.02}, "a": {"fear": 0.5}, "b": {"fear": 0.8}}
+    assert told in cards_html(Prediction("fear", p), llms)
 
 
 def test_results_show_intervals_chance_and_controls():
