@@ -23,7 +23,7 @@ def check_memory(source, llm=None, load_in_4bit=None):
     free, of = free_memory()
     if need is not None and need > free:
         raise LlmError(
-            f"It needs about {_gb(need)} of memory and {_gb(free)} {of} free: close "
+            f"It needs about {_told(need)} of memory and {_told(free)} {of} free: close "
             "other programs, or use a larger machine."
         )
 
@@ -69,5 +69,5 @@ def free_memory():
     return free, "are"
 
 
-def _gb(n):
-    return f"{n / 1e9:.1f} GB" if n < 1e10 else f"{n / 1e9:.0f} GB"
+def _told(n):
+    return f"{n / 1e6:.0f} MB" if n < 1e9 else f"{n / 1e9:.1f} GB"
