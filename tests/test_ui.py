@@ -1,5 +1,4 @@
 import json
-import re
 import threading
 
 import gradio as gr
@@ -11,72 +10,11 @@ from gradio_client.exceptions import AppError
 
 from emg_llm.evaluation import evaluate
 from emg_llm.hub import bundle_folder
-from emg_llm.pipeline import Prediction
 from emg_llm.recording import EMOTIONS, RecordingError
 from emg_llm.ui import build_app, launch_options
 from emg_llm.ui.analysis import escape, make_source, open_source, plain_history
-from emg_llm.ui.chat import ChatArea, answered
-from emg_llm.ui.prediction import cards_html
-from emg_llm.ui.reading import reading_html
 from emg_llm.ui.results import results_frame
-from emg_llm.ui.streams import merged
-
-P = dict.fromkeys(EMOTIONS, 0.02) | {"fear": 0.78}
-TOKENS = "<emg_0_3>", "<emg_1_7>"
-
-
-class FakePipeline:
-    """Answers as fast as a test wants, in the shape of an EmotionPipeline."""
-
-    labels = EMOTIONS
-    models = ("svm", "cnn", "nano-llama2", "nano-phi3")
-    not_loaded = {"tinyllama": "It needs 3 GB & more."}  # noqa: RUF012
-    llms = ("nano-llama2", "nano-phi3")
-    trained_on = "Trained on simulated facial EMG of 24 simulated people."
-    results = {  # noqa: RUF012
-        "command": "python train/bundle.py",
-        "data": "simulated",
-        "models": [
-            {
-                "model": "svm",
-                "accuracy": 0.61,
-                "accuracy_ci95": [0.5, 0.7],
-                "chance": 0.083,
-                "controls": {"shuffled_emg": 0.09},
-            },
-            {"model": "cnn"},
-        ],
-    }
-
-    def __init__(self, samples=None):
-        self.samples = samples or {}
-
-    def __call__(self, recording):
-        if recording.n_channels != 8:
-            raise RecordingError(f"The models need 8 channels, not {recording.n_channels}.")
-        return Prediction(
-            "fear",
-            dict.fromkeys(self.models, P),
-            dict.fromkeys(self.llms, TOKENS),
-            dict.fromkeys(self.llms, "EMG features: <emg_0_3><emg_1_7>"),
-            ("Simulated.",),
-        )
-
-    def chat(self, recording, message, llm=None, history=()):
-        yield f"{llm} read {recording.n_channels} channels"
-        yield f" and {len(history)} earlier messages: {message}"
-
-    def checked(self, recording, message, reply, llm=None):
-        return reply.replace("8 channels", "8 channels ✓")
-
-
-def write_csv(path, channels=8, rate=1000, seconds=1.0):
-    rng = np.random.default_rng(0)
-    t = np.arange(int(rate * seconds)) / rate
-    names = [f"ch{i + 1} (uV)" for i in range(channels)]
-    values = np.column_stack([t, 20 * rng.standard_normal((len(t), channels))])
-    np.savetxt(path, values, delimiter=",", header=",".join(["time", *names]), comments="")
-    return str(path)
+from tests.pretending import TOKENS, FakePipeline, write_csv
 
 
 @pytest.fixture(scope="module")
@@ -241,117 +179,6 @@ def test_without_a_language_model_the_app_says_so_and_still_predicts(trial):
             client.predict("Why?", trial, api_name="/chat")
     finally:
         demo.close()
-
-
-def test_language_models_that_are_not_loaded_are_listed_with_the_reason():
-    [shown] = (
-        b.value
-        for b in build_app(FakePipeline()).blocks.values()
-        if isinstance(b, gr.HTML) and b.elem_id == "not-loaded"
-    )
-    assert "Not loaded: tinyllama" in shown and "It needs 3 GB &amp; more." in shown
-
-
-class Asking:
-    """What Gradio tells of a click elsewhere than on a suggested question."""
-
-    target = None
-
-
-def asked(pipeline, message, chosen, histories=((), ())):
-    """What `ask` yields after a recording was chosen: the LLMs' histories, step by step."""
-    source = make_source(pipeline.samples["sample"])
-    with gr.Blocks():
-        chat = ChatArea(pipeline, gr.State(None))
-    return [
-        columns
-        for _, _, *columns in chat.ask(Asking, message, source, chosen, *map(list, histories))
-    ]
-
-
-@pytest.fixture(scope="module")
-def sampled(tmp_path_factory):
-    return FakePipeline({"sample": write_csv(tmp_path_factory.mktemp("files") / "sample.csv")})
-
-
-def test_all_chosen_language_models_answer_and_are_marked_when_they_are_complete(sampled):
-    steps = asked(sampled, "Why?", sampled.llms)
-    for column, llm in zip(steps[-1], sampled.llms, strict=True):
-        question, answer = column
-        assert question == {"role": "user", "content": "Why?"}
-        assert answer["content"] == f"{llm} read 8 channels ✓ and 0 earlier messages: Why?"
-    said = [{"role": "user", "content": "Hi"}, {"role": "assistant", "content": "Hello."}]
-    first, second = asked(sampled, "Why?", ["nano-phi3"], (said, said))[-1]
-    assert first == said
-    assert second[:2] == said and "2 earlier" in second[-1]["content"]
-
-
-def test_a_question_that_was_stopped_before_any_answer_is_not_told_again():
-    history = [
-        {"role": "user", "content": "Hi"},
-        {"role": "assistant", "content": "Hello."},
-        {"role": "user", "content": "Why?"},
-        {"role": "assistant", "content": ""},
-    ]
-    assert answered(history) == history[:2]
-
-
-def test_a_slow_language_model_holds_up_no_other(sampled):
-    """The second one's answer is whole while the first one has not begun."""
-    free = threading.Event()
-
-    class Slow(FakePipeline):
-        def chat(self, recording, message, llm=None, history=()):
-            if llm == "nano-llama2":
-                assert free.wait(30)
-            yield "done"
-
-    with gr.Blocks():
-        chat = ChatArea(Slow(sampled.samples), gr.State(None))
-    source = make_source(sampled.samples["sample"])
-    steps = chat.ask(Asking, "Why?", source, chat.llms, [], [])
-    slow, _ = next(c for _, _, *c in steps if c[1] and c[1][-1]["content"] == "done")
-    assert slow[-1]["content"] == ""
-    free.set()
-    *_, (_, _, slow, _) = steps
-    assert slow[-1]["content"] == "done"
-
-
-def test_streams_end_when_nobody_listens_any_more():
-    ended = threading.Event()
-
-    def endless():
-        try:
-            while True:
-                yield "more"
-        finally:
-            ended.set()
-
-    streams = merged({"a": endless(), "b": (text for text in ())})
-    assert next(streams) == {"a": "more"}
-    streams.close()
-    assert ended.wait(10)
-
-
-def test_what_a_language_model_read_is_shown_with_its_scores_and_as_text_only():
-    html = reading_html("nano<b>", Prediction("fear", {"nano<b>": P}, {"nano<b>": TOKENS}))
-    assert "nano<b>" not in html and "<emg" not in html
-    assert "&lt;emg_0_3&gt; &lt;emg_1_7&gt;" in html
-    assert re.findall(r'class="label">(\w+)<.*?class="share">(\d+ %)<', html)[0] == ("fear", "78 %")
-    assert "can't read" in reading_html("other", Prediction("fear", {"svm": P}))
-
-
-@pytest.mark.parametrize(
-    ("llms", "told"),
-    [
-        ((), "44%, mean of all models"),
-        (("a",), "50%, by the language model"),
-        (("a", "b"), "65%, mean of the 2 language models"),
-    ],
-)
-def test_the_headline_says_whose_it_is(llms, told):
-    p = {"svm": {"fear": 0.02}, "a": {"fear": 0.5}, "b": {"fear": 0.8}}
-    assert told in cards_html(Prediction("fear", p), llms)
 
 
 def test_results_show_intervals_chance_and_controls():
