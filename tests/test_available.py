@@ -10,7 +10,7 @@ import pytest
 
 import emg_llm
 from emg_llm.llms import memory
-from emg_llm.llms.model import load_base
+from emg_llm.llms.loading import load_base
 from emg_llm.recording import EMOTIONS, RecordingError
 
 pytestmark = pytest.mark.slow

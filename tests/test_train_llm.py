@@ -135,7 +135,7 @@ def test_wrong_input_is_said_in_one_line(wrong, name):
 
 @pytest.mark.parametrize("llm", LLMS)
 def test_the_nano_script_makes_a_base_that_loads(quick_bundle, llm):
-    from emg_llm.llms.model import load_base
+    from emg_llm.llms.loading import load_base
 
     folder = quick_bundle.work / "base" / llm
     model, tokenizer = load_base(str(folder))
