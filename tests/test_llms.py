@@ -116,6 +116,20 @@ def test_a_reply_streams_pieces_and_is_greedy(llm):
     assert "".join(pieces) == llm.tokenizer.decode(ids[0, n:], skip_special_tokens=True)
 
 
+def test_a_reply_that_nobody_waits_for_is_not_written_to_its_end(llm, monkeypatch):
+    special = llm.tokenizer.all_special_ids
+    monkeypatch.setattr(llm.model.generation_config, "suppress_tokens", special)
+    seen = []
+    hook = llm.model.register_forward_hook(lambda *_: seen.append(1))
+    try:
+        reply = llm.reply(chat_messages(1), max_new_tokens=300)
+        next(reply)
+        reply.close()
+    finally:
+        hook.remove()
+    assert 0 < len(seen) < 300
+
+
 def test_of_a_chat_that_is_too_long_the_oldest_exchanges_are_forgotten(llm):
     long = chat_messages(60)
     room = llm.model.config.max_position_embeddings - 24

@@ -3,7 +3,7 @@
 import json
 from functools import cached_property
 from pathlib import Path
-from threading import Thread
+from threading import Event, Thread
 
 import numpy as np
 import torch
@@ -176,7 +176,10 @@ class EmgLLM:
         return self.probabilities([self.bridge.read(recording).prompt()])[0]
 
     def reply(self, messages, max_new_tokens=128):
-        """Stream the answer to the last of `messages`, a piece of text at a time."""
+        """Stream the answer to the last of `messages`, a piece of text at a time.
+
+        When the generator is closed, writing ends at the next token.
+        """
         from transformers import TextIteratorStreamer
 
         ids = self.tokenizer.apply_chat_template(
@@ -196,6 +199,11 @@ class EmgLLM:
         streamer = TextIteratorStreamer(
             self.tokenizer, skip_prompt=True, skip_special_tokens=True, timeout=120
         )
+        closed = Event()
+
+        def stop(ids, scores, **_):
+            return torch.full((len(ids),), closed.is_set(), device=ids.device)
+
         thread = Thread(
             target=self.model.generate,
             kwargs={
@@ -203,17 +211,21 @@ class EmgLLM:
                 "streamer": streamer,
                 "max_new_tokens": max_new_tokens,
                 "do_sample": False,
+                "stopping_criteria": [stop],
                 "pad_token_id": self.tokenizer.pad_token_id,
             },
             daemon=True,
         )
         thread.start()
         said = False
-        for piece in streamer:
-            said = said or bool(piece.strip())
-            if piece:
-                yield piece
-        thread.join()
+        try:
+            for piece in streamer:
+                said = said or bool(piece.strip())
+                if piece:
+                    yield piece
+        finally:
+            closed.set()
+            thread.join()
         if not said:
             yield NO_ANSWER
 
