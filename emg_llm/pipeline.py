@@ -10,7 +10,7 @@ from threading import Lock, RLock
 import numpy as np
 
 from emg_llm import facts
-from emg_llm.conversations import ANSWER, likely, with_scores
+from emg_llm.conversations import ANSWER, likely
 from emg_llm.hub import HubError, bundle_folder, resolve
 from emg_llm.preprocessing import clean
 from emg_llm.quality import assess_quality
@@ -127,19 +127,18 @@ class EmotionPipeline:
         reading, probabilities = self._read(recording, model)
         scores = likely(model.labels, probabilities)
         said = [{"role": m["role"], "content": m["content"]} for m in history]
+        while said and said[0]["role"] == "assistant":  # what it answered is not known
+            said = said[1:]
         for m in said:
             if m["role"] == "assistant":
                 m["content"] = facts.unmarked(m["content"])
-        said.append({"role": "user", "content": message})
-        first = next(m for m in said if m["role"] == "user")
-        first["content"] = with_scores(first["content"], scores)
-        yield from model.reply(
-            [
-                {"role": "user", "content": reading.prompt()},
-                {"role": "assistant", "content": ANSWER.format(label=scores[0][0])},
-                *said,
-            ]
-        )
+        messages = [
+            {"role": "user", "content": reading.prompt()},
+            {"role": "assistant", "content": ANSWER.format(label=scores[0][0])},
+            *said,
+            {"role": "user", "content": message},
+        ]
+        yield from model.reply(messages, scores)
 
     def checked(self, recording, message, reply, llm=None):
         """A complete `reply` to `message` with what it states about the recording marked.

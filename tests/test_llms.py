@@ -147,6 +147,24 @@ def test_of_a_chat_that_is_too_long_the_oldest_exchanges_are_forgotten(llm):
     assert answer == "".join(llm.reply(long[:2] + long[-2 * kept - 1 :], max_new_tokens=24))
 
 
+def test_scores_are_told_with_the_first_question_that_is_left(llm, monkeypatch):
+    prompts = []
+    template = llm.tokenizer.apply_chat_template
+
+    def spied(messages, **kwargs):
+        prompts.append(messages)
+        return template(messages, **kwargs)
+
+    monkeypatch.setattr(llm.tokenizer, "apply_chat_template", spied)
+    next(llm.reply(chat_messages(60), (("fear", 81), ("anger", 9)), max_new_tokens=4))
+    first = chat_messages(60)[-len(prompts[-1]) + 2]
+    assert len(prompts[-1]) < len(prompts[0])
+    for messages in (prompts[0], prompts[-1]):
+        told = [m["content"] for m in messages if "Scored:" in m["content"]]
+        assert told == [messages[2]["content"]]
+    assert told == [f"Scored: fear 81 %, anger 9 %. {first['content']}"]
+
+
 def test_a_single_message_that_is_too_long_gets_a_sentence(llm):
     messages = [*chat_messages(0)[:2], {"role": "user", "content": "why " * 3000}]
     assert list(llm.reply(messages)) == [

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from emg_llm.bridge import Bridge
-from emg_llm.conversations import ANSWER
+from emg_llm.conversations import ANSWER, with_scores
 from emg_llm.llms.loading import (
     grow_embeddings,
     load_model,
@@ -175,15 +175,19 @@ class EmgLLM:
         """float (labels,): probabilities for one recording."""
         return self.probabilities([self.bridge.read(recording).prompt()])[0]
 
-    def reply(self, messages, max_new_tokens=128):
+    def reply(self, messages, scores=(), max_new_tokens=128):
         """Stream the answer to the last of `messages`, a piece of text at a time.
 
-        When the generator is closed, writing ends at the next token.
+        scores: (label, percent) of the likeliest labels, told with the first question after the
+        recording and its emotion. When the generator is closed, writing ends at the next token.
         """
         from transformers import TextIteratorStreamer
 
+        told = list(messages)
+        if scores:
+            told[2] = told[2] | {"content": with_scores(told[2]["content"], scores)}
         ids = self.tokenizer.apply_chat_template(
-            self.spelled(messages),
+            self.spelled(told),
             add_generation_prompt=True,
             return_tensors="pt",
             return_dict=True,
@@ -194,7 +198,7 @@ class EmgLLM:
                 yield "That is more text than I can read at once; please ask in fewer words."
                 return
             # The recording's own turn stays; the oldest exchange after it is forgotten.
-            yield from self.reply(messages[:2] + messages[4:], max_new_tokens)
+            yield from self.reply(messages[:2] + messages[4:], scores, max_new_tokens)
             return
         streamer = TextIteratorStreamer(
             self.tokenizer, skip_prompt=True, skip_special_tokens=True, timeout=120
