@@ -1,5 +1,6 @@
 # The demo as a Docker Space, or anywhere else:
 #   docker build -t emg-llm . && docker run --rm -p 7860:7860 emg-llm
+# With other language models: docker run … -v ./runs:/runs emg-llm python app.py --llm NAME=/runs/NAME
 # For an NVIDIA GPU, take the CUDA build of PyTorch:
 #   docker build --build-arg TORCH_INDEX_URL=https://pypi.org/simple -t emg-llm . && docker run --gpus all …
 FROM python:3.11-slim

@@ -46,7 +46,9 @@ class InferenceArguments:
 
 def main(args):
     torch.set_num_threads(1)
-    encoder = load_encoder(resolve(args.encoder) if args.encoder else bundle_folder() / "encoder")
+    encoder = load_encoder(
+        resolve(args.encoder) if args.encoder else bundle_folder() / "encoders" / "cnn"
+    )
     recording = with_hum(args.sampling_rate, args)
     cleaned = clean(recording)
     prepared = resample(cleaned, encoder.config.sampling_rate)

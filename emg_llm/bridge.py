@@ -71,9 +71,13 @@ class Bridge:
         people = dataset.groups[rows] if scaling == "person" else None
         return cls(kind, LevelScale.fit(values, names, neutral, people), encoder, codebook)
 
-    def read(self, recording, rng=None):
-        """A Reading of one Recording; with `rng`, a variant of it for training."""
-        return Prepared(self, [recording]).read(0, rng)
+    def read(self, recording, rng=None, cleaned=None):
+        """A Reading of one Recording; with `rng`, a variant of it for training.
+
+        cleaned: the same recording cleaned, where it is at hand already.
+        """
+        at_hand = clean if cleaned is None else lambda _: cleaned
+        return Prepared(self, [recording], clean=at_hand).read(0, rng)
 
     def read_dataset(self, dataset, rows, known=None):
         """A list of Readings, one for each of `rows`.
@@ -116,10 +120,11 @@ class Bridge:
 class Prepared:
     """Recordings, or rows of a table, measured once; readings and variants are made from that.
 
-    items: a sequence that is gone through once; people: whose each is, or None.
+    items: a sequence that is gone through once; people: whose each is, or None. clean: what
+    cleans a recording.
     """
 
-    def __init__(self, bridge, items, people=None):
+    def __init__(self, bridge, items, people=None, clean=clean):
         self.bridge, self.people = bridge, people
         self.measured, values = [], []
 

@@ -36,7 +36,7 @@ def open_encoder(folder_or_id=None):
     """
     from emg_llm import training
 
-    folder = resolve(folder_or_id or bundle_folder() / "encoder")
+    folder = resolve(folder_or_id or bundle_folder() / "encoders" / "cnn")
     return folder, training.open_encoder(folder)
 
 

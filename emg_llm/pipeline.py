@@ -1,64 +1,82 @@
 """EmotionPipeline: Recording -> Prediction, and a chat about the recording."""
 
+import hashlib
 import json
-from dataclasses import dataclass
+from collections import OrderedDict
+from dataclasses import dataclass, field
 from functools import cached_property
+from threading import Lock, RLock
 
-from emg_llm.conversations import ANSWER, correction
+import numpy as np
+
+from emg_llm import facts
+from emg_llm.conversations import ANSWER, likely
 from emg_llm.hub import HubError, bundle_folder, resolve
 from emg_llm.preprocessing import clean
 from emg_llm.quality import assess_quality
+from emg_llm.recording import RecordingError
+from emg_llm.spelling import spell
 
 MIN_SECONDS = 0.25
+REMEMBERED = 8  # recordings of which what was found out is kept
 
 
 @dataclass(frozen=True)
 class Prediction:
     """What the models say about one recording.
 
-    label: the first language model's. probabilities: model -> label -> probability.
-    tokens: the codes that the language models read. warnings: sentences for a reader.
+    label: the likeliest by the mean of the language models' probabilities; of all models' where
+    no language model is loaded. probabilities: model -> label -> probability. tokens: language
+    model -> the codes as it reads them, none where it reads no codes. prompts: language model ->
+    all that it reads of the recording. warnings: sentences for a reader.
     """
 
     label: str
     probabilities: dict
-    tokens: tuple[str, ...]
-    warnings: tuple[str, ...]
+    tokens: dict = field(default_factory=dict)
+    prompts: dict = field(default_factory=dict)
+    warnings: tuple[str, ...] = ()
 
 
 class EmotionPipeline:
-    """All that the demo loads: SVM, encoder, codebook and language models of one bundle."""
+    """All that the demo loads: SVM, encoders, codebook and language models of one bundle.
 
-    def __init__(self, folder):
+    llms: see from_pretrained. not_loaded: language model -> why it could not be had, a sentence.
+    What was found out about the last few recordings is kept, so that a prediction and a chat
+    about the same one, by whomever, read it once; the recordings themselves are not kept.
+    """
+
+    def __init__(self, folder, llms=None):
         from emg_llm.baseline import EmotionSVM
         from emg_llm.codebook import Codebook
         from emg_llm.encoders import load_encoder
-        from emg_llm.llms.model import EmgLLM
+        from emg_llm.llms.available import Bundle, load_llms
 
         self.folder = folder
         self.config = json.loads((folder / "config.json").read_text())
-        self.svm = EmotionSVM.from_pretrained(folder / "svm")
-        self.encoder = load_encoder(folder / "encoder")
-        self.codebook = Codebook.from_pretrained(str(folder / "codebook"), strict=True).eval()
         self.labels = tuple(self.config["labels"])
         self.trained_on = self.config["trained_on"]
-        self._llms = {
-            name: EmgLLM.from_pretrained(
-                folder / "adapters" / name, self.encoder, self.codebook, folder / "llms" / name
-            )
-            for name in self.config["llms"]
-        }
+        self.svm = EmotionSVM.from_pretrained(folder / "svm")
+        archs = self.config["encoders"]
+        self.encoders = {arch: load_encoder(folder / "encoders" / arch) for arch in archs}
+        codebook = Codebook.from_pretrained(str(folder / "codebook"), strict=True).eval()
+        # The first encoder makes the codes.
+        bundle = Bundle(folder, tuple(self.config["llms"]), self.encoders[archs[0]], codebook)
+        self._llms, self.not_loaded = load_llms(bundle, llms, ("svm", *archs))
+        self._recent, self._lock = OrderedDict(), Lock()
 
     @classmethod
-    def from_pretrained(cls, folder_or_id=None, revision=None):
+    def from_pretrained(cls, folder_or_id=None, revision=None, llms=None):
         """The bundle that ships with the package, a folder, or a Hub id.
 
-        Raises HubError when there is no bundle there.
+        llms: which language models, the bundle's own by default; each the "NAME" of one of the
+        bundle's, an adapter's folder or Hub id, or "NAME=ADAPTER". Those that can't be had are in
+        `not_loaded`. Raises HubError when there is no bundle there.
         """
         folder = bundle_folder() if folder_or_id is None else resolve(folder_or_id, revision)
         if not (folder / "config.json").exists():
             raise HubError(f"{folder.name} holds no bundle; build one with `make bundle`.")
-        return cls(folder)
+        return cls(folder, llms)
 
     @property
     def llms(self):
@@ -68,7 +86,7 @@ class EmotionPipeline:
     @property
     def models(self):
         """Names of all models, in the order in which they are shown."""
-        return ("svm", self.encoder.config.arch, *self.llms)
+        return ("svm", *self.encoders, *self.llms)
 
     @cached_property
     def results(self):
@@ -84,53 +102,108 @@ class EmotionPipeline:
             for name, file in self.config.get("samples", {}).items()
         }
 
+    def llm(self, name=None):
+        """The language model of a name, the first where there is none; ValueError for others."""
+        if not self._llms:
+            raise ValueError("No language model is loaded, so there is nobody to talk to.")
+        if name is not None and name not in self._llms:
+            raise ValueError(f"No language model {name!r}; loaded are {', '.join(self.llms)}.")
+        return self._llms[name or self.llms[0]]
+
     def __call__(self, recording):
-        """A Prediction. Raises RecordingError when the models can't read this recording."""
-        cleaned = clean(recording)  # once for all models
-        readings = {name: llm.bridge.read(cleaned) for name, llm in self._llms.items()}
-        found = {
-            "svm": (self.svm.labels, self.svm(cleaned)),
-            self.encoder.config.arch: (self.encoder.config.labels, self.encoder(cleaned)),
-        }
-        for name, llm in self._llms.items():
-            found[name] = llm.labels, llm.probabilities([readings[name].prompt()])[0]
-        probabilities = {
-            model: dict(zip(labels, map(float, p), strict=True))
-            for model, (labels, p) in found.items()
-        }
-        first = self.llms[0]
-        return Prediction(
-            max(probabilities[first], key=probabilities[first].get),
-            probabilities,
-            readings[first].tokens,
-            tuple(self._warnings(recording, cleaned)),
-        )
+        """A Prediction. Raises RecordingError when no model can read this recording."""
+        return self._found(recording).once("prediction", lambda: self._predict(recording))
 
     def chat(self, recording, message, llm=None, history=()):
         """Stream one language model's answer to `message` about a recording, piece by piece.
 
         The conversation begins with the recording as the model reads it and the emotion that
-        it scores highest, so the chat talks about the emotion that the probabilities show.
-        history: earlier messages, {"role": "user" | "assistant", "content": text}.
+        it scores highest, and the first question tells the scores, so the chat talks about the
+        emotion that the probabilities show.
+        history: earlier messages, {"role": "user" | "assistant", "content": text}; marks of
+        `checked` are taken off its answers.
         """
-        if llm is not None and llm not in self._llms:
-            raise ValueError(f"No language model {llm!r}; loaded are {', '.join(self.llms)}.")
-        model = self._llms[llm or self.llms[0]]
-        reading = model.bridge.read(recording)
-        prompt = reading.prompt()
-        label = model.labels[int(model.probabilities([prompt])[0].argmax())]
+        model = self.llm(llm)
+        reading, probabilities = self._read(recording, model)
+        scores = likely(model.labels, probabilities)
+        said = [{"role": m["role"], "content": m["content"]} for m in history]
+        while said and said[0]["role"] == "assistant":  # what it answered is not known
+            said = said[1:]
+        for m in said:
+            if m["role"] == "assistant":
+                m["content"] = facts.unmarked(m["content"])
         messages = [
-            {"role": "user", "content": prompt},
-            {"role": "assistant", "content": ANSWER.format(label=label)},
-            *({"role": m["role"], "content": m["content"]} for m in history),
+            {"role": "user", "content": reading.prompt()},
+            {"role": "assistant", "content": ANSWER.format(label=scores[0][0])},
+            *said,
             {"role": "user", "content": message},
         ]
-        reply = ""
-        for piece in model.reply(messages):
-            reply += piece
-            yield piece
-        if told := correction(reading, reply):
-            yield f"\n\n{told}"
+        yield from model.reply(messages, scores)
+
+    def checked(self, recording, message, reply, llm=None):
+        """A complete `reply` to `message` with what it states about the recording marked.
+
+        ✓ follows what was recomputed from the recording and holds, ✗ with what was measured what
+        does not.
+        """
+        model = self.llm(llm)
+        reading, probabilities = self._read(recording, model)
+        scores = likely(model.labels, probabilities)
+        reply = facts.unmarked(reply)  # marks of its own would be taken for ours
+        return facts.marked(
+            reply, facts.check(reply, reading, scores[0][0], scores, message, self.labels)
+        )
+
+    def _found(self, recording):
+        """What has been found out about this recording so far: _Found."""
+        key = _fingerprint(recording)
+        with self._lock:
+            found = self._recent.setdefault(key, _Found())
+            self._recent.move_to_end(key)
+            if len(self._recent) > REMEMBERED:
+                self._recent.popitem(last=False)
+        return found
+
+    def _read(self, recording, llm, cleaned=None):
+        """(Reading, probabilities (labels,)) of one language model."""
+        found = self._found(recording)
+        # Language models of one bridge share the reading.
+        reading = found.once(llm.bridge, lambda: llm.bridge.read(recording, cleaned=cleaned))
+        scored = found.once(llm, lambda: llm.probabilities([reading.prompt()])[0])
+        return reading, scored
+
+    def _predict(self, recording):
+        cleaned = clean(recording)  # once for all models
+        ways = {"svm": (self.svm.labels, lambda: self.svm(cleaned))}
+        for arch, encoder in self.encoders.items():
+            ways[arch] = encoder.config.labels, lambda encoder=encoder: encoder(cleaned)
+        for name, llm in self._llms.items():
+            ways[name] = llm.labels, lambda llm=llm: self._read(recording, llm, cleaned)[1]
+        probabilities, refused = {}, {}
+        for model, (labels, ask) in ways.items():
+            try:
+                probabilities[model] = dict(zip(labels, map(float, ask()), strict=True))
+            except RecordingError as error:
+                refused[model] = error
+        if not probabilities:
+            raise next(iter(refused.values()))
+        told = {n: self._read(recording, m)[0] for n, m in self._llms.items() if n not in refused}
+        return Prediction(
+            self._headline(probabilities),
+            probabilities,
+            {n: tuple(spell(t, self._llms[n].spelling) for t in r.tokens) for n, r in told.items()},
+            {n: spell(r.prompt(), self._llms[n].spelling) for n, r in told.items()},
+            (
+                *self._warnings(recording, cleaned),
+                *(f"{model} can't read this recording: {e}" for model, e in refused.items()),
+            ),
+        )
+
+    def _headline(self, probabilities):
+        asked = [p for model, p in probabilities.items() if model in self._llms]
+        asked = asked or list(probabilities.values())
+        labels = dict.fromkeys(label for p in asked for label in p)
+        return max(labels, key=lambda label: sum(p.get(label, 0.0) for p in asked))
 
     def _warnings(self, recording, cleaned):
         if recording.unit == "a.u.":
@@ -147,3 +220,34 @@ class EmotionPipeline:
             )
         if assess_quality(recording, cleaned).verdict == "poor":
             yield "The signal quality is poor; see the quality report before trusting a prediction."
+
+
+class _Found:
+    """What has been found out about one recording; each thing is worked out once.
+
+    Whoever asks while it is being worked out waits for it.
+    """
+
+    def __init__(self):
+        self._lock, self._values = RLock(), {}
+
+    def once(self, key, make):
+        with self._lock:
+            if key not in self._values:
+                self._values[key] = make()
+            return self._values[key]
+
+
+def _fingerprint(recording):
+    """What tells recordings apart: all that models read of them."""
+    told = (
+        recording.signal.shape,
+        recording.sampling_rate,
+        recording.unit,
+        recording.channel_names,
+        recording.cleaned,
+    )
+    digest = hashlib.blake2b(repr(told).encode())
+    for values in (recording.signal, recording.valid):
+        digest.update(np.ascontiguousarray(values).data)
+    return digest.digest()

@@ -7,6 +7,7 @@ and black lightened). Everything is laid out to be read 350 pixels wide.
 
 import math
 import textwrap
+from itertools import cycle
 
 import numpy as np
 import plotly.graph_objects as go
@@ -26,6 +27,7 @@ COLOURS = (
     "#A89A00",
     "#8A8A8A",
 )
+SYMBOLS = "circle", "square", "diamond", "triangle-up", "cross", "x", "star", "pentagon"
 VERDICT_COLOURS = {"good": "#009E73", "usable": "#E69F00", "poor": "#D55E00"}
 TEXT = "#737b88"
 GRID = "rgba(128, 138, 150, 0.25)"
@@ -150,26 +152,44 @@ def spectrum_figure(recording):
     return _styled(figure, height=400 + 12 * recording.n_channels, top=28, left=48)
 
 
-def probability_figure(probabilities):
-    """Grouped horizontal bars: {model: {label: probability}}, the likeliest label on top."""
+def probability_figure(probabilities, llms=()):
+    """A row for each label, the likeliest on top, and in it a mark for each model.
+
+    probabilities: {model: {label: probability}}. llms: the language models among them, whose
+    mean is the bar and the order; the mean of all where there is none.
+    """
     models = list(probabilities)
+    led_by = [m for m in models if m in llms] or models
     labels = list(dict.fromkeys(label for p in probabilities.values() for label in p))
-    mean = {k: np.mean([p.get(k, 0.0) for p in probabilities.values()]) for k in labels}
-    labels.sort(key=mean.get)  # a bar chart's first row is at the bottom
+    mean = {k: np.mean([probabilities[m].get(k, 0.0) for m in led_by]) for k in labels}
+    labels.sort(key=mean.get)  # a chart's first row is at the bottom
     figure = go.Figure()
-    for i, model in reversed(list(enumerate(models))):
-        figure.add_bar(
+    figure.add_bar(
+        y=labels,
+        x=[mean[label] for label in labels],
+        orientation="h",
+        width=0.35,
+        marker={"color": GRID, "line": {"width": 0}},
+        hovertemplate="%{y}: %{x:.1%}<extra>mean</extra>",
+        name="mean of all" if led_by == models else "mean of the language models",
+        showlegend=len(led_by) > 1,
+    )
+    for model, colour, symbol in zip(models, cycle(COLOURS), cycle(SYMBOLS), strict=False):
+        figure.add_scatter(
             y=labels,
             x=[probabilities[model].get(label, 0.0) for label in labels],
             name=model,
-            orientation="h",
-            marker={"color": COLOURS[i % len(COLOURS)], "line": {"width": 0}},
+            mode="markers",
+            marker={"color": colour, "symbol": symbol, "size": 9},
+            cliponaxis=False,
             hovertemplate="%{y}: %{x:.1%}<extra>%{fullData.name}</extra>",
         )
-    figure.update_layout(barmode="group", bargap=0.3, bargroupgap=0.0)
-    figure.update_xaxes(title_text="probability", tickformat=".0%", rangemode="tozero", nticks=6)
+    top = max(max(p.values()) for p in probabilities.values())
+    figure.update_xaxes(
+        title_text="probability", tickformat=".0%", range=[-0.03 * top, 1.05 * top], nticks=6
+    )
     figure.update_yaxes(tickfont={"size": 12})
-    height = 110 + len(labels) * max(20, 9 * len(models) + 6)
+    height = 130 + 24 * len(labels)
     return _styled(figure, height=height, top=8, left=80, showlegend=len(models) > 1)
 
 
@@ -282,4 +302,4 @@ def _styled(figure, *, height, top, left, showlegend=True):
 
 
 def _is_bar(figure):
-    return any(trace.type == "bar" for trace in figure.data)
+    return all(trace.type == "bar" for trace in figure.data)

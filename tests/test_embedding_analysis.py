@@ -149,7 +149,7 @@ def test_an_encoder_whose_training_people_nobody_knows_is_refused_on_its_own_dat
 
 def test_the_bundles_encoder_is_the_one_where_none_is_named():
     folder, encoder = analysis.open_encoder()
-    assert folder.parent.name == "bundle"
+    assert folder.parent.parent.name == "bundle"
     assert encoder.config.labels == list(EMOTIONS)
 
 

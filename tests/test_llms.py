@@ -116,6 +116,20 @@ def test_a_reply_streams_pieces_and_is_greedy(llm):
     assert "".join(pieces) == llm.tokenizer.decode(ids[0, n:], skip_special_tokens=True)
 
 
+def test_a_reply_that_nobody_waits_for_is_not_written_to_its_end(llm, monkeypatch):
+    special = llm.tokenizer.all_special_ids
+    monkeypatch.setattr(llm.model.generation_config, "suppress_tokens", special)
+    seen = []
+    hook = llm.model.register_forward_hook(lambda *_: seen.append(1))
+    try:
+        reply = llm.reply(chat_messages(1), max_new_tokens=300)
+        next(reply)
+        reply.close()
+    finally:
+        hook.remove()
+    assert 0 < len(seen) < 300
+
+
 def test_of_a_chat_that_is_too_long_the_oldest_exchanges_are_forgotten(llm):
     long = chat_messages(60)
     room = llm.model.config.max_position_embeddings - 24
@@ -131,6 +145,24 @@ def test_of_a_chat_that_is_too_long_the_oldest_exchanges_are_forgotten(llm):
     answer = "".join(llm.reply(long, max_new_tokens=24))
     assert answer
     assert answer == "".join(llm.reply(long[:2] + long[-2 * kept - 1 :], max_new_tokens=24))
+
+
+def test_scores_are_told_with_the_first_question_that_is_left(llm, monkeypatch):
+    prompts = []
+    template = llm.tokenizer.apply_chat_template
+
+    def spied(messages, **kwargs):
+        prompts.append(messages)
+        return template(messages, **kwargs)
+
+    monkeypatch.setattr(llm.tokenizer, "apply_chat_template", spied)
+    next(llm.reply(chat_messages(60), (("fear", 81), ("anger", 9)), max_new_tokens=4))
+    first = chat_messages(60)[-len(prompts[-1]) + 2]
+    assert len(prompts[-1]) < len(prompts[0])
+    for messages in (prompts[0], prompts[-1]):
+        told = [m["content"] for m in messages if "Scored:" in m["content"]]
+        assert told == [messages[2]["content"]]
+    assert told == [f"Scored: fear 81 %, anger 9 %. {first['content']}"]
 
 
 def test_a_single_message_that_is_too_long_gets_a_sentence(llm):

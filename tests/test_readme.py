@@ -41,7 +41,7 @@ def test_every_script_that_the_readme_names_is_there(script):
 
 def test_the_bundle_is_small_holds_no_pickle_and_names_its_command():
     files = [f for f in (ROOT / "emg_llm" / "bundle").rglob("*") if f.is_file()]
-    assert sum(f.stat().st_size for f in files) < 10 * 2**20
+    assert sum(f.stat().st_size for f in files) < 25 * 2**20
     assert {f.suffix for f in files} <= {
         ".json", ".jinja", ".md", ".safetensors", ".skops", ".npy", ".npz", ".csv",
     }  # fmt: skip

@@ -14,60 +14,7 @@ from emg_llm.recording import EMOTIONS, RecordingError
 from emg_llm.ui import build_app, launch_options
 from emg_llm.ui.analysis import escape, make_source, open_source, plain_history
 from emg_llm.ui.results import results_frame
-
-
-class FakePrediction:
-    label = "fear"
-    warnings = ("Simulated.",)
-    tokens = ("<emg_3>", "<emg_7>")
-
-    def __init__(self, models):
-        p = dict.fromkeys(EMOTIONS, 0.02) | {"fear": 0.78}
-        self.probabilities = dict.fromkeys(models, p)
-
-
-class FakePipeline:
-    """Answers as fast as a test wants, in the shape of an EmotionPipeline."""
-
-    labels = EMOTIONS
-    models = ("svm", "cnn", "nano-llama2")
-    llms = ("nano-llama2", "nano-phi3")
-    trained_on = "Trained on simulated facial EMG of 24 simulated people."
-    results = {  # noqa: RUF012
-        "command": "python train/bundle.py",
-        "data": "simulated",
-        "models": [
-            {
-                "model": "svm",
-                "accuracy": 0.61,
-                "accuracy_ci95": [0.5, 0.7],
-                "chance": 0.083,
-                "controls": {"shuffled_emg": 0.09},
-            },
-            {"model": "cnn"},
-        ],
-    }
-
-    def __init__(self, samples=None):
-        self.samples = samples or {}
-
-    def __call__(self, recording):
-        if recording.n_channels != 8:
-            raise RecordingError(f"The models need 8 channels, not {recording.n_channels}.")
-        return FakePrediction(self.models)
-
-    def chat(self, recording, message, llm=None, history=()):
-        yield f"{llm} read {recording.n_channels} channels"
-        yield f" and {len(history)} earlier messages: {message}"
-
-
-def write_csv(path, channels=8, rate=1000, seconds=1.0):
-    rng = np.random.default_rng(0)
-    t = np.arange(int(rate * seconds)) / rate
-    names = [f"ch{i + 1} (uV)" for i in range(channels)]
-    values = np.column_stack([t, 20 * rng.standard_normal((len(t), channels))])
-    np.savetxt(path, values, delimiter=",", header=",".join(["time", *names]), comments="")
-    return str(path)
+from tests.pretending import TOKENS, FakePipeline, write_csv
 
 
 @pytest.fixture(scope="module")
@@ -104,18 +51,20 @@ def test_a_rate_and_a_unit_given_by_hand_count(client, tmp_path):
 def test_predict_answers_with_probabilities_of_every_model(client, trial):
     answer = client.predict(trial, api_name="/predict")
     assert answer["label"] == "fear"
-    assert set(answer["probabilities"]) == {"svm", "cnn", "nano-llama2"}
+    assert list(answer["probabilities"]) == list(FakePipeline.models)
     assert set(answer["probabilities"]["svm"]) == set(EMOTIONS)
     assert answer["warnings"] == ["Simulated."]
-    assert answer["tokens"] == ["<emg_3>", "<emg_7>"]
+    assert answer["tokens"] == {llm: list(TOKENS) for llm in FakePipeline.llms}
+    assert answer["prompts"]["nano-phi3"].startswith("EMG features: ")
 
 
-def test_chat_streams_a_growing_reply_of_the_chosen_llm(client, trial):
+def test_chat_streams_a_growing_reply_of_the_chosen_llm_and_marks_it_last(client, trial):
     history = [{"role": "user", "content": "Hi"}, {"role": "assistant", "content": "Hello."}]
     job = client.submit("Why?", trial, llm="nano-phi3", history=history, api_name="/chat")
-    assert job.result() == "nano-phi3 read 8 channels and 2 earlier messages: Why?"
-    first, last = job.outputs()[0], job.outputs()[-1]
-    assert last.startswith(first) and len(first) < len(last)
+    assert job.result() == "nano-phi3 read 8 channels ✓ and 2 earlier messages: Why?"
+    first, *_, whole, marked = job.outputs()
+    assert whole.startswith(first) and "✓" not in whole
+    assert marked.replace(" ✓", "") == whole
 
 
 def test_chat_asks_the_first_llm_by_default(client, trial):
@@ -215,6 +164,21 @@ def test_there_is_one_column_of_chat_for_each_llm(llms):
     pipeline.llms = llms
     blocks = build_app(pipeline).blocks.values()
     assert [b.label for b in blocks if isinstance(b, gr.Chatbot)] == list(llms)
+
+
+def test_without_a_language_model_the_app_says_so_and_still_predicts(trial):
+    pipeline = FakePipeline()
+    pipeline.llms, pipeline.models = (), ("svm", "cnn")
+    demo = build_app(pipeline)
+    assert any("nobody to talk to" in str(getattr(b, "value", "")) for b in demo.blocks.values())
+    _, url, _ = demo.launch(prevent_thread_lock=True, quiet=True, **launch_options())
+    try:
+        client = Client(url, verbose=False)
+        assert client.predict(trial, api_name="/predict")["tokens"] == {}
+        with pytest.raises(AppError, match="No language model is loaded"):
+            client.predict("Why?", trial, api_name="/chat")
+    finally:
+        demo.close()
 
 
 def test_results_show_intervals_chance_and_controls():

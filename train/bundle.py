@@ -24,7 +24,8 @@ from emg_llm.training import run
 
 SCRIPTS = Path(__file__).parent
 SAMPLE_SEED = 1000  # people that no training data has
-LLM = "nano-llama2"
+ENCODERS = "cnn", "tcn"  # the first makes the codes
+LLMS = "nano-llama2", "nano-phi3", "nano-llama3"
 
 
 @dataclass
@@ -66,89 +67,87 @@ def main(args):
 def steps(args, work):
     """(script, output folder, flags) in the order in which they build on each other."""
     data = ["--data", args.data, "--seed", args.seed]
-    codec = ["--encoder", work / "encoder", "--codebook", work / "codebook"]
+    coder = work / "encoders" / ENCODERS[0]
+    codec = ["--encoder", coder, "--codebook", work / "codebook"]
     fewer = (lambda *flags: flags) if args.quick else (lambda *flags: ())
     yield "svm", "svm", data
-    yield "encoder", "encoder", [*data, *fewer("--epochs", 2)]
-    yield "codebook", "codebook", [*data, "--encoder", work / "encoder"]
-    yield (
-        "nano",
-        "base",
-        ["--llm", LLM, "--seed", args.seed, *fewer("--steps", 3, "--batch_size", 8)],
-    )
+    for arch in ENCODERS:
+        yield "encoder", f"encoders/{arch}", [*data, "--arch", arch, *fewer("--epochs", 2)]
+    yield "codebook", "codebook", [*data, "--encoder", coder]
     yield (
         "conversations",
         "conversations",
         [*data, *codec, "--bridge", "both", *fewer("--variants", 1)],
     )
-    yield (
-        "sft",
-        "adapter",
-        [
-            *("--llm", LLM, "--model_name_or_path", work / "base"),
-            *("--dataset_name", work / "conversations", "--seed", args.seed),
-            *fewer("--max_steps", 2, "--per_device_train_batch_size", 8),
-        ],
-    )
-    yield "evaluate", "evaluation", ["--model", work / "adapter", *data, *codec]
+    for llm in LLMS:
+        base, adapter = f"base/{llm}", f"adapters/{llm}"
+        yield (
+            "nano",
+            base,
+            ["--llm", llm, "--seed", args.seed, *fewer("--steps", 3, "--batch_size", 8)],
+        )
+        yield (
+            "sft",
+            adapter,
+            [
+                *("--llm", llm, "--model_name_or_path", work / base),
+                *("--dataset_name", work / "conversations", "--seed", args.seed),
+                *fewer("--max_steps", 2, "--per_device_train_batch_size", 8),
+            ],
+        )
+        yield "evaluate", f"evaluation/{llm}", ["--model", work / adapter, *data, *codec]
 
 
 def assemble(args, work, folder):
     """Copy what the demo loads, and write its config.json, results.json and samples."""
     shutil.rmtree(folder, ignore_errors=True)
     skip = shutil.ignore_patterns("*.csv", "results.json", "checkpoint-*", *NEVER_UPLOADED)
-    places = {
-        "svm": "svm",
-        "encoder": "encoder",
-        "codebook": "codebook",
-        "base": f"llms/{LLM}",
-        "adapter": f"adapters/{LLM}",
-    }
+    encoders = [f"encoders/{arch}" for arch in ENCODERS]
+    places = {place: place for place in ("svm", *encoders, "codebook")}
+    places |= {f"base/{llm}": f"llms/{llm}" for llm in LLMS}
+    places |= {f"adapters/{llm}": f"adapters/{llm}" for llm in LLMS}
     for source, target in places.items():
         shutil.copytree(work / source, folder / target, ignore=skip)
-    name_base(folder / "adapters" / LLM)
-    read = {
-        s: json.loads((work / s / "results.json").read_text())
-        for s in ("svm", "encoder", "codebook", "evaluation", "base")
-    }
-    people = read["evaluation"]["protocol"]
-    n_test = read["evaluation"]["n_subjects"]
+
+    def read(place):
+        return json.loads((work / place / "results.json").read_text())
+
+    for llm in LLMS:
+        name_base(folder / "adapters" / llm, llm)
+    models = [read(m) for m in ("svm", *encoders, *(f"evaluation/{llm}" for llm in LLMS))]
+    tested = models[-1]
+    n_test = tested["n_subjects"]
     n_people = int(args.data.partition("subjects=")[2].partition(",")[0] or 24)
     config = {
-        "labels": [e for e in EMOTIONS if e in read["svm"]["labels"]],
+        "labels": [e for e in EMOTIONS if e in models[0]["labels"]],
         "trained_on": (
             f"Trained on simulated facial EMG of {n_people - n_test} simulated people and tested "
             f"on {n_test} others; no recording of a real person is in these models."
         ),
-        "llms": [LLM],
+        "encoders": ENCODERS,
+        "llms": LLMS,
         "samples": write_samples(folder / "samples"),
     }
     (folder / "config.json").write_text(json.dumps(config, indent=2) + "\n")
-    models = [read["svm"], read["encoder"], read["evaluation"]]
+    told = "steps", "loss", "n_parameters", "revision"
+    bases = {llm: read(f"base/{llm}") for llm in LLMS}
     results = {
         "command": "python train/bundle.py",
-        "data": read["evaluation"]["data"],
+        "data": tested["data"],
         "seed": args.seed,
-        "protocol": people,
+        "protocol": tested["protocol"],
         "models": models,
-        "codebook": read["codebook"]["depths"],
-        "base": {
-            k: read["base"][k]
-            for k in ("steps", "loss", "n_parameters", "revision")
-            if k in read["base"]
-        },
+        "codebook": read("codebook")["depths"],
+        "bases": {llm: {k: r[k] for k in told if k in r} for llm, r in bases.items()},
     }
     (folder / "results.json").write_text(json.dumps(results, indent=2) + "\n")
 
 
-def name_base(adapter):
+def name_base(adapter, llm):
     """The adapter names its base, not the folder where it lay when it was trained."""
-    for file, key, value in (
-        ("adapter_config.json", "base_model_name_or_path", LLM),
-        ("config.json", "base", LLM),
-    ):
+    for file, key in (("adapter_config.json", "base_model_name_or_path"), ("config.json", "base")):
         config = json.loads((adapter / file).read_text())
-        config[key] = value
+        config[key] = llm
         (adapter / file).write_text(json.dumps(config, indent=2) + "\n")
 
 

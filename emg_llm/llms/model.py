@@ -3,13 +3,13 @@
 import json
 from functools import cached_property
 from pathlib import Path
-from threading import Thread
+from threading import Event, Thread
 
 import numpy as np
 import torch
 
 from emg_llm.bridge import Bridge
-from emg_llm.conversations import ANSWER
+from emg_llm.conversations import ANSWER, with_scores
 from emg_llm.llms.loading import (
     grow_embeddings,
     load_model,
@@ -175,12 +175,19 @@ class EmgLLM:
         """float (labels,): probabilities for one recording."""
         return self.probabilities([self.bridge.read(recording).prompt()])[0]
 
-    def reply(self, messages, max_new_tokens=128):
-        """Stream the answer to the last of `messages`, a piece of text at a time."""
+    def reply(self, messages, scores=(), max_new_tokens=128):
+        """Stream the answer to the last of `messages`, a piece of text at a time.
+
+        scores: (label, percent) of the likeliest labels, told with the first question after the
+        recording and its emotion. When the generator is closed, writing ends at the next token.
+        """
         from transformers import TextIteratorStreamer
 
+        told = list(messages)
+        if scores:
+            told[2] = told[2] | {"content": with_scores(told[2]["content"], scores)}
         ids = self.tokenizer.apply_chat_template(
-            self.spelled(messages),
+            self.spelled(told),
             add_generation_prompt=True,
             return_tensors="pt",
             return_dict=True,
@@ -191,11 +198,16 @@ class EmgLLM:
                 yield "That is more text than I can read at once; please ask in fewer words."
                 return
             # The recording's own turn stays; the oldest exchange after it is forgotten.
-            yield from self.reply(messages[:2] + messages[4:], max_new_tokens)
+            yield from self.reply(messages[:2] + messages[4:], scores, max_new_tokens)
             return
         streamer = TextIteratorStreamer(
             self.tokenizer, skip_prompt=True, skip_special_tokens=True, timeout=120
         )
+        closed = Event()
+
+        def stop(ids, scores, **_):
+            return torch.full((len(ids),), closed.is_set(), device=ids.device)
+
         thread = Thread(
             target=self.model.generate,
             kwargs={
@@ -203,17 +215,21 @@ class EmgLLM:
                 "streamer": streamer,
                 "max_new_tokens": max_new_tokens,
                 "do_sample": False,
+                "stopping_criteria": [stop],
                 "pad_token_id": self.tokenizer.pad_token_id,
             },
             daemon=True,
         )
         thread.start()
         said = False
-        for piece in streamer:
-            said = said or bool(piece.strip())
-            if piece:
-                yield piece
-        thread.join()
+        try:
+            for piece in streamer:
+                said = said or bool(piece.strip())
+                if piece:
+                    yield piece
+        finally:
+            closed.set()
+            thread.join()
         if not said:
             yield NO_ANSWER
 

@@ -16,7 +16,7 @@ from emg_llm.ui.signals import SignalTabs
 log = logging.getLogger(__name__)
 
 TITLE = "EMG-LLM"
-TAGLINE = "Read emotion from facial surface EMG, and talk about it with a small language model."
+TAGLINE = "Read emotion from facial surface EMG, and talk about it with language models."
 EMPTY = "Upload a recording or pick a sample: the signal, its quality and the emotion appear here."
 BROKEN = "The models failed on this recording; the app's log has the details."
 KEEP_S = 3600  # uploads and sessions older than this are deleted
@@ -49,7 +49,7 @@ def _recording_tab(pipeline, source):
             form = RecordingForm(pipeline.samples)
             summary = gr.Markdown(EMPTY, elem_id="summary")
         with gr.Column(scale=3, min_width=320):
-            prediction = PredictionArea()
+            prediction = PredictionArea(pipeline.llms)
     if len(pipeline.llms) > 1:
         tabs, chat = SignalTabs(), ChatArea(pipeline, source)
     else:
@@ -102,14 +102,16 @@ def _recording_tab(pipeline, source):
 
     def predict(new):
         if not new:
-            return prediction.clear()
+            return [*prediction.clear(), *chat.unread()]
         try:
-            return prediction.show(pipeline(analysis.open_source(new)))
+            found = pipeline(analysis.open_source(new))
+            return [*prediction.show(found), *chat.read(found)]
         except RecordingError as error:
-            return prediction.problem(str(error))
+            problem = str(error)
         except Exception:
             log.exception("The prediction failed")
-            return prediction.problem(BROKEN)
+            problem = BROKEN
+        return [*prediction.problem(problem), *chat.unread()]
 
     quiet = {"api_visibility": "private", "show_progress": "minimal"}
     settings = [form.rate, form.unit]
@@ -132,7 +134,8 @@ def _recording_tab(pipeline, source):
         **quiet,
     )
     form.file.clear(lambda: nothing(EMPTY), None, shown, cancels=chat.asking, **quiet)
-    source.change(predict, source, prediction.outputs, concurrency_id="model", **quiet)
+    predicted = [*prediction.outputs, *chat.readings]
+    source.change(predict, source, predicted, concurrency_id="model", **quiet)
     tabs.view.input(tabs.redraw, [source, tabs.view], tabs.signal, **quiet)
 
 

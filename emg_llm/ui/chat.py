@@ -1,11 +1,13 @@
-"""The chat: one question, one column of answers for each LLM, streamed."""
+"""The chat: one question, one column of answers for each LLM, streamed side by side."""
 
 import logging
 
 import gradio as gr
 
 from emg_llm.recording import RecordingError
-from emg_llm.ui.analysis import NO_RECORDING, open_source, plain_history
+from emg_llm.ui.analysis import open_source, plain_history
+from emg_llm.ui.reading import not_loaded_html, reading_html, unread_html
+from emg_llm.ui.streams import merged
 
 log = logging.getLogger(__name__)
 
@@ -16,24 +18,39 @@ QUESTIONS = (
     "What does RMS mean?",
 )
 PLACEHOLDER = "<p class='hint'>Ask what the recording shows, why, and how sure that is.</p>"
+LEGEND = (
+    "✓ agrees with what was measured in this recording · ✗ does not; what was measured follows. "
+    "What carries no mark was not checked."
+)
+NO_LLM = "No language model is loaded, so there is nobody to talk to."
 MAX_MESSAGE = 1000  # characters
 MAX_HISTORY = 12  # messages
 BROKEN = "Something went wrong while answering; the app's log has the details."
 
 
 class ChatArea:
-    """`outputs` are the histories, one for each LLM; `asking` lists the events that stream."""
+    """`outputs` are what is read and said, for each LLM; `asking` lists the events that stream.
+
+    `readings` is the part of them that `read(prediction)` fills; `clear()` empties all.
+    """
 
     def __init__(self, pipeline, source):
         self.pipeline, self.llms = pipeline, tuple(pipeline.llms)
+        self.readings, self.histories, self.asking = [], [], []
         gr.Markdown("### Talk about this recording", elem_classes="heading")
-        if self.side_by_side:  # on a phone the question would else be far below the first answer
+        if not self.llms:
+            gr.Markdown(NO_LLM)
+            self._not_loaded()
+        elif self.side_by_side:  # on a phone the question would else be far below the answers
             self._question()
             self._answers(height=360)
         else:
             self._answers(height=420)
             self._question()
-        self._wire(source)
+        self.outputs = [*self.readings, *self.histories]
+        if self.llms:
+            gr.Markdown(LEGEND, elem_classes="hint", elem_id="legend")
+            self._wire(source)
 
     @property
     def side_by_side(self):
@@ -52,6 +69,11 @@ class ChatArea:
         )
         self.stop = gr.Button("Stop", size="sm", visible=False)
 
+    def _not_loaded(self):
+        if self.pipeline.not_loaded:
+            html = not_loaded_html(self.pipeline.not_loaded)
+            gr.HTML(html, padding=False, elem_id="not-loaded", elem_classes="flush")
+
     def _answers(self, height):
         self.chosen = gr.CheckboxGroup(
             list(self.llms),
@@ -59,19 +81,25 @@ class ChatArea:
             label="Who answers",
             visible=self.side_by_side,
         )
-        self.columns, self.outputs = [], []
-        with gr.Row():
+        self._not_loaded()
+        self.columns = []
+        with gr.Row(elem_classes="answers"):
             for llm in self.llms:
                 with gr.Column(min_width=280) as column:
-                    self.outputs.append(
+                    self.readings.append(
+                        gr.HTML(unread_html(llm), padding=False, elem_classes="flush")
+                    )
+                    self.histories.append(
                         gr.Chatbot(
                             label=llm,
+                            show_label=False,
                             height=height,
                             layout="bubble",
                             feedback_options=None,
                             buttons=["copy"],
                             allow_tags=False,
                             placeholder=PLACEHOLDER,
+                            elem_classes="answer",
                         )
                     )
                 self.columns.append(column)
@@ -80,14 +108,14 @@ class ChatArea:
         asking = gr.on(
             [self.box.submit, *(chip.click for chip in self.chips)],
             self.ask,
-            [self.box, source, self.chosen, *self.outputs],
-            [self.box, self.stop, *self.outputs],
+            [self.box, source, self.chosen, *self.histories],
+            [self.box, self.stop, *self.histories],
             show_progress="hidden",
             concurrency_id="model",
             concurrency_limit=1,
             api_visibility="private",
         )
-        self.asking = [asking]
+        self.asking.append(asking)
         self.stop.click(
             lambda: gr.Button(visible=False),
             None,
@@ -105,7 +133,7 @@ class ChatArea:
         )
 
     def ask(self, event: gr.EventData, message, source, chosen, *histories):
-        """Stream the answers of the chosen LLMs, a piece of each in turn."""
+        """Stream the answers of the chosen LLMs, of the first where none is chosen."""
         if event.target in self.chips:
             message = QUESTIONS[self.chips.index(event.target)]
         message = (message or "").strip()
@@ -115,46 +143,67 @@ class ChatArea:
         histories = [plain_history(history) for history in histories]
         asked = [i for i, llm in enumerate(self.llms) if llm in chosen] or [0]
         before = {i: histories[i] for i in asked}
+
+        def show(i, text):
+            question = {"role": "user", "content": message}
+            histories[i] = [*before[i], question, {"role": "assistant", "content": text}]
+
         for i in asked:
-            histories[i] = [
-                *before[i],
-                {"role": "user", "content": message},
-                {"role": "assistant", "content": ""},
-            ]
+            show(i, "")
         yield ["", gr.Button(visible=True), *histories]
-        streams = {i: self.replies(message, source, self.llms[i], before[i]) for i in asked}
-        while streams:
-            for i in list(streams):
-                text = next(streams[i], None)
-                if text is None:
-                    del streams[i]
-                else:
-                    last = {"role": "assistant", "content": text}
-                    histories[i] = [*histories[i][:-1], last]
-            yield [gr.skip(), gr.skip(), *histories]
+        try:
+            recording = open_source(source)
+        except RecordingError as error:
+            for i in asked:
+                show(i, str(error))
+        else:
+            streams = {i: self.replies(message, recording, i, before[i]) for i in asked}
+            for news in merged(streams):
+                for i, text in news.items():
+                    show(i, text)
+                yield [gr.skip(), gr.skip(), *histories]
         yield [gr.skip(), gr.Button(visible=False), *histories]
 
-    def replies(self, message, source, llm, history):
-        """The growing reply; problems are answered in words, since the chat goes on."""
-        if not source:
-            yield NO_RECORDING
-            return
+    def replies(self, message, recording, i, history):
+        """The growing reply of one LLM; problems are told in words, since the chat goes on."""
         try:
-            yield from stream(self.pipeline, open_source(source), message, llm, history)
+            yield from stream(self.pipeline, recording, message, self.llms[i], history)
         except RecordingError as error:
             yield str(error)
         except Exception:
             log.exception("The chat failed")
             yield BROKEN
 
+    def read(self, prediction):
+        """Values for `readings`."""
+        return [reading_html(llm, prediction) for llm in self.llms]
+
+    def unread(self):
+        """Values that empty `readings`."""
+        return [unread_html(llm) for llm in self.llms]
+
     def clear(self):
         """Values that empty `outputs`."""
-        return [[] for _ in self.outputs]
+        return [*self.unread(), *([] for _ in self.histories)]
 
 
 def stream(pipeline, recording, message, llm, history):
-    """The growing reply of one LLM."""
+    """The growing reply of one LLM; once it is complete, what it states is marked."""
     text = ""
-    for piece in pipeline.chat(recording, message, llm=llm, history=history[-MAX_HISTORY:]):
+    for piece in pipeline.chat(recording, message, llm=llm, history=answered(history)):
         text += piece
         yield text
+    marked = pipeline.checked(recording, message, text, llm=llm)
+    if marked != text:
+        yield marked
+
+
+def answered(history):
+    """The last messages of a history, without questions that were stopped before any answer."""
+    kept = []
+    for message in history:
+        if message["role"] == "assistant" and not message["content"].strip():
+            kept = kept[:-1]
+        else:
+            kept.append(message)
+    return kept[-MAX_HISTORY:]

@@ -9,7 +9,7 @@ import emg_llm
 from emg_llm import plots
 from emg_llm.recording import RecordingError
 from emg_llm.ui import analysis
-from emg_llm.ui.chat import MAX_MESSAGE, stream
+from emg_llm.ui.chat import MAX_MESSAGE, NO_LLM, stream
 from emg_llm.ui.prediction import prediction_json
 
 log = logging.getLogger(__name__)
@@ -34,11 +34,15 @@ def add_endpoints(pipeline):
         )
 
     def predict(file, sampling_rate=None, unit="auto"):
-        """The emotion, and every model's probabilities, as JSON."""
+        """The emotion, every model's probabilities, and what each LLM read, as JSON."""
         return prediction_json(pipeline(_open(file, sampling_rate, unit)))
 
     def chat(message, file, sampling_rate=None, unit="auto", llm=None, history=None):
-        """Stream the growing reply of one LLM to a message about the recording."""
+        """Stream the growing reply of one LLM to a message about the recording.
+
+        In the last one, what it states about the recording is marked: ✓ agrees with what was
+        measured, ✗ does not.
+        """
         message = (message or "").strip()
         if not 0 < len(message) <= MAX_MESSAGE:
             raise RecordingError(f"Ask something in at most {MAX_MESSAGE} characters.")
@@ -48,6 +52,8 @@ def add_endpoints(pipeline):
             history = analysis.plain_history(history)
         except ValueError as error:
             raise RecordingError(str(error)) from None
+        if not pipeline.llms:
+            raise RecordingError(NO_LLM)
         recording = _open(file, sampling_rate, unit)
         yield from stream(pipeline, recording, message, llm or pipeline.llms[0], history)
 

@@ -1,4 +1,4 @@
-"""The prediction: a card for each model, the probabilities, and what the LLM read."""
+"""The prediction: the emotion, a card for each model, and the probabilities."""
 
 from html import escape
 
@@ -12,7 +12,8 @@ EMPTY = '<div class="empty">The emotion and its probabilities appear here.</div>
 class PredictionArea:
     """`outputs` are filled by `show(prediction)`, by `problem(text)` or emptied by `clear()`."""
 
-    def __init__(self):
+    def __init__(self, llms):
+        self.llms = tuple(llms)
         self.cards = gr.HTML(EMPTY, padding=False, elem_classes="flush")
         self.figure = gr.Plot(show_label=False, container=False, visible=False)
         self.outputs = [self.cards, self.figure]
@@ -20,8 +21,8 @@ class PredictionArea:
     def show(self, prediction):
         """Values for `outputs`."""
         return [
-            cards_html(prediction),
-            gr.Plot(plots.probability_figure(prediction.probabilities), visible=True),
+            cards_html(prediction, self.llms),
+            gr.Plot(plots.probability_figure(prediction.probabilities, self.llms), visible=True),
         ]
 
     def problem(self, text):
@@ -34,8 +35,8 @@ class PredictionArea:
         return [EMPTY, gr.Plot(None, visible=False)]
 
 
-def cards_html(prediction):
-    """The label, each model's first choice, warnings and codes as HTML."""
+def cards_html(prediction, llms):
+    """The label, each model's first choice and the warnings as HTML."""
     cards = []
     for model, probabilities in prediction.probabilities.items():
         label = max(probabilities, key=probabilities.get)
@@ -45,21 +46,29 @@ def cards_html(prediction):
             f'<div class="label">{escape(label)}</div>'
             f'<div class="share">{probabilities[label]:.0%}</div></div>'
         )
-    html = f'<p class="headline">Prediction: <b>{escape(prediction.label)}</b></p>'
-    html += f'<div class="cards">{"".join(cards)}</div>'
+    html = (
+        f'<p class="headline">Prediction: <b>{escape(prediction.label)}</b> '
+        f"<small>{escape(_source(prediction, llms))}</small></p>"
+        f'<div class="cards">{"".join(cards)}</div>'
+    )
     for warning in prediction.warnings:
         html += f'<div class="warning">{escape(warning)}</div>'
-    if prediction.tokens:
-        codes = escape(" ".join(prediction.tokens))
-        html += (
-            '<details class="codes-of"><summary>The codes that the LLM read</summary>'
-            f'<p class="codes">{codes}</p></details>'
-        )
     return html
 
 
+def _source(prediction, llms):
+    """Whose probability of the label it is, and how high."""
+    asked = [p for model, p in prediction.probabilities.items() if model in llms]
+    whose = f"mean of the {len(asked)} language models"
+    if len(asked) == 1:
+        whose = "by the language model"
+    elif not asked:
+        asked, whose = list(prediction.probabilities.values()), "mean of all models"
+    return f"{sum(p.get(prediction.label, 0.0) for p in asked) / len(asked):.0%}, {whose}"
+
+
 def prediction_json(prediction):
-    """The answer of `/predict`."""
+    """The answer of `/predict`; `label` is the likeliest by the mean of the LLMs."""
     return {
         "label": prediction.label,
         "probabilities": {
@@ -67,5 +76,6 @@ def prediction_json(prediction):
             for model, probabilities in prediction.probabilities.items()
         },
         "warnings": list(prediction.warnings),
-        "tokens": [str(token) for token in prediction.tokens],
+        "tokens": {llm: list(tokens) for llm, tokens in prediction.tokens.items()},
+        "prompts": dict(prediction.prompts),
     }

@@ -13,9 +13,15 @@ log = logging.getLogger(__name__)
 ABOUT = """\
 ### How it works
 A recording is opened, checked and cleaned (20–450 Hz, mains removed). Features and the
-embeddings of a neural encoder are taken from its segments; a codebook turns the embeddings into
-discrete codes, and a small language model reads those codes together with the features. Its
-probabilities are the normalised likelihoods of the complete answers, not parsed text.
+embeddings of neural encoders are taken from its segments; a codebook turns one encoder's
+embedding into discrete codes, and each language model reads those codes together with the level
+of each electrode, the signal's quality and its timing. Its probabilities are the normalised
+likelihoods of the complete answers, not parsed text. The prediction is the emotion with the
+highest mean probability over the language models.
+
+In the chat every language model starts from its own scores. When an answer is complete, the
+levels, rankings, times and scores that it states are recomputed from the recording: ✓ marks what
+agrees, ✗ what doesn't, followed by what was measured.
 
 ### How to read the numbers
 Every score is counted by recording, on people that the models have never seen, with a

@@ -37,13 +37,24 @@ footer .divider { display: none; }
          color: var(--body-text-color-subdued); padding: 1rem; min-height: 300px; }
 .headline { font-size: 1.05rem; margin: 0 0 .6rem; }
 .headline b { font-size: 1.35rem; }
-.cards { display: grid; grid-template-columns: repeat(auto-fit, minmax(8rem, 1fr)); gap: .6rem; }
+.cards { display: grid; grid-template-columns: repeat(auto-fit, minmax(12rem, 1fr)); gap: .6rem; }
 .card { border: 1px solid var(--border-color-primary); border-radius: var(--block-radius);
         padding: .5rem .8rem; background: var(--block-background-fill); }
 .card .model, .card .share { color: var(--body-text-color-subdued); font-size: .8rem; }
 .card .label { font-size: 1.05rem; font-weight: 600; }
 .card.main { border-color: var(--color-accent); }
-details.codes-of { margin-top: .6rem; font-size: .88rem; }
+.headline small { color: var(--body-text-color-subdued); margin-left: .4rem; }
+.scores { list-style: none; margin: 0; padding: 0; font-size: .85rem; }
+.scores li { display: grid; grid-template-columns: 6rem 1fr 3rem; gap: .5rem; margin: 0;
+           align-items: center; }
+.scores .bar { background: var(--border-color-primary); border-radius: 3px; height: .5rem; }
+.scores .bar i { display: block; height: 100%; border-radius: 3px; min-width: 2px;
+           background: var(--color-accent); }
+.scores .share { text-align: right; }
+h4.llm { margin: 0 0 .25rem; font-size: .95rem; }
+details.folded { margin-top: .3rem; font-size: .85rem; }
+details.folded summary { cursor: pointer; } details.folded p { margin: .3rem 0; }
+details.folded ul { margin: .3rem 0 0; padding-left: 1.2rem; }
 .codes { font-family: var(--font-mono); font-size: .8rem; overflow-wrap: anywhere; }
 .warning { border-left: 3px solid #e69f00; padding-left: .7rem; margin-top: .6rem;
            font-size: .88rem; }
@@ -57,6 +68,8 @@ details.codes-of { margin-top: .6rem; font-size: .88rem; }
   main { padding: .6rem !important; }
   .tab-container button { padding: 0 .5rem !important; font-size: .85rem !important; }
   .empty { display: none; }
+  .cards { grid-template-columns: 1fr 1fr; }
+  .answer { height: auto !important; min-height: 9rem; max-height: 20rem; }
   #title h1 { font-size: 1.35rem; }
 }
 """

@@ -18,6 +18,8 @@ from gradio_client import Client, handle_file
 from gradio_client.exceptions import AppError
 
 import emg_llm
+from emg_llm.ui import build_app, launch_options
+from tests.pretending import FakePipeline
 
 ROOT = Path(__file__).parents[2]
 START_S = 180
@@ -114,8 +116,13 @@ def test_a_program_analyses_predicts_and_chats(client, trial):
         assert sum(probabilities.values()) == pytest.approx(1, abs=1e-3)
     assert answer["label"] in emg_llm.EMOTIONS
 
-    reply = client.predict("Which emotion is this?", handle_file(trial), api_name="/chat")
-    assert answer["label"] in reply.lower()
+    llms = list(answer["prompts"])
+    assert llms and set(llms) <= set(answer["probabilities"])
+    for llm in llms:
+        job = client.submit("Which emotion is this?", handle_file(trial), llm=llm, api_name="/chat")
+        scored = answer["probabilities"][llm]
+        assert max(scored, key=scored.get) in job.result().lower()
+        assert len(job.outputs()) > 2
 
 
 def _bomb(path):
@@ -215,18 +222,68 @@ def test_a_person_uploads_sees_and_asks(url, trial, words):
         page.get_by_text("my_trial").first.wait_for()
         page.locator(".headline").wait_for(timeout=ANSWER_MS)
         page.locator(".js-plotly-plot").nth(1).wait_for()
-        label = page.locator(".headline b").inner_text()
+        assert page.locator(".headline b").inner_text() in emg_llm.EMOTIONS
+        scored = page.locator(".scores li:first-child .label").all_inner_texts()
+        names = page.locator("h4.llm").all_inner_texts()
+        assert len(scored) == len(names) == page.locator(".answer").count()
+        page.locator("details.folded summary").last.click()
+        page.get_by_text("EMG features: ").last.wait_for()
         for tab in ("Spectrum", "Features", "Quality"):
             page.get_by_role("tab", name=tab).click()
         page.get_by_text("SNR (dB)").first.wait_for()
 
         _ask(page, "Which emotion is this?")
-        page.wait_for_function(
-            "label => [...document.querySelectorAll('.message.bot')]"
-            ".some(answer => answer.innerText.toLowerCase().includes(label))",
-            arg=label,
+        page.wait_for_function(  # in each column the emotion that this language model scores
+            "scored => [...document.querySelectorAll('.answer')].every((column, i) => "
+            "[...column.querySelectorAll('.message.bot')]"
+            ".some(answer => answer.innerText.toLowerCase().includes(scored[i])))",
+            arg=scored,
             timeout=ANSWER_MS,
         )
+        page.get_by_text("✓ agrees with what was measured").wait_for()
+
+
+class Endless(FakePipeline):
+    """Three language models that answer the first question until they are stopped."""
+
+    llms = "a", "b", "c"
+
+    def __init__(self, samples):
+        super().__init__(samples)
+        self.stopped = []
+
+    def chat(self, recording, message, llm=None, history=()):
+        if message != "Why?":
+            yield f"{llm} knows {len(history)}."
+            return
+        try:
+            while True:
+                yield "more "
+                time.sleep(0.1)
+        finally:
+            self.stopped.append(llm)
+
+
+def test_a_person_stops_all_answers_and_asks_again(trial):
+    pipeline = Endless({"Sample": str(trial)})
+    demo = build_app(pipeline)
+    _, url, _ = demo.launch(prevent_thread_lock=True, quiet=True, **launch_options())
+    try:
+        with page_of(url, 1280, 900) as page:
+            page.locator(".samples button").first.click()
+            page.locator(".headline").wait_for()
+            columns = page.locator(".answer")
+            _ask(page, "Why?")
+            for k in range(3):
+                columns.nth(k).get_by_text("more more").wait_for()
+            page.get_by_role("button", name="Stop").click()
+            page.get_by_role("button", name="Stop").wait_for(state="hidden")
+            _ask(page, "And now?")
+            for k, llm in enumerate(pipeline.llms):
+                columns.nth(k).get_by_text(f"{llm} knows 2.").wait_for()
+            assert sorted(pipeline.stopped) == ["a", "b", "c"]
+    finally:
+        demo.close()
 
 
 def test_a_person_is_asked_for_the_rate_where_the_file_does_not_tell_it(url, tmp_path):

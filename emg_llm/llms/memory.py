@@ -1,0 +1,73 @@
+"""Whether a language model fits into this machine's memory, told before it is loaded."""
+
+import re
+from contextlib import suppress
+from pathlib import Path
+
+import torch
+
+from emg_llm.llms.loading import LlmError, half_precision
+from emg_llm.llms.registry import base_path, spec_of
+
+ROOM = 1.25  # with the adapter, activations and the cache of keys and values
+IN_4_BITS = 4.5 / 8  # bytes of a quantised weight, its share of the block's scale included
+CONTAINER = Path("/sys/fs/cgroup")  # where Linux tells a container's limits
+
+
+def check_memory(source, llm=None, load_in_4bit=None):
+    """Raise LlmError where the base `source` needs more memory than is free; see load_model.
+
+    A base whose config.json can't be had here is not judged: loading it says why.
+    """
+    need = needed(source, llm, load_in_4bit)
+    free, of = free_memory()
+    if need is not None and need > free:
+        raise LlmError(
+            f"It needs about {_told(need)} of memory and {_told(free)} {of} free: close "
+            "other programs, or use a larger machine."
+        )
+
+
+def needed(source, llm=None, load_in_4bit=None):
+    """Bytes that a base takes where it is loaded as load_model does; None where nobody can tell.
+
+    Counted from the shapes that its config.json implies: no weights are read.
+    """
+    from transformers import AutoConfig, AutoModelForCausalLM
+
+    try:
+        config = AutoConfig.from_pretrained(base_path(source))
+        with torch.device("meta"):
+            model = AutoModelForCausalLM.from_config(config)
+    except (OSError, ValueError, KeyError, ImportError):
+        return None
+    gpu = torch.cuda.is_available()
+    wanted = gpu and spec_of(llm or source).load_in_4bit if load_in_4bit is None else load_in_4bit
+    dtype = half_precision() if gpu else torch.float32
+    stored = getattr(config, "quantization_config", None)
+    matrices = 0
+    if wanted or stored:  # all matrices but the head
+        head = model.get_output_embeddings()
+        linear = (m for m in model.modules() if isinstance(m, torch.nn.Linear) and m is not head)
+        matrices = sum(m.weight.numel() for m in linear)
+    rest = sum(p.numel() for p in model.parameters()) - matrices
+    return int(ROOM * (matrices * IN_4_BITS + rest * dtype.itemsize))
+
+
+def free_memory():
+    """(bytes, which memory): of the GPU; of this machine, or of the container, where there is
+    none."""
+    if torch.cuda.is_available():
+        return torch.cuda.mem_get_info()[0], "of the GPU's are"
+    import psutil
+
+    free = psutil.virtual_memory().available
+    with suppress(OSError, ValueError):  # no container, or no limit ("max")
+        limit, used = ((CONTAINER / f"memory.{k}").read_text() for k in ("max", "current"))
+        cached = re.search(r"inactive_file (\d+)", (CONTAINER / "memory.stat").read_text())
+        free = min(free, int(limit) - int(used) + int(cached[1] if cached else 0))
+    return free, "are"
+
+
+def _told(n):
+    return f"{n / 1e6:.0f} MB" if n < 1e9 else f"{n / 1e9:.1f} GB"

@@ -1,0 +1,63 @@
+"""A pipeline that answers at once, and a recording for it, for tests of the app."""
+
+import numpy as np
+
+from emg_llm.pipeline import Prediction
+from emg_llm.recording import EMOTIONS, RecordingError
+
+P = dict.fromkeys(EMOTIONS, 0.02) | {"fear": 0.78}
+TOKENS = "<emg_0_3>", "<emg_1_7>"
+
+
+class FakePipeline:
+    """Answers as fast as a test wants, in the shape of an EmotionPipeline."""
+
+    labels = EMOTIONS
+    models = ("svm", "cnn", "nano-llama2", "nano-phi3")
+    not_loaded = {"tinyllama": "It needs 3 GB & more."}  # noqa: RUF012
+    llms = ("nano-llama2", "nano-phi3")
+    trained_on = "Trained on simulated facial EMG of 24 simulated people."
+    results = {  # noqa: RUF012
+        "command": "python train/bundle.py",
+        "data": "simulated",
+        "models": [
+            {
+                "model": "svm",
+                "accuracy": 0.61,
+                "accuracy_ci95": [0.5, 0.7],
+                "chance": 0.083,
+                "controls": {"shuffled_emg": 0.09},
+            },
+            {"model": "cnn"},
+        ],
+    }
+
+    def __init__(self, samples=None):
+        self.samples = samples or {}
+
+    def __call__(self, recording):
+        if recording.n_channels != 8:
+            raise RecordingError(f"The models need 8 channels, not {recording.n_channels}.")
+        return Prediction(
+            "fear",
+            dict.fromkeys(self.models, P),
+            dict.fromkeys(self.llms, TOKENS),
+            dict.fromkeys(self.llms, "EMG features: <emg_0_3><emg_1_7>"),
+            ("Simulated.",),
+        )
+
+    def chat(self, recording, message, llm=None, history=()):
+        yield f"{llm} read {recording.n_channels} channels"
+        yield f" and {len(history)} earlier messages: {message}"
+
+    def checked(self, recording, message, reply, llm=None):
+        return reply.replace("8 channels", "8 channels ✓")
+
+
+def write_csv(path, channels=8, rate=1000, seconds=1.0):
+    rng = np.random.default_rng(0)
+    t = np.arange(int(rate * seconds)) / rate
+    names = [f"ch{i + 1} (uV)" for i in range(channels)]
+    values = np.column_stack([t, 20 * rng.standard_normal((len(t), channels))])
+    np.savetxt(path, values, delimiter=",", header=",".join(["time", *names]), comments="")
+    return str(path)
