@@ -9,13 +9,13 @@ from emg_llm.bridge import Bridge
 from emg_llm.conversations import conversation, share_gpt
 from emg_llm.llms.examples import IGNORED
 from emg_llm.llms.finetuning import (
+    calibrate,
     first_label,
     first_prompt,
     load_rows,
     lora_config,
     make_trainer,
     sft_defaults,
-    validation_temperature,
 )
 from emg_llm.llms.loading import LlmError, load_base
 from emg_llm.llms.model import EmgLLM
@@ -186,12 +186,23 @@ def test_a_reloaded_adapter_gives_the_same_probabilities(tuned, nano_folder, peo
     assert not any(f.endswith((".bin", ".pt", ".pkl")) for f in files)
 
 
-def test_the_temperature_lowers_the_loss_on_the_validation_rows(tuned, rows):
+def test_prior_and_temperature_are_those_of_the_validation_rows(tuned, rows):
     llm, *_ = tuned
-    assert validation_temperature(llm, []) == 1.0
-    assert validation_temperature(llm, rows) < 1  # all are right: it may be surer
+
+    def calibrated(on):
+        other = EmgLLM("nano", llm.model, llm.tokenizer, LABELS, None)
+        calibrate(other, on)
+        return other
+
+    unknown = calibrated([])
+    assert (unknown.temperature, unknown.prior) == (1.0, 0.0)
+    right = calibrated(rows)
+    assert right.temperature < 1  # all are right: it may be surer
+    prompts = [first_prompt(r) for r in rows]
+    mean = right.probabilities(prompts).mean(axis=0)
+    np.testing.assert_allclose(mean, 0.25, atol=0.02)  # as often as they are there
     wrong = [r | {"label": LABELS[3 - LABELS.index(r["label"])]} for r in rows]
-    assert validation_temperature(llm, wrong) > 2
+    assert calibrated(wrong).temperature > 2
 
 
 def test_rows_are_loaded_from_share_gpt_files(tmp_path, rows):

@@ -122,7 +122,7 @@ def test_pretraining_lowers_the_loss_and_leaves_a_model_that_loads(family, tmp_p
     _, tokenizer, model = family
     first = pretrain(model, tokenizer, steps=2, batch_size=8, log=False)
     later = pretrain(model, tokenizer, steps=60, batch_size=8, learning_rate=5e-3, log=False)
-    assert later < 0.7 * first
+    assert later < 0.85 * first
     model.save_pretrained(tmp_path)
     tokenizer.save_pretrained(tmp_path)
     again, _ = load_base(str(tmp_path))

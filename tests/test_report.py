@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from emg_llm import result_plots
-from emg_llm.evaluation import evaluate, save_report, summary
+from emg_llm.evaluation import evaluate, save_comparison, save_report, summary
 from emg_llm.evaluation.report import result_figures, result_tables
 
 
@@ -111,3 +111,34 @@ def test_a_score_on_people_who_were_trained_on_says_so():
 def test_a_single_persons_results_can_be_told(tmp_path):
     save_report(tmp_path, results(people=1))
     assert "conformal" not in (tmp_path / "results.md").read_text()
+
+
+def test_models_side_by_side_are_one_table_in_three_files(tmp_path):
+    svm, llm = results(), results(model="nano")
+    llm |= {
+        "encoder": {"accuracy": 0.75, "accuracy_ci95": [0.7, 0.8]},
+        "probe": {"accuracy": 0.7},
+        "free_text": {"n": 10, "not_a_label": 0.1, "agrees": 0.9},
+        "reasons": {"true": 0.99},
+        "few_shot": [*curve("trials", 0), *curve("trials", 3)],
+    }
+    interval = {"accuracy_ci95": [0.3, 0.4], "accuracy": 0.35}
+    for name, at_chance in (("no_emg", True), ("random_base", False)):
+        llm["controls"][name] = interval | {"at_chance": at_chance}
+    for r in (svm, llm):
+        r["controls"]["shuffled_emg"]["at_chance"] = True
+    save_comparison(tmp_path, {"svm": svm, "nano-<b>": llm})
+    table = pd.read_csv(tmp_path / "table.csv", converters={"no emg": str, "random base": str})
+    assert list(table.model) == ["svm", "nano-<b>"]
+    assert list(table.accuracy) == [svm["accuracy"], llm["accuracy"]]
+    assert list(table.chance) == [1 / 3, 1 / 3]
+    row = table.iloc[1]
+    assert (row["encoder"], row["no label"], row["true"]) == (0.75, 0.1, 0.99)
+    assert (row["no emg"], row["random base"], row["3 trials"]) == ("0.350", "0.350 *", 0.53)
+    assert table.iloc[0].isna()["encoder"] and "shuffled labels" not in table
+    text = (tmp_path / "table.md").read_text()
+    assert "0.350 *" in text and "| nan |" not in text
+    page = (tmp_path / "table.html").read_text()
+    assert (
+        "nano-&lt;b&gt;" in page and "<b>" not in page.partition("<body")[2].partition("<script")[0]
+    )

@@ -4,9 +4,9 @@ What a fold's encoder, codebook and conversations are doesn't depend on the lang
 they are made once for all of them.
 """
 
-import copy
 import hashlib
 import tempfile
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -129,17 +129,15 @@ def llm_controls(llm, readings):
     with llm.model.disable_adapter():
         found["untrained_adapter"] = llm.probabilities(prompts)
     if not getattr(llm.model, "is_loaded_in_4bit", False):
-        trained, llm.model = llm.model, _random_base(llm.model)
-        try:
+        with _random_base(llm.model):
             found["random_base"] = llm.probabilities(prompts)
-        finally:
-            llm.model = trained
     return found
 
 
+@contextmanager
 def _random_base(model, seed=0):
-    """A copy whose base has new random weights; the adapter's stay."""
-    model, generator = copy.deepcopy(model), torch.Generator().manual_seed(seed)
+    """New random weights for the base, and its own again afterwards; the adapter's stay."""
+    generator, kept = torch.Generator().manual_seed(seed), {}
     spread = model.get_base_model().config.initializer_range
     for name, parameter in model.named_parameters():
         if "lora_" in name or "trainable_tokens" in name:
@@ -147,8 +145,12 @@ def _random_base(model, seed=0):
         fresh = torch.ones(parameter.shape)
         if parameter.dim() > 1:
             fresh = spread * torch.randn(parameter.shape, generator=generator)
-        parameter.data = fresh.to(parameter)
-    return model
+        kept[parameter], parameter.data = parameter.data, fresh.to(parameter)
+    try:
+        yield
+    finally:
+        for parameter, trained in kept.items():
+            parameter.data = trained
 
 
 def encoder_beside(bridge, dataset, train, rows):

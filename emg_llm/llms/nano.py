@@ -229,7 +229,7 @@ def pretrain(model, tokenizer, steps=1800, batch_size=32, learning_rate=3e-3, se
         model.parameters(), lr=learning_rate, weight_decay=0.05, betas=(0.9, 0.95)
     )
     schedule = torch.optim.lr_scheduler.OneCycleLR(
-        optimizer, learning_rate, total_steps=steps, pct_start=min(0.5, max(0.1, 1.5 / steps))
+        optimizer, learning_rate, total_steps=steps, pct_start=min(0.75, max(0.1, 1.5 / steps))
     )
     losses = []
     bar = tqdm(range(steps), desc="nano pretraining", unit="step", disable=log is False)

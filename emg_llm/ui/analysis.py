@@ -113,7 +113,7 @@ def cleaned_or_not(recording):
 
 def feature_frames(recording):
     """(one row for each channel, one row for each segment); None where there is too little."""
-    frames = []
+    recording, frames = cleaned_or_not(recording), []
     for make in (emg_llm.feature_summary, emg_llm.feature_table):
         try:
             frames.append(make(recording))

@@ -64,11 +64,12 @@ def _recording_tab(pipeline, source):
     def show(new, view):
         """Values for `shown`, for a Source; the prediction follows on its own."""
         recording = analysis.open_source(new)
-        report = emg_llm.assess_quality(recording)
+        cleaned = analysis.cleaned_or_not(recording)
+        report = emg_llm.assess_quality(recording, cleaned if cleaned.cleaned else None)
         text = gr.Markdown(
             analysis.summary_markdown(recording, report), elem_classes=report.verdict
         )
-        filled = tabs.show(recording, report, view)
+        filled = tabs.show(recording, cleaned, report, view)
         return [new, text, gr.skip(), *filled, *prediction.clear(), *chat.clear()]
 
     def nothing(text, elem_class=""):

@@ -13,7 +13,7 @@ RAW, CLEANED = "as recorded", "cleaned (20–450 Hz, mains removed)"
 
 
 class SignalTabs:
-    """`outputs` are filled by `show(recording, report, view)` and emptied by `clear()`."""
+    """`outputs` are filled by `show(recording, cleaned, report, view)` and emptied by `clear()`."""
 
     def __init__(self):
         self.empty = gr.HTML(EMPTY, padding=False, elem_classes="flush")
@@ -49,13 +49,13 @@ class SignalTabs:
             self.quality,
         ]
 
-    def show(self, recording, report, view):
-        """Values for `outputs`."""
-        channels, segments = feature_frames(recording)
+    def show(self, recording, cleaned, report, view):
+        """Values for `outputs`; cleaned: the recording cleaned, or itself where that fails."""
+        channels, segments = feature_frames(cleaned)
         return [
             gr.HTML(visible=False),
             gr.Column(visible=True),
-            self._figure(recording, view),
+            plots.signal_figure(cleaned if view == CLEANED else recording),
             plots.spectrum_figure(recording),
             rounded(channels),
             rounded(segments),
@@ -71,9 +71,9 @@ class SignalTabs:
 
     def redraw(self, source, view):
         """The signal plot alone, after the view was changed."""
-        return self._figure(open_source(source), view) if source else None
-
-    def _figure(self, recording, view):
+        if not source:
+            return None
+        recording = open_source(source)
         return plots.signal_figure(cleaned_or_not(recording) if view == CLEANED else recording)
 
     def _csv(self, recording, segments):
