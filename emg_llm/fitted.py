@@ -19,7 +19,8 @@ class FoldTraining:
 
     scaling: see EncoderConfig and Bridge.fit. lead: the way of reading that an encoder goes by,
     see EncoderTraining. Of language models alone: bridge, one of BRIDGES; arch, of the encoder
-    whose codes are read; variants, follow_ups: see build_rows; epochs: the registry's where None.
+    whose codes are read; variants, follow_ups: see build_rows; epochs, spelling (one of
+    SPELLINGS): the registry's where None.
     """
 
     scaling: str = "training"
@@ -29,6 +30,7 @@ class FoldTraining:
     variants: int = 16
     follow_ups: int = 0
     epochs: float | None = None
+    spelling: str | None = None
 
 
 @dataclass(frozen=True)

@@ -136,3 +136,12 @@ def test_a_model_that_reads_codes_alone_cannot_be_told_trials(data, split, nano_
     how = replace(HOW, bridge="tokens")
     fitted = llm_on(str(nano_folder), data, split, how=how, max_steps=1, disable_tqdm=True)
     assert fitted.adapt is None
+
+
+@pytest.mark.parametrize("spelling", [None, "plain"])
+def test_codes_are_spelled_as_it_was_asked(data, split, nano_folder, untrained, spelling):
+    how = replace(HOW, bridge="tokens", spelling=spelling)
+    fitted = llm_on(str(nano_folder), data, split, how=how, max_steps=1, disable_tqdm=True)
+    assert fitted.model.spelling == (spelling or "new")
+    trains = {n for n, p in fitted.model.model.named_parameters() if "trainable_tokens" in n}
+    assert bool(trains) == (spelling is None)

@@ -33,6 +33,7 @@ from emg_llm.fitted import FoldTraining
 from emg_llm.llms.folds import Material
 from emg_llm.llms.registry import REGISTRY
 from emg_llm.recipes import measure_recipe, measure_trained
+from emg_llm.spelling import SPELLINGS
 from emg_llm.splits import PROTOCOLS, protocol_splits
 from emg_llm.training import DataArguments, ReadingArguments, load_codec, run
 
@@ -90,6 +91,14 @@ class LlmArguments:
     epochs: float | None = field(
         default=FoldTraining.epochs, metadata={"help": "Epochs (default: what suits the LLM)."}
     )
+    spelling: str | None = field(
+        default=FoldTraining.spelling,
+        metadata={
+            "help": "How they read codes (default: what suits the LLM): new tokens, or spelled "
+            "with tokens that they have.",
+            "choices": list(SPELLINGS),
+        },
+    )
 
 
 @dataclass
@@ -143,7 +152,7 @@ def main(data, args, reading, llms, more):
             store = FoldStore(folder / "folds", args.fresh)
             how = FoldTraining(
                 *(reading.scaling, reading.lead, bridge, llms.arch),
-                *(llms.variants, llms.follow_ups, llms.epochs),
+                *(llms.variants, llms.follow_ups, llms.epochs, llms.spelling),
             )
             measured = measure_recipe(
                 model, dataset, protocol, data.seed, extras, store, how, material

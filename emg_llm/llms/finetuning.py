@@ -106,26 +106,28 @@ def make_trainer(model, tokenizer, rows, args, peft_config, validation=None, spe
     )
 
 
-def finetune(name, parts, labels, bridge, output_dir, seed=0, **training):
+def finetune(name, parts, labels, bridge, output_dir, seed=0, spelling=None, **training):
     """An EmgLLM fine-tuned on {part: rows of conversations}, with the defaults of its base.
 
+    spelling: how it reads codes, the registry's where None. training: settings of SFTConfig.
     Where there are validation rows, they tell the best checkpoint and calibrate it.
     """
     from trl import SFTConfig
 
     model, tokenizer = load_base(name)
     spec, validation = spec_of(name), parts.get("validation")
+    spelling = spelling or spec.spelling
     defaults = sft_defaults(name) | {"disable_tqdm": False}
     if not validation:
         defaults["save_strategy"] = "no"
     args = SFTConfig(output_dir=output_dir, seed=seed, **(defaults | training))
-    prepare(model, tokenizer, parts, spec.spelling)
-    peft_config = lora_config(model, tokenizer, spec.spelling, dropout=spec.lora_dropout)
+    prepare(model, tokenizer, parts, spelling)
+    peft_config = lora_config(model, tokenizer, spelling, dropout=spec.lora_dropout)
     trainer = make_trainer(
-        model, tokenizer, parts["train"], args, peft_config, validation, spec.spelling
+        model, tokenizer, parts["train"], args, peft_config, validation, spelling
     )
     trainer.train()
-    llm = EmgLLM(name, trainer.model, tokenizer, labels, bridge, spelling=spec.spelling)
+    llm = EmgLLM(name, trainer.model, tokenizer, labels, bridge, spelling=spelling)
     calibrate(llm, validation)
     return llm
 

@@ -80,7 +80,9 @@ def llm_on(name, dataset, split, seed=0, how=None, material=None, **training):
         training["num_train_epochs"] = how.epochs
     with tempfile.TemporaryDirectory() as folder:
         parts = {p: [r for r in rows if r["split"] == p] for p in ("train", "validation")}
-        llm = finetune(name, parts, dataset.label_names, bridge, folder, seed, **training)
+        llm = finetune(
+            name, parts, dataset.label_names, bridge, folder, seed, how.spelling, **training
+        )
     return as_fitted(llm)
 
 
