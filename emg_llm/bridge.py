@@ -22,7 +22,7 @@ from emg_llm.recording import Recording, RecordingError
 BRIDGES = ("text", "tokens", "both")
 
 # How much a reading is varied for training: dB (or tenths of an interquartile range).
-OVERALL_NOISE, SITE_NOISE = 3.0, 2.5
+OVERALL_NOISE, SITE_NOISE = 2.0, 3.0
 GAIN_NOISE = 0.05  # decades, of an electrode's gain
 MANY = 100  # recordings that are worth a progress bar
 
@@ -161,14 +161,16 @@ class Prepared:
     def __len__(self):
         return len(self.measured)
 
-    def read(self, k, rng=None, trials=()):
+    def read(self, k, rng=None, trials=(), other=None):
         """The Reading of recording `k`; with `rng`, a variant of it for training.
 
-        trials: (place, label) of labelled recordings; those of the same person are told.
+        other: a recording of the same label, of whose levels a variant has a random share (mixup,
+        Zhang et al. 2018, arXiv:1710.09412, within a label). trials: (place, label) of labelled
+        recordings; those of the same person are told.
         """
         told = dict(self.measured[k])
         if self.levels is not None:
-            told |= self._told(k, rng, trials)
+            told |= self._told(k, rng, trials, other)
         elif trials:
             raise BridgeError(
                 "The bridge 'tokens' can't tell a person's known trials; use 'text' or 'both'."
@@ -202,7 +204,7 @@ class Prepared:
             model, self.levels, targets, cv=folds, method="predict_proba"
         )
 
-    def _told(self, k, rng, trials):
+    def _told(self, k, rng, trials, other):
         scale, levels = self.bridge.scale, self.levels[k]
         distance = {}
         for place, label in trials:
@@ -210,6 +212,8 @@ class Prepared:
                 off = float(np.sqrt(np.mean(np.square(self.levels[place] - levels))))
                 distance[label] = min(off, distance.get(label, np.inf))
         if rng is not None:
+            if other is not None:
+                levels = levels + rng.random() * (self.levels[other] - levels)
             levels = levels + OVERALL_NOISE * rng.standard_normal()
             levels = levels + SITE_NOISE * rng.standard_normal(len(levels))
         nearest = sorted(distance.items(), key=lambda pair: pair[1])[:NEAREST_KNOWN]

@@ -87,13 +87,14 @@ def build_rows(dataset, split, bridge, variants=1, n_follow_ups=1, seed=0):
             continue
         prepared = bridge.prepare(dataset, rows)
         scores = prepared.scores(dataset, rows)
-        people, labels_of = dataset.groups[rows], [dataset.labels[i] for i in rows]
+        people, labels_of = dataset.groups[rows], np.array([dataset.labels[i] for i in rows])
         for variant in range(variants if part == "train" else 1):
             for k, i in enumerate(rows):
                 known = bridge.scale and variant % 4 == 1
                 trials = _trials(labels_of, people, k, rng) if known else ()
-                reading = prepared.read(k, rng if variant else None, trials)
                 label, told = dataset.labels[i], ()
+                other = rng.choice(np.flatnonzero(labels_of == label)) if variant else None
+                reading = prepared.read(k, rng if variant else None, trials, other)
                 if scores is not None:
                     told = likely(scores[0], scores[1][k], label)
                 messages = conversation(reading, label, rng, n_follow_ups, told, labels)
@@ -113,7 +114,7 @@ def _trials(labels, people, k, rng):
     drawn = {}
     for other in rng.permutation(np.flatnonzero(people == people[k])):
         if other != k:
-            drawn.setdefault(labels[other], []).append((int(other), labels[other]))
+            drawn.setdefault(labels[other], []).append((int(other), str(labels[other])))
     return [trial for trials in drawn.values() for trial in trials[:n]]
 
 

@@ -287,3 +287,19 @@ def test_timing_quality_and_distance_from_neutral_are_told(people, text_bridge):
     assert reading.quality == assess_quality(recording).verdict
     still = text_bridge.read(people.recordings[people.labels.index("neutral")])
     assert reading.neutral > 5 > abs(still.neutral)
+
+
+def test_a_variant_has_a_share_of_another_recording_and_no_more_than_all_of_it(monkeypatch):
+    monkeypatch.setattr("emg_llm.bridge.OVERALL_NOISE", 0.0)
+    monkeypatch.setattr("emg_llm.bridge.SITE_NOISE", 0.0)
+    table = np.exp([[0.0, 4.0], [2.0, 2.0], [8.0, 0.0], [3.0, 1.0]])
+    people = (None,) * 4
+    data = Dataset("made", tuple("abcd"), ("x", "y") * 2, people, table=table, columns=("p", "q"))
+    prepared = Bridge.fit("text", data, range(4)).prepare(data, np.arange(4))
+    rng = np.random.default_rng(0)
+    own, other = (np.array(prepared.read(k).levels) for k in (0, 2))
+    told = np.array([prepared.read(0, rng, other=2).levels for _ in range(100)])
+    share = (told - own) / (other - own)
+    assert share.min() > -0.05 and share.max() < 1.05 and np.ptp(share) > 0.8
+    np.testing.assert_allclose(share[:, 0], share[:, 1], atol=0.1)  # all sites of one share
+    assert prepared.read(0, rng).levels == tuple(own)
