@@ -57,7 +57,8 @@ def _drawn(reading, label, scores, labels, n, rng):
     if not n:
         return []
     # Which emotion it is not can be asked in many ways, each of which is worth little.
-    weight = np.array([0.2 if a[0][0].startswith("Is it") else 1.0 for a in about])
+    other = {f"Is it {name}?" for name in labels}
+    weight = np.array([0.2 if ask[0] in other else 1.0 for ask, _ in about])
     weight = np.r_[0.75 * weight / weight.sum(), np.full(len(general), 0.25 / len(general))]
     both = about + general
     return [both[i] for i in rng.choice(len(both), min(n, len(both)), False, weight)]

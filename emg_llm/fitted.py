@@ -29,7 +29,7 @@ class FoldTraining:
     arch: str = "cnn"
     variants: int = 16
     follow_ups: int = 0
-    epochs: float | None = None
+    epochs: float | None = 2.0
     spelling: str | None = None
 
 

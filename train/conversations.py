@@ -56,7 +56,7 @@ class ConversationArguments:
         metadata={"help": "How often a training recording comes, each time a little varied."},
     )
     follow_ups: int = field(
-        default=2, metadata={"help": "Questions about the recording after its emotion."}
+        default=3, metadata={"help": "Questions about the recording after its emotion."}
     )
 
 

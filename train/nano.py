@@ -4,7 +4,7 @@
 
 The text is generated: conversations about made-up recordings, in which the emotion is drawn
 at random. So the model learns to talk about a recording and to compare its numbers, and knows
-nothing about which muscles mean what. About 20 minutes on 2 cores.
+nothing about which muscles mean what. 20 to 40 minutes on 2 cores.
 """
 
 from dataclasses import dataclass, field
@@ -31,7 +31,9 @@ class NanoArguments:
     output_dir: str | None = field(
         default=None, metadata={"help": "Where it goes (default: runs/base/<llm>)."}
     )
-    steps: int = field(default=1800, metadata={"help": "Optimiser steps."})
+    steps: int | None = field(
+        default=None, metadata={"help": "Optimiser steps (default: what the model needs)."}
+    )
     batch_size: int = field(default=32, metadata={"help": "Conversations in a step."})
     learning_rate: float = field(default=3e-3, metadata={"help": "Highest learning rate."})
     seed: int = field(default=0, metadata={"help": "Seed of text and weights."})
@@ -43,14 +45,15 @@ def main(args):
     tokenizer = build_tokenizer(args.llm, texts)
     model = build_model(args.llm, tokenizer, seed=args.seed)
     folder = args.output_dir or f"runs/base/{args.llm}"
-    loss = pretrain(model, tokenizer, args.steps, args.batch_size, args.learning_rate, args.seed)
+    steps = args.steps or FAMILIES[args.llm].steps
+    loss = pretrain(model, tokenizer, steps, args.batch_size, args.learning_rate, args.seed)
     model.to(torch.float16).save_pretrained(folder)
     tokenizer.save_pretrained(folder)
     n_parameters = sum(p.numel() for p in model.parameters())
     results = {
         "model": args.llm,
         "data": "generated conversations about made-up recordings",
-        "steps": args.steps,
+        "steps": steps,
         "seed": args.seed,
         "loss": loss,
         "n_parameters": n_parameters,

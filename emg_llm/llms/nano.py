@@ -28,17 +28,22 @@ OTHER_SITES = (
     *("right cheek", "chin", "brow", "beside the nose", "under the chin", "calf", "hamstrings"),
 )
 MAX_LENGTH = 512  # tokens
+TIED = 5.0  # how much longer embeddings start that are input and output at once
 
 
 @dataclass(frozen=True)
 class Family:
-    """The special tokens of a family of LLMs: padding, beginning, end of text and of a turn."""
+    """The special tokens of a family of LLMs: padding, beginning, end of text and of a turn.
+
+    steps: how long its nano model is pretrained.
+    """
 
     pad: str
     bos: str
     eos: str
     end_of_turn: str
     others: tuple[str, ...] = ()
+    steps: int = 1800
 
 
 FAMILIES = {
@@ -52,6 +57,7 @@ FAMILIES = {
         "<|eot_id|>",
         "<|eot_id|>",
         ("<|start_header_id|>", "<|end_header_id|>", "<|end_of_text|>"),
+        steps=2400,  # embeddings that are read and written by learn more slowly
     ),
 }
 
@@ -154,7 +160,7 @@ def build_model(name, tokenizer, width=128, layers=4, heads=4, seed=0):
 
     nano-llama2: untied embeddings, as many key heads as query heads (Touvron et al. 2023,
     arXiv:2307.09288); nano-phi3: fused projections, long rope (Abdin et al. 2024,
-    arXiv:2404.14219); nano-llama3: tied embeddings, grouped queries (arXiv:2407.21783).
+    arXiv:2404.14219); nano-llama3: tied embeddings, rope in three bands (arXiv:2407.21783).
     """
     import torch
     from transformers import LlamaConfig, LlamaForCausalLM, Phi3Config, Phi3ForCausalLM
@@ -184,17 +190,21 @@ def build_model(name, tokenizer, width=128, layers=4, heads=4, seed=0):
         }
         model = Phi3ForCausalLM(Phi3Config(**shape, rope_parameters=rope))
     elif name == "nano-llama3":
-        shape |= {"num_key_value_heads": heads // 2, "tie_word_embeddings": True}
+        shape["tie_word_embeddings"] = True
         rope = {"rope_type": "llama3", "rope_theta": 1e4, "factor": 2.0, "low_freq_factor": 1.0}
         rope |= {"high_freq_factor": 4.0, "original_max_position_embeddings": MAX_LENGTH // 2}
         model = LlamaForCausalLM(LlamaConfig(**shape, rope_parameters=rope))
+        # Tied, they stay as long as the output wants them; a token must be heard all the same
+        # above what the layers add to it.
+        with torch.no_grad():
+            model.get_input_embeddings().weight.mul_(TIED)
     else:
         model = LlamaForCausalLM(LlamaConfig(**shape))
-    start_levels_in_order(model, tokenizer)
+    start_levels_in_order(model, tokenizer, TIED if shape["tie_word_embeddings"] else 1.0)
     return model
 
 
-def start_levels_in_order(model, tokenizer):
+def start_levels_in_order(model, tokenizer, scale=1.0):
     """Give neighbouring levels neighbouring embeddings: random waves along the number line.
 
     What is learned of +7 then holds for +8 too, which a few hundred recordings can't teach.
@@ -210,10 +220,10 @@ def start_levels_in_order(model, tokenizer):
             length = 10 * 30 ** torch.rand(weight.shape[1])
             phase = 2 * torch.pi * torch.rand(weight.shape[1])
             waves = torch.cos(2 * torch.pi * at / length + phase)
-            weight[ids] = waves * 2**0.5 * model.config.initializer_range
+            weight[ids] = waves * 2**0.5 * model.config.initializer_range * scale
 
 
-def pretrain(model, tokenizer, steps=1800, batch_size=32, learning_rate=3e-3, seed=0, log=None):
+def pretrain(model, tokenizer, steps, batch_size=32, learning_rate=3e-3, seed=0, log=None):
     """Train every weight on the answers of `corpus`; returns the loss of the last tenth."""
     import torch
     from torch.nn import functional as F
