@@ -8,6 +8,7 @@ import numpy as np
 
 from emg_llm.datasets import DatasetError
 from emg_llm.features import above_silence, segment_features
+from emg_llm.hub import Pushable, resolve
 from emg_llm.levels import LevelScale
 from emg_llm.preprocessing import clean, resample
 from emg_llm.recording import RecordingError
@@ -53,7 +54,7 @@ def dataset_features(dataset, rows=None):
 
 
 @dataclass(eq=False)
-class EmotionSVM:
+class EmotionSVM(Pushable):
     """Scaled features -> RBF SVM -> probabilities by Platt scaling across people."""
 
     labels: tuple[str, ...]
@@ -115,10 +116,11 @@ class EmotionSVM:
         skops.io.dump(self.model, folder / "model.skops")
 
     @classmethod
-    def from_pretrained(cls, folder):
+    def from_pretrained(cls, folder_or_id, revision=None):
+        """A saved SVM. Raises HubError."""
         import skops.io
 
-        folder = Path(folder)
+        folder = resolve(folder_or_id, revision)
         config = json.loads((folder / "config.json").read_text())
         model = skops.io.load(folder / "model.skops", trusted=list(TRUSTED))
         scale = LevelScale.from_dict(config["scale"])

@@ -13,6 +13,8 @@ import torch
 from huggingface_hub import PyTorchModelHubMixin
 from torch import nn
 
+from emg_llm.hub import Pushable, resolve
+
 # How much more the head's directions count. Of 0, 1 and 3; validation people don't tell 1 from 3
 # apart, and the figures of test people were in view when 3 was taken.
 READ_WEIGHT = 3.0
@@ -28,7 +30,7 @@ class CodebookConfig:
     codes: int = 64  # at each depth
 
 
-class Codebook(nn.Module, PyTorchModelHubMixin):
+class Codebook(Pushable, nn.Module, PyTorchModelHubMixin):
     """Float tensors (n, embedding_dim) <-> int arrays (n, depths)."""
 
     def __init__(self, config: CodebookConfig):
@@ -48,6 +50,12 @@ class Codebook(nn.Module, PyTorchModelHubMixin):
             decay=0.9,
             threshold_ema_dead_code=1,
         )
+
+    @classmethod
+    def from_pretrained(cls, folder_or_id, revision=None, **settings):
+        """A saved codebook; every code must be there. Raises HubError."""
+        folder = resolve(folder_or_id, revision)
+        return super().from_pretrained(str(folder), strict=True, **settings).eval()
 
     @classmethod
     def fit(cls, embeddings, head=None, depths=4, codes=64, epochs=60, batch_size=512, seed=0):

@@ -4,14 +4,14 @@ import hashlib
 import json
 from collections import OrderedDict
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 from threading import Lock, RLock
 
 import numpy as np
 
 from emg_llm import facts
 from emg_llm.conversations import ANSWER, likely
-from emg_llm.hub import HubError, bundle_folder, resolve
+from emg_llm.hub import HubError, bundle_folder, part, resolve
 from emg_llm.preprocessing import clean
 from emg_llm.quality import assess_quality
 from emg_llm.recording import RecordingError
@@ -56,12 +56,19 @@ class EmotionPipeline:
         self.config = json.loads((folder / "config.json").read_text())
         self.labels = tuple(self.config["labels"])
         self.trained_on = self.config["trained_on"]
-        self.svm = EmotionSVM.from_pretrained(folder / "svm")
+        self.svm = EmotionSVM.from_pretrained(part(folder, self.config, "svm"))
         archs = self.config["encoders"]
-        self.encoders = {arch: load_encoder(folder / "encoders" / arch) for arch in archs}
-        codebook = Codebook.from_pretrained(str(folder / "codebook"), strict=True).eval()
+        self.encoders = {
+            arch: load_encoder(part(folder, self.config, f"encoders/{arch}")) for arch in archs
+        }
+        codebook = Codebook.from_pretrained(part(folder, self.config, "codebook"))
         # The first encoder makes the codes.
-        bundle = Bundle(folder, tuple(self.config["llms"]), self.encoders[archs[0]], codebook)
+        bundle = Bundle(
+            partial(part, folder, self.config),
+            tuple(self.config["llms"]),
+            self.encoders[archs[0]],
+            codebook,
+        )
         self._llms, self.not_loaded = load_llms(bundle, llms, ("svm", *archs))
         self._recent, self._lock = OrderedDict(), Lock()
 

@@ -2,6 +2,7 @@
 
 import sys
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from emg_llm.encoders.base import SCALINGS, EncoderConfig
 from emg_llm.encoders.training import LEADS, EncoderTraining
@@ -24,6 +25,40 @@ class DataArguments:
         default=None, metadata={"help": "Use only recordings with these labels."}
     )
     seed: int = field(default=0, metadata={"help": "Seed of the split and of the training."})
+
+
+@dataclass
+class HubArguments:
+    """Whether what was made goes to the Hugging Face Hub."""
+
+    push_to_hub: bool = field(default=False, metadata={"help": "Send it to the Hub when done."})
+    hub_model_id: str | None = field(
+        default=None, metadata={"help": "Repository, USER/NAME (default: the folder's name)."}
+    )
+    hub_private_repo: bool | None = field(
+        default=None, metadata={"help": "Make a new repository private."}
+    )
+    include_names: bool = field(
+        default=False,
+        metadata={"help": "Send names of real people and of their files, not numbers for them."},
+    )
+
+
+def finish(folder, args):
+    """Write the card of what a script saved in `folder`, and send it where that was asked for.
+
+    args: HubArguments, or anything with its fields.
+    """
+    from emg_llm.cards import write_card
+
+    write_card(folder)
+    print(f"Saved to {folder}")
+    if args.push_to_hub:
+        from emg_llm.publish import share
+
+        repo_id = args.hub_model_id or Path(folder).resolve().name
+        names = getattr(args, "include_names", False)
+        print(f"Pushed to {share(folder, repo_id, args.hub_private_repo, names).url}")
 
 
 @dataclass
@@ -69,11 +104,10 @@ def open_encoder(folder_or_id):
 def load_codec(encoder, codebook):
     """(encoder, codebook) from their folders or Hub ids; None where none was named."""
     from emg_llm.codebook import Codebook
-    from emg_llm.hub import resolve
 
     return (
         open_encoder(encoder) if encoder else None,
-        Codebook.from_pretrained(str(resolve(codebook)), strict=True).eval() if codebook else None,
+        Codebook.from_pretrained(codebook) if codebook else None,
     )
 
 

@@ -69,6 +69,25 @@ def offline(monkeypatch):
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
 
 
+@pytest.fixture
+def server(monkeypatch, tmp_path):
+    """A HubServer that the Hub's client in this process talks to, with an empty cache."""
+    constants = "huggingface_hub.constants."
+    from tests.hub_server import TOKEN, HubServer
+
+    with HubServer() as server:
+        files = server.url + "/{repo_id}/resolve/{revision}/{filename}"
+        monkeypatch.setattr(constants + "ENDPOINT", server.url)
+        monkeypatch.setattr(constants + "HUGGINGFACE_CO_URL_TEMPLATE", files)
+        monkeypatch.setattr(constants + "HF_HUB_CACHE", str(tmp_path / "cache"))
+        monkeypatch.setattr(constants + "HF_HUB_DISABLE_XET", True)
+        monkeypatch.setenv("HF_TOKEN", TOKEN)
+        monkeypatch.setattr("emg_llm.hub.LONGEST_WAIT", 0.05)
+        # The client's own patience, without the waiting.
+        monkeypatch.setattr("huggingface_hub.utils._http.time.sleep", lambda _: None)
+        yield server
+
+
 @pytest.fixture(scope="session")
 def people():
     """Three simulated people, one recording of each emotion from each."""

@@ -1,7 +1,7 @@
 import pytest
 from huggingface_hub.utils import filter_repo_objects
 
-from emg_llm.hub import NEVER_UPLOADED, HubError, resolve, write_card
+from emg_llm.hub import NEVER_UPLOADED, HubError, resolve
 
 TRAINED = [
     "README.md",
@@ -45,25 +45,3 @@ def test_what_is_neither_folder_nor_on_the_hub_is_said_in_one_line(name, offline
     text = str(caught.value)
     assert text.startswith(f"{name} is no folder here")
     assert "\n" not in text and "Traceback" not in text
-
-
-def test_a_card_says_how_well_it_did_against_chance_and_what_it_is_not(tmp_path):
-    from huggingface_hub import ModelCard
-
-    results = {
-        "data": "simulated:subjects=5",
-        "accuracy": 0.512,
-        "accuracy_ci95": [0.4, 0.6],
-        "chance": 1 / 12,
-        "n_recordings": 60,
-        "n_subjects": 5,
-        "controls": {"shuffled_emg": {"accuracy": 0.0831}},
-        "protocol": {"name": "held_out"},
-    }
-    write_card(tmp_path, "An SVM", results, "emg_llm.load()", ["svm"])
-    card = ModelCard.load(tmp_path / "README.md")
-    assert card.data.license == "apache-2.0"
-    assert "svm" in card.data.tags
-    for said in ("0.512", "0.400 to 0.600", "chance 0.083", "simulated:subjects=5", "60 rec"):
-        assert said in card.text
-    assert "no medical device" in card.text

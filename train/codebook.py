@@ -14,13 +14,11 @@ from trl import TrlParser
 
 from emg_llm.codebook import Codebook, CodebookConfig, measure
 from emg_llm.datasets import load_dataset
-from emg_llm.encoders import load_encoder
 from emg_llm.encoders.examples import Examples
 from emg_llm.evaluation import save_results
 from emg_llm.fitted import encoder_tensors
-from emg_llm.hub import resolve, write_card
 from emg_llm.splits import held_out_split
-from emg_llm.training import DataArguments, run
+from emg_llm.training import DataArguments, HubArguments, finish, open_encoder, run
 
 
 @dataclass
@@ -35,11 +33,11 @@ class CodebookArguments:
     codes: int = field(default=CodebookConfig.codes, metadata={"help": "Codes to choose from."})
 
 
-def main(data, args):
+def main(data, args, sharing):
     dataset = load_dataset(data.data, data.labels)
     split = held_out_split(dataset, data.seed)
     scored = split.scored
-    encoder = load_encoder(resolve(args.encoder))
+    encoder = open_encoder(args.encoder)
     examples = Examples(
         encoder, encoder_tensors(dataset, encoder.config), dataset.targets, dataset.groups
     )
@@ -73,18 +71,12 @@ def main(data, args):
         "by_segment": by_segment,
     }
     save_results(args.output_dir, results)
-    write_card(
-        args.output_dir,
-        "EMG-LLM codebook",
-        results,
-        "from emg_llm.codebook import Codebook\n\n"
-        "codebook = Codebook.from_pretrained(folder, strict=True).eval()",
-    )
     print(f"encoder {figures['encoder_accuracy']:.3f}", end="")
     for depth in figures["depths"]:
         print(f", {depth['depth']} codes {depth['accuracy']:.3f}", end="")
-    print(f"\nSaved to {args.output_dir}")
+    print()
+    finish(args.output_dir, sharing)
 
 
 if __name__ == "__main__":
-    run(main, TrlParser((DataArguments, CodebookArguments)))
+    run(main, TrlParser((DataArguments, CodebookArguments, HubArguments)))

@@ -21,9 +21,10 @@ from emg_llm.bridge import BRIDGES, Bridge
 from emg_llm.conversations import build_rows
 from emg_llm.datasets import load_dataset
 from emg_llm.encoders.base import SCALINGS
-from emg_llm.hub import write_dataset_card
 from emg_llm.splits import held_out_split
-from emg_llm.training import DataArguments, load_codec, run
+from emg_llm.training import DataArguments, HubArguments, finish, load_codec, run
+
+MADE = "bridge", "scaling", "variants", "follow_ups"  # what the card says of the making
 
 
 @dataclass
@@ -60,7 +61,7 @@ class ConversationArguments:
     )
 
 
-def main(data, args):
+def main(data, args, sharing):
     import datasets
 
     dataset = load_dataset(data.data, data.labels)
@@ -84,17 +85,14 @@ def main(data, args):
         "bridge": bridge.to_dict(),
         "data": dataset.name,
         "protocol": split.protocol(),
+        "made": {k: v for k, v in asdict(args).items() if k in MADE},
     }
     (folder / "bridge.json").write_text(json.dumps(info, indent=2) + "\n")
-    facts = asdict(args) | {
-        "conversations": {part: len(table) for part, table in parts.items()},
-        "people": {part: len(set(table["subject"])) for part, table in parts.items()},
-    }
-    write_dataset_card(folder, info, facts, rows[0]["conversations"])
     for message in rows[0]["messages"]:
         print(f"{message['role']}: {message['content']}")
-    print(f"{len(rows)} conversations saved to {folder}")
+    print(f"{len(rows)} conversations")
+    finish(folder, sharing)
 
 
 if __name__ == "__main__":
-    run(main, TrlParser((DataArguments, ConversationArguments)))
+    run(main, TrlParser((DataArguments, ConversationArguments, HubArguments)))

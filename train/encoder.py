@@ -24,14 +24,21 @@ from emg_llm.encoders.examples import Examples
 from emg_llm.encoders.training import LOSSES, EncoderTraining, fit_encoder
 from emg_llm.evaluation import control, evaluate, headline, save_results
 from emg_llm.fitted import encoder_config, encoder_tensors
-from emg_llm.hub import resolve, write_card
+from emg_llm.hub import resolve
 from emg_llm.lazy import Lazy
 from emg_llm.personal import check_personal, personalise
 from emg_llm.processes import is_main
 from emg_llm.recipes import training_of
 from emg_llm.splits import held_out_split
 from emg_llm.tracking import reporting_to
-from emg_llm.training import DataArguments, ReadingArguments, open_encoder, run
+from emg_llm.training import (
+    DataArguments,
+    HubArguments,
+    ReadingArguments,
+    finish,
+    open_encoder,
+    run,
+)
 
 
 @dataclass
@@ -72,7 +79,7 @@ class EncoderArguments(ReadingArguments):
     )
 
 
-def main(data, args):
+def main(data, args, sharing):
     is_main()  # the processes meet before any of them can fail
     if args.encoder and not args.calibrate_with:
         raise DatasetError("--encoder is calibrated to a person: give --calibrate_with too.")
@@ -80,16 +87,18 @@ def main(data, args):
     if args.encoder:
         encoder, trained = open_encoder(args.encoder), training_of(resolve(args.encoder))
     else:
-        encoder, trained = train(data, args, person)
+        encoder, trained = train(data, args, sharing, person)
     if person is not None:
         calibrated, results, probabilities = personalise(encoder, person, data.seed)
         # Whoever measures it later must know which people it has seen.
         results["calibrated_from"] = {k: trained[k] for k in ("data", "protocol") if k in trained}
         folder = Path(args.output_dir, "personal")
-        save(folder, calibrated, results, person, range(len(person)), probabilities)
+        # It is of one person, and stays here.
+        rows = range(len(person))
+        save(folder, calibrated, results, person, rows, probabilities, HubArguments())
 
 
-def train(data, args, person=None):
+def train(data, args, sharing, person=None):
     """Train, measure and save an encoder: (encoder, results)."""
     dataset = load_dataset(data.data, data.labels)
     split = held_out_split(dataset, data.seed)
@@ -144,11 +153,11 @@ def train(data, args, person=None):
         **evaluate(dataset.label_names, targets, probabilities, groups, data.seed),
     }
     results["controls"]["noise_emg"] = control(targets, replaced.ask(encoder), groups)
-    save(args.output_dir, encoder, results, dataset, rows, probabilities)
+    save(args.output_dir, encoder, results, dataset, rows, probabilities, sharing)
     return encoder, results
 
 
-def save(folder, encoder, results, dataset, rows, probabilities):
+def save(folder, encoder, results, dataset, rows, probabilities, sharing):
     """Write the encoder, what was measured on `rows` of a dataset, and the card."""
     if not is_main():
         return
@@ -156,18 +165,12 @@ def save(folder, encoder, results, dataset, rows, probabilities):
     taken = dataset.take(rows)
     targets = [dataset.targets[i] for i in rows]
     save_results(folder, results, taken.ids, taken.subjects, targets, probabilities)
-    write_card(
-        folder,
-        f"EMG-LLM encoder: {results['model'].upper()}",
-        results,
-        "from emg_llm.encoders import load_encoder\n\nencoder = load_encoder(folder)",
-    )
     print(headline(results))
     print(f"Led by: {encoder.config.lead} (see --lead)")
     if "before" in results:
         print(f"Before it was calibrated: accuracy {results['before']['accuracy']:.3f}")
-    print(f"Saved to {folder}")
+    finish(folder, sharing)
 
 
 if __name__ == "__main__":
-    run(main, TrlParser((DataArguments, EncoderArguments)))
+    run(main, TrlParser((DataArguments, EncoderArguments, HubArguments)))

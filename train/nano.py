@@ -14,9 +14,8 @@ import torch
 from trl import TrlParser
 
 from emg_llm.evaluation import save_results
-from emg_llm.hub import write_card
 from emg_llm.llms.nano import FAMILIES, build_model, build_tokenizer, corpus, pretrain
-from emg_llm.training import run
+from emg_llm.training import HubArguments, finish, run
 
 TOKENIZER_CONVERSATIONS = 3000
 
@@ -39,7 +38,7 @@ class NanoArguments:
     seed: int = field(default=0, metadata={"help": "Seed of text and weights."})
 
 
-def main(args):
+def main(args, sharing):
     rng = np.random.default_rng(args.seed)
     texts = [m["content"] for c in corpus(TOKENIZER_CONVERSATIONS, rng) for m in c]
     tokenizer = build_tokenizer(args.llm, texts)
@@ -59,16 +58,9 @@ def main(args):
         "n_parameters": n_parameters,
     }
     save_results(folder, results)
-    write_card(
-        folder,
-        f"{args.llm}: a small chat model that talks about EMG",
-        results,
-        "from transformers import AutoModelForCausalLM\n\n"
-        "model = AutoModelForCausalLM.from_pretrained(folder)",
-    )
     print(f"{args.llm}: {n_parameters / 1e6:.2f} M parameters, loss {loss:.3f}")
-    print(f"Saved to {folder}")
+    finish(folder, sharing)
 
 
 if __name__ == "__main__":
-    run(main, TrlParser((NanoArguments,)))
+    run(main, TrlParser((NanoArguments, HubArguments)))

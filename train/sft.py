@@ -28,7 +28,6 @@ import numpy as np
 import yaml
 from trl import SFTConfig, TrlParser
 
-from emg_llm import hub
 from emg_llm.evaluation import control, evaluate, headline, save_results
 from emg_llm.llms.finetuning import (
     calibrate,
@@ -44,7 +43,7 @@ from emg_llm.llms.model import EmgLLM
 from emg_llm.llms.registry import LORA_ALPHA, LORA_R, REGISTRY, spec_of
 from emg_llm.processes import is_main
 from emg_llm.spelling import SPELLINGS
-from emg_llm.training import run
+from emg_llm.training import finish, run
 
 
 @dataclass
@@ -113,10 +112,8 @@ def main(args, training):
     test = rows.get("test") or rows.get("validation")
     if test:
         measure(llm, test, folder, info, training.seed)
-    print(f"Saved to {folder}")
-    if push:
-        repo_id = training.hub_model_id or folder.resolve().name
-        print(f"Pushed to {hub.push(folder, repo_id, training.hub_private_repo)}")
+    training.push_to_hub = push
+    finish(folder, training)
 
 
 def interrupted_at(training):
@@ -154,14 +151,6 @@ def measure(llm, rows, folder, info, seed):
     silent = llm.probabilities(["EMG features: none"]).repeat(len(rows), axis=0)
     results["controls"]["no_emg"] = control(targets, silent, groups, seed)
     save_results(folder, results, ids, subjects, targets, probabilities)
-    hub.write_card(
-        folder,
-        f"EMG-LLM adapter: {llm.name}",
-        results,
-        "from emg_llm.llms.model import EmgLLM\n\n"
-        "llm = EmgLLM.from_pretrained(folder, encoder, codebook)",
-        ["lora", "peft"],
-    )
     print(headline(results))
 
 

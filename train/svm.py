@@ -13,9 +13,8 @@ from trl import TrlParser
 from emg_llm.baseline import EmotionSVM, dataset_features
 from emg_llm.datasets import load_dataset
 from emg_llm.evaluation import evaluate, headline, save_results
-from emg_llm.hub import write_card
 from emg_llm.splits import held_out_split
-from emg_llm.training import DataArguments, run
+from emg_llm.training import DataArguments, HubArguments, finish, run
 
 
 @dataclass
@@ -29,7 +28,7 @@ class SvmArguments:
     )
 
 
-def main(data, args):
+def main(data, args, sharing):
     dataset = load_dataset(data.data, data.labels)
     split = held_out_split(dataset, data.seed)
     scored = split.scored
@@ -58,16 +57,9 @@ def main(data, args):
     }
     taken = dataset.take(rows)
     save_results(args.output_dir, results, taken.ids, taken.subjects, targets[rows], probabilities)
-    write_card(
-        args.output_dir,
-        "EMG-LLM baseline: RBF SVM",
-        results,
-        "from emg_llm.baseline import EmotionSVM\n\nsvm = EmotionSVM.from_pretrained(folder)",
-        ["sklearn", "skops"],
-    )
     print(headline(results))
-    print(f"Saved to {args.output_dir}")
+    finish(args.output_dir, sharing)
 
 
 if __name__ == "__main__":
-    run(main, TrlParser((DataArguments, SvmArguments)))
+    run(main, TrlParser((DataArguments, SvmArguments, HubArguments)))

@@ -12,13 +12,15 @@ def build_encoder(config):
     return ARCHITECTURES[config.arch](config)
 
 
-def load_encoder(folder):
+def load_encoder(folder_or_id, revision=None):
     """A saved encoder, of the architecture that its configuration names, ready to predict."""
     import json
-    from pathlib import Path
 
-    arch = json.loads((Path(folder) / "config.json").read_text())["arch"]
-    return ARCHITECTURES[arch].from_pretrained(str(folder), strict=True).eval()
+    from emg_llm.hub import resolve
+
+    folder = resolve(folder_or_id, revision)
+    arch = json.loads((folder / "config.json").read_text())["arch"]
+    return ARCHITECTURES[arch].from_pretrained(folder)
 
 
 __all__ = ["ARCHITECTURES", "EmgEncoder", "EncoderConfig", "build_encoder", "load_encoder"]

@@ -15,6 +15,7 @@ from torch import nn
 from emg_llm.encoders.front import BANDS, covariances, flatten, frames, log_covariances
 from emg_llm.encoders.readouts import PATHS, Readouts
 from emg_llm.features import segment_tensor
+from emg_llm.hub import Pushable, resolve
 from emg_llm.preprocessing import clean, resample
 from emg_llm.recording import RecordingError
 
@@ -56,7 +57,7 @@ class EncoderConfig:
         return segment_tensor(prepared, n // max(1, round(n / self.segment_length)))
 
 
-class EmgEncoder(nn.Module, PyTorchModelHubMixin):
+class EmgEncoder(Pushable, nn.Module, PyTorchModelHubMixin):
     """Base of the encoders; subclasses define `deep(course)`."""
 
     def __init__(self, config: EncoderConfig):
@@ -78,6 +79,12 @@ class EmgEncoder(nn.Module, PyTorchModelHubMixin):
                 f"{len(config.labels)} labels; take more than {2 * len(config.labels)}."
             )
         self.head = nn.Linear(config.embedding_dim, len(config.labels))
+
+    @classmethod
+    def from_pretrained(cls, folder_or_id, revision=None, **settings):
+        """A saved encoder, ready to predict; every weight must be there. Raises HubError."""
+        folder = resolve(folder_or_id, revision)
+        return super().from_pretrained(str(folder), strict=True, **settings).eval()
 
     @property
     def device(self):

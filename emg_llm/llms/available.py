@@ -5,6 +5,7 @@ One that can't be had is no reason to stop: what is missing is said in a sentenc
 
 import json
 import logging
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,10 +23,10 @@ log = logging.getLogger(__name__)
 class Bundle:
     """Where a bundle's language models are, and what makes the codes that they read.
 
-    folder: with `llms/<name>` and `adapters/<name>` for each of `names`.
+    part(place) -> folder of `llms/<name>` or `adapters/<name>`, for each of `names`.
     """
 
-    folder: Path
+    part: Callable
     names: tuple[str, ...]
     encoder: object
     codebook: object
@@ -67,7 +68,7 @@ def load_llm(bundle, name, adapter=None):
     codes must have been trained on theirs. Raises LlmError, HubError or BridgeError in words.
     """
     if adapter is None and name in bundle.names:
-        adapter, base = bundle.folder / "adapters" / name, bundle.folder / "llms" / name
+        adapter, base = bundle.part(f"adapters/{name}"), bundle.part(f"llms/{name}")
         return EmgLLM.from_pretrained(adapter, bundle.encoder, bundle.codebook, base)
     if adapter is None and name in REGISTRY:
         raise LlmError(
@@ -95,7 +96,7 @@ def _base(bundle, config):
         return base
     if base not in REGISTRY and name in REGISTRY and (Path(base).is_absolute() or ".." in base):
         base = name
-    return str(bundle.folder / "llms" / base) if base in bundle.names else base
+    return str(bundle.part(f"llms/{base}")) if base in bundle.names else base
 
 
 def _adapter_config(folder):

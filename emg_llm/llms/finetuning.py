@@ -3,6 +3,7 @@
 import numpy as np
 
 from emg_llm.conversations import ANSWER
+from emg_llm.hub import resolve
 from emg_llm.llms.examples import messages_of, to_examples
 from emg_llm.llms.loading import LlmError, add_tokens, load_base
 from emg_llm.llms.model import EmgLLM
@@ -168,11 +169,13 @@ def load_rows(path):
 
     import datasets
 
-    path = Path(path)
+    named, path = path, Path(path)
+    if not path.exists():
+        path = resolve(named, kind="dataset")
     try:
         if path.is_file():
             parts = datasets.load_dataset("json", data_files=str(path))
-        elif path.is_dir():
+        elif (path / "bridge.json").exists():
             files = {file.stem: str(file) for file in sorted(path.glob("data/*.parquet"))}
             parts = datasets.load_dataset("parquet", data_files=files)
         else:

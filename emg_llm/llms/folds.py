@@ -59,7 +59,7 @@ def _codec(folder, how, dataset, split, seed):
 
     if folder is not None and (folder / "codebook" / "config.json").exists():
         encoder = load_encoder(folder / "encoder")
-        return encoder, Codebook.from_pretrained(str(folder / "codebook"), strict=True).eval()
+        return encoder, Codebook.from_pretrained(folder / "codebook")
     encoder = encoder_on(how.arch, dataset, split, seed, how.scaling, how.lead).model
     tensors = encoder_tensors(dataset, encoder.config, split.train)
     embeddings = recording_embeddings(encoder, tensors, dataset.groups[split.train])

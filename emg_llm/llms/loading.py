@@ -4,6 +4,7 @@ from contextlib import contextmanager
 
 import torch
 
+from emg_llm.hub import in_words
 from emg_llm.llms.registry import TEMPLATES, base_path, spec_of
 
 # Llama's templates insert today's date, on which no answer is to depend.
@@ -49,7 +50,9 @@ def load_model(source, revision=None, llm=None, load_in_4bit=None, **kwargs):
             )
         if wanted and not stored:
             kwargs["quantization_config"] = _in_4_bits(config)
-        return AutoModelForCausalLM.from_pretrained(path, revision=revision, **kwargs)
+        return AutoModelForCausalLM.from_pretrained(
+            path, revision=revision, use_safetensors=True, **kwargs
+        )
 
 
 @contextmanager
@@ -62,7 +65,7 @@ def _told(source):
     except (OSError, ValueError, ImportError, KeyError) as error:
         raise LlmError(
             f"The language model {source} can't be loaded from here or from the Hub: "
-            f"{(str(error) or type(error).__name__).strip().splitlines()[0]}"
+            f"{in_words(error, source)}"
         ) from None
 
 

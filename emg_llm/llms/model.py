@@ -10,6 +10,7 @@ import torch
 
 from emg_llm.bridge import Bridge
 from emg_llm.conversations import ANSWER, with_scores
+from emg_llm.hub import Pushable, resolve
 from emg_llm.llms.loading import (
     grow_embeddings,
     load_model,
@@ -58,13 +59,16 @@ class _Answers:
         self.follows = torch.cat([first, torch.where(self.depth == 0, len(self.shared), at)])
 
 
-class EmgLLM:
+class EmgLLM(Pushable):
     """A chat LLM that reads EMG.
 
     labels: what it chooses among. bridge: how a recording becomes its prompt.
     temperature, prior: the label scores less the prior (labels,) are divided by the temperature;
     both are fitted on validation people. spelling: how it reads codes, see `emg_llm.spelling`.
+    base: where the model under the adapter came from, where that is known.
     """
+
+    base = None
 
     def __init__(
         self, name, model, tokenizer, labels, bridge, temperature=1.0, prior=0.0, spelling="new"
@@ -233,6 +237,10 @@ class EmgLLM:
         if not said:
             yield NO_ANSWER
 
+    def save_pretrained(self, folder):
+        """Save all but the base, which is named as it was when this was loaded."""
+        self.save_adapter(folder, base=self.base or self.name)
+
     def save_adapter(self, folder, **info):
         """Adapter, tokenizer and `config.json`; what the base is, it names."""
         # Rows that were added to the embeddings are made anew, or are in the adapter.
@@ -258,25 +266,34 @@ class EmgLLM:
 
     @classmethod
     def from_pretrained(
-        cls, folder, encoder=None, codebook=None, base=None, revision=None, load_in_4bit=None
+        cls,
+        folder_or_id,
+        encoder=None,
+        codebook=None,
+        base=None,
+        revision=None,
+        load_in_4bit=None,
     ):
-        """Load an adapter folder.
+        """Load an adapter: a folder, or a Hub id and its revision.
 
-        base: where its base model comes from, load_in_4bit: how it is loaded, where that is to
-        differ from how the adapter was trained.
+        encoder, codebook: what makes its codes, those that it names where None. base: where its
+        base model comes from, load_in_4bit: how it is loaded, where that is to differ from how
+        the adapter was trained. Raises HubError, LlmError or BridgeError.
         """
         from peft import PeftModel
 
-        folder = Path(folder)
+        folder = resolve(folder_or_id, revision)
         config = json.loads((folder / "config.json").read_text())
         if load_in_4bit is None:
             load_in_4bit = config.get("load_in_4bit") or None
-        model = load_model(base or config["base"], revision, config["name"], load_in_4bit)
+        encoder, codebook = _codec(config, encoder, codebook)
+        pinned = None if base else config.get("base_revision")
+        model = load_model(base or config["base"], pinned, config["name"], load_in_4bit)
         tokenizer = load_tokenizer(str(folder))
         grow_embeddings(model, len(tokenizer))
         stop_at_end_of_turn(model, tokenizer)
         bridge = config["bridge"] and Bridge.from_dict(config["bridge"], encoder, codebook)
-        return cls(
+        llm = cls(
             config["name"],
             PeftModel.from_pretrained(model, str(folder)),
             tokenizer,
@@ -286,3 +303,19 @@ class EmgLLM:
             config.get("prior", 0.0),
             config.get("spelling", "new"),
         )
+        llm.base = str(base or config["base"])
+        return llm
+
+
+def _codec(config, encoder, codebook):
+    """(encoder, codebook): those that were given, else those that the configuration names."""
+    if encoder is None and config.get("encoder"):
+        from emg_llm.encoders import load_encoder
+
+        encoder = load_encoder(config["encoder"]["repo"], config["encoder"]["revision"])
+    if codebook is None and config.get("codebook"):
+        from emg_llm.codebook import Codebook
+
+        pinned = config["codebook"]
+        codebook = Codebook.from_pretrained(pinned["repo"], pinned["revision"])
+    return encoder, codebook

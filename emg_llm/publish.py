@@ -1,0 +1,347 @@
+"""What is sent to the Hub, and in which order: models, conversations, the bundle, the Space.
+
+Everything is staged in a folder of its own first, where names are replaced, parts are pinned and
+the card is written; what is staged is what is sent.
+"""
+
+import json
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from emg_llm import hub
+from emg_llm.cards import write_card
+from emg_llm.hub import HubError
+
+# What may leave a folder of a model; tables of predictions and reports name people.
+MODEL_FILES = (
+    *("config.json", "model.safetensors", "model.skops", "results.json", "generation_config.json"),
+    *("adapter_config.json", "adapter_model.safetensors", "chat_template.jinja"),
+    *("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "tokenizer.model"),
+)
+DATASET_FILES = "bridge.json", "data/*.parquet"
+RECORDINGS = "*.npy", "*.npz", "*.csv", "*.tsv", "*.txt", "*.mat", "*.edf", "*.bdf", "*.wav"
+SPACE_FILES = (
+    *("app.py", "requirements.txt", "pyproject.toml", "Dockerfile", "LICENSE", "README.md"),
+    *("emg_llm/**/*", "train/**/*", "hub_cards/*"),
+)
+UNKNOWN = "0" * 40  # the commit of what is not sent yet
+COLLECTION = "EMG-LLM"
+
+
+@dataclass(frozen=True)
+class Item:
+    """One repository that is to hold something.
+
+    place: what it is in the bundle. stage(folder, pins) writes what is sent; pins: place ->
+    {"repo", "revision"} of what was sent before. It may return a sentence about whose data it is.
+    """
+
+    repo_id: str
+    kind: str
+    place: str
+    stage: Callable
+
+
+def is_simulated(data):
+    return str(data).startswith("simulated")
+
+
+def plan(namespace, bundle=None, conversations=None, names=False, recordings=False):
+    """Items in the order in which they are sent: what is pinned first, the bundle last.
+
+    bundle: a bundle's folder, the package's own where None. conversations: a folder that
+    train/conversations.py wrote. names, recordings: whether names of people, and raw recordings,
+    may leave. Raises HubError where there is nothing to send.
+    """
+    bundle = Path(bundle or hub.bundle_folder())
+    if not (bundle / "config.json").exists():
+        raise HubError(f"{bundle} holds no bundle; build one with `make bundle`.")
+    config = json.loads((bundle / "config.json").read_text())
+    if config.get("parts"):
+        raise HubError(f"{bundle} only points to what is on the Hub already.")
+    measured = json.loads((bundle / "results.json").read_text())
+
+    def item(place, name, stage, kind="model"):
+        return Item(f"{namespace}/{'-'.join(filter(None, ('emg-llm', name)))}", kind, place, stage)
+
+    def model(place, results):
+        def stage(folder, pins):
+            copy_model(bundle / place, folder, names, results)
+            pin(folder, place, pins)
+
+        return stage
+
+    found = {r["model"]: r for r in measured["models"]}
+    told = {k: measured[k] for k in ("data", "protocol")}
+    book = told | {"labels": config["labels"], "depths": measured.get("codebook", [])}
+    if config["encoders"][0] in found:
+        book["encoder_accuracy"] = found[config["encoders"][0]]["accuracy"]
+    yield item("svm", "svm", model("svm", found.get("svm")))
+    for arch in config["encoders"]:
+        yield item(f"encoders/{arch}", arch, model(f"encoders/{arch}", found.get(arch)))
+    yield item("codebook", "codebook", model("codebook", {"model": "codebook", **book}))
+    for llm in config["llms"]:
+        base = {"model": llm, "seed": measured.get("seed", 0), **measured["bases"].get(llm, {})}
+        base["data"] = "generated conversations about made-up recordings"
+        yield item(f"llms/{llm}", llm, model(f"llms/{llm}", base))
+    if conversations:
+        yield item(
+            "conversations",
+            "conversations",
+            lambda folder, pins: copy_dataset(conversations, folder, names, recordings),
+            "dataset",
+        )
+    for llm in config["llms"]:
+        yield item(f"adapters/{llm}", f"{llm}-adapter", model(f"adapters/{llm}", found.get(llm)))
+
+    def stage_bundle(folder, pins):
+        shutil.copytree(bundle / "samples", folder / "samples", dirs_exist_ok=True)
+        parts = {p: v for p, v in pins.items() if p != "conversations"}
+        write_json(folder / "config.json", config | {"parts": parts})
+        models = [anonymous(r, names) for r in measured["models"]]
+        write_json(folder / "results.json", measured | {"models": models})
+
+    yield item("bundle", "", stage_bundle)
+
+
+def publish(items, private=None, tell=print):
+    """Send `items`, each when what it pins is there: {place: Pushed}.
+
+    What is there already is not sent again, so a run that broke goes on where it stopped. The
+    bundle, which everything is loaded through, comes last: until then it points to what was whole
+    before.
+    """
+    pins, done = {}, {}
+    for item in items:
+        with TemporaryDirectory() as folder:
+            stage(item, folder, pins)
+            done[item.place] = pushed = hub.push(folder, item.repo_id, item.kind, private)
+        pins[item.place] = {"repo": pushed.repo_id, "revision": pushed.revision}
+        tell(f"{item.place}: {pushed.url} at {pushed.revision[:12]}")
+    return done
+
+
+def stage(item, folder, pins):
+    """Write what an item sends into `folder`, with its card."""
+    folder = Path(folder)
+    privacy = item.stage(folder, pins)
+    data = pins.get("conversations", {}).get("repo")
+    if item.place.startswith("adapters/") and data:
+        write_evaluation(folder, data)
+    if not item.place.startswith("adapters/"):
+        data = None
+    write_card(folder, item.repo_id, data, privacy)
+
+
+def dry_run(items):
+    """[(Item, [(file, bytes)])] of all that would be sent; nothing is asked of the Hub."""
+    pins, found = {}, []
+    for item in items:
+        with TemporaryDirectory() as folder:
+            stage(item, folder, pins)
+            sizes = [(n, (Path(folder) / n).stat().st_size) for n in hub.uploaded(folder)]
+        pins[item.place] = {"repo": item.repo_id, "revision": UNKNOWN}
+        found.append((item, sizes))
+    return found
+
+
+def share(folder, repo_id, private=None, names=False, recordings=False):
+    """Send one folder that a training script wrote, with its card: a Pushed.
+
+    Where it holds conversations, they go to a dataset, else to a model repository.
+    """
+    folder = Path(folder)
+    is_data, privacy = (folder / "bridge.json").exists(), None
+    with TemporaryDirectory() as staged:
+        if is_data:
+            privacy = copy_dataset(folder, Path(staged), names, recordings)
+        else:
+            copy_model(folder, Path(staged), names)
+        write_card(staged, repo_id, privacy=privacy)
+        return hub.push(staged, repo_id, "dataset" if is_data else "model", private)
+
+
+def copy_model(source, folder, names=False, results=None):
+    """What may leave of a saved model; results: those of its results.json where that lacks."""
+    source, folder = Path(source), Path(folder)
+    for name in MODEL_FILES:
+        if (source / name).exists():
+            shutil.copy2(source / name, folder / name)
+    if (folder / "config.json").exists():
+        config = json.loads((folder / "config.json").read_text())
+        if "trained_on" in config:
+            config["trained_on"] = plain_name(config["trained_on"])
+            write_json(folder / "config.json", config)
+        if config.get("kind") == "emg-llm-adapter" and Path(str(config["base"])).is_dir():
+            write_json(folder / "config.json", config | {"base": _base_elsewhere(config)})
+    if not (folder / "results.json").exists() and results:
+        write_json(folder / "results.json", results)
+    if (folder / "results.json").exists():
+        told = json.loads((folder / "results.json").read_text())
+        write_json(folder / "results.json", anonymous(told, names))
+
+
+def _base_elsewhere(config):
+    """The name of an adapter's base for other machines, where it was trained on a folder here."""
+    from emg_llm.llms.registry import REGISTRY
+
+    if config["name"] in REGISTRY:
+        return config["name"]
+    raise HubError(
+        f"The base of this adapter is the folder {config['base']}, which nobody else has: send "
+        "that to the Hub first, and train with its id as --model_name_or_path."
+    )
+
+
+def pin(folder, place, pins):
+    """Say in the configuration of a part which other parts, at which commits, it goes with."""
+    path = Path(folder) / "config.json"
+    config = json.loads(path.read_text())
+    kind, _, name = place.partition("/")
+    encoder = next((v for p, v in pins.items() if p.startswith("encoders/")), None)
+    if kind == "codebook" and encoder:
+        write_json(path, config | {"encoder": encoder})
+    if kind == "adapters":
+        base = pins.get(f"llms/{name}")
+        if base:
+            config |= {"base": base["repo"], "base_revision": base["revision"]}
+            lora = json.loads((path.parent / "adapter_config.json").read_text())
+            lora |= {"base_model_name_or_path": base["repo"], "revision": base["revision"]}
+            write_json(path.parent / "adapter_config.json", lora)
+        if (config.get("bridge") or {}).get("kind") in ("tokens", "both"):
+            config |= {"encoder": encoder, "codebook": pins["codebook"]}
+        write_json(path, config)
+
+
+def copy_dataset(source, folder, names=False, recordings=False):
+    """Conversations as Parquet; names of real people and of their files become numbers.
+
+    Returns a sentence about names. Raises HubError where recordings lie in the folder, and may
+    not leave.
+    """
+    import datasets
+
+    source, folder = Path(source), Path(folder)
+    info = json.loads((source / "bridge.json").read_text())
+    raw = sorted(p for pattern in RECORDINGS for p in source.rglob(pattern))
+    if raw and not recordings:
+        raise HubError(
+            f"{source} holds what may be recordings of people ({raw[0].name}, {len(raw)} files): "
+            "take them out, or send them with --include_recordings."
+        )
+    for path in raw:
+        target = folder / "recordings" / path.relative_to(source)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy2(path, target)
+    known = {"subject": {}, "recording_id": {}}
+    hide = not names and not is_simulated(info["data"])
+
+    def numbered(row):
+        for column, word in (("subject", "person"), ("recording_id", "recording")):
+            value = row[column]
+            if value:
+                number = known[column].setdefault(value, len(known[column]) + 1)
+                row[column] = f"{word} {number}"
+        return row
+
+    for path in sorted((source / "data").glob("*.parquet")):
+        rows = datasets.Dataset.from_parquet(str(path), keep_in_memory=True)
+        if hide:
+            rows = rows.map(numbered, load_from_cache_file=False, keep_in_memory=True)
+        (folder / "data").mkdir(exist_ok=True)
+        rows.to_parquet(folder / "data" / path.name)
+    info["data"] = plain_name(info["data"])
+    write_json(folder / "bridge.json", info)
+    if is_simulated(info["data"]):
+        return "They are made up, people and all."
+    return (
+        "Names of people and of their files were replaced by numbers."
+        if hide
+        else "Names of people and of their files are in it."
+    )
+
+
+def anonymous(results, names=False):
+    """A results.json without names of real people, and without paths of this machine."""
+    told = dict(results)
+    told["data"] = plain_name(told.get("data", ""))
+    if not names and not is_simulated(told["data"]):
+        people = told.get("per_subject") or []
+        told["per_subject"] = [p | {"subject": f"person {i + 1}"} for i, p in enumerate(people)]
+    return told
+
+
+def plain_name(data):
+    return data if is_simulated(data) else Path(str(data)).name
+
+
+def write_evaluation(folder, data_id):
+    """`.eval_results/`: the accuracy, as the Hub shows it beside the model."""
+    import yaml
+    from huggingface_hub import EvalResultEntry, eval_result_entries_to_yaml
+
+    path = Path(folder) / "results.json"
+    results = json.loads(path.read_text()) if path.exists() else {}
+    if "accuracy_ci95" not in results:
+        return
+    low, high = results["accuracy_ci95"]
+    entry = EvalResultEntry(
+        dataset_id=data_id,
+        task_id="emotion",
+        value=round(results["accuracy"], 4),
+        notes=f"95 % interval {low:.3f} to {high:.3f}, chance {results['chance']:.3f}, people "
+        f"never seen, split {results['protocol'].get('split_hash')}",
+    )
+    target = Path(folder) / ".eval_results" / "emotion.yaml"
+    target.parent.mkdir(exist_ok=True)
+    target.write_text(yaml.safe_dump(eval_result_entries_to_yaml([entry]), sort_keys=False))
+
+
+def write_json(path, value):
+    Path(path).write_text(json.dumps(value, indent=2) + "\n", encoding="utf-8")
+
+
+def space(repo_id, bundle_id, folder, revision=None):
+    """Write the files of a Space that loads a bundle from the Hub into `folder`.
+
+    The Space holds the source, so it can be installed with pip, and of the bundle what points to
+    its parts. Raises HubError where this package is not in a checkout.
+    """
+    root, folder = Path(__file__).parents[1], Path(folder)
+    if not (root / "app.py").exists():
+        raise HubError("The Space is made of the project's source: run this in a checkout of it.")
+    bundle = hub.resolve(bundle_id, revision)
+    config = json.loads((bundle / "config.json").read_text())
+    if not config.get("parts"):
+        raise HubError(f"{bundle_id} is no published bundle; publish one first.")
+    for pattern in SPACE_FILES:
+        for path in root.glob(pattern):
+            inner = path.relative_to(root)
+            skipped = inner.parts[:2] == ("emg_llm", "bundle") or "__pycache__" in inner.parts
+            if path.is_file() and not skipped:
+                (folder / inner).parent.mkdir(parents=True, exist_ok=True)
+                shutil.copy2(path, folder / inner)
+    target = folder / "emg_llm" / "bundle"
+    shutil.copytree(bundle, target, ignore=shutil.ignore_patterns(".*", "README.md"))
+    readme = folder / "README.md"
+    text = readme.read_text(encoding="utf-8")
+    models = [bundle_id, *(v["repo"] for v in config["parts"].values())]
+    listed = "\n".join(f"  - {m}" for m in dict.fromkeys(models))
+    head, front, rest = text.split("---\n", 2)
+    readme.write_text(f"{head}---\n{front}models:\n{listed}\n---\n{rest}", encoding="utf-8")
+
+
+def deploy_space(repo_id, bundle_id, private=None, revision=None, docker=False):
+    """Put the demo up as a Space that loads a bundle: a Pushed."""
+    with TemporaryDirectory() as folder:
+        space(repo_id, bundle_id, folder, revision)
+        if docker:
+            readme = Path(folder) / "README.md"
+            text = readme.read_text(encoding="utf-8")
+            text = text.replace("sdk: gradio\n", "sdk: docker\napp_port: 7860\n", 1)
+            readme.write_text(text, encoding="utf-8")
+        sdk = "docker" if docker else "gradio"
+        return hub.push(folder, repo_id, "space", private, sdk, message="Deploy the demo")
