@@ -130,8 +130,15 @@ def push(folder, repo_id, kind="model", private=None, sdk=None, message="Upload"
             f"{repo_id} can't be pushed: {in_words(error, repo_id)} Nothing is lost: what was "
             f"made is in {folder}."
         ) from None
+    return Pushed(made.repo_id, done.oid, address(made.repo_id, kind))
+
+
+def address(repo_id, kind="model"):
+    """Where people see a repository."""
+    from huggingface_hub import HfApi
+
     place = "" if kind == "model" else f"{kind}s/"
-    return Pushed(made.repo_id, done.oid, f"{api.endpoint}/{place}{made.repo_id}")
+    return f"{HfApi().endpoint}/{place}{repo_id}"
 
 
 def uploaded(folder):

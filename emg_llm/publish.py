@@ -5,6 +5,7 @@ the card is written; what is staged is what is sent.
 """
 
 import json
+import re
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -27,6 +28,7 @@ SPACE_FILES = (
     *("app.py", "requirements.txt", "pyproject.toml", "Dockerfile", "LICENSE", "README.md"),
     *("emg_llm/**/*", "train/**/*", "hub_cards/*"),
 )
+HERE = re.compile(r"^(# emg-llm = )\{ path = .*$", re.M)  # where train/sft.py finds the package
 UNKNOWN = "0" * 40  # the commit of what is not sent yet
 COLLECTION = "EMG-LLM"
 
@@ -305,7 +307,7 @@ def write_json(path, value):
 
 
 def space(repo_id, bundle_id, folder, revision=None):
-    """Write the files of a Space that loads a bundle from the Hub into `folder`.
+    """Write the files of the Space `repo_id`, which loads a bundle from the Hub, into `folder`.
 
     The Space holds the source, so it can be installed with pip, and of the bundle what points to
     its parts. Raises HubError where this package is not in a checkout.
@@ -324,6 +326,11 @@ def space(repo_id, bundle_id, folder, revision=None):
             if path.is_file() and not skipped:
                 (folder / inner).parent.mkdir(parents=True, exist_ok=True)
                 shutil.copy2(path, folder / inner)
+    # There, a script that is run alone finds the package in the Space.
+    script = folder / "train" / "sft.py"
+    source = f'{{ git = "{hub.address(repo_id, "space")}" }}'
+    text = script.read_text(encoding="utf-8")
+    script.write_text(HERE.sub(lambda found: found[1] + source, text, count=1), encoding="utf-8")
     target = folder / "emg_llm" / "bundle"
     shutil.copytree(bundle, target, ignore=shutil.ignore_patterns(".*", "README.md"))
     readme = folder / "README.md"

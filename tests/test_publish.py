@@ -236,6 +236,8 @@ def test_a_space_starts_the_demo_from_the_hub(published, tmp_path, server, monke
     assert repo.sdk == "gradio" and pushed.url.endswith(f"/spaces/{USER}/demo")
     assert {"app.py", "pyproject.toml", "requirements.txt", "train/sft.py"} <= set(repo.files)
     assert "emg_llm/bundle/svm/model.skops" not in repo.files
+    script = repo.files["train/sft.py"].decode()
+    assert f'# emg-llm = {{ git = "{pushed.url}" }}\n# ///' in script
     front = repo.files["README.md"].decode().split("---")[1]
     assert "sdk: gradio" in front and f"  - {ID}-svm" in front
     for name, content in repo.files.items():

@@ -3,7 +3,7 @@
 # dependencies = ["emg-llm"]
 #
 # [tool.uv.sources]
-# emg-llm = { path = "..", editable = true }  # or { git = "…" } where only this file goes
+# emg-llm = { path = "..", editable = true }
 # ///
 """Fine-tune a language model on EMG conversations: LoRA with TRL's SFTTrainer.
 
