@@ -83,8 +83,9 @@ def run_publish(options):
             options.include_recordings,
         )
     )
+    found = dry_run(items)  # what may not leave is said before anything is sent
     if options.dry_run:
-        show(dry_run(items), options)
+        show(found, options)
         return
     done = publish(items, options.private or None)
     address = collect(

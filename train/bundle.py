@@ -117,13 +117,9 @@ def assemble(args, work, folder):
     models = [read(m) for m in ("svm", *encoders, *(f"evaluation/{llm}" for llm in LLMS))]
     tested = models[-1]
     n_test = tested["n_subjects"]
-    n_people = int(args.data.partition("subjects=")[2].partition(",")[0] or 24)
     config = {
         "labels": [e for e in EMOTIONS if e in models[0]["labels"]],
-        "trained_on": (
-            f"Trained on simulated facial EMG of {n_people - n_test} simulated people and tested "
-            f"on {n_test} others; no recording of a real person is in these models."
-        ),
+        "trained_on": trained_on(args.data, n_test),
         "encoders": ENCODERS,
         "llms": LLMS,
         "samples": write_samples(folder / "samples"),
@@ -141,6 +137,17 @@ def assemble(args, work, folder):
         "bases": {llm: {k: r[k] for k in told if k in r} for llm, r in bases.items()},
     }
     (folder / "results.json").write_text(json.dumps(results, indent=2) + "\n")
+
+
+def trained_on(data, n_test):
+    """A sentence that is shown wherever the models speak."""
+    if not data.startswith("simulated"):
+        return f"Trained on {Path(data).name}; tested on {n_test} of its people, who were left out."
+    n_people = int(data.partition("subjects=")[2].partition(",")[0] or 24)
+    return (
+        f"Trained on simulated facial EMG of {n_people - n_test} simulated people and tested "
+        f"on {n_test} others; no recording of a real person is in these models."
+    )
 
 
 def name_base(adapter, llm):
