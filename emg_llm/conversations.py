@@ -10,6 +10,7 @@ from emg_llm.answers import general_topics, topics
 from emg_llm.recording import EMOTIONS
 
 ANSWER = "Emotion: {label}"
+LEAST_SURE = 6.0  # temperature of the scores that a variant tells, at most
 MAX_KNOWN = 5  # labelled trials of each label that a training prompt may tell
 LIKELY = 3  # labels whose scores are told
 
@@ -97,7 +98,9 @@ def build_rows(dataset, split, bridge, variants=1, n_follow_ups=1, seed=0):
                 other = rng.choice(np.flatnonzero(labels_of == label)) if variant else None
                 reading = prepared.read(k, rng if variant else None, trials, other)
                 if scores is not None:
-                    told = likely(scores[0], scores[1][k], label)
+                    # Of people that it has learned an encoder is surer than of those it will meet.
+                    p = scores[1][k] ** (1 / rng.uniform(1, LEAST_SURE) if variant else 1)
+                    told = likely(scores[0], p / p.sum(), label)
                 messages = conversation(reading, label, rng, n_follow_ups, told, labels)
                 yield {
                     "conversations": share_gpt(messages),
