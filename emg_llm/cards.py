@@ -86,7 +86,12 @@ def write_card(folder, repo_id=None, data_id=None, privacy=None):
         "risks": (templates() / "risks.md").read_text(encoding="utf-8").strip() + "\n",
         **_told(kind, config, results, folder),
     }
-    known["load"] = _load(kind, repo_id or str(folder.name), config)
+    known["load"] = _load(kind, repo_id or folder.name, config)
+    if kind == "dataset" and repo_id is None:
+        # By its name alone, datasets would take another folder of that name for it.
+        by_name = f'load_dataset("{folder.name}")'
+        by_file = f'load_dataset("parquet", data_dir="{folder.name}/data")'
+        known["load"] = known["load"].replace(by_name, by_file)
     if kind == "dataset":
         known["privacy"] = privacy or "Names of people and files are those of the data."
     card = (DatasetCard if kind == "dataset" else ModelCard).from_template(

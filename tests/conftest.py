@@ -35,7 +35,7 @@ def run_script(tmp_path_factory):
             env=os.environ | {"HF_HUB_OFFLINE": "1"},
             capture_output=True,
             text=True,
-            timeout=300,
+            timeout=500,
         )
 
     return run
@@ -58,7 +58,7 @@ def launch(tmp_path):
             env=os.environ | {"CUDA_VISIBLE_DEVICES": "", "PYTHONPATH": os.pathsep.join(path)},
             capture_output=True,
             text=True,
-            timeout=300,
+            timeout=500,
         )
 
     return run

@@ -147,7 +147,7 @@ def test_the_nano_script_makes_a_base_that_loads(quick_bundle, llm):
 
 def test_conversations_of_recordings_with_codes_and_levels(quick_bundle):
     folder = quick_bundle.work / "conversations"
-    parts = datasets.load_dataset(str(folder))  # as its card says
+    parts = datasets.load_dataset("parquet", data_dir=str(folder / "data"))  # as its card says
     assert {part: len(t) for part, t in parts.items()} == {
         "train": 36,
         "validation": 12,
@@ -176,7 +176,7 @@ def test_conversations_of_recordings_with_codes_and_levels(quick_bundle):
 def test_conversations_of_a_feature_table(run_script, table, tmp_path):
     done = run_script("conversations", "--data", table, "--variants", 2, "--output_dir", tmp_path)
     assert done.returncode == 0, done.stderr
-    parts = datasets.load_dataset(str(tmp_path))
+    parts = datasets.load_dataset("parquet", data_dir=str(tmp_path / "data"))
     assert {part: len(t) for part, t in parts.items()} == {
         "train": 48,
         "validation": 12,

@@ -3,7 +3,7 @@
 import numpy as np
 
 from emg_llm.conversations import ANSWER
-from emg_llm.hub import resolve
+from emg_llm.hub import HubError, resolve
 from emg_llm.llms.examples import messages_of, to_examples
 from emg_llm.llms.loading import LlmError, add_tokens, load_base
 from emg_llm.llms.model import EmgLLM
@@ -171,7 +171,12 @@ def load_rows(path):
 
     named, path = path, Path(path)
     if not path.exists():
-        path = resolve(named, kind="dataset")
+        try:
+            path = resolve(named, kind="dataset")
+        except HubError as error:
+            raise LlmError(
+                f"--dataset_name: {error} Make conversations with train/conversations.py."
+            ) from None
     try:
         if path.is_file():
             parts = datasets.load_dataset("json", data_files=str(path))
