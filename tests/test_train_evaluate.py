@@ -1,6 +1,8 @@
 """train/evaluate.py as a person runs it: what it writes, what it keeps, what it refuses."""
 
+import importlib.util
 import json
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -8,6 +10,7 @@ import pytest
 
 pytestmark = pytest.mark.slow
 
+ROOT = Path(__file__).parent.parent
 TABLES = {"per_class", "per_subject", "learning_curve", "few_shot", "channels"}
 
 
@@ -101,3 +104,19 @@ def test_a_split_column_that_shares_a_person_is_one_line(run_script, table, tmp_
         )
         assert done.returncode == 2 and "Traceback" not in done.stderr
         assert "P0, P1, P2 and 2 more in more than one part" in done.stderr
+
+
+def test_language_models_come_once_a_bridge_and_all_else_once(tmp_path):
+    spec = importlib.util.spec_from_file_location("evaluate", ROOT / "train" / "evaluate.py")
+    script = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(script)
+    trained = str(tmp_path)
+    one = script.named_jobs(["svm", "nano-phi3"], ["tokens"])
+    assert one == [("svm", "svm", "tokens"), ("nano-phi3", "nano-phi3", "tokens")]
+    both = script.named_jobs(["svm", "nano-phi3", trained], ["text", "both", "text"])
+    assert both == [
+        ("svm", "svm", "text"),
+        ("nano-phi3-text", "nano-phi3", "text"),
+        (tmp_path.name, trained, "text"),
+        ("nano-phi3-both", "nano-phi3", "both"),
+    ]

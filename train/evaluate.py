@@ -187,15 +187,14 @@ def is_trained(model):
 
 def named_jobs(models, bridges):
     """[(folder's name, model, bridge)]; a language model that is named comes once a bridge."""
-    jobs = []
+    jobs = {}
     for bridge in dict.fromkeys(bridges):
         for model in models:
             name = Path(model).name
             if model in REGISTRY and not is_trained(model):
                 name = f"{name}-{bridge}" if len(bridges) > 1 else name
-            jobs.append((name, model, bridge))
-    # All else reads no bridge, and comes once.
-    return list({name: (name, *job) for name, *job in jobs}.values())
+            jobs.setdefault(name, (name, model, bridge))  # all else reads no bridge
+    return list(jobs.values())
 
 
 if __name__ == "__main__":
