@@ -198,6 +198,27 @@ def test_names_of_real_people_leave_only_when_it_is_asked_for(real, server):
     assert parts["test"][0]["subject"] == "Alan Turing"
 
 
+def test_datasets_loads_the_same_rows_by_id_in_a_clean_process(real, server, tmp_path):
+    share(real, f"{USER}/mine", names=True)
+    code = (
+        "import datasets, json; parts = datasets.load_dataset('somebody/mine');"
+        "print(json.dumps({part: list(rows) for part, rows in parts.items()}))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        env=hub_environment(server, tmp_path),
+        capture_output=True,
+        text=True,
+        timeout=200,
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    here = {
+        part: list(datasets.Dataset.from_parquet(str(real / "data" / f"{part}.parquet")))
+        for part in ("train", "test")
+    }
+    assert json.loads(done.stdout) == here
+
+
 def test_recordings_leave_only_when_it_is_asked_for(real, server, tmp_path):
     np.save(real / "Ada_1.npy", np.zeros(3))
     with pytest.raises(HubError, match="--include_recordings"):
