@@ -1,10 +1,11 @@
-"""What it costs to score all labels, against one forward pass of the prompt and one reply.
+"""What it costs to score all labels, against a forward pass of the prompt and written answers.
 
     python benchmarks/scoring.py
     python benchmarks/scoring.py --bundle USER/emg-llm --repeats 200
 
-All three are timed in turn on the same prompt, and medians are compared: the ratios hardly depend
-on the machine. The reply is the greedy answer to the prompt, such as `Emotion: fear`.
+All are timed in turn on the same prompt, and medians are compared: the ratios hardly depend on the
+machine. The label is the greedy answer to the prompt, such as `Emotion: fear`, a handful of tokens;
+the answer is what the chat says to "Why?", which names the emotion and its reasons.
 """
 
 import argparse
@@ -14,11 +15,14 @@ import numpy as np
 import torch
 
 import emg_llm
+from emg_llm.conversations import ANSWER
 
 
 def costs(llm, prompt, repeats):
-    """Median seconds of a forward pass of the prompt, of scoring the labels, of the reply."""
+    """Median seconds of a forward pass of the prompt, of scoring, of the label, of the answer."""
     chat = [{"role": "user", "content": prompt}]
+    asked = [*chat, {"role": "assistant", "content": ANSWER.format(label=llm.labels[0])}]
+    asked.append({"role": "user", "content": "Why?"})
     encoded = llm.tokenizer.apply_chat_template(
         chat, add_generation_prompt=True, return_dict=True, return_tensors="pt"
     ).to(llm.model.device)
@@ -26,6 +30,7 @@ def costs(llm, prompt, repeats):
         lambda: llm.model(**encoded),
         lambda: llm.label_scores([prompt]),
         lambda: "".join(llm.reply(chat)),
+        lambda: "".join(llm.reply(asked)),
     )
     times = np.empty((repeats, len(ways)))
     with torch.inference_mode():
@@ -49,11 +54,12 @@ def main():
     for name in pipeline.llms:
         llm = pipeline.llm(name)
         prompt = llm.bridge.read(recording).prompt()
-        (forward, score, reply), n_tokens = costs(llm, prompt, args.repeats)
+        (forward, score, label, answer), n_tokens = costs(llm, prompt, args.repeats)
         print(
             f"{name}: {n_tokens} tokens, {len(llm.labels)} labels; a forward pass "
             f"{1e3 * forward:.1f} ms, scoring {1e3 * score:.1f} ms ({score / forward:.2f} times), "
-            f"the reply {1e3 * reply:.1f} ms ({reply / score:.1f} times the scoring)",
+            f"writing the label {1e3 * label:.1f} ms ({label / score:.1f} times the scoring), "
+            f"an answer {1e3 * answer:.1f} ms ({answer / score:.1f} times)",
             flush=True,
         )
 
