@@ -55,7 +55,7 @@ class Codebook(Pushable, nn.Module, PyTorchModelHubMixin):
     def from_pretrained(cls, folder_or_id, revision=None, **settings):
         """A saved codebook; every code must be there. Raises HubError."""
         folder = resolve(folder_or_id, revision)
-        return super().from_pretrained(str(folder), strict=True, **settings).eval()
+        return super().from_pretrained(str(folder), **(settings | {"strict": True})).eval()
 
     @classmethod
     def fit(cls, embeddings, head=None, depths=4, codes=64, epochs=60, batch_size=512, seed=0):

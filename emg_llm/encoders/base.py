@@ -84,7 +84,7 @@ class EmgEncoder(Pushable, nn.Module, PyTorchModelHubMixin):
     def from_pretrained(cls, folder_or_id, revision=None, **settings):
         """A saved encoder, ready to predict; every weight must be there. Raises HubError."""
         folder = resolve(folder_or_id, revision)
-        return super().from_pretrained(str(folder), strict=True, **settings).eval()
+        return super().from_pretrained(str(folder), **(settings | {"strict": True})).eval()
 
     @property
     def device(self):
