@@ -16,9 +16,11 @@ from emg_llm.baseline import EmotionSVM
 from emg_llm.codebook import Codebook
 from emg_llm.encoders import load_encoder
 from emg_llm.hub import HubError
-from emg_llm.llms.finetuning import load_rows
+from emg_llm.llms.finetuning import load_rows, lora_config, prepare
+from emg_llm.llms.loading import load_base
 from emg_llm.llms.model import EmgLLM
 from emg_llm.publish import anonymous, copy_dataset, copy_model, deploy_space, share
+from tests.families import FAMILIES, make_model, make_tokenizer
 from tests.hub_server import TOKEN, USER
 
 pytestmark = pytest.mark.slow
@@ -298,15 +300,44 @@ def hub_environment(server, folder):
     }
 
 
+def test_an_adapter_on_four_bits_comes_back_from_the_hub_on_four_bits(server, tmp_path):
+    from peft import get_peft_model
+
+    family = next(f for f in FAMILIES if f.llm == "llama-3.2-3b")
+    tokenizer = make_tokenizer(family)
+    make_model(family, tokenizer).save_pretrained(tmp_path / "base")
+    tokenizer.save_pretrained(tmp_path / "base")
+    base = hub.push(tmp_path / "base", f"{USER}/base", "model")
+    model, tokenizer = load_base(f"{USER}/base", base.revision, family.llm, load_in_4bit=True)
+    turns = [{"role": "user", "content": "EMG features: <emg_0_1>"}]
+    prepare(model, tokenizer, {"train": [{"messages": turns}]}, "new")
+    adapted = get_peft_model(model, lora_config(model, tokenizer, "new"))
+    llm = EmgLLM(family.llm, adapted, tokenizer, ("anger", "fear"), None, spelling="new")
+    llm.save_adapter(tmp_path / "adapter", base=f"{USER}/base", base_revision=base.revision)
+    share(tmp_path / "adapter", f"{USER}/adapter")
+
+    card = server.repo(f"{USER}/adapter").files["README.md"].decode()
+    assert f"base_model: {USER}/base" in card
+    again = EmgLLM.from_pretrained(f"{USER}/adapter")
+    assert again.model.get_base_model().is_loaded_in_4bit
+    prompts = ["EMG features: <emg_0_1>", "EMG features: none"]
+    np.testing.assert_allclose(again.label_scores(prompts), llm.label_scores(prompts), atol=1e-4)
+
+
 def test_fine_tuning_takes_its_data_from_the_hub_and_sends_the_adapter_there(
     published, quick_bundle, tmp_path
 ):
     root = Path(__file__).parents[1]
+    at = {
+        kind: published.repo(f"{ID}-{name}", kind).branches["main"]
+        for kind, name in (("model", "nano-llama2"), ("dataset", "conversations"))
+    }
     done = subprocess.run(
         [
             *(sys.executable, str(root / "train" / "sft.py"), "--llm", "nano-llama2"),
-            *("--model_name_or_path", f"{ID}-nano-llama2"),
-            *("--dataset_name", f"{ID}-conversations", "--output_dir", str(tmp_path / "mine")),
+            *("--model_name_or_path", f"{ID}-nano-llama2", "--model_revision", at["model"]),
+            *("--dataset_name", f"{ID}-conversations", "--dataset_revision", at["dataset"]),
+            *("--output_dir", str(tmp_path / "mine")),
             *("--max_steps", "2", "--per_device_train_batch_size", "4"),
             *("--push_to_hub", "--hub_model_id", f"{USER}/mine"),
         ],
@@ -321,4 +352,5 @@ def test_fine_tuning_takes_its_data_from_the_hub_and_sends_the_adapter_there(
     files = published.repo(f"{USER}/mine").files
     assert "adapter_model.safetensors" in files and "predictions.csv" not in files
     config = json.loads(files["config.json"])
-    assert config["base"] == f"{ID}-nano-llama2" and TOKEN not in done.stdout + done.stderr
+    assert config["base"] == f"{ID}-nano-llama2" and config["base_revision"] == at["model"]
+    assert TOKEN not in done.stdout + done.stderr

@@ -60,6 +60,9 @@ class FinetuningArguments:
     dataset_name: str = field(
         default="runs/conversations", metadata={"help": "Conversations: folder, file or Hub id."}
     )
+    dataset_revision: str | None = field(
+        default=None, metadata={"help": "Its branch, tag or commit on the Hub."}
+    )
     lora_r: int = field(default=LORA_R, metadata={"help": "Rank of the adapter."})
     lora_alpha: int = field(default=LORA_ALPHA, metadata={"help": "Scale of the adapter."})
     lora_dropout: float | None = field(
@@ -89,7 +92,7 @@ def main(args, training):
     checkpoint = interrupted_at(training)
     spec = spec_of(args.llm or source)
     spelling = args.spelling or spec.spelling
-    rows, info = load_rows(args.dataset_name)
+    rows, info = load_rows(args.dataset_name, args.dataset_revision)
     model, tokenizer = load_base(source, args.model_revision, args.llm, args.load_in_4bit)
     prepare(model, tokenizer, rows, spelling)
     dropout = spec.lora_dropout if args.lora_dropout is None else args.lora_dropout
@@ -106,7 +109,7 @@ def main(args, training):
     name = args.llm or Path(source).name
     llm = EmgLLM(name, trainer.model, tokenizer, info["labels"], info["bridge"], spelling=spelling)
     calibrate(llm, rows.get("validation"))
-    llm.save_config(folder, base=source)
+    llm.save_config(folder, base=source, base_revision=args.model_revision)
     (folder / "training_args.bin").unlink(missing_ok=True)  # a pickle
 
     test = rows.get("test") or rows.get("validation")

@@ -158,10 +158,11 @@ def first_prompt(row):
     return next(m["content"] for m in messages_of(row) if m["role"] == "user")
 
 
-def load_rows(path):
+def load_rows(path, revision=None):
     """Conversations and what is known about them.
 
-    path: what train/conversations.py wrote, a JSON or JSONL file, or a dataset's Hub id.
+    path: what train/conversations.py wrote, a JSON or JSONL file, or a dataset's Hub id, of which
+    revision is a branch, tag or commit.
     Returns ({part: list of rows}, {"labels", "bridge", "data", "protocol"}).
     """
     import json
@@ -172,7 +173,7 @@ def load_rows(path):
     named, path = path, Path(path)
     if not path.exists():
         try:
-            path = resolve(named, kind="dataset")
+            path = resolve(named, revision, kind="dataset")
         except HubError as error:
             raise LlmError(
                 f"--dataset_name: {error} Make conversations with train/conversations.py."
