@@ -87,6 +87,12 @@ def write_card(folder, repo_id=None, data_id=None, privacy=None):
         **_told(kind, config, results, folder),
     }
     known["load"] = _load(kind, repo_id or folder.name, config)
+    if repo_id and kind not in ("base", "dataset"):
+        space = f"{HUB}/spaces/{repo_id.split('/')[0]}/emg-llm"
+        known["load"] = (
+            "The package comes with the demo, a Space that is also installed with pip:\n\n"
+            f"```bash\npip install git+{space}\n```\n\n{known['load']}"
+        )
     if kind == "dataset" and repo_id is None:
         # By its name alone, datasets would take another folder of that name for it.
         by_name = f'load_dataset("{folder.name}")'
@@ -107,6 +113,7 @@ def _citation(repo_id):
     address = f"{HUB}/{repo_id}" if repo_id else HUB
     return (
         "Name the commit that you used:\n\n```bibtex\n@software{emg_llm,\n"
+        '  author = "{The EMG-LLM developers}",\n'
         "  title = {EMG-LLM: reading emotion from surface EMG, and talking about it},\n"
         f"  url = {{{address}}},\n}}\n```"
     )
@@ -393,11 +400,12 @@ def _metadata(kind, config, results, folder, name, data_id):
     more = {}
     if "accuracy_ci95" in results:
         said = "simulated facial EMG" if simulated else "surface EMG of people"
+        apart = (results.get("protocol") or {}).get("grouping") == "subject"
         figures = {"accuracy": "accuracy", "f1": "macro_f1"}
         more["eval_results"] = [
             EvalResult(
                 task_type="tabular-classification" if kind == "svm" else "other",
-                task_name="Emotion from surface EMG, people never seen",
+                task_name="Emotion from surface EMG" + ", people never seen" * apart,
                 dataset_type=data_id or "emg",
                 dataset_name=said,
                 metric_type=metric,

@@ -294,8 +294,8 @@ def write_evaluation(folder, data_id):
         dataset_id=data_id,
         task_id="emotion",
         value=round(results["accuracy"], 4),
-        notes=f"95 % interval {low:.3f} to {high:.3f}, chance {results['chance']:.3f}, people "
-        f"never seen, split {results['protocol'].get('split_hash')}",
+        notes=f"95 % interval {low:.3f} to {high:.3f}, chance {results['chance']:.3f}, split by "
+        f"{results['protocol'].get('grouping')} {results['protocol'].get('split_hash')}",
     )
     target = Path(folder) / ".eval_results" / "emotion.yaml"
     target.parent.mkdir(exist_ok=True)

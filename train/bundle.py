@@ -95,7 +95,8 @@ def steps(args, work):
                 *fewer("--max_steps", 2, "--per_device_train_batch_size", 8),
             ],
         )
-        yield "evaluate", f"evaluation/{llm}", ["--model", work / adapter, *data, *codec]
+        asked = ["--replies", 20 if args.quick else 500]
+        yield "evaluate", f"evaluation/{llm}", ["--model", work / adapter, *data, *codec, *asked]
 
 
 def assemble(args, work, folder):

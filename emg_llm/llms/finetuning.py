@@ -5,7 +5,13 @@ import numpy as np
 from emg_llm.conversations import ANSWER
 from emg_llm.hub import HubError, resolve
 from emg_llm.llms.examples import messages_of, to_examples
-from emg_llm.llms.loading import LlmError, add_tokens, load_base
+from emg_llm.llms.loading import (
+    LlmError,
+    add_tokens,
+    half_precision,
+    load_base,
+    trains_in_half,
+)
 from emg_llm.llms.model import EmgLLM
 from emg_llm.llms.registry import LORA_ALPHA, LORA_DROPOUT, LORA_R, spec_of
 from emg_llm.reading import code_token
@@ -16,10 +22,8 @@ def sft_defaults(name):
     """Defaults of SFTConfig for a language model: what suits it and this machine."""
     import torch
 
-    from emg_llm.llms.loading import half_precision
-
     gpu = torch.cuda.is_available()
-    half = half_precision() if gpu or torch.cpu._is_amx_tile_supported() else None
+    half = half_precision() if trains_in_half() else None
     return {
         "learning_rate": 2e-4,
         "lr_scheduler_type": "cosine",

@@ -89,6 +89,11 @@ def load_tokenizer(source, revision=None, llm=None):
     return tokenizer
 
 
+def trains_in_half():
+    """Whether half precision is faster here than single: on GPUs, and CPUs that multiply in it."""
+    return torch.cuda.is_available() or torch.cpu._is_avx512_bf16_supported()
+
+
 def half_precision():
     """bfloat16; float16 on GPUs that only imitate it."""
     known = not torch.cuda.is_available() or torch.cuda.is_bf16_supported(including_emulation=False)

@@ -229,8 +229,9 @@ def pretrain(model, tokenizer, steps, batch_size=32, learning_rate=3e-3, seed=0,
     from torch.nn import functional as F
     from tqdm.auto import tqdm
 
+    from emg_llm.llms.loading import trains_in_half
+
     device = "cuda" if torch.cuda.is_available() else "cpu"
-    fast = device == "cuda" or torch.cpu._is_amx_tile_supported()
     rng = np.random.default_rng((seed, 1))
     model.to(device).train()
     if device == "cpu":  # where its gradient is faster than that of the fused attention
@@ -262,7 +263,7 @@ def pretrain(model, tokenizer, steps, batch_size=32, learning_rate=3e-3, seed=0,
         at = torch.nonzero(answer[:, 1:].flatten()).squeeze(1)
         at = F.pad(at, (0, -len(at) % 256), value=-1)
         # The questions are text about EMG as well; the made-up numbers in them are noise.
-        with torch.autocast(device, torch.bfloat16, enabled=fast):
+        with torch.autocast(device, torch.bfloat16, enabled=trains_in_half()):
             # Padding comes last and looks back only, so no mask is needed: it would be slower.
             hidden = model.model(input_ids=ids).last_hidden_state
             # Only the tokens before an answer's token are asked for it.
