@@ -57,7 +57,7 @@ FAMILIES = {
         "<|eot_id|>",
         "<|eot_id|>",
         ("<|start_header_id|>", "<|end_header_id|>", "<|end_of_text|>"),
-        steps=2400,  # embeddings that are read and written by learn more slowly
+        steps=4000,  # embeddings that are read and written by learn more slowly
     ),
 }
 
