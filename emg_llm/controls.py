@@ -68,7 +68,12 @@ class Inputs:
     def noise(self):
         """Noise in place of every recording, as strong as another one: it tells nothing of it."""
         recordings, other = self.raw.recordings, np.arange(len(self.raw))
-        other[self.rows] = np.random.default_rng(0).permutation(self.rows)
+        rows = np.random.default_rng(0).permutation(self.rows)
+        labels = self.raw.targets[rows]
+        rows = rows[np.argsort(labels, kind="stable")]
+        # Dealt like cards: each label gets the strengths of all labels, in about equal shares.
+        n_hands = len(np.unique(labels))
+        other[rows] = np.concatenate([rows[hand::n_hands] for hand in range(n_hands)])
         noise = Lazy(len(recordings), lambda i: noise_like(recordings[other[i]], i))
         return self._ready(replace(self.raw, recordings=noise))
 

@@ -10,7 +10,8 @@ from emg_llm.answers import general_topics, topics
 from emg_llm.recording import EMOTIONS
 
 ANSWER = "Emotion: {label}"
-LEAST_SURE = 6.0  # temperature of the scores that a variant tells, at most
+LEAST_SURE = 0.3  # share of the likeliest label in scores made less sure, at least
+FLATTEST = 6.0  # temperature of the others, at most
 MAX_KNOWN = 5  # labelled trials of each label that a training prompt may tell
 LIKELY = 3  # labels whose scores are told
 
@@ -50,6 +51,19 @@ def likely(labels, probabilities, first=None):
         p[first], p[best] = p[best], p[first]
     ranked = sorted(p, key=p.get, reverse=True)[:LIKELY]
     return tuple((label, round(100 * p[label])) for label in ranked)
+
+
+def less_sure(scores, rng):
+    """Scores float (labels,) whose likeliest label has any share: all are to be told as they are.
+
+    Of people that it has learned an encoder is almost always certain.
+    """
+    p = np.maximum(scores, np.finfo(float).tiny) ** (1 / rng.uniform(1, FLATTEST))
+    best, share = p.argmax(), rng.uniform(LEAST_SURE, 1)
+    p[best] = 0
+    p *= (1 - share) / p.sum()
+    p[best] = share
+    return p
 
 
 def _drawn(reading, label, scores, labels, n, rng):
@@ -98,9 +112,8 @@ def build_rows(dataset, split, bridge, variants=1, n_follow_ups=1, seed=0):
                 other = rng.choice(np.flatnonzero(labels_of == label)) if variant else None
                 reading = prepared.read(k, rng if variant else None, trials, other)
                 if scores is not None:
-                    # Of people that it has learned an encoder is surer than of those it will meet.
-                    p = scores[1][k] ** (1 / rng.uniform(1, LEAST_SURE) if variant else 1)
-                    told = likely(scores[0], p / p.sum(), label)
+                    p = less_sure(scores[1][k], rng) if variant else scores[1][k]
+                    told = likely(scores[0], p, label)
                 messages = conversation(reading, label, rng, n_follow_ups, told, labels)
                 yield {
                     "conversations": share_gpt(messages),

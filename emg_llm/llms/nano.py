@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from emg_llm.conversations import conversation, likely
+from emg_llm.conversations import conversation, less_sure, likely
 from emg_llm.levels import LIMIT
 from emg_llm.reading import NEAREST_KNOWN, Reading, code_token, site_name
 from emg_llm.recording import EMOTIONS, MONTAGE
@@ -75,7 +75,8 @@ def corpus(n, rng):
             label = reading.known[0][0]
         scores = ()
         if rng.random() < 0.85:
-            scores = likely(labels, rng.dirichlet(np.full(len(labels), 0.3)), label)
+            p = less_sure(rng.dirichlet(np.full(len(labels), 0.3)), rng)
+            scores = likely(labels, p, label)
         n_follow_ups = int(rng.integers(2, 6))
         yield conversation(reading, label, rng, n_follow_ups, scores, labels)
 
