@@ -7,6 +7,9 @@ that it wasn't.
 import json
 from pathlib import Path
 
+from emg_llm.reading import site_name
+from emg_llm.recording import MONTAGE
+
 NAME = "EMG-LLM"
 HUB = "https://huggingface.co"
 ARCHITECTURES = {
@@ -14,11 +17,11 @@ ARCHITECTURES = {
     "tcn": "temporal convolutional network (TCN)",
 }
 BRIDGES = {
-    "text": "words and numbers: the level at each electrode, and which are strongest and weakest",
-    "tokens": "discrete tokens that an encoder and a codebook make of it",
-    "both": "discrete tokens that an encoder and a codebook make of it, and as words and numbers: "
-    "the level at each electrode, and which are strongest and weakest",
+    "text": "words and numbers: the level at each electrode, which are strongest and weakest, "
+    "and of a signal its quality and timing",
+    "tokens": "discrete tokens that {codec} make of it",
 }
+BRIDGES["both"] = f"{BRIDGES['tokens']}, and as {BRIDGES['text']}"
 TASKS = {
     **{"svm": "tabular-classification", "encoder": "feature-extraction"},
     **{"codebook": "feature-extraction", "base": "text-generation"},
@@ -42,12 +45,15 @@ LOADS = {
     "encoder": (
         "from emg_llm.encoders import load_encoder",
         'encoder = load_encoder("{id}")\n'
-        "print(dict(zip(encoder.config.labels, encoder(recording))))",
+        "print(dict(zip(encoder.config.labels, encoder(recording))))\n"
+        "embedding = encoder.encode(encoder.config.tensor(recording))  # tensor ({embedding_dim},)",
     ),
     "codebook": (
-        "from emg_llm.codebook import Codebook",
+        "from emg_llm.codebook import Codebook\nfrom emg_llm.encoders import load_encoder",
+        'encoder = load_encoder("{encoder}")\n'
         'codebook = Codebook.from_pretrained("{id}")\n'
-        "codes = codebook.encode(embeddings)  # float tensor (recordings, {embedding_dim})",
+        "embedding = encoder.encode(encoder.config.tensor(recording))\n"
+        "print(codebook.encode(embedding[None]))  # int ({depths} codes of 1 recording)",
     ),
     "base": (
         "from transformers import AutoModelForCausalLM, AutoTokenizer",
@@ -56,7 +62,9 @@ LOADS = {
     ),
     "adapter": (
         "from emg_llm.llms.model import EmgLLM",
-        'llm = EmgLLM.from_pretrained("{id}")\nprint(dict(zip(llm.labels, llm(recording))))',
+        'llm = EmgLLM.from_pretrained("{id}")\nprint(dict(zip(llm.labels, llm(recording))))\n'
+        'asked = [{{"role": "user", "content": llm.bridge.read(recording).prompt()}}]\n'
+        'print("".join(llm.reply(asked)))',
     ),
     "bundle": (
         "",
@@ -66,6 +74,11 @@ LOADS = {
     "dataset": ("from datasets import load_dataset", 'rows = load_dataset("{id}")'),
 }
 READ = 'recording = emg_llm.read_recording("recording.csv")'
+INPUT = (
+    "A CSV has a column for each electrode, in µV unless its name says otherwise, and one of the "
+    "time in seconds; npy, npz, tsv, txt and mat files are read too. Where a file doesn't say its "
+    "sampling rate: `read_recording(path, sampling_rate=2000)`."
+)
 
 
 def write_card(folder, repo_id=None, data_id=None, privacy=None):
@@ -86,11 +99,12 @@ def write_card(folder, repo_id=None, data_id=None, privacy=None):
         "risks": (templates() / "risks.md").read_text(encoding="utf-8").strip() + "\n",
         **_told(kind, config, results, folder),
     }
-    known["load"] = _load(kind, repo_id or folder.name, config)
+    simulated = _data(config, results).startswith("simulated")
+    known["load"] = _load(kind, repo_id or folder.name, config, simulated)
     if repo_id and kind not in ("base", "dataset"):
         space = f"{HUB}/spaces/{repo_id.split('/')[0]}/emg-llm"
         known["load"] = (
-            "The package comes with the demo, a Space that is also installed with pip:\n\n"
+            f"The package lies in the repository of [the demo]({space}):\n\n"
             f"```bash\npip install git+{space}\n```\n\n{known['load']}"
         )
     if kind == "dataset" and repo_id is None:
@@ -158,13 +172,20 @@ def _json(path):
     return json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
 
 
+def _data(config, results):
+    """What was trained on, as `--data` has it."""
+    return results.get("data") or config.get("data", "")
+
+
 def _told(kind, config, results, folder):
     """What the template of a kind asks for."""
+    data = _data(config, results)
+    simulated = data.startswith("simulated")
     told = {
-        "data": data_sentence(results.get("data") or config.get("data", "")),
+        "data": data_sentence(data),
         "protocol": protocol_sentence(results or config),
         "results": results_table(results),
-        "limits": limits(results.get("data") or config.get("data", "")),
+        "limits": limits(simulated),
         "labels": ", ".join(config.get("labels") or results.get("labels", ())),
     }
     if kind == "svm":
@@ -175,7 +196,7 @@ def _told(kind, config, results, folder):
     elif kind == "codebook":
         told |= {"depths": config["depths"], "codes": config["codes"]}
         told["results"] = _codebook_table(results)
-        told["encoder"] = _link(" ([{id}]({link}))", config.get("encoder"))
+        told["encoder"] = f" ({_link(config['encoder'])})" if config.get("encoder") else ""
     elif kind == "base":
         told |= {
             "architecture": config["architectures"][0],
@@ -186,7 +207,12 @@ def _told(kind, config, results, folder):
         told["loss"] = f"{results['loss']:.3f}" if "loss" in results else "is not known"
     elif kind == "adapter":
         told |= _base_of(config)
-        told["bridge"] = BRIDGES[(config.get("bridge") or {}).get("kind", "text")]
+        codec = "an encoder and a codebook"
+        if config.get("codebook"):
+            codec = f"{_link(config['encoder'])} and {_link(config['codebook'])}"
+        told["bridge"] = BRIDGES[(config.get("bridge") or {}).get("kind", "text")].format(
+            codec=codec
+        )
     elif kind == "bundle":
         told |= {key: ", ".join(config[key]) for key in ("encoders", "llms")}
         told["results"] = _models_table(results["models"])
@@ -194,6 +220,11 @@ def _told(kind, config, results, folder):
         told["protocol"] = protocol_sentence(results["models"][0])
     elif kind == "dataset":
         told |= _dataset(config, folder)
+        told["label_limit"] = (
+            "the label is the emotion that the simulator was told to show."
+            if simulated
+            else "whether the label is what the person felt, nobody knows."
+        )
     return told
 
 
@@ -204,8 +235,9 @@ def data_sentence(data):
     if data.startswith("simulated"):
         return (
             "**Simulated**: facial EMG of made-up people, from EMG-LLM's own simulator "
-            f"(`{data}`). No recording of a real person is in it, and figures on simulated people "
-            "say nothing about real ones."
+            f"(`{data}`). Each emotion is a pattern of muscles that the simulator was given: "
+            "accuracy says how well these are found again in made-up people who differ, and "
+            "nothing about real ones. No recording of a real person is in it."
         )
     return (
         f"Recordings of people, known to the maker as `{Path(data).name}`. Whether they agreed to "
@@ -218,19 +250,20 @@ def protocol_sentence(results):
     protocol = results.get("protocol") or {}
     if not protocol.get("split_hash"):
         return ""
-    apart = "Nobody who is scored was trained on." if protocol.get("grouping") == "subject" else ""
+    apart = "Nobody who is scored is in the training data."
+    apart = apart if protocol.get("grouping") == "subject" and "accuracy" in results else ""
     return (
         f"Protocol `{protocol['name']}`, seed {protocol.get('seed', 0)}, split hash "
         f"`{protocol['split_hash']}`. {apart}"
     ).strip()
 
 
-def limits(data):
-    if data.startswith("simulated"):
+def limits(simulated):
+    if simulated:
         return (
-            "It has met no real face. Real electrodes sit elsewhere, skin differs, and people show "
-            "emotions in their own ways: expect much less than the figures above until you have "
-            "trained and measured it on your own recordings."
+            "It has met no real face, and nothing here says how well it would read one: real "
+            "electrodes sit elsewhere, skin differs, and people show emotions in their own ways. "
+            "Train and measure it on your own recordings before you rely on it."
         )
     return (
         "Other electrodes, other skin and other people: expect less than the figures above until "
@@ -255,6 +288,13 @@ def results_table(results):
         f"| macro F1 | {results['macro_f1']:.3f} |",
         f"| calibration error (ECE) | {results['ece']:.3f} |",
     ]
+    reasons = results.get("reasons")
+    if reasons:
+        lines.append(
+            f"| stated facts that hold | {reasons['true']:.3f} of {reasons['n_facts']} in "
+            f"{reasons['n_replies']} replies |"
+        )
+    lines.append("| *controls, which are to be at chance* | |")
     for name, words in CONTROLS.items():
         figures = results["controls"].get(name)
         if isinstance(figures, dict):
@@ -262,12 +302,6 @@ def results_table(results):
             lines.append(f"| {words} | {figures['accuracy']:.3f} ({low:.3f}–{high:.3f}) |")
         elif figures is not None:
             lines.append(f"| {words} | {figures:.3f} |")
-    if "reasons" in results:
-        reasons = results["reasons"]
-        lines.append(
-            f"| stated facts that hold | {reasons['true']:.3f} of {reasons['n_facts']} in "
-            f"{reasons['n_replies']} replies |"
-        )
     return "\n".join([*lines, "", "The figures are those of `results.json` in this repository."])
 
 
@@ -301,7 +335,7 @@ def _models_table(models):
 def _codebook_table(results):
     if "depths" not in results:
         return "Not measured yet."
-    lines = ["| codes | accuracy | perplexity | unused codes |", "|---|---|---|---|"]
+    lines = ["| codes | accuracy | effective codes | unused codes |", "|---|---|---|---|"]
     if "encoder_accuracy" in results:
         lines.append(f"| none: the encoder itself | {results['encoder_accuracy']:.3f} | | |")
     lines += [
@@ -316,12 +350,15 @@ def _base_of(config):
 
     base, spec = config["base"], REGISTRY.get(config["name"])
     told = f"[`{base}`]({HUB}/{base})" if on_hub(base) else f"`{config['name']}`"
-    known = f"`{spec.license}`" if spec else "not known here"
+    licence = "The adapter: Apache-2.0. "
+    if spec and spec.license == "apache-2.0":
+        licence = "Adapter and base: Apache-2.0"
+    elif spec:
+        licence += f"Its base has a licence of its own: `{spec.license}`"
+    else:
+        licence += "Its base has a licence of its own, which is not known here"
     there = f", see {spec.link}" if spec and spec.link else ""
-    return {
-        **{"base": told, "base_name": config["name"]},
-        "base_licence": f"Its base has a licence of its own: {known}{there}.",
-    }
+    return {"base": told, "base_name": config["name"], "base_licence": f"{licence}{there}."}
 
 
 def on_hub(source):
@@ -329,10 +366,8 @@ def on_hub(source):
     return str(source).count("/") == 1 and not Path(source).exists() and source[0] not in "./~"
 
 
-def _link(words, pinned):
-    if not pinned:
-        return ""
-    return words.format(id=pinned["repo"], link=f"{HUB}/{pinned['repo']}")
+def _link(pinned):
+    return f"[{pinned['repo']}]({HUB}/{pinned['repo']}) at `{pinned['revision'][:12]}`"
 
 
 def _parts_table(config):
@@ -371,13 +406,19 @@ def _dataset(config, folder):
     }
 
 
-def _load(kind, name, config):
+def _load(kind, name, config, simulated):
     imports, code = LOADS[kind]
-    code = code.format(id=name, embedding_dim=config.get("embedding_dim", ""))
-    if kind in ("svm", "encoder", "adapter", "bundle"):
+    known = {key: config.get(key) for key in ("embedding_dim", "depths")}
+    encoder = (config.get("encoder") or {}).get("repo", "the encoder's folder")
+    code = code.format(id=name, encoder=encoder, **known)
+    reads = kind not in ("base", "dataset")
+    if reads:
         imports, code = f"import emg_llm\n{imports}".strip(), f"{READ}\n{code}"
-    code = f"{imports}\n\n{code}"
-    return f"```python\n{code}\n```"
+    code = f"```python\n{imports}\n\n{code}\n```"
+    if not reads:
+        return code
+    sites = ", ".join(site_name(site) for site in MONTAGE)
+    return f"{code}\n\n{INPUT}" + f" Electrodes, in this order: {sites}." * simulated
 
 
 def _metadata(kind, config, results, folder, name, data_id):
@@ -385,7 +426,7 @@ def _metadata(kind, config, results, folder, name, data_id):
     from huggingface_hub import DatasetCardData, EvalResult, ModelCardData
 
     tags = ["emg", "electromyography", "emotion-recognition", "biosignals", "emg-llm"]
-    simulated = (results.get("data") or config.get("data", "")).startswith("simulated")
+    simulated = _data(config, results).startswith("simulated")
     tags += ["simulated-data"] if simulated else []
     if kind == "dataset":
         files = [{"split": path.stem, "path": f"data/{path.name}"} for path in _parquet(folder)]
