@@ -6,7 +6,7 @@ import numpy as np
 
 from emg_llm.controls import shuffled_labels
 from emg_llm.datasets import DatasetError
-from emg_llm.evaluation import bootstrap_interval, control, evaluate
+from emg_llm.evaluation import accuracy_of, bootstrap_interval, control, evaluate
 
 
 @dataclass(frozen=True)
@@ -172,10 +172,6 @@ class Measured:
             if what in self._found:
                 name = what if isinstance(what, str) else what[1]
                 results["controls"][name] = control(targets, self.of(what)[1], groups, seed)
-        for figures in results["controls"].values():
-            if isinstance(figures, dict):
-                low, high = figures["accuracy_ci95"]
-                figures["at_chance"] = bool(low <= results["chance"] <= high)
         for what in self._named("beside"):
             theirs = self.of(what)[1]
             results[what[1]] = {
@@ -235,7 +231,7 @@ class Measured:
 def point(dataset, rows, probabilities, seed):
     """Accuracy, interval over people and counts of one point of a curve."""
     targets, groups = dataset.targets[rows], dataset.groups[rows]
-    figures = control(targets, probabilities, groups, seed)
+    figures = accuracy_of(targets, probabilities, groups, seed)
     return figures | {"n_recordings": len(rows), "n_subjects": len(np.unique(groups))}
 
 

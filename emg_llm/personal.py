@@ -7,7 +7,7 @@ from emg_llm.controls import noise_like
 from emg_llm.datasets import DatasetError
 from emg_llm.encoders.examples import Examples
 from emg_llm.encoders.training import calibrate
-from emg_llm.evaluation import control, evaluate
+from emg_llm.evaluation import accuracy_of, control, evaluate
 from emg_llm.evaluation.folds import fingerprint
 from emg_llm.fitted import check_labels, encoder_tensors, in_terms_of
 from emg_llm.processes import is_main
@@ -77,7 +77,7 @@ def personalise(encoder, dataset, seed=0, progress=True):
             "seed": seed,
         },
         **evaluate(dataset.label_names, truth, probabilities, person, seed),
-        "before": control(truth, before, person, seed),
+        "before": accuracy_of(truth, before, person, seed),
     }
     results["controls"]["noise_emg"] = control(truth, np.stack(control_p), person, seed)
     personal = learned(rows)

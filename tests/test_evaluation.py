@@ -156,7 +156,22 @@ def test_a_label_that_nobody_shows_stays_in_the_matrix_and_out_of_the_f1():
 def test_a_controls_accuracy_has_an_interval_over_people():
     targets = np.repeat([0, 1], 10)
     found = control(targets, one_hot(np.zeros(20, int), 2), targets)
-    assert found == {"accuracy": 0.5, "accuracy_ci95": [0.0, 1.0]}
+    assert found == {"accuracy": 0.5, "accuracy_ci95": [0.0, 1.0], "at_chance": True}
+
+
+def test_a_control_is_at_chance_unless_permuted_labels_hardly_ever_get_as_far_from_it():
+    rng = np.random.default_rng(0)
+    people, targets = np.repeat(np.arange(8), 24), np.tile(np.arange(12), 16)
+
+    def at_chance(predicted):
+        return control(targets, one_hot(predicted, 12), people)["at_chance"]
+
+    assert at_chance(np.full(192, 3))  # the same for all
+    luck = [at_chance(rng.permutation(targets)) for _ in range(100)]
+    assert 85 <= sum(luck) < 100
+    half = rng.permutation(targets)
+    half[:40] = targets[:40]
+    assert not at_chance(half) and not at_chance((targets + 1) % 12)
 
 
 def sure(n_people=10, each=60, temperature=1.0, seed=1):

@@ -200,16 +200,18 @@ def write_samples(folder):
 def table(results):
     """The bundle's results as a Markdown table, the one in the README."""
     lines = [
-        "| model | accuracy (95 % interval) | shuffled EMG | noise EMG | chance |",
-        "|---|---|---|---|---|",
+        "| model | accuracy (95 %) | chance | shuffled EMG | noise EMG | facts that hold |",
+        "|---|---|---|---|---|---|",
     ]
     for model in results["models"]:
         low, high = model["accuracy_ci95"]
-        controls = model["controls"]
+        controls, reasons = model["controls"], model.get("reasons")
+        shuffled = f"{controls['shuffled_emg']['accuracy']:.3f}"
         noise = f"{controls['noise_emg']['accuracy']:.3f}" if "noise_emg" in controls else "–"
+        hold = f"{100 * reasons['true']:.1f} % of {reasons['n_facts']}" if reasons else "–"
         lines.append(
             f"| {model['model']} | {model['accuracy']:.3f} ({low:.3f}–{high:.3f}) | "
-            f"{controls['shuffled_emg']['accuracy']:.3f} | {noise} | {model['chance']:.3f} |"
+            f"{model['chance']:.3f} | {shuffled} | {noise} | {hold} |"
         )
     return "\n".join(lines)
 

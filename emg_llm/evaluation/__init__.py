@@ -10,6 +10,7 @@ from emg_llm.evaluation.confidence import (
 )
 from emg_llm.evaluation.folds import FoldStore
 from emg_llm.evaluation.metrics import (
+    accuracy_of,
     bootstrap_interval,
     control,
     evaluate,
@@ -24,6 +25,7 @@ from emg_llm.evaluation.saving import headline, save_results
 __all__ = [
     "FoldStore",
     "abstention_curve",
+    "accuracy_of",
     "bootstrap_interval",
     "calibration_figures",
     "conformal_figures",

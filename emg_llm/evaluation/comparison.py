@@ -33,7 +33,8 @@ NOTES = (
     "order within each person are met as well.",
     "encoder: what the encoder of the codes says itself; probe: a logistic regression on the same "
     "embeddings.",
-    "Controls know nothing and belong to chance; * marks one whose interval doesn't hold chance.",
+    "Controls know nothing and belong to chance; * marks one outside of the central 95 % of what "
+    "permuted labels get.",
     "no label: share of greedy answers to the bare prompt that are no label answer; true: share of "
     "checked statements in replies that hold.",
 )
@@ -68,4 +69,4 @@ def _row(name, results):
 
 
 def _control(figures):
-    return f"{figures['accuracy']:.3f}" + ("" if figures["at_chance"] else " *")
+    return f"{figures['accuracy']:.3f}" + ("" if figures.get("at_chance", True) else " *")

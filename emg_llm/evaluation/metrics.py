@@ -124,20 +124,39 @@ def within_people_p(predicted, targets, groups, rng, n=N_WITHIN):
 
     Knowing a person, and how often they show what, doesn't help against this.
     """
-    hits, true = np.zeros(n, int), int(np.sum(predicted == targets))
+    true = int(np.sum(predicted == targets))
+    hits = _hits_by_luck(predicted, targets, groups, rng, n)
+    return float((1 + (hits >= true).sum()) / (1 + n))
+
+
+def _hits_by_luck(predicted, targets, groups, rng, n=N_WITHIN):
+    """int (n,): how many labels are met when each person's are permuted."""
+    hits = np.zeros(n, int)
     for group in np.unique(groups):
         mine = groups == group
         labels = np.broadcast_to(targets[mine], (n, mine.sum()))
         hits += (rng.permuted(labels, axis=1) == predicted[mine]).sum(axis=1)
-    return float((1 + (hits >= true).sum()) / (1 + n))
+    return hits
+
+
+def accuracy_of(targets, probabilities, groups, seed=0):
+    """Accuracy and its interval over people."""
+    correct = probabilities.argmax(axis=1) == np.asarray(targets)
+    interval = bootstrap_interval(correct, np.asarray(groups), np.random.default_rng(seed))
+    return {"accuracy": float(correct.mean()), "accuracy_ci95": interval}
 
 
 def control(targets, probabilities, groups, seed=0):
-    """Accuracy and interval of a model whose input was replaced (noise, nothing at all)."""
-    correct = probabilities.argmax(axis=1) == np.asarray(targets)
-    return {
-        "accuracy": float(correct.mean()),
-        "accuracy_ci95": bootstrap_interval(
-            correct, np.asarray(groups), np.random.default_rng(seed)
-        ),
+    """Accuracy and interval of a model whose input was replaced (noise, nothing at all).
+
+    at_chance: whether it lies within the central 95 % of what it gets when each person's labels
+    are permuted. The interval over people can't tell: few people who all get almost the same
+    answer make it far too narrow.
+    """
+    targets, groups, rng = np.asarray(targets), np.asarray(groups), np.random.default_rng(seed)
+    predicted = probabilities.argmax(axis=1)
+    low, high = np.percentile(_hits_by_luck(predicted, targets, groups, rng), (2.5, 97.5))
+    hits = np.sum(predicted == targets)
+    return accuracy_of(targets, probabilities, groups, seed) | {
+        "at_chance": bool(low <= hits <= high)
     }
