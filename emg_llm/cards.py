@@ -53,7 +53,7 @@ LOADS = {
         'encoder = load_encoder("{encoder}")\n'
         'codebook = Codebook.from_pretrained("{id}")\n'
         "embedding = encoder.encode(encoder.config.tensor(recording))\n"
-        "print(codebook.encode(embedding[None]))  # int ({depths} codes of 1 recording)",
+        "print(codebook.encode(embedding.unsqueeze(0)))  # int ({depths} codes of 1 recording)",
     ),
     "base": (
         "from transformers import AutoModelForCausalLM, AutoTokenizer",
