@@ -19,25 +19,34 @@ LIKELY = 3  # labels whose scores are told
 def conversation(reading, label, rng, n_follow_ups=0, scores=(), labels=EMOTIONS):
     """Messages: the recording, its emotion, then questions with answers that hold.
 
-    scores: (label, percent) of the likeliest labels, `label` first; told with the first question.
+    scores: (label, percent) of the likeliest labels, `label` first.
     """
     messages = [
         {"role": "user", "content": reading.prompt()},
         {"role": "assistant", "content": ANSWER.format(label=label)},
     ]
+    told = notes(reading, scores)
     for k, (ask, answer) in enumerate(_drawn(reading, label, scores, labels, n_follow_ups, rng)):
         question = _typed(ask[rng.integers(len(ask))], rng)
         messages += [
-            {"role": "user", "content": with_scores(question, scores if k == 0 else ())},
+            {"role": "user", "content": question if k else with_notes(question, told)},
             {"role": "assistant", "content": answer(rng)},
         ]
     return messages
 
 
-def with_scores(question, scores):
-    """A question with the scores of the likeliest labels before it."""
+def notes(reading, scores=()):
+    """What is told with the first question: scores, and which sites are strongest and weakest.
+
+    Not sooner: a ranking jumps where levels change a little, and would sway the scores by it.
+    """
     told = ", ".join(f"{label} {percent} %" for label, percent in scores)
-    return f"Scored: {told}. {question}" if told else question
+    return " ".join(filter(None, [f"Scored: {told}." if told else "", reading.extremes]))
+
+
+def with_notes(question, told):
+    """A question with `notes` before it."""
+    return f"{told} {question}" if told else question
 
 
 def likely(labels, probabilities, first=None):

@@ -10,7 +10,7 @@ from threading import Lock, RLock
 import numpy as np
 
 from emg_llm import facts
-from emg_llm.conversations import ANSWER, likely
+from emg_llm.conversations import ANSWER, likely, notes
 from emg_llm.hub import HubError, bundle_folder, part, resolve
 from emg_llm.preprocessing import clean
 from emg_llm.quality import assess_quality
@@ -125,8 +125,8 @@ class EmotionPipeline:
         """Stream one language model's answer to `message` about a recording, piece by piece.
 
         The conversation begins with the recording as the model reads it and the emotion that
-        it scores highest, and the first question tells the scores, so the chat talks about the
-        emotion that the probabilities show.
+        it scores highest, and the first question tells the scores and the strongest sites, so the
+        chat talks about the emotion that the probabilities show.
         history: earlier messages, {"role": "user" | "assistant", "content": text}; marks of
         `checked` are taken off its answers.
         """
@@ -145,7 +145,7 @@ class EmotionPipeline:
             *said,
             {"role": "user", "content": message},
         ]
-        yield from model.reply(messages, scores)
+        yield from model.reply(messages, notes(reading, scores))
 
     def checked(self, recording, message, reply, llm=None):
         """A complete `reply` to `message` with what it states about the recording marked.

@@ -42,8 +42,7 @@ class Reading:
         prompt = "EMG features: " + (", ".join(filter(None, [codes, self.measured])) or "none")
         if self.known:
             told = ", ".join(f"{label} {distance}" for label, distance in self.known)
-            prompt += "" if prompt.endswith(".") else "."
-            prompt += f" Known trials of this person, nearest first: {told}."
+            prompt += f". Known trials of this person, nearest first: {told}."
         return prompt
 
     @property
@@ -58,7 +57,7 @@ class Reading:
         if self.active:
             parts.append(f"active {self.active[0]:.1f} to {self.active[1]:.1f} s")
             parts.append(f"peak {self.peak:.1f} s")
-        return ", ".join(parts) + (f". {self.extremes}" if self.extremes else "")
+        return ", ".join(parts)
 
     @property
     def extremes(self):

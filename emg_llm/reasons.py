@@ -5,7 +5,7 @@ from collections import Counter
 import numpy as np
 
 from emg_llm.answers import general_topics, topics
-from emg_llm.conversations import ANSWER, likely, with_scores
+from emg_llm.conversations import ANSWER, likely, notes, with_notes
 from emg_llm.facts import check
 from emg_llm.llms.answers import generate
 
@@ -69,7 +69,7 @@ def _case(llm, readings, probabilities, rng):
     messages = [
         {"role": "user", "content": reading.prompt()},
         {"role": "assistant", "content": ANSWER.format(label=label)},
-        {"role": "user", "content": with_scores(asked, scores)},
+        {"role": "user", "content": with_notes(asked, notes(reading, scores))},
     ]
     return {
         "messages": messages,

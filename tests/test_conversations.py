@@ -11,8 +11,9 @@ from emg_llm.conversations import (
     conversation,
     from_share_gpt,
     likely,
+    notes,
     share_gpt,
-    with_scores,
+    with_notes,
 )
 from emg_llm.llms.nano import N_CODES, corpus
 from emg_llm.reading import Reading
@@ -43,8 +44,9 @@ def test_a_conversation_is_the_recording_its_emotion_and_different_questions():
         assert messages[1]["content"] == "Emotion: fear"
         asked = [*topics(reading, "fear", SCORES), *general_topics()]
         questions = [m["content"] for m in messages[2::2]]
-        assert questions[0].startswith("Scored: fear 61 %, anger 22 %, pride 9 %. ")
-        questions[0] = questions[0].partition("9 %. ")[2]
+        told = notes(reading, SCORES) + " "
+        assert questions[0].startswith(told) and not any(told in q for q in questions[1:])
+        questions[0] = questions[0].removeprefix(told)
         which = [
             next(i for i, (ask, _) in enumerate(asked) if plain(q) in map(plain, ask))
             for q in questions
@@ -52,9 +54,25 @@ def test_a_conversation_is_the_recording_its_emotion_and_different_questions():
         assert len(set(which)) == 6
 
 
-def test_the_scores_come_before_the_question_and_lead_with_the_label():
-    assert with_scores("Why?", ()) == "Why?"
-    assert with_scores("Why?", SCORES[:2]) == "Scored: fear 61 %, anger 22 %. Why?"
+def test_scores_and_ranking_come_before_the_question():
+    two = Reading(SITES[:2], (3, 4), "dB")  # too few to rank
+    assert with_notes("Why?", notes(two)) == "Why?"
+    assert with_notes("Why?", notes(two, SCORES[:2])) == "Scored: fear 61 %, anger 22 %. Why?"
+    rng = np.random.default_rng(0)
+    for _ in range(200):
+        reading = random_reading(rng)
+        assert "Strongest" not in reading.prompt()
+        scored, _, ranked = notes(reading, SCORES).partition(" Strongest: ")
+        assert scored == "Scored: fear 61 %, anger 22 %, pride 9 %."
+        named = re.fullmatch(r"(.+) (\S+), (.+) (\S+)\. Weakest: (.+) (\S+)\.", ranked).groups()
+        values = [int(v) for v in named[1::2]]
+        level = dict(zip(SITES, reading.levels, strict=True))
+        assert values == [level[site] for site in named[::2]]
+        assert values == [*sorted(reading.levels)[:-3:-1], min(reading.levels)]
+        assert named[0] != named[2]
+
+
+def test_the_likeliest_labels_lead_with_the_one_that_is_to():
     p = [0.5, 0.3, 0.15, 0.05]
     assert likely("abcd", p) == (("a", 50), ("b", 30), ("c", 15))
     assert likely("abcd", p, first="c") == (("c", 50), ("b", 30), ("a", 15))

@@ -147,7 +147,7 @@ def test_of_a_chat_that_is_too_long_the_oldest_exchanges_are_forgotten(llm):
     assert answer == "".join(llm.reply(long[:2] + long[-2 * kept - 1 :], max_new_tokens=24))
 
 
-def test_scores_are_told_with_the_first_question_that_is_left(llm, monkeypatch):
+def test_notes_are_told_with_the_first_question_that_is_left(llm, monkeypatch):
     prompts = []
     template = llm.tokenizer.apply_chat_template
 
@@ -156,7 +156,7 @@ def test_scores_are_told_with_the_first_question_that_is_left(llm, monkeypatch):
         return template(messages, **kwargs)
 
     monkeypatch.setattr(llm.tokenizer, "apply_chat_template", spied)
-    next(llm.reply(chat_messages(60), (("fear", 81), ("anger", 9)), max_new_tokens=4))
+    next(llm.reply(chat_messages(60), "Scored: fear 81 %, anger 9 %.", max_new_tokens=4))
     first = chat_messages(60)[-len(prompts[-1]) + 2]
     assert len(prompts[-1]) < len(prompts[0])
     for messages in (prompts[0], prompts[-1]):

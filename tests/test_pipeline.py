@@ -11,7 +11,7 @@ import pytest
 import emg_llm
 import emg_llm.bridge
 from emg_llm.bridge import Bridge
-from emg_llm.conversations import likely, with_scores
+from emg_llm.conversations import likely, notes, with_notes
 from emg_llm.hub import HubError
 from emg_llm.llms.model import EmgLLM
 from emg_llm.pipeline import REMEMBERED
@@ -197,7 +197,7 @@ def test_the_chat_begins_with_the_reading_and_its_scores_come_with_the_first_que
     reading = llm.bridge.read(sample)
     scores = likely(llm.labels, llm.probabilities([reading.prompt()])[0])
     questions = [m["content"] for m in history if m["role"] == "user"] + [CHAT_FIRST]
-    questions[0] = with_scores(questions[0], scores)
+    questions[0] = with_notes(questions[0], notes(reading, scores))
     assert questions[0].startswith(f"Scored: {scores[0][0]} ")
     messages = [
         {"role": "user", "content": reading.prompt()},

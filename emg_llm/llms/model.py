@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from emg_llm.bridge import Bridge
-from emg_llm.conversations import ANSWER, with_scores
+from emg_llm.conversations import ANSWER, with_notes
 from emg_llm.hub import Pushable, resolve
 from emg_llm.llms.loading import (
     grow_embeddings,
@@ -179,19 +179,19 @@ class EmgLLM(Pushable):
         """float (labels,): probabilities for one recording."""
         return self.probabilities([self.bridge.read(recording).prompt()])[0]
 
-    def reply(self, messages, scores=(), max_new_tokens=128):
+    def reply(self, messages, told="", max_new_tokens=128):
         """Stream the answer to the last of `messages`, a piece of text at a time.
 
-        scores: (label, percent) of the likeliest labels, told with the first question after the
-        recording and its emotion. When the generator is closed, writing ends at the next token.
+        told: see `conversations.notes`; it comes with the first question after the recording and
+        its emotion. When the generator is closed, writing ends at the next token.
         """
         from transformers import TextIteratorStreamer
 
-        told = list(messages)
-        if scores:
-            told[2] = told[2] | {"content": with_scores(told[2]["content"], scores)}
+        asked = list(messages)
+        if told:
+            asked[2] = asked[2] | {"content": with_notes(asked[2]["content"], told)}
         ids = self.tokenizer.apply_chat_template(
-            self.spelled(told),
+            self.spelled(asked),
             add_generation_prompt=True,
             return_tensors="pt",
             return_dict=True,
@@ -202,7 +202,7 @@ class EmgLLM(Pushable):
                 yield "That is more text than I can read at once; please ask in fewer words."
                 return
             # The recording's own turn stays; the oldest exchange after it is forgotten.
-            yield from self.reply(messages[:2] + messages[4:], scores, max_new_tokens)
+            yield from self.reply(messages[:2] + messages[4:], told, max_new_tokens)
             return
         streamer = TextIteratorStreamer(
             self.tokenizer, skip_prompt=True, skip_special_tokens=True, timeout=120
