@@ -19,7 +19,8 @@ from emg_llm.hub import HubError
 from emg_llm.llms.finetuning import load_rows, lora_config, prepare
 from emg_llm.llms.loading import load_base
 from emg_llm.llms.model import EmgLLM
-from emg_llm.publish import anonymous, copy_dataset, copy_model, deploy_space, share
+from emg_llm.publish import deploy_space, share
+from emg_llm.staging import anonymous, copy_dataset, copy_model
 from tests.families import FAMILIES, make_model, make_tokenizer
 from tests.hub_server import TOKEN, USER
 
