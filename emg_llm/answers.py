@@ -22,7 +22,7 @@ def topics(reading, label, scores=(), labels=EMOTIONS):
             *("Which emotion do you read?", "What is the emotion?", "How does this person feel?"),
             *("What is the prediction?", "What do you see?", "Classify this recording."),
         ),
-        _choice(f"I read {label}.", f"This looks like {label}."),
+        choice(f"I read {label}.", f"This looks like {label}."),
     )
     yield _why(reading, label)
     yield _is_it(label, label, scores)
@@ -45,17 +45,6 @@ def topics(reading, label, scores=(), labels=EMOTIONS):
         yield _summary(reading, label)
 
 
-def general_topics(labels=EMOTIONS):
-    """What can be asked about EMG and about the model: no recording is needed for the answer."""
-    names = ", ".join(labels[:-1]) + f" and {labels[-1]}"
-    for ask, answers in GENERAL:
-        yield ask, _choice(*answers)
-    yield (
-        ("Which emotions do you know?", "What can you recognise?"),
-        _choice(f"I choose among {names}."),
-    )
-
-
 def _why(reading, label):
     ask = (
         *("Why?", "Why do you think so?", f"Why {label}?", f"Why do you read {label}?"),
@@ -64,11 +53,11 @@ def _why(reading, label):
     )
     if len(reading.levels) < 3:
         what = "the codes of an encoder" if reading.codes else "the level of the signal"
-        return ask, _choice(f"I read {label} from {what}, which don't name single muscles.")
+        return ask, choice(f"I read {label} from {what}, which don't name single muscles.")
     first, second, *_, last = _told(reading)
     article = "an" if label[0] in "aeiou" else "a"
     when = f" {_times(reading)}" if reading.active else ""
-    return ask, _choice(
+    return ask, choice(
         f"I read {label} from the whole pattern. The strongest sites are {first} and {second}, the "
         f"weakest is {last}.{when}",
         f"It looks like {article} {label} pattern: {first} and {second} are the strongest, and "
@@ -81,9 +70,9 @@ def _is_it(other, label, scores):
     percent = dict(scores).get(other)
     if other == label:
         told = f": {label} {percent} %" if percent is not None else ""
-        return ask, _choice(f"Yes, I read {label}{told}.")
+        return ask, choice(f"Yes, I read {label}{told}.")
     told = f": {other} {percent} %" if percent is not None else ""
-    return ask, _choice(f"No, I read {label}{told}.")
+    return ask, choice(f"No, I read {label}{told}.")
 
 
 def _about_scores(scores):
@@ -95,7 +84,7 @@ def _about_scores(scores):
             *("How sure are you?", "Are you certain?", "How confident are you?", "Are you sure?"),
             *("How likely is that?", "What is the probability?", "How certain is it?"),
         ),
-        _choice(f"I am {sure}: {label} {percent} %{then}."),
+        choice(f"I am {sure}: {label} {percent} %{then}."),
     )
     if others:
         told = " and ".join(f"{name} {value} %" for name, value in others)
@@ -105,7 +94,7 @@ def _about_scores(scores):
                 *("Could it be something else?", "What are the alternatives?"),
                 *("Which other emotions are likely?", "What comes next?"),
             ),
-            _choice(f"After {label} {percent} % come {told}."),
+            choice(f"After {label} {percent} % come {told}."),
         )
 
 
@@ -118,11 +107,11 @@ def _about_levels(reading):
                 *("Which muscles are most active?", "Where is it strongest?"),
                 *("Where is the most activity?", "What are the strongest muscles?"),
             ),
-            _choice(f"The strongest sites are {told[0]} and {told[1]}."),
+            choice(f"The strongest sites are {told[0]} and {told[1]}."),
         )
         yield (
             ("Which site is weakest?", "Which muscle is the weakest?", "Where is it weakest?"),
-            _choice(f"The weakest site is {told[-1]}."),
+            choice(f"The weakest site is {told[-1]}."),
         )
     unit = f" {reading.unit}" if reading.unit else ""
     pairs = [(at_site(s), v) for s, v in zip(reading.sites, reading.levels, strict=True)]
@@ -134,7 +123,7 @@ def _about_levels(reading):
                 *(f"How strong is it {place}?", f"What about {site}?", f"And {place}?"),
                 *(f"Is the muscle {place} active?", f"How strong is {site}?"),
             ),
-            _choice(f"The level {place} {level:+d}{unit} is {word} a typical recording."),
+            choice(f"The level {place} {level:+d}{unit} is {word} a typical recording."),
         )
         for j in range(i + 1, len(pairs)):
             if (i + 3 * j) % 4 == len(pairs) % 4:  # some pairs are enough
@@ -150,7 +139,7 @@ def _comparison(reading, i, j):
         f"Where is it stronger, {at_site(a)} or {at_site(b)}?",
     )
     where = f"stronger {at_site(a if x > y else b)}" if x != y else "equally strong"
-    return ask, _choice(f"With {a} {x:+d}{unit} against {b} {y:+d}{unit} it is {where}.")
+    return ask, choice(f"With {a} {x:+d}{unit} against {b} {y:+d}{unit} it is {where}.")
 
 
 def _against_neutral(reading):
@@ -159,7 +148,7 @@ def _against_neutral(reading):
         *("What is different from a neutral face?", "Compare it with neutral."),
         *("How strong is it against neutral?", "How expressive is it?"),
     )
-    return ask, _choice(f"Measured {_neutral(reading)}.")
+    return ask, choice(f"Measured {_neutral(reading)}.")
 
 
 def _neutral(reading):
@@ -180,7 +169,7 @@ def _about_timing(reading):
             *("How long does it last?", "When does it start?", "When is the peak?"),
             *("When does it end?", "How long is the burst?", "When is it strongest?"),
         ),
-        _choice(_times(reading)),
+        choice(_times(reading)),
     )
 
 
@@ -196,7 +185,7 @@ def _about_quality(reading):
             *("Can I trust this recording?", "Is it noisy?", "What about the noise?"),
             *("What is the SNR of this recording?", "Is the recording usable?"),
         ),
-        _choice(f"{_signal(reading)}: {advice}."),
+        choice(f"{_signal(reading)}: {advice}."),
     )
 
 
@@ -209,7 +198,7 @@ def _about_known(reading):
     unit = f" {reading.unit}" if reading.unit else ""
     return (
         ("Which of my trials is nearest?", "Which known trial is it most like?"),
-        _choice(f"The nearest known trial is {label} {distance}{unit} off."),
+        choice(f"The nearest known trial is {label} {distance}{unit} off."),
     )
 
 
@@ -227,7 +216,7 @@ def _summary(reading, label):
             *("Describe this recording.", "Tell me about this recording.", "Sum it up."),
             *("Give me a summary.", "What can you say about it?", "What does it show?"),
         ),
-        _choice(f"I read {label}. The strongest site is {first}, the weakest is {last}.{more}"),
+        choice(f"I read {label}. The strongest site is {first}, the weakest is {last}.{more}"),
     )
 
 
@@ -236,123 +225,6 @@ def _told(reading):
     return [f"{site} {level:+d}{unit}" for site, level in reading.ranking]
 
 
-def _choice(*answers):
+def choice(*answers):
+    """One of several ways to say it."""
     return lambda rng: answers[rng.integers(len(answers))]
-
-
-# Questions about EMG in general: ways to ask, ways to answer.
-GENERAL = (
-    (
-        ("What is EMG?", "What does EMG mean?"),
-        (
-            "Electromyography, EMG, measures the small voltages that muscles make when they "
-            "contract. Surface EMG picks them up with electrodes on the skin.",
-        ),
-    ),
-    (
-        ("What does RMS mean?", "What is RMS?", "Explain RMS."),
-        (
-            "RMS is the root mean square of the signal: the usual measure of how strongly a "
-            "muscle is active, in microvolts.",
-        ),
-    ),
-    (
-        ("What is mean frequency?", "What does the mean frequency tell?"),
-        (
-            "The mean frequency is the centre of the power spectrum in hertz. It falls when a "
-            "muscle tires.",
-        ),
-    ),
-    (
-        ("What is variance?", "What does variance mean?"),
-        ("Variance is the mean squared distance from the mean: the power of the signal.",),
-    ),
-    (
-        ("What does SNR mean?", "What is SNR?", "Explain the signal-to-noise ratio."),
-        (
-            "SNR is the signal-to-noise ratio in decibels: the power of the activity over the "
-            "noise floor. More than ten is good.",
-        ),
-    ),
-    (
-        ("What does dB mean?", "What is a decibel?"),
-        ("A decibel tells a ratio of powers: ten decibels are ten times the power.",),
-    ),
-    (
-        ("What does a level mean?", "What do the numbers mean?", "What is +5?"),
-        (
-            "A level tells how strong a site is against a typical recording, in decibels: zero is "
-            "typical, more is stronger, less is weaker.",
-        ),
-    ),
-    (
-        ("What are the codes?", "What are these tokens?", "What does the token mean?"),
-        (
-            "The codes are numbers of an encoder that read the signal: a codebook turns what it "
-            "found into a few tokens, from coarse to fine.",
-        ),
-    ),
-    (
-        ("How reliable are you?", "How often are you right?", "Can you be wrong?"),
-        (
-            "I can be wrong. The table of results tells how often each model is right; people "
-            "differ a lot in how they move their faces.",
-        ),
-    ),
-    (
-        (
-            *("Can you diagnose depression?", "Is this person ill?", "Is this a diagnosis?"),
-            *(
-                "Is it Parkinson's disease?",
-                "Should I take medicine?",
-                "Does this person have ALS?",
-            ),
-        ),
-        (
-            "No. This is no medical device and I can't diagnose anything; please ask a clinician.",
-            "I can't tell that. EMG shows muscle activity only, and this is no medical device; "
-            "please ask a clinician.",
-        ),
-    ),
-    (
-        (
-            *(
-                "Is this person lying?",
-                "What is this person thinking?",
-                "Does this person like me?",
-            ),
-            *("Is this person a criminal?", "How old is this person?", "Who is this person?"),
-        ),
-        (
-            "EMG can't tell that. It shows which muscles were active, not what someone thinks or "
-            "who it is.",
-        ),
-    ),
-    (
-        ("What is the weather?", "Tell me a joke.", "Who is the president?", "Write a poem."),
-        ("I only know about EMG recordings. Ask me about this one.",),
-    ),
-    (
-        ("Hello", "Hi", "Hello there"),
-        ("Hello. Ask me which emotion I read, why, or how good the signal is.",),
-    ),
-    (("Thanks", "Thank you", "Thanks a lot"), ("You are welcome.",)),
-    (
-        ("What can you do?", "Help", "Who are you?", "What are you?"),
-        (
-            "I read emotion from muscle signals. Ask which emotion I read, why, how strong a site "
-            "is, when it happens, or how good the signal is.",
-        ),
-    ),
-    (
-        ("What is mains hum?", "What is 50 Hz noise?"),
-        ("Mains hum is interference from the power line; it is filtered out.",),
-    ),
-    (
-        ("How do I get a better signal?", "How can I improve the quality?"),
-        (
-            "Clean the skin, press the electrodes on well, fix the cables and keep away from the "
-            "power line.",
-        ),
-    ),
-)

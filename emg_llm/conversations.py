@@ -6,7 +6,8 @@ about the recording or about EMG; their answers are computed from what is in the
 
 import numpy as np
 
-from emg_llm.answers import general_topics, topics
+from emg_llm.about_emg import general_topics
+from emg_llm.answers import topics
 from emg_llm.recording import EMOTIONS
 
 ANSWER = "Emotion: {label}"

@@ -4,7 +4,8 @@ from collections import Counter
 
 import numpy as np
 
-from emg_llm.answers import general_topics, topics
+from emg_llm.about_emg import general_topics
+from emg_llm.answers import topics
 from emg_llm.conversations import ANSWER, likely, notes, with_notes
 from emg_llm.facts import check
 from emg_llm.llms.answers import generate

@@ -3,7 +3,8 @@ from collections import Counter
 
 import numpy as np
 
-from emg_llm.answers import general_topics, topics
+from emg_llm.about_emg import general_topics
+from emg_llm.answers import topics
 from emg_llm.bridge import Bridge
 from emg_llm.conversations import (
     ANSWER,
