@@ -171,7 +171,9 @@ def test_a_control_is_at_chance_unless_permuted_labels_hardly_ever_get_as_far_fr
     assert 85 <= sum(luck) < 100
     half = rng.permutation(targets)
     half[:40] = targets[:40]
-    assert not at_chance(half) and not at_chance((targets + 1) % 12)
+    assert not at_chance(half) and not at_chance(targets)
+    # What is alike is answered alike, without a clue what it is called: random weights do that.
+    assert at_chance(rng.permutation(12)[targets // 2])
 
 
 def sure(n_people=10, each=60, temperature=1.0, seed=1):

@@ -34,7 +34,7 @@ NOTES = (
     "encoder: what the encoder of the codes says itself; probe: a logistic regression on the same "
     "embeddings.",
     "Controls know nothing and belong to chance; * marks one outside of the central 95 % of what "
-    "permuted labels get.",
+    "permuted labels, or permuted names of labels, get.",
     "no label: share of greedy answers to the bare prompt that are no label answer; true: share of "
     "checked statements in replies that hold.",
 )

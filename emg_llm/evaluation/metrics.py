@@ -139,6 +139,14 @@ def _hits_by_luck(predicted, targets, groups, rng, n=N_WITHIN):
     return hits
 
 
+def _hits_by_name(predicted, targets, n_labels, rng, n=N_WITHIN):
+    """int (n,): how many labels are met when the names of the labels are permuted."""
+    met = np.zeros((n_labels, n_labels), int)
+    np.add.at(met, (targets, predicted), 1)
+    names = rng.permuted(np.broadcast_to(np.arange(n_labels), (n, n_labels)), axis=1)
+    return met[np.arange(n_labels), names].sum(axis=1)
+
+
 def accuracy_of(targets, probabilities, groups, seed=0):
     """Accuracy and its interval over people."""
     correct = probabilities.argmax(axis=1) == np.asarray(targets)
@@ -150,13 +158,18 @@ def control(targets, probabilities, groups, seed=0):
     """Accuracy and interval of a model whose input was replaced (noise, nothing at all).
 
     at_chance: whether it lies within the central 95 % of what it gets when each person's labels
-    are permuted. The interval over people can't tell: few people who all get almost the same
-    answer make it far too narrow.
+    are permuted, or when the names of the labels are: random weights still answer alike to what
+    is alike, without knowing its name. The interval over people can't tell: few people who all
+    get almost the same answer make it far too narrow.
     """
     targets, groups, rng = np.asarray(targets), np.asarray(groups), np.random.default_rng(seed)
     predicted = probabilities.argmax(axis=1)
-    low, high = np.percentile(_hits_by_luck(predicted, targets, groups, rng), (2.5, 97.5))
     hits = np.sum(predicted == targets)
+    chances = (
+        _hits_by_luck(predicted, targets, groups, rng),
+        _hits_by_name(predicted, targets, probabilities.shape[1], rng),
+    )
+    ranges = [np.percentile(found, (2.5, 97.5)) for found in chances]
     return accuracy_of(targets, probabilities, groups, seed) | {
-        "at_chance": bool(low <= hits <= high)
+        "at_chance": any(bool(low <= hits <= high) for low, high in ranges)
     }
