@@ -74,7 +74,7 @@ def tokens_per_second(make, args, rows):
         defaults = {name: defaults[name] for name in same if name in defaults}
     with tempfile.TemporaryDirectory() as folder:
         defaults |= {"num_train_epochs": 1, "save_strategy": "no", "disable_tqdm": True}
-        config = SFTConfig(output_dir=folder, logging_steps=10**6, **defaults)
+        config = SFTConfig(output_dir=folder, **(defaults | {"logging_steps": 10**6}))
         trainer = make(model, tokenizer, rows, config, adapter, spec.spelling)
         n_tokens = sum(len(ids) for ids in trainer.train_dataset["input_ids"])
         start = time.perf_counter()

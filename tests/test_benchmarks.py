@@ -1,6 +1,8 @@
 """What the benchmarks compare is what they say; their figures are nothing to assert."""
 
 import importlib.util
+import json
+import re
 from dataclasses import asdict, fields
 from pathlib import Path
 
@@ -10,13 +12,17 @@ import pytest
 from emg_llm.augmentation import Augmentation
 
 
-@pytest.fixture(scope="module")
-def benchmark():
-    path = Path(__file__).parents[1] / "benchmarks" / "augmentation.py"
-    spec = importlib.util.spec_from_file_location("augmentation_benchmark", path)
+def load(name):
+    path = Path(__file__).parents[1] / "benchmarks" / f"{name}.py"
+    spec = importlib.util.spec_from_file_location(f"{name}_benchmark", path)
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
+
+
+@pytest.fixture(scope="module")
+def benchmark():
+    return load("augmentation")
 
 
 def test_every_augmentation_is_tried_alone_and_left_out_or_added(benchmark):
@@ -55,3 +61,19 @@ def test_the_table_is_written_and_a_second_run_trains_nothing(benchmark, tmp_pat
     monkeypatch.setattr(benchmark, "fit_encoder", lambda *a, **k: pytest.fail("trained again"))
     benchmark.main(data, args)
     assert (tmp_path / "augmentation.md").read_text() == table
+
+
+def test_both_trainers_learn_the_same_conversations(nano_folder, tmp_path, capsys):
+    finetuning = load("finetuning")
+    turns = [
+        {"role": "user", "content": "EMG features: jaw +3, cheek -2"},
+        {"role": "assistant", "content": "Emotion: fear"},
+    ]
+    file = tmp_path / "rows.jsonl"
+    file.write_text((json.dumps({"messages": turns}) + "\n") * 8)
+    base = {"model_name_or_path": str(nano_folder), "dataset_name": str(file)}
+    finetuning.main(finetuning.BenchmarkArguments(**base, rows=8, repeats=1))
+    told = capsys.readouterr().out.splitlines()[-1]
+    assert re.match(
+        r"nano-llama2, 8 conversations: [\d,]+ tokens a second, TRL's own trainer", told
+    )
