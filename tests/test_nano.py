@@ -3,7 +3,7 @@ import pytest
 import torch
 
 from emg_llm.levels import LIMIT
-from emg_llm.llms.loading import load_base, load_tokenizer
+from emg_llm.llms.loading import LlmError, load_base, load_tokenizer
 from emg_llm.llms.nano import (
     FAMILIES,
     LEVELS,
@@ -15,6 +15,7 @@ from emg_llm.llms.nano import (
     build_tokenizer,
     corpus,
     pretrain,
+    start_with,
 )
 from emg_llm.reading import code_token
 
@@ -129,3 +130,25 @@ def test_pretraining_lowers_the_loss_and_leaves_a_model_that_loads(family, tmp_p
     ids = torch.tensor([tokenizer(PROMPT)["input_ids"]])
     with torch.no_grad():
         torch.testing.assert_close(again(input_ids=ids).logits, model(input_ids=ids).logits)
+
+
+def test_a_model_starts_with_the_layers_of_another_and_the_embeddings_of_the_same_tokens():
+    conversations = corpus(60, np.random.default_rng(0))
+    texts = [m["content"] for c in conversations for m in c]
+    tokenizers = {n: build_tokenizer(n, texts) for n in FAMILIES}
+    models = {n: build_model(n, t, width=32, layers=2, heads=2) for n, t in tokenizers.items()}
+    taught, here = models["nano-llama2"], models["nano-llama3"]
+    before = here.get_input_embeddings().weight.detach().clone()
+    start_with(here, tokenizers["nano-llama3"], taught, tokenizers["nano-llama2"])
+    for (_, a), (_, b) in zip(
+        taught.model.layers.named_parameters(), here.model.layers.named_parameters(), strict=True
+    ):
+        torch.testing.assert_close(a, b)
+    after = here.get_output_embeddings().weight  # tied
+    for token in (" +7", " jaw", "<emg_0_3>"):
+        there, at = (tokenizers[n].get_vocab()[token] for n in ("nano-llama2", "nano-llama3"))
+        torch.testing.assert_close(after[at], taught.get_input_embeddings().weight[there])
+    own = tokenizers["nano-llama3"].get_vocab()["<|start_header_id|>"]
+    torch.testing.assert_close(after[own], before[own])
+    with pytest.raises(LlmError, match="layers of another shape"):
+        start_with(models["nano-phi3"], tokenizers["nano-phi3"], taught, tokenizers["nano-llama2"])

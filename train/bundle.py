@@ -18,6 +18,7 @@ import numpy as np
 from trl import TrlParser
 
 from emg_llm.hub import NEVER_UPLOADED, bundle_folder
+from emg_llm.llms.nano import FAMILIES
 from emg_llm.recording import EMOTIONS
 from emg_llm.simulation import simulate
 from emg_llm.training import run
@@ -81,10 +82,15 @@ def steps(args, work):
     )
     for llm in LLMS:
         base, adapter = f"base/{llm}", f"adapters/{llm}"
+        teacher = FAMILIES[llm].taught_by
         yield (
             "nano",
             base,
-            ["--llm", llm, "--seed", args.seed, *fewer("--steps", 3, "--batch_size", 8)],
+            [
+                *("--llm", llm, "--seed", args.seed),
+                *(("--start_with", work / "base" / teacher) if teacher else ()),
+                *fewer("--steps", 3, "--batch_size", 8),
+            ],
         )
         yield (
             "sft",
@@ -126,7 +132,7 @@ def assemble(args, work, folder):
         "samples": write_samples(folder / "samples"),
     }
     (folder / "config.json").write_text(json.dumps(config, indent=2) + "\n")
-    told = "steps", "loss", "n_parameters", "revision"
+    told = "steps", "start_with", "loss", "n_parameters"
     bases = {llm: read(f"base/{llm}") for llm in LLMS}
     results = {
         "command": "python train/bundle.py",

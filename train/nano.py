@@ -1,6 +1,7 @@
 """Pretrain a nano model: a small chat LLM with its own tokenizer, from nothing.
 
     python train/nano.py --llm nano-llama2 --output_dir runs/base/nano-llama2
+    python train/nano.py --llm nano-llama3 --start_with runs/base/nano-llama2
 
 The text is generated: conversations about made-up recordings, in which the emotion is drawn
 at random. So the model learns to talk about a recording and to compare its numbers, and knows
@@ -8,13 +9,22 @@ nothing about which muscles mean what. 20 to 40 minutes on 2 cores.
 """
 
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import numpy as np
 import torch
 from trl import TrlParser
 
 from emg_llm.evaluation import save_results
-from emg_llm.llms.nano import FAMILIES, build_model, build_tokenizer, corpus, pretrain
+from emg_llm.llms.loading import load_base
+from emg_llm.llms.nano import (
+    FAMILIES,
+    build_model,
+    build_tokenizer,
+    corpus,
+    pretrain,
+    start_with,
+)
 from emg_llm.training import HubArguments, finish, run
 
 TOKENIZER_CONVERSATIONS = 3000
@@ -36,6 +46,13 @@ class NanoArguments:
     batch_size: int = field(default=32, metadata={"help": "Conversations in a step."})
     learning_rate: float = field(default=3e-3, metadata={"help": "Highest learning rate."})
     seed: int = field(default=0, metadata={"help": "Seed of text and weights."})
+    start_with: str | None = field(
+        default=None,
+        metadata={
+            "help": "Another nano model of this shape, whose layers it starts with (default: what "
+            "helps the model)."
+        },
+    )
 
 
 def main(args, sharing):
@@ -43,6 +60,9 @@ def main(args, sharing):
     texts = [m["content"] for c in corpus(TOKENIZER_CONVERSATIONS, rng) for m in c]
     tokenizer = build_tokenizer(args.llm, texts)
     model = build_model(args.llm, tokenizer, seed=args.seed)
+    teacher = args.start_with or FAMILIES[args.llm].taught_by
+    if teacher:
+        start_with(model, tokenizer, *load_base(teacher))
     folder = args.output_dir or f"runs/base/{args.llm}"
     steps = args.steps or FAMILIES[args.llm].steps
     loss = pretrain(model, tokenizer, steps, args.batch_size, args.learning_rate, args.seed)
@@ -54,6 +74,7 @@ def main(args, sharing):
         "data": "generated conversations about made-up recordings",
         "steps": steps,
         "seed": args.seed,
+        **({"start_with": Path(teacher).name} if teacher else {}),
         "loss": loss,
         "n_parameters": n_parameters,
     }
