@@ -5,7 +5,7 @@
 
 The text is generated: conversations about made-up recordings, in which the emotion is drawn
 at random. So the model learns to talk about a recording and to compare its numbers, and knows
-nothing about which muscles mean what. 20 to 40 minutes on 2 cores.
+nothing about which muscles mean what. 20 to 40 minutes on one core.
 """
 
 from dataclasses import dataclass, field
