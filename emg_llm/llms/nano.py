@@ -244,7 +244,7 @@ def start_with(model, tokenizer, taught, its_tokenizer):
     try:
         model.model.layers.load_state_dict(taught.model.layers.state_dict())
         model.model.norm.load_state_dict(taught.model.norm.state_dict())
-    except RuntimeError:
+    except (RuntimeError, AttributeError):
         raise LlmError(
             f"A {taught.config.model_type} model has layers of another shape than this one: start "
             "with a nano model of the same architecture and size."
