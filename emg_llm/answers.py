@@ -125,8 +125,8 @@ def _about_levels(reading):
             ),
             choice(f"The level {place} {level:+d}{unit} is {word} a typical recording."),
         )
-        for j in range(i + 1, len(pairs)):
-            if (i + 3 * j) % 4 == len(pairs) % 4:  # some pairs are enough
+        for j in range(len(pairs)):
+            if i != j:  # people name a pair in any order
                 yield _comparison(reading, i, j)
 
 

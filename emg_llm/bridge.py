@@ -24,6 +24,8 @@ BRIDGES = ("text", "tokens", "both")
 # How much a reading is varied for training: dB (or tenths of an interquartile range).
 OVERALL_NOISE, SITE_NOISE = 2.0, 3.0
 GAIN_NOISE = 0.05  # decades, of an electrode's gain
+# Of the embedding, in its spread: of people that it learned an encoder is surer than of others.
+EMBEDDING_NOISE = 1.0
 MANY = 100  # recordings that are worth a progress bar
 
 
@@ -230,17 +232,17 @@ class Prepared:
     def _codes(self, k, rng):
         encoder = self.bridge.encoder
         covariance, power = self.examples.fronts[k]
-        if rng is not None:  # most of each segment, and electrodes of another gain
-            frames = covariance.shape[1]
-            size = max(1, int(frames * rng.uniform(0.7, 1)))
-            start = rng.integers(frames - size + 1)
+        if rng is not None:  # electrodes of another gain
             gain = 10 ** (GAIN_NOISE * rng.standard_normal(encoder.config.n_channels))
             gain = torch.from_numpy(gain).float()
-            covariance = covariance[:, start : start + size] * gain[:, None] * gain
+            covariance = covariance * gain[:, None] * gain
             power = torch.cat([power[:, :1], power[:, 1:] * gain.square()], dim=1)
         at = (v.to(encoder.device) for v in (covariance, power, self.examples.shifts[k]))
-        embedding = encoder.body(*encoder.inputs(*at)).mean(dim=0)
-        return tuple(int(c) for c in self.bridge.codebook.encode(embedding[None])[0])
+        embedding, codebook = encoder.body(*encoder.inputs(*at)).mean(dim=0), self.bridge.codebook
+        if rng is not None:
+            noise = EMBEDDING_NOISE * float(codebook.spread) * rng.standard_normal(len(embedding))
+            embedding = embedding + torch.from_numpy(noise).to(embedding)
+        return tuple(int(c) for c in codebook.encode(embedding[None])[0])
 
 
 def _powers(item):

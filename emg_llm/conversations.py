@@ -15,6 +15,7 @@ LEAST_SURE = 0.3  # share of the likeliest label in scores made less sure, at le
 FLATTEST = 6.0  # temperature of the others, at most
 MAX_KNOWN = 5  # labelled trials of each label that a training prompt may tell
 LIKELY = 3  # labels whose scores are told
+ONE_OF_MANY = 0.15  # how often one of many like questions is asked, against a question of its own
 
 
 def conversation(reading, label, rng, n_follow_ups=0, scores=(), labels=EMOTIONS):
@@ -27,7 +28,8 @@ def conversation(reading, label, rng, n_follow_ups=0, scores=(), labels=EMOTIONS
         {"role": "assistant", "content": ANSWER.format(label=label)},
     ]
     told = notes(reading, scores)
-    for k, (ask, answer) in enumerate(_drawn(reading, label, scores, labels, n_follow_ups, rng)):
+    drawn = draw_topics(reading, label, scores, labels, n_follow_ups, rng)
+    for k, (ask, answer) in enumerate(drawn):
         question = _typed(ask[rng.integers(len(ask))], rng)
         messages += [
             {"role": "user", "content": question if k else with_notes(question, told)},
@@ -76,14 +78,13 @@ def less_sure(scores, rng):
     return p
 
 
-def _drawn(reading, label, scores, labels, n, rng):
+def draw_topics(reading, label, scores, labels, n, rng):
     """`n` topics, each once; more often about the recording than about EMG in general."""
     about, general = list(topics(reading, label, scores, labels)), list(general_topics(labels))
     if not n:
         return []
-    # Which emotion it is not can be asked in many ways, each of which is worth little.
-    other = {f"Is it {name}?" for name in labels}
-    weight = np.array([0.2 if ask[0] in other else 1.0 for ask, _ in about])
+    # Which emotion it is not, and where it is stronger, can be asked of many: each is worth little.
+    weight = np.array([ONE_OF_MANY if ask[0].startswith("Is it ") else 1.0 for ask, _ in about])
     weight = np.r_[0.75 * weight / weight.sum(), np.full(len(general), 0.25 / len(general))]
     both = about + general
     return [both[i] for i in rng.choice(len(both), min(n, len(both)), False, weight)]

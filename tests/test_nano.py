@@ -151,4 +151,28 @@ def test_a_model_starts_with_the_layers_of_another_and_the_embeddings_of_the_sam
     own = tokenizers["nano-llama3"].get_vocab()["<|start_header_id|>"]
     torch.testing.assert_close(after[own], before[own])
     with pytest.raises(LlmError, match="layers of another shape"):
-        start_with(models["nano-phi3"], tokenizers["nano-phi3"], taught, tokenizers["nano-llama2"])
+        start_with(taught, tokenizers["nano-llama2"], models["nano-phi3"], tokenizers["nano-phi3"])
+
+
+def test_fused_projections_take_up_what_separate_ones_learned():
+    conversations = corpus(60, np.random.default_rng(0))
+    texts = [m["content"] for c in conversations for m in c]
+    names = "nano-llama2", "nano-phi3"
+    tokenizers = [build_tokenizer(n, texts) for n in names]
+    taught, here = (
+        build_model(n, t, width=32, layers=2, heads=2)
+        for n, t in zip(names, tokenizers, strict=True)
+    )
+    start_with(here, tokenizers[1], taught, tokenizers[0])
+    here.model.rotary_emb.attention_scaling = 1.0  # this and the epsilon are each family's own
+    for module in here.modules():
+        if hasattr(module, "variance_epsilon"):
+            module.variance_epsilon = taught.config.rms_norm_eps
+    words = [" +7", " jaw", "<emg_0_3>", " -12"]
+    with torch.no_grad():
+        ours, theirs = (
+            model(input_ids=torch.tensor([tokenizer.convert_tokens_to_ids(words)])).logits[0]
+            for model, tokenizer in ((here, tokenizers[1]), (taught, tokenizers[0]))
+        )
+    at = [tokenizer.convert_tokens_to_ids(words) for tokenizer in tokenizers]
+    torch.testing.assert_close(ours[:, at[1]], theirs[:, at[0]])

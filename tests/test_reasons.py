@@ -53,8 +53,11 @@ def replying(monkeypatch, reply):
 def test_replies_about_every_recording_are_checked_against_it(llm, readings, monkeypatch):
     p = np.eye(3)[[0, 1, 2, 0, 1, 2]] * 0.9 + 0.03
     asked = replying(monkeypatch, f"Well, I read {LABELS[0]} here.")
-    counts = count_reasons(llm, readings, p, n_replies=60)
+    counts = count_reasons(llm, readings, p, n_replies=59)
     assert len(asked) == counts["n_replies"] == 60
+    assert [len(chat) for chat in asked] == [3] * 20 + [5] * 20 + [7] * 20
+    told = ["Scored: " in chat[2]["content"] for chat in asked]
+    assert all(told) and not any("Scored: " in m["content"] for c in asked for m in c[4::2])
     assert len({chat[0]["content"] for chat in asked}) == len(readings)
     labels = [chat[1]["content"] for chat in asked]
     right = sum(label == ANSWER.format(label=LABELS[0]) for label in labels)
@@ -70,12 +73,14 @@ def test_figures_of_reasons_are_shares_over_all_folds():
     one = {
         **{"n_replies": 10, "n_facts": 20, "n_true": 19, "n_stating": 8},
         **{"n_false": 1, "n_other_emotion": 0, "wrong": {"Why?": 1}},
+        **{"n_facts_later": 10, "n_true_later": 9},
     }
-    other = one | {"n_true": 20, "n_false": 0, "wrong": {}}
+    other = one | {"n_true": 20, "n_true_later": 10, "n_false": 0, "wrong": {}}
     assert reasons_figures([one, other]) == {
         "n_replies": 20,
         "n_facts": 40,
         "true": 39 / 40,
+        "true_later": 19 / 20,
         "replies_true": 15 / 16,
         "other_emotion": 0.0,
         "wrong_most_often": ["Why?"],

@@ -44,14 +44,16 @@ class Family:
     eos: str
     end_of_turn: str
     others: tuple[str, ...] = ()
-    steps: int = 1800
+    steps: int = 2000
     taught_by: str | None = None
 
 
 FAMILIES = {
     "nano-llama2": Family("<pad>", "<s>", "</s>", "</s>", ("<|user|>", "<|assistant|>")),
     "nano-phi3": Family(
-        "<|endoftext|>", "<s>", "<|endoftext|>", "<|end|>", ("<|user|>", "<|assistant|>")
+        *("<|endoftext|>", "<s>", "<|endoftext|>", "<|end|>", ("<|user|>", "<|assistant|>")),
+        steps=1100,
+        taught_by="nano-llama2",
     ),
     "nano-llama3": Family(
         "<|finetune_right_pad_id|>",
@@ -231,8 +233,8 @@ def start_levels_in_order(model, tokenizer, scale=1.0):
 def start_with(model, tokenizer, taught, its_tokenizer):
     """Give a model the layers of one of the same shape, and its embeddings of the same tokens.
 
-    What was learned of comparing and looking up is kept; how to write it is learned anew where
-    the embeddings are tied. Raises LlmError where the shapes differ.
+    What was learned of comparing and looking up is kept, and Phi-3's fused projections take it up;
+    how to write it is learned anew where the embeddings are tied. Raises LlmError where the shapes differ.
     """
     import torch
 
@@ -242,7 +244,7 @@ def start_with(model, tokenizer, taught, its_tokenizer):
     same = [token for token in here if token in known]
     rows, theirs = [here[t] for t in same], [known[t] for t in same]
     try:
-        model.model.layers.load_state_dict(taught.model.layers.state_dict())
+        model.model.layers.load_state_dict(_layers(taught, model.config.model_type == "phi3"))
         model.model.norm.load_state_dict(taught.model.norm.state_dict())
     except (RuntimeError, AttributeError):
         raise LlmError(
@@ -252,6 +254,22 @@ def start_with(model, tokenizer, taught, its_tokenizer):
     with torch.no_grad():
         weight = model.get_input_embeddings().weight
         weight[rows] = taught.get_input_embeddings().weight[theirs].to(weight)
+        if not model.config.tie_word_embeddings:
+            weight = model.get_output_embeddings().weight
+            weight[rows] = taught.get_output_embeddings().weight[theirs].to(weight)
+
+
+def _layers(model, fused):
+    """The weights of a model's layers, with projections joined where `fused`, as Phi-3 has them."""
+    import torch
+
+    weights = model.model.layers.state_dict()
+    joined = {"qkv_proj": ("q_proj", "k_proj", "v_proj"), "gate_up_proj": ("gate_proj", "up_proj")}
+    for whole, parts in joined.items() if fused else ():
+        for name in [n for n in weights if parts[0] in n]:
+            pieces = [weights.pop(name.replace(parts[0], part)) for part in parts]
+            weights[name.replace(parts[0], whole)] = torch.cat(pieces)
+    return weights
 
 
 def pretrain(model, tokenizer, steps, batch_size=32, learning_rate=3e-3, seed=0, log=None):
