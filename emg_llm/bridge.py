@@ -25,7 +25,7 @@ BRIDGES = ("text", "tokens", "both")
 OVERALL_NOISE, SITE_NOISE = 2.0, 3.0
 GAIN_NOISE = 0.05  # decades, of an electrode's gain
 # Of the embedding, in its spread: of people that it learned an encoder is surer than of others.
-EMBEDDING_NOISE = 1.0
+EMBEDDING_NOISE = 1.5
 MANY = 100  # recordings that are worth a progress bar
 
 
