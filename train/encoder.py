@@ -17,7 +17,7 @@ from pathlib import Path
 
 from trl import TrlParser
 
-from emg_llm.controls import noise_like
+from emg_llm.controls import Inputs
 from emg_llm.datasets import DatasetError, load_dataset
 from emg_llm.encoders import ARCHITECTURES, EncoderConfig, build_encoder
 from emg_llm.encoders.examples import Examples
@@ -25,7 +25,6 @@ from emg_llm.encoders.training import LOSSES, EncoderTraining, fit_encoder
 from emg_llm.evaluation import control, evaluate, headline, save_results
 from emg_llm.fitted import encoder_config, encoder_tensors
 from emg_llm.hub import resolve
-from emg_llm.lazy import Lazy
 from emg_llm.personal import check_personal, personalise
 from emg_llm.processes import is_main
 from emg_llm.recipes import training_of
@@ -141,10 +140,9 @@ def train(data, args, sharing, person=None):
         )
     probabilities = scored.ask(encoder)
 
-    def noise(i):
-        return config.tensor(noise_like(dataset.recordings[rows[i]], rows[i]))
-
-    replaced = Examples(encoder, Lazy(len(rows), noise), targets, groups)
+    # As strong as another recording: how strong one is tells something of its emotion.
+    noise = encoder_tensors(Inputs(dataset, rows).noise, config, rows)
+    replaced = Examples(encoder, noise, targets, groups)
     results = {
         "model": args.arch,
         "data": dataset.name,

@@ -234,7 +234,8 @@ def start_with(model, tokenizer, taught, its_tokenizer):
     """Give a model the layers of one of the same shape, and its embeddings of the same tokens.
 
     What was learned of comparing and looking up is kept, and Phi-3's fused projections take it up;
-    how to write it is learned anew where the embeddings are tied. Raises LlmError where the shapes differ.
+    how to write it is learned anew where the embeddings are tied. Raises LlmError where the shapes
+    differ.
     """
     import torch
 
