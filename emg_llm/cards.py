@@ -208,7 +208,7 @@ def _told(kind, config, results, folder):
         told |= {"n_parameters": f"{results.get('n_parameters', 0) / 1e6:.2f} million"}
         told |= {"steps": results.get("steps", "some"), "seed": results.get("seed", 0)}
         teacher = results.get("start_with")
-        told["start"] = f"from the layers of `{teacher}`" if teacher else "from scratch"
+        told["start"] = f"from the layers of an earlier `{teacher}`" if teacher else "from scratch"
         told["loss"] = f"{results['loss']:.3f}" if "loss" in results else "is not known"
     elif kind == "adapter":
         told |= base_facts(config)

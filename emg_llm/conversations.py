@@ -103,8 +103,9 @@ def build_rows(dataset, split, bridge, variants=1, n_follow_ups=1, seed=0):
     """The rows of a conversation dataset: training, validation and test recordings.
 
     Training recordings come `variants` times, each a little varied (see Bridge), every fourth
-    with known trials of the person where the bridge can tell them; the others come once, as they
-    are. Yields dicts with conversations, messages, label, subject, recording_id and split.
+    with known trials of the person where the bridge can tell them, and every third with questions
+    after the emotion: to tell emotions takes more examples. The others come once, as they are.
+    Yields dicts with conversations, messages, label, subject, recording_id and split.
     """
     rng = np.random.default_rng(seed)
     labels = dataset.label_names
@@ -125,7 +126,8 @@ def build_rows(dataset, split, bridge, variants=1, n_follow_ups=1, seed=0):
                 if scores is not None:
                     p = less_sure(scores[1][k], rng) if variant else scores[1][k]
                     told = likely(scores[0], p, label)
-                messages = conversation(reading, label, rng, n_follow_ups, told, labels)
+                n = n_follow_ups if variant % 3 == 0 else 0
+                messages = conversation(reading, label, rng, n, told, labels)
                 yield {
                     "conversations": share_gpt(messages),
                     "messages": messages,

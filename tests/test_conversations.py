@@ -105,20 +105,21 @@ def test_rows_keep_people_apart_and_only_training_recordings_are_varied(people):
     assert sum(len(s) for s in subjects.values()) == len(set.union(*subjects.values())) == 3
 
     by_id = dict(zip(people.ids, people.recordings, strict=True))
-    prompts = {}
+    prompts, turns = {}, {}
     for row in rows:
         recording = by_id[row["recording_id"]]
         assert row["label"] == recording.label
         assert row["messages"][1]["content"] == ANSWER.format(label=recording.label)
-        assert len(row["messages"]) == 4
         assert from_share_gpt(row["conversations"]) == row["messages"]
         prompts.setdefault(row["recording_id"], []).append(row["messages"][0]["content"])
+        turns.setdefault(row["recording_id"], []).append(len(row["messages"]))
     for recording_id, said in prompts.items():
         # The first is the recording as it is; test recordings have nothing else.
         assert said[0] == bridge.read(by_id[recording_id]).prompt()
         # Of each emotion there is one trial: every other variant tells of those of other ones.
         assert [". Known trials" in prompt for prompt in said] == [False, True, False][: len(said)]
         assert len(set(said)) == len(said)
+        assert turns[recording_id] == [4, 2, 2][: len(said)]  # every third is asked about
 
     again = list(build_rows(people, split, bridge, variants=3, n_follow_ups=1))
     assert again == rows

@@ -18,7 +18,6 @@ import numpy as np
 from trl import TrlParser
 
 from emg_llm.hub import NEVER_UPLOADED, bundle_folder
-from emg_llm.llms.nano import FAMILIES
 from emg_llm.recording import EMOTIONS
 from emg_llm.simulation import simulate
 from emg_llm.training import run
@@ -80,18 +79,12 @@ def steps(args, work):
         "conversations",
         [*data, *codec, "--bridge", "both", *fewer("--variants", 1)],
     )
+    first, few_steps = f"first/{LLMS[0]}", fewer("--steps", 3, "--batch_size", 8)
+    yield "nano", first, ["--llm", LLMS[0], "--seed", args.seed, *few_steps]
     for llm in LLMS:
         base, adapter = f"base/{llm}", f"adapters/{llm}"
-        teacher = FAMILIES[llm].taught_by
-        yield (
-            "nano",
-            base,
-            [
-                *("--llm", llm, "--seed", args.seed),
-                *(("--start_with", work / "base" / teacher) if teacher else ()),
-                *fewer("--steps", 3, "--batch_size", 8),
-            ],
-        )
+        taught = ["--start_with", work / first, *few_steps]
+        yield "nano", base, ["--llm", llm, "--seed", args.seed, *taught]
         yield (
             "sft",
             adapter,

@@ -53,11 +53,11 @@ class ConversationArguments:
         default="runs/conversations", metadata={"help": "Where everything is written."}
     )
     variants: int = field(
-        default=4,
+        default=12,
         metadata={"help": "How often a training recording comes, each time a little varied."},
     )
     follow_ups: int = field(
-        default=3, metadata={"help": "Questions about the recording after its emotion."}
+        default=3, metadata={"help": "Questions after the emotion, in every third variant."}
     )
 
 

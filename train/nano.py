@@ -1,7 +1,7 @@
 """Pretrain a nano model: a small chat LLM with its own tokenizer, from nothing.
 
-    python train/nano.py --llm nano-llama2 --output_dir runs/base/nano-llama2
-    python train/nano.py --llm nano-llama3 --start_with runs/base/nano-llama2
+    python train/nano.py --llm nano-llama2 --output_dir runs/first/nano-llama2
+    python train/nano.py --llm nano-llama3 --start_with runs/first/nano-llama2
 
 The text is generated: conversations about made-up recordings, in which the emotion is drawn
 at random. So the model learns to talk about a recording and to compare its numbers, and knows
@@ -19,6 +19,8 @@ from emg_llm.evaluation import save_results
 from emg_llm.llms.loading import load_base
 from emg_llm.llms.nano import (
     FAMILIES,
+    STEPS,
+    STEPS_TAUGHT,
     build_model,
     build_tokenizer,
     corpus,
@@ -41,7 +43,10 @@ class NanoArguments:
         default=None, metadata={"help": "Where it goes (default: runs/base/<llm>)."}
     )
     steps: int | None = field(
-        default=None, metadata={"help": "Optimiser steps (default: what the model needs)."}
+        default=None,
+        metadata={
+            "help": f"Optimiser steps (default: {STEPS}, or {STEPS_TAUGHT} with --start_with)."
+        },
     )
     batch_size: int = field(default=32, metadata={"help": "Conversations in a step."})
     learning_rate: float = field(default=3e-3, metadata={"help": "Highest learning rate."})
@@ -49,8 +54,7 @@ class NanoArguments:
     start_with: str | None = field(
         default=None,
         metadata={
-            "help": "Another nano model of this shape, whose layers it starts with (default: what "
-            "helps the model)."
+            "help": "A nano model of this shape, whose layers it starts with (default: none)."
         },
     )
 
@@ -60,11 +64,10 @@ def main(args, sharing):
     texts = [m["content"] for c in corpus(TOKENIZER_CONVERSATIONS, rng) for m in c]
     tokenizer = build_tokenizer(args.llm, texts)
     model = build_model(args.llm, tokenizer, seed=args.seed)
-    teacher = args.start_with or FAMILIES[args.llm].taught_by
-    if teacher:
-        start_with(model, tokenizer, *load_base(teacher))
+    if args.start_with:
+        start_with(model, tokenizer, *load_base(args.start_with))
     folder = args.output_dir or f"runs/base/{args.llm}"
-    steps = args.steps or FAMILIES[args.llm].steps
+    steps = args.steps or (STEPS_TAUGHT if args.start_with else STEPS)
     loss = pretrain(model, tokenizer, steps, args.batch_size, args.learning_rate, args.seed)
     model.to(torch.float16).save_pretrained(folder)
     tokenizer.save_pretrained(folder)
@@ -74,7 +77,7 @@ def main(args, sharing):
         "data": "generated conversations about made-up recordings",
         "steps": steps,
         "seed": args.seed,
-        **({"start_with": Path(teacher).name} if teacher else {}),
+        **({"start_with": Path(args.start_with).name} if args.start_with else {}),
         "loss": loss,
         "n_parameters": n_parameters,
     }

@@ -28,32 +28,25 @@ OTHER_SITES = (
     *("right cheek", "chin", "brow", "beside the nose", "under the chin", "calf", "hamstrings"),
 )
 MAX_LENGTH = 512  # tokens
+STEPS, STEPS_TAUGHT = 2000, 1100  # of pretraining, from nothing and from another one's layers
 TIED = 5.0  # how much longer embeddings start that are input and output at once
 
 
 @dataclass(frozen=True)
 class Family:
-    """The special tokens of a family of LLMs: padding, beginning, end of text and of a turn.
-
-    steps: how long its nano model is pretrained. taught_by: the nano model whose layers it starts
-    with, see `start_with`.
-    """
+    """The special tokens of a family of LLMs: padding, beginning, end of text and of a turn."""
 
     pad: str
     bos: str
     eos: str
     end_of_turn: str
     others: tuple[str, ...] = ()
-    steps: int = 2000
-    taught_by: str | None = None
 
 
 FAMILIES = {
     "nano-llama2": Family("<pad>", "<s>", "</s>", "</s>", ("<|user|>", "<|assistant|>")),
     "nano-phi3": Family(
-        *("<|endoftext|>", "<s>", "<|endoftext|>", "<|end|>", ("<|user|>", "<|assistant|>")),
-        steps=1100,
-        taught_by="nano-llama2",
+        "<|endoftext|>", "<s>", "<|endoftext|>", "<|end|>", ("<|user|>", "<|assistant|>")
     ),
     "nano-llama3": Family(
         "<|finetune_right_pad_id|>",
@@ -61,9 +54,6 @@ FAMILIES = {
         "<|eot_id|>",
         "<|eot_id|>",
         ("<|start_header_id|>", "<|end_header_id|>", "<|end_of_text|>"),
-        # By tied embeddings alone, looking up a level is hardly learned within 4,000 steps.
-        steps=1100,
-        taught_by="nano-llama2",
     ),
 }
 
@@ -233,7 +223,8 @@ def start_levels_in_order(model, tokenizer, scale=1.0):
 def start_with(model, tokenizer, taught, its_tokenizer):
     """Give a model the layers of one of the same shape, and its embeddings of the same tokens.
 
-    What was learned of comparing and looking up is kept, and Phi-3's fused projections take it up;
+    By tied embeddings alone, looking up a level is hardly learned within 4,000 steps. What was
+    learned of comparing and looking up is kept, and Phi-3's fused projections take it up;
     how to write it is learned anew where the embeddings are tied. Raises LlmError where the shapes
     differ.
     """
