@@ -223,10 +223,9 @@ def start_levels_in_order(model, tokenizer, scale=1.0):
 def start_with(model, tokenizer, taught, its_tokenizer):
     """Give a model the layers of one of the same shape, and its embeddings of the same tokens.
 
-    By tied embeddings alone, looking up a level is hardly learned within 4,000 steps. What was
-    learned of comparing and looking up is kept, and Phi-3's fused projections take it up;
-    how to write it is learned anew where the embeddings are tied. Raises LlmError where the shapes
-    differ.
+    What was learned of comparing and looking up is kept, also by Phi-3's fused projections; how to
+    write it is learned anew where the embeddings are tied, by which alone looking up is hardly
+    learned within 4,000 steps. Raises LlmError where the shapes differ.
     """
     import torch
 
