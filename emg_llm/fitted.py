@@ -19,8 +19,8 @@ class FoldTraining:
 
     scaling: see EncoderConfig and Bridge.fit. lead: the way of reading that an encoder goes by,
     see EncoderTraining. Of language models alone: bridge, one of BRIDGES; arch, of the encoder
-    whose codes are read; variants, follow_ups: see build_rows; epochs, learning_rate,
-    spelling (one of SPELLINGS): the registry's where None.
+    whose codes are read; variants, follow_ups: see build_rows; epochs, batch_size (conversations
+    in a step), learning_rate, spelling (one of SPELLINGS): the registry's where None.
     """
 
     scaling: str = "training"
@@ -30,6 +30,7 @@ class FoldTraining:
     variants: int = 16
     follow_ups: int = 0
     epochs: float | None = 2.0
+    batch_size: int | None = None
     learning_rate: float | None = None
     spelling: str | None = None
 

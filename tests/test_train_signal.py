@@ -12,6 +12,7 @@ from emg_llm.datasets import load_dataset
 from emg_llm.encoders import load_encoder
 from emg_llm.recording import EMOTIONS
 from emg_llm.splits import held_out_split
+from tests.making import emg, save
 
 pytestmark = pytest.mark.slow
 
@@ -128,6 +129,25 @@ def test_what_was_saved_predicts_what_was_written(folder):
 def test_an_encoder_knows_what_it_was_trained_on(folder):
     config = load_encoder(folder / "cnn").config
     assert config.trained_on.startswith("simulated:") and config.labels == list(EMOTIONS)
+
+
+def test_noise_in_place_of_emg_tells_no_emotion_by_its_strength(run_script, tmp_path):
+    # Strength is all that tells these emotions apart, and noise as strong would tell it too.
+    rows = []
+    for person in range(6):
+        for trial in range(8):
+            label, scale = ("anger", 80.0) if trial % 2 else ("fear", 10.0)
+            file = f"{person}-{trial}.npy"
+            save(tmp_path / file, emg(samples=2000, scale=scale, seed=8 * person + trial))
+            rows.append((file, label, f"S{person}", 2000, "uV"))
+    columns = ["path", "label", "subject", "sampling_rate", "unit"]
+    pd.DataFrame(rows, columns=columns).to_csv(tmp_path / "manifest.csv", index=False)
+    data, out = tmp_path / "manifest.csv", tmp_path / "out"
+    done = run_script("encoder", "--data", data, "--epochs", 1, "--output_dir", out)
+    assert done.returncode == 0, done.stderr[-3000:]
+    results = json.loads((out / "results.json").read_text())
+    assert results["accuracy"] == 1
+    assert results["controls"]["noise_emg"]["accuracy"] == pytest.approx(0.5, abs=0.15)
 
 
 def test_the_codebooks_results_say_what_each_depth_keeps(folder):

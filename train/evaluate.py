@@ -91,6 +91,10 @@ class LlmArguments:
     epochs: float | None = field(
         default=FoldTraining.epochs, metadata={"help": "Epochs (default: what suits the LLM)."}
     )
+    batch_size: int | None = field(
+        default=FoldTraining.batch_size,
+        metadata={"help": "Conversations in a step (default: what suits the LLM)."},
+    )
     learning_rate: float | None = field(
         default=FoldTraining.learning_rate,
         metadata={"help": "Learning rate (default: what suits the LLM)."},
@@ -156,7 +160,8 @@ def main(data, args, reading, llms, more):
             store = FoldStore(folder / "folds", args.fresh)
             how = FoldTraining(
                 *(reading.scaling, reading.lead, bridge, llms.arch),
-                *(llms.variants, llms.follow_ups, llms.epochs, llms.learning_rate, llms.spelling),
+                *(llms.variants, llms.follow_ups, llms.epochs, llms.batch_size),
+                *(llms.learning_rate, llms.spelling),
             )
             measured = measure_recipe(
                 model, dataset, protocol, data.seed, extras, store, how, material

@@ -76,7 +76,11 @@ def llm_on(name, dataset, split, seed=0, how=None, material=None, **training):
 
     how, material = how or FoldTraining(), material or Material()
     bridge, rows = material.lessons(how, dataset, split, seed)
-    chosen = {"num_train_epochs": how.epochs, "learning_rate": how.learning_rate}
+    chosen = {
+        "num_train_epochs": how.epochs,
+        "per_device_train_batch_size": how.batch_size,
+        "learning_rate": how.learning_rate,
+    }
     training |= {setting: value for setting, value in chosen.items() if value is not None}
     with tempfile.TemporaryDirectory() as folder:
         parts = {p: [r for r in rows if r["split"] == p] for p in ("train", "validation")}
