@@ -1,6 +1,7 @@
 """Language models that were fitted on a fold: what they share, what stands beside and against."""
 
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -9,7 +10,7 @@ import torch
 from emg_llm.datasets import load_dataset
 from emg_llm.encoders import build_encoder
 from emg_llm.fitted import Fitted, FoldTraining, encoder_config
-from emg_llm.llms import folds
+from emg_llm.llms import finetuning, folds
 from emg_llm.llms.folds import Material, llm_on
 from emg_llm.reading import Reading
 from emg_llm.splits import leave_one_subject_out
@@ -136,6 +137,18 @@ def test_a_model_that_reads_codes_alone_cannot_be_told_trials(data, split, nano_
     how = replace(HOW, bridge="tokens")
     fitted = llm_on(str(nano_folder), data, split, how=how, max_steps=1, disable_tqdm=True)
     assert fitted.adapt is None
+
+
+def test_it_is_trained_as_it_was_asked_and_else_as_the_registry_says(data, split, monkeypatch):
+    asked = {}
+
+    def finetune(name, parts, labels, bridge, *_, **training):
+        asked.update(training)
+        return SimpleNamespace(name=name, labels=labels, bridge=bridge)
+
+    monkeypatch.setattr(finetuning, "finetune", finetune)
+    llm_on("any", data, split, how=replace(HOW, bridge="text", epochs=5, batch_size=64))
+    assert asked == {"num_train_epochs": 5, "per_device_train_batch_size": 64}
 
 
 @pytest.mark.parametrize("spelling", [None, "plain"])
