@@ -69,7 +69,8 @@ details.folded ul { margin: .3rem 0 0; padding-left: 1.2rem; }
   .tab-container button { padding: 0 .5rem !important; font-size: .85rem !important; }
   .empty { display: none; }
   .cards { grid-template-columns: 1fr 1fr; }
-  .answer { height: auto !important; min-height: 9rem; max-height: 20rem; }
+  .answer { height: auto !important; min-height: 9rem; }
+  .answer .bubble-wrap { max-height: 20rem; }  /* what Gradio scrolls to the newest answer */
   #title h1 { font-size: 1.35rem; }
 }
 """

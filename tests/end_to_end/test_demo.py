@@ -309,6 +309,19 @@ def test_a_sample_is_one_click_away_and_a_phone_needs_no_sideways_scrolling(url)
             page.get_by_role("tab", name=tab).click()
             assert page.evaluate("document.documentElement.scrollWidth") <= 390
 
+        page.get_by_role("tab", name="Recording").click()
+        column = page.locator(".answer").first
+        for k, question in enumerate(("Why?", "How good is the signal?", "Which emotion is this?")):
+            _ask(page, question)
+            column.locator(".message.user").nth(k).wait_for()
+            page.get_by_role("button", name="Stop").wait_for(state="hidden", timeout=ANSWER_MS)
+        page.wait_for_function(  # the newest answer is scrolled to
+            "() => { const column = document.querySelector('.answer');"
+            "const end = [...column.querySelectorAll('.message.bot')].at(-1);"
+            "const [inner, outer] = [end, column].map(e => e.getBoundingClientRect());"
+            "return inner.top >= outer.top && inner.bottom <= outer.bottom; }"
+        )
+
 
 def _ask(page, question):
     page.locator("#question textarea").fill(question)
