@@ -20,7 +20,7 @@ class FoldTraining:
     scaling: see EncoderConfig and Bridge.fit. lead: the way of reading that an encoder goes by,
     see EncoderTraining. Of language models alone: bridge, one of BRIDGES; arch, of the encoder
     whose codes are read; variants, follow_ups: see build_rows; epochs, batch_size (conversations
-    in a step), learning_rate, spelling (one of SPELLINGS): the registry's where None.
+    read at once), learning_rate, spelling (one of SPELLINGS): the registry's where None.
     """
 
     scaling: str = "training"

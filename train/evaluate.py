@@ -18,7 +18,7 @@ predictions.csv, results.md, report.html and a CSV of each table, into one folde
 where there are several, and table.md, table.csv and table.html, which hold them all.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from functools import partial
 from pathlib import Path
 
@@ -93,7 +93,7 @@ class LlmArguments:
     )
     batch_size: int | None = field(
         default=FoldTraining.batch_size,
-        metadata={"help": "Conversations in a step (default: what suits the LLM)."},
+        metadata={"help": "Conversations read at once (default: what suits the LLM)."},
     )
     learning_rate: float | None = field(
         default=FoldTraining.learning_rate,
@@ -158,11 +158,7 @@ def main(data, args, reading, llms, more):
             measured = measure_trained(model, dataset, data.seed, *codec, extras)
         else:
             store = FoldStore(folder / "folds", args.fresh)
-            how = FoldTraining(
-                *(reading.scaling, reading.lead, bridge, llms.arch),
-                *(llms.variants, llms.follow_ups, llms.epochs, llms.batch_size),
-                *(llms.learning_rate, llms.spelling),
-            )
+            how = FoldTraining(**(asdict(reading) | asdict(llms) | {"bridge": bridge}))
             measured = measure_recipe(
                 model, dataset, protocol, data.seed, extras, store, how, material
             )

@@ -309,13 +309,17 @@ def test_a_sample_is_one_click_away_and_a_phone_needs_no_sideways_scrolling(url)
             page.get_by_role("tab", name=tab).click()
             assert page.evaluate("document.documentElement.scrollWidth") <= 390
 
-        page.get_by_role("tab", name="Recording").click()
+
+def test_on_a_phone_the_newest_answer_is_scrolled_to(url):
+    with page_of(url, 390, 844) as page:
+        page.locator(".samples button").first.click()
+        page.locator(".headline").wait_for(timeout=ANSWER_MS)
         column = page.locator(".answer").first
         for k, question in enumerate(("Why?", "How good is the signal?", "Which emotion is this?")):
             _ask(page, question)
             column.locator(".message.user").nth(k).wait_for()
             page.get_by_role("button", name="Stop").wait_for(state="hidden", timeout=ANSWER_MS)
-        page.wait_for_function(  # the newest answer is scrolled to
+        page.wait_for_function(
             "() => { const column = document.querySelector('.answer');"
             "const end = [...column.querySelectorAll('.message.bot')].at(-1);"
             "const [inner, outer] = [end, column].map(e => e.getBoundingClientRect());"
