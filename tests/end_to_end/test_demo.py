@@ -278,6 +278,7 @@ def test_a_person_stops_all_answers_and_asks_again(trial):
                 columns.nth(k).get_by_text("more more").wait_for()
             page.get_by_role("button", name="Stop").click()
             page.get_by_role("button", name="Stop").wait_for(state="hidden")
+            page.wait_for_timeout(1500)  # a person types; Gradio hears nothing while it cancels
             _ask(page, "And now?")
             for k, llm in enumerate(pipeline.llms):
                 columns.nth(k).get_by_text(f"{llm} knows 2.").wait_for()
