@@ -29,8 +29,8 @@ def main(arguments=None):
     )
     options = parser.parse_args(arguments)
 
-    from emg_llm import EmotionPipeline
-    from emg_llm.hub import HubError
+    from emg_llm.hub.client import HubError
+    from emg_llm.pipeline import EmotionPipeline
     from emg_llm.ui import build_app, launch_options
 
     try:

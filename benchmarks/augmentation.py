@@ -17,17 +17,16 @@ import numpy as np
 from tqdm.auto import tqdm
 from trl import TrlParser
 
-from emg_llm.augmentation import Augmentation
-from emg_llm.datasets import load_dataset
+from emg_llm.data.datasets import load_dataset
+from emg_llm.data.splits import protocol_splits
 from emg_llm.encoders import ARCHITECTURES, EncoderConfig
+from emg_llm.encoders.augmentation import Augmentation
 from emg_llm.encoders.base import SCALINGS
-from emg_llm.encoders.examples import recording_embeddings
+from emg_llm.encoders.examples import encoder_config, encoder_tensors, recording_embeddings
 from emg_llm.encoders.training import EncoderTraining, fit_encoder
-from emg_llm.evaluation import FoldStore, bootstrap_interval
-from emg_llm.evaluation.folds import fingerprint
-from emg_llm.fitted import encoder_config, encoder_tensors
-from emg_llm.splits import protocol_splits
-from emg_llm.training import DataArguments, run
+from emg_llm.evaluation import bootstrap_interval
+from emg_llm.experiments.folds import FoldStore, fingerprint
+from emg_llm.scripts import DataArguments, run
 
 # How much of those that are no default.
 TRIED = {

@@ -16,12 +16,12 @@ import datasets
 import numpy as np
 from trl import SFTConfig, SFTTrainer, TrlParser
 
-from emg_llm.llms.examples import messages_of
-from emg_llm.llms.finetuning import load_rows, lora_config, make_trainer, prepare, sft_defaults
+from emg_llm.bridge.spelling import spell_messages
+from emg_llm.llms.finetuning import lora_config, make_trainer, prepare, sft_defaults
 from emg_llm.llms.loading import load_base
-from emg_llm.llms.registry import REGISTRY, spec_of
-from emg_llm.spelling import spell_messages
-from emg_llm.training import run
+from emg_llm.llms.sft_data import load_rows, messages_of
+from emg_llm.registry import REGISTRY, spec_of
+from emg_llm.scripts import run
 
 
 @dataclass

@@ -21,7 +21,7 @@ from trl import SFTConfig, TrlParser
 from emg_llm.llms.finetuning import lora_config, sft_defaults
 from emg_llm.llms.loading import load_model, load_tokenizer
 from emg_llm.llms.trainer import AdapterTrainer
-from emg_llm.training import run
+from emg_llm.scripts import run
 
 # From the config.json of each on the Hub.
 SHAPES = {

@@ -23,12 +23,12 @@ from scipy import signal as sps
 from scipy.io import savemat
 from trl import TrlParser
 
-from emg_llm import read_recording
 from emg_llm.encoders import load_encoder
-from emg_llm.hub import bundle_folder, resolve
-from emg_llm.preprocessing import BAND, HARMONICS, clean, detect_mains, resample
-from emg_llm.simulation import simulate
-from emg_llm.training import run
+from emg_llm.hub.client import bundle_folder, resolve
+from emg_llm.scripts import run
+from emg_llm.signal.preprocessing import BAND, HARMONICS, clean, detect_mains, resample
+from emg_llm.signal.readers import read_recording
+from emg_llm.signal.simulation import simulate
 
 
 @dataclass

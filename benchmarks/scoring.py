@@ -15,7 +15,7 @@ import numpy as np
 import torch
 
 import emg_llm
-from emg_llm.conversations import ANSWER
+from emg_llm.chat.turns import ANSWER
 
 
 def costs(llm, prompt, repeats):

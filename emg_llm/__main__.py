@@ -3,7 +3,7 @@
 import argparse
 import sys
 
-from emg_llm.hub import HubError, collect
+from emg_llm.hub.client import HubError, collect
 
 
 def main(arguments=None):
@@ -72,7 +72,7 @@ def make_parser():
 
 
 def run_publish(options):
-    from emg_llm.publish import COLLECTION, dry_run, plan, publish
+    from emg_llm.hub.publish import COLLECTION, dry_run, plan, publish
 
     items = list(
         plan(
@@ -114,7 +114,7 @@ def show(found, options):
 
 
 def run_deploy(options):
-    from emg_llm.publish import deploy_space
+    from emg_llm.hub.publish import deploy_space
 
     bundle = options.bundle or f"{options.space.split('/')[0]}/emg-llm"
     pushed = deploy_space(

@@ -9,13 +9,13 @@ from threading import Lock, RLock
 
 import numpy as np
 
-from emg_llm import facts
-from emg_llm.conversations import ANSWER, likely, notes
-from emg_llm.hub import HubError, bundle_folder, part, resolve
-from emg_llm.preprocessing import clean
-from emg_llm.quality import assess_quality
-from emg_llm.recording import RecordingError
-from emg_llm.spelling import spell
+from emg_llm.bridge.spelling import spell
+from emg_llm.chat import facts
+from emg_llm.chat.turns import ANSWER, likely, notes
+from emg_llm.hub.client import HubError, bundle_folder, part, resolve
+from emg_llm.signal.preprocessing import clean
+from emg_llm.signal.quality import assess_quality
+from emg_llm.signal.recording import RecordingError
 
 MIN_SECONDS = 0.25
 REMEMBERED = 8  # recordings of which what was found out is kept
@@ -47,10 +47,10 @@ class EmotionPipeline:
     """
 
     def __init__(self, folder, llms=None):
-        from emg_llm.baseline import EmotionSVM
-        from emg_llm.codebook import Codebook
+        from emg_llm.bridge.codebook import Codebook
         from emg_llm.encoders import load_encoder
         from emg_llm.llms.available import Bundle, load_llms
+        from emg_llm.svm import EmotionSVM
 
         self.folder = folder
         self.config = json.loads((folder / "config.json").read_text())

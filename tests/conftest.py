@@ -13,7 +13,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 import numpy as np
 import pytest
 
-from emg_llm.datasets import load_dataset
+from emg_llm.data.datasets import load_dataset
 
 ROOT = Path(__file__).parents[1]
 SMALL_DATA = "simulated:subjects=5,trials=1,duration=1"
@@ -82,7 +82,7 @@ def server(monkeypatch, tmp_path):
         monkeypatch.setattr(constants + "HF_HUB_CACHE", str(tmp_path / "cache"))
         monkeypatch.setattr(constants + "HF_HUB_DISABLE_XET", True)
         monkeypatch.setenv("HF_TOKEN", TOKEN)
-        monkeypatch.setattr("emg_llm.hub.LONGEST_WAIT", 0.05)
+        monkeypatch.setattr("emg_llm.hub.client.LONGEST_WAIT", 0.05)
         # The client's own patience, without the waiting.
         monkeypatch.setattr("huggingface_hub.utils._http.time.sleep", lambda _: None)
         yield server
@@ -130,6 +130,6 @@ def quick_bundle(tmp_path_factory, run_script):
 
 @pytest.fixture(scope="session")
 def pipeline(quick_bundle):
-    from emg_llm import EmotionPipeline
+    from emg_llm.pipeline import EmotionPipeline
 
     return EmotionPipeline.from_pretrained(quick_bundle.folder)

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from scipy.io import savemat
 
-from emg_llm.datasets import Dataset
-from emg_llm.readers import read_recording
-from emg_llm.recording import RecordingError
+from emg_llm.data.datasets import Dataset
+from emg_llm.signal.readers import read_recording
+from emg_llm.signal.recording import RecordingError
 
 N, RATE = 400, 2000  # samples and Hz of a file
 

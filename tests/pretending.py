@@ -3,7 +3,7 @@
 import numpy as np
 
 from emg_llm.pipeline import Prediction
-from emg_llm.recording import EMOTIONS, RecordingError
+from emg_llm.signal.recording import EMOTIONS, RecordingError
 
 P = dict.fromkeys(EMOTIONS, 0.02) | {"fear": 0.78}
 TOKENS = "<emg_0_3>", "<emg_1_7>"

@@ -7,10 +7,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from emg_llm.audit import MODELS, measure_leak, segment_units
-from emg_llm.audit_report import finding, markdown, table
-from emg_llm.datasets import DatasetError, load_dataset
-from emg_llm.recording import RecordingError
+from emg_llm.audit.leak import MODELS, measure_leak, segment_units
+from emg_llm.audit.report import finding, markdown, table
+from emg_llm.data.datasets import DatasetError, load_dataset
+from emg_llm.signal.recording import RecordingError
 from tests.making import of, rows
 
 SOME = "simulated:subjects=4,trials=2,duration=1.5"

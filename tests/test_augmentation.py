@@ -4,14 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from emg_llm.augmentation import (
-    Augmentation,
-    add_noise,
-    augment,
-    mix,
-    retime,
-    rotate,
-)
+from emg_llm.encoders.augmentation import Augmentation, add_noise, augment, mix, retime, rotate
 from emg_llm.encoders.front import covariances
 
 NOTHING = {"overall_db": 0.0, "gain_db": 0.0, "mixup": 0.0}

@@ -11,7 +11,7 @@ import pytest
 import emg_llm
 from emg_llm.llms import memory
 from emg_llm.llms.loading import load_base
-from emg_llm.recording import EMOTIONS, RecordingError
+from emg_llm.signal.recording import EMOTIONS, RecordingError
 
 pytestmark = pytest.mark.slow
 

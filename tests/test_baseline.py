@@ -9,11 +9,11 @@ import pytest
 import skops.io
 from sklearn.preprocessing import FunctionTransformer
 
-from emg_llm.baseline import EmotionSVM, dataset_features, recording_features
-from emg_llm.datasets import Dataset, DatasetError, load_dataset
-from emg_llm.preprocessing import clean, resample
-from emg_llm.recording import Recording, RecordingError
-from emg_llm.simulation import simulate
+from emg_llm.data.datasets import Dataset, DatasetError, load_dataset
+from emg_llm.signal.preprocessing import clean, resample
+from emg_llm.signal.recording import Recording, RecordingError
+from emg_llm.signal.simulation import simulate
+from emg_llm.svm import EmotionSVM, dataset_features, recording_features
 
 LABELS = ["anger", "happiness", "neutral", "surprise"]
 

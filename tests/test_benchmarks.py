@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from emg_llm.augmentation import Augmentation
+from emg_llm.encoders.augmentation import Augmentation
 
 
 def load(name):

@@ -5,7 +5,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from emg_llm.codebook import Codebook, measure
+from emg_llm.bridge.codebook import Codebook, measure
 
 DEPTHS, CODES = 3, 16
 QUICK = {"depths": DEPTHS, "codes": CODES, "epochs": 10}

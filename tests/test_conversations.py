@@ -3,23 +3,15 @@ from collections import Counter
 
 import numpy as np
 
-from emg_llm.about_emg import general_topics
-from emg_llm.answers import topics
-from emg_llm.bridge import Bridge
-from emg_llm.conversations import (
-    ANSWER,
-    build_rows,
-    conversation,
-    from_share_gpt,
-    likely,
-    notes,
-    share_gpt,
-    with_notes,
-)
+from emg_llm.bridge.bridge import Bridge
+from emg_llm.bridge.reading import Reading
+from emg_llm.chat.about_emg import general_topics
+from emg_llm.chat.conversations import build_rows, conversation
+from emg_llm.chat.topics import topics
+from emg_llm.chat.turns import ANSWER, from_share_gpt, likely, notes, share_gpt, with_notes
+from emg_llm.data.splits import held_out_split
 from emg_llm.llms.nano import N_CODES, corpus
-from emg_llm.reading import Reading
-from emg_llm.recording import EMOTIONS
-from emg_llm.splits import held_out_split
+from emg_llm.signal.recording import EMOTIONS
 
 SITES = ("above the eye", "below the eye", "forehead", "cheek", "jaw")
 SCORES = (("fear", 61), ("anger", 22), ("pride", 9))

@@ -9,13 +9,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from emg_llm.datasets import (
-    Dataset,
-    DatasetError,
-    load_dataset,
-)
-from emg_llm.recording import EMOTIONS
-from emg_llm.splits import held_out_split, leave_one_subject_out
+from emg_llm.data.datasets import Dataset, DatasetError, load_dataset
+from emg_llm.data.splits import held_out_split, leave_one_subject_out
+from emg_llm.signal.recording import EMOTIONS
 
 TINY = "simulated:subjects=5,trials=1,duration=0.25,sampling_rate=1000"
 
@@ -104,7 +100,7 @@ def test_the_hash_changes_when_a_recording_moves_or_is_another_one():
 
 def test_the_hash_is_the_same_in_another_process():
     code = (
-        "from emg_llm.datasets import *; from emg_llm.splits import *; import sys;"
+        "from emg_llm.data.datasets import *; from emg_llm.data.splits import *; import sys;"
         "print(held_out_split(load_dataset(sys.argv[1]), 3).hash)"
     )
     done = subprocess.run(

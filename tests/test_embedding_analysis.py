@@ -8,15 +8,14 @@ import pandas as pd
 import pytest
 import torch
 
-from emg_llm import embedding_analysis as analysis
-from emg_llm import embedding_plots as plots
-from emg_llm.datasets import DatasetError, load_dataset
-from emg_llm.embedding_report import result_tables, summary
+from emg_llm.data.datasets import DatasetError, load_dataset
+from emg_llm.data.splits import held_out_split
+from emg_llm.embeddings import analysis, plots
+from emg_llm.embeddings.report import result_tables, summary
 from emg_llm.encoders import ARCHITECTURES, EncoderConfig, build_encoder
-from emg_llm.pages import report_page
-from emg_llm.quality import assess_quality
-from emg_llm.recording import EMOTIONS
-from emg_llm.splits import held_out_split
+from emg_llm.plots.page import report_page
+from emg_llm.signal.quality import assess_quality
+from emg_llm.signal.recording import EMOTIONS
 
 DATA = "simulated:subjects=5,trials=2,duration=1"
 OTHER = {"name": "other_data", "grouping": "all", "split_hash": None, "seed": 0}

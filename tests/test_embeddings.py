@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from emg_llm import embeddings
-from emg_llm.datasets import Dataset
+from emg_llm.data.datasets import Dataset
+from emg_llm.embeddings import measures as embeddings
 
 PEOPLE, LABELS, TRIALS = 6, 4, 4
 

@@ -18,8 +18,8 @@ from emg_llm.encoders.training import (
     fit_encoder,
     loss_of,
 )
-from emg_llm.recording import Recording, RecordingError
-from emg_llm.simulation import simulate
+from emg_llm.signal.recording import Recording, RecordingError
+from emg_llm.signal.simulation import simulate
 
 every_architecture = pytest.mark.parametrize("arch", ARCHITECTURES)
 

@@ -5,14 +5,15 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from emg_llm.controls import Inputs, shuffled_labels
-from emg_llm.datasets import Dataset, DatasetError, load_dataset
-from emg_llm.evaluation import FoldStore
-from emg_llm.experiments import Extras, Measured, check_extras, curve_sizes, few_shot
-from emg_llm.features import channel_power
-from emg_llm.fitted import Fitted, load_fitted
-from emg_llm.recipes import measure_recipe, measure_trained
-from emg_llm.splits import PROTOCOLS, grouped_k_fold, held_out_sessions, leave_one_subject_out
+from emg_llm.data.datasets import Dataset, DatasetError, load_dataset
+from emg_llm.data.splits import PROTOCOLS, grouped_k_fold, held_out_sessions, leave_one_subject_out
+from emg_llm.experiments.controls import Inputs, shuffled_labels
+from emg_llm.experiments.extras import Extras, check_extras, curve_sizes, few_shot
+from emg_llm.experiments.fitted import Fitted
+from emg_llm.experiments.folds import FoldStore
+from emg_llm.experiments.measure import load_fitted, measure_recipe, measure_trained
+from emg_llm.experiments.results import Measured
+from emg_llm.signal.features import channel_power
 
 LABELS = ("anger", "fear")
 LOSO = PROTOCOLS["leave_one_subject_out"]
@@ -63,7 +64,9 @@ class Recorder:
 @pytest.fixture
 def recorder(monkeypatch):
     recorder = Recorder()
-    monkeypatch.setattr("emg_llm.recipes.fitter", lambda name, how=None, material=None: recorder)
+    monkeypatch.setattr(
+        "emg_llm.experiments.measure.fitter", lambda name, how=None, material=None: recorder
+    )
     return recorder
 
 
@@ -213,10 +216,10 @@ def test_noise_is_asked_about_where_there_is_a_signal(people, recorder):
 def test_an_interrupted_run_goes_on_with_the_fold_where_it_stopped(tmp_path, monkeypatch):
     data, extras = trials(), Extras(few_shot=(1,), draws=2)
     first, second = Recorder(fail_at=2), Recorder()
-    monkeypatch.setattr("emg_llm.recipes.fitter", lambda name, how, material: first)
+    monkeypatch.setattr("emg_llm.experiments.measure.fitter", lambda name, how, material: first)
     with pytest.raises(KeyboardInterrupt):
         measure_recipe("x", data, LOSO, 0, extras, FoldStore(tmp_path))
-    monkeypatch.setattr("emg_llm.recipes.fitter", lambda name, how, material: second)
+    monkeypatch.setattr("emg_llm.experiments.measure.fitter", lambda name, how, material: second)
     store = FoldStore(tmp_path)
     resumed = measure_recipe("x", data, LOSO, 0, extras, store)
     assert len(store.reused) == 2 and len(second.fitted_on) == 2
@@ -299,7 +302,7 @@ def test_an_encoder_is_calibrated_on_a_persons_trials(people, tmp_path, monkeypa
 
 
 def test_a_saved_model_that_cannot_learn_from_trials_says_so(tmp_path):
-    from emg_llm.baseline import EmotionSVM
+    from emg_llm.svm import EmotionSVM
 
     data = trials()
     svm = EmotionSVM.fit(data.table, data.columns, data.targets, data.groups, LABELS)

@@ -1,10 +1,10 @@
 import numpy as np
 import pytest
 
-from emg_llm.answers import topics
-from emg_llm.facts import check, marked, unmarked
-from emg_llm.reading import Reading
-from emg_llm.recording import EMOTIONS
+from emg_llm.bridge.reading import Reading
+from emg_llm.chat.facts import check, marked, unmarked
+from emg_llm.chat.topics import topics
+from emg_llm.signal.recording import EMOTIONS
 
 SITES = ("above the eye", "beside the mouth", "cheek", "jaw")
 READING = Reading(

@@ -8,14 +8,14 @@ import pytest
 import torch
 from safetensors import safe_open
 
-from emg_llm.conversations import conversation
-from emg_llm.llms.examples import IGNORED, to_examples
+from emg_llm.bridge.reading import Reading
+from emg_llm.bridge.spelling import SPELLINGS, spell
+from emg_llm.chat.conversations import conversation
 from emg_llm.llms.finetuning import lora_config, make_trainer, prepare, sft_defaults
-from emg_llm.llms.loading import LlmError, end_of_turn, load_base, load_tokenizer
+from emg_llm.llms.loading import TEMPLATES, LlmError, end_of_turn, load_base, load_tokenizer
 from emg_llm.llms.model import EmgLLM
-from emg_llm.llms.registry import REGISTRY, TEMPLATES
-from emg_llm.reading import Reading
-from emg_llm.spelling import SPELLINGS, spell
+from emg_llm.llms.sft_data import IGNORED, to_examples
+from emg_llm.registry import REGISTRY
 from tests.families import FAMILIES, SHARED, make_model, make_tokenizer
 
 LABELS = ("anger", "anxiety", "fear", "happiness")

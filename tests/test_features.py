@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from emg_llm.features import (
+from emg_llm.signal.features import (
     activity,
     channel_power,
     feature_summary,
@@ -11,10 +11,9 @@ from emg_llm.features import (
     segment_features,
     segment_tensor,
 )
-from emg_llm.preprocessing import clean
-from emg_llm.recording import MONTAGE, Recording
-from emg_llm.segments import segment
-from emg_llm.simulation import simulate
+from emg_llm.signal.preprocessing import clean, segment
+from emg_llm.signal.recording import MONTAGE, Recording
+from emg_llm.signal.simulation import simulate
 
 RATE = 2000
 MEAN, VARIANCE, RMS, FREQUENCY = range(4)

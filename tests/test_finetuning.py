@@ -5,22 +5,15 @@ import numpy as np
 import pytest
 import torch
 
-from emg_llm.bridge import Bridge
-from emg_llm.conversations import conversation, share_gpt
-from emg_llm.llms.examples import IGNORED
-from emg_llm.llms.finetuning import (
-    calibrate,
-    first_label,
-    first_prompt,
-    load_rows,
-    lora_config,
-    make_trainer,
-    sft_defaults,
-)
+from emg_llm.bridge.bridge import Bridge
+from emg_llm.bridge.reading import Reading
+from emg_llm.chat.conversations import conversation
+from emg_llm.chat.turns import share_gpt
+from emg_llm.llms.finetuning import calibrate, lora_config, make_trainer, sft_defaults
 from emg_llm.llms.loading import LlmError, load_base
 from emg_llm.llms.model import EmgLLM
 from emg_llm.llms.nano import N_CODES, N_DEPTHS, corpus
-from emg_llm.reading import Reading
+from emg_llm.llms.sft_data import IGNORED, first_label, first_prompt, load_rows
 
 LABELS = ("anger", "anxiety", "fear", "happiness")
 PROMPTS = ["EMG features: none", "EMG features: <emg_0_3><emg_1_17>, jaw +12, cheek -3, SNR +15"]

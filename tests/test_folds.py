@@ -7,13 +7,15 @@ import numpy as np
 import pytest
 import torch
 
-from emg_llm.datasets import load_dataset
+from emg_llm.bridge.reading import Reading
+from emg_llm.data.datasets import load_dataset
+from emg_llm.data.splits import leave_one_subject_out
 from emg_llm.encoders import build_encoder
-from emg_llm.fitted import Fitted, FoldTraining, encoder_config
-from emg_llm.llms import finetuning, folds
-from emg_llm.llms.folds import Material, llm_on
-from emg_llm.reading import Reading
-from emg_llm.splits import leave_one_subject_out
+from emg_llm.encoders.examples import encoder_config
+from emg_llm.experiments import language_models as folds
+from emg_llm.experiments.fitted import Fitted, FoldTraining
+from emg_llm.experiments.language_models import Material, llm_on
+from emg_llm.llms import finetuning
 
 LABELS = ("anger", "fear", "happiness")
 HOW = FoldTraining(bridge="both", variants=1)

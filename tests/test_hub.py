@@ -1,7 +1,7 @@
 import pytest
 from huggingface_hub.utils import filter_repo_objects
 
-from emg_llm.hub import NEVER_UPLOADED, HubError, resolve
+from emg_llm.hub.client import NEVER_UPLOADED, HubError, resolve
 
 TRAINED = [
     "README.md",

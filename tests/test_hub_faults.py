@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from safetensors.numpy import save_file
 
-from emg_llm import hub
-from emg_llm.hub import HubError, push, resolve
+from emg_llm.hub import client as hub
+from emg_llm.hub.client import HubError, push, resolve
 from tests.hub_server import TOKEN
 
 ID = "somebody/model"

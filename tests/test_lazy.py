@@ -5,11 +5,11 @@ import tracemalloc
 import numpy as np
 import pytest
 
-from emg_llm import lazy
-from emg_llm.controls import Inputs
-from emg_llm.datasets import DatasetError, load_dataset
-from emg_llm.lazy import KeptRecordings, Lazy, Spool
-from emg_llm.recording import Recording, RecordingError
+from emg_llm.data import lazy
+from emg_llm.data.datasets import DatasetError, load_dataset
+from emg_llm.data.lazy import KeptRecordings, Lazy, Spool
+from emg_llm.experiments.controls import Inputs
+from emg_llm.signal.recording import Recording, RecordingError
 
 
 class Makes:
@@ -76,7 +76,7 @@ def test_simulated_data_is_known_by_label_and_person_before_anything_is_simulate
     def never(*_):
         raise AssertionError("simulated too early")
 
-    monkeypatch.setattr("emg_llm.datasets.simulate", never)
+    monkeypatch.setattr("emg_llm.data.datasets.simulate", never)
     dataset = load_dataset("simulated:subjects=3,trials=2,duration=0.25", ["anger", "fear"])
     assert len(dataset) == 12 and len(set(dataset.groups)) == 3
     monkeypatch.undo()

@@ -4,7 +4,7 @@ from dataclasses import asdict
 import numpy as np
 import pytest
 
-from emg_llm.levels import LIMIT, LevelScale, whole
+from emg_llm.signal.levels import LIMIT, LevelScale, whole
 
 
 @pytest.fixture

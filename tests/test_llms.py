@@ -2,11 +2,12 @@ import numpy as np
 import pytest
 import torch
 
-from emg_llm.llms.finetuning import first_prompt
 from emg_llm.llms.loading import LlmError, load_base
-from emg_llm.llms.model import SCORING_BATCH, EmgLLM
+from emg_llm.llms.model import EmgLLM
 from emg_llm.llms.nano import corpus
-from emg_llm.recording import EMOTIONS
+from emg_llm.llms.scoring import SCORING_BATCH
+from emg_llm.llms.sft_data import first_prompt
+from emg_llm.signal.recording import EMOTIONS
 
 LABELS = ("anger", "anxiety", "fear", "happiness")
 PROMPTS = [

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from emg_llm.levels import LIMIT
+from emg_llm.bridge.reading import code_token
 from emg_llm.llms.loading import LlmError, load_base, load_tokenizer
 from emg_llm.llms.nano import (
     FAMILIES,
@@ -17,7 +17,7 @@ from emg_llm.llms.nano import (
     pretrain,
     start_with,
 )
-from emg_llm.reading import code_token
+from emg_llm.signal.levels import LIMIT
 
 PROMPT = "EMG features: <emg_0_3><emg_1_17>, jaw +12, cheek -3, SNR +15"
 

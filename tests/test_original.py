@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 
-from emg_llm.audit import measure_leak
-from emg_llm.audit_report import finding
-from emg_llm.datasets import DatasetError, load_dataset
-from emg_llm.original import original_split, original_tensor
-from emg_llm.recording import Recording
+from emg_llm.audit.leak import measure_leak
+from emg_llm.audit.original import original_split, original_tensor
+from emg_llm.audit.report import finding
+from emg_llm.data.datasets import DatasetError, load_dataset
+from emg_llm.signal.recording import Recording
 from tests.making import of, rows
 
 
@@ -66,6 +66,6 @@ def test_the_original_reads_recordings_of_eight_channels_and_no_more_than_fit(
     few = [r.replace(signal=r.signal[:, :3], channel_names=()) for r in independent]
     with pytest.raises(DatasetError, match="8 channels and planted has 3"):
         original_tensor(of(few))
-    monkeypatch.setattr("emg_llm.original.MOST", 100)
+    monkeypatch.setattr("emg_llm.audit.original.MOST", 100)
     with pytest.raises(DatasetError, match="--labels"):
         original_tensor(of(independent))

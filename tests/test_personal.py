@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 import torch
 
-from emg_llm import personal
-from emg_llm.datasets import DatasetError, load_dataset
+from emg_llm.data.datasets import DatasetError, load_dataset
+from emg_llm.data.splits import held_out_split
 from emg_llm.encoders import EncoderConfig, build_encoder, load_encoder
-from emg_llm.personal import personalise
-from emg_llm.recipes import unseen_rows
-from emg_llm.splits import held_out_split
+from emg_llm.experiments import personal
+from emg_llm.experiments.measure import unseen_rows
+from emg_llm.experiments.personal import personalise
 
 LABELS = ["anger", "happiness", "surprise"]
 SETTINGS = "trials=2,duration=0.5,seed=4"

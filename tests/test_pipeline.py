@@ -9,14 +9,14 @@ import numpy as np
 import pytest
 
 import emg_llm
-import emg_llm.bridge
-from emg_llm.bridge import Bridge
-from emg_llm.conversations import likely, notes, with_notes
-from emg_llm.hub import HubError
+import emg_llm.bridge.bridge
+from emg_llm.bridge.bridge import Bridge
+from emg_llm.chat.turns import likely, notes, with_notes
+from emg_llm.hub.client import HubError
 from emg_llm.llms.model import EmgLLM
 from emg_llm.pipeline import REMEMBERED
-from emg_llm.recording import EMOTIONS, RecordingError
-from emg_llm.simulation import simulate
+from emg_llm.signal.recording import EMOTIONS, RecordingError
+from emg_llm.signal.simulation import simulate
 
 pytestmark = pytest.mark.slow
 
@@ -130,7 +130,7 @@ def test_a_recording_is_cleaned_read_and_scored_once(forgetful, sample, monkeypa
         monkeypatch.setattr(owner, name, call)
 
     counted(emg_llm.pipeline, "clean")
-    counted(emg_llm.bridge, "clean")
+    counted(emg_llm.bridge.bridge, "clean")
     counted(Bridge, "read")
     counted(EmgLLM, "probabilities")
     prediction = forgetful(sample)

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 import emg_llm
-from emg_llm import plots
-from emg_llm.quality import ChannelQuality, QualityReport
-from emg_llm.recording import EMOTIONS, MONTAGE, Recording
+from emg_llm.plots import signals as plots
+from emg_llm.signal.quality import ChannelQuality, QualityReport
+from emg_llm.signal.recording import EMOTIONS, MONTAGE, Recording
 
 
 def noise(seconds=1.0, rate=2000.0, channels=8, **settings):

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from scipy import signal as sps
 
-from emg_llm.preprocessing import BAND, clean, detect_mains, resample
-from emg_llm.recording import Recording, RecordingError
-from emg_llm.simulation import simulate
+from emg_llm.signal.preprocessing import BAND, clean, detect_mains, resample
+from emg_llm.signal.recording import Recording, RecordingError
+from emg_llm.signal.simulation import simulate
 
 RATE = 2000
 T = np.arange(3 * RATE) / RATE

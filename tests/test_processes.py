@@ -8,14 +8,14 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from emg_llm.processes import is_main, share_items, share_rows
+from emg_llm.data.processes import is_main, share_items, share_rows
 
 SCRIPT = Path(__file__).parents[1] / "train" / "encoder.py"
 DATA = "simulated:subjects=4,trials=1,duration=0.6"
 SHARES = """
 import json, sys
 import torch
-from emg_llm.processes import is_main, share_items, share_rows, state
+from emg_llm.data.processes import is_main, share_items, share_rows, state
 
 made, seen = [], []
 

@@ -10,17 +10,19 @@ import datasets
 import numpy as np
 import pytest
 
-from emg_llm import EmotionPipeline, hub
 from emg_llm.__main__ import main as emg_llm
-from emg_llm.baseline import EmotionSVM
-from emg_llm.codebook import Codebook
+from emg_llm.bridge.codebook import Codebook
 from emg_llm.encoders import load_encoder
-from emg_llm.hub import HubError
-from emg_llm.llms.finetuning import load_rows, lora_config, prepare
+from emg_llm.hub import client as hub
+from emg_llm.hub.client import HubError
+from emg_llm.hub.publish import deploy_space, share
+from emg_llm.hub.staging import anonymous, copy_dataset, copy_model
+from emg_llm.llms.finetuning import lora_config, prepare
 from emg_llm.llms.loading import load_base
 from emg_llm.llms.model import EmgLLM
-from emg_llm.publish import deploy_space, share
-from emg_llm.staging import anonymous, copy_dataset, copy_model
+from emg_llm.llms.sft_data import load_rows
+from emg_llm.pipeline import EmotionPipeline
+from emg_llm.svm import EmotionSVM
 from tests.families import FAMILIES, make_model, make_tokenizer
 from tests.hub_server import TOKEN, USER
 

@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-from emg_llm.preprocessing import clean
-from emg_llm.quality import assess_quality, snr_db
-from emg_llm.recording import Recording
-from emg_llm.simulation import simulate
+from emg_llm.signal.preprocessing import clean
+from emg_llm.signal.quality import assess_quality, snr_db
+from emg_llm.signal.recording import Recording
+from emg_llm.signal.simulation import simulate
 
 RATE, N = 2000, 6000
 NAMES = tuple("abcd")
@@ -58,7 +58,9 @@ def test_a_good_recording_is_called_good_and_nothing_is_held_against_it():
 def test_what_is_cleaned_already_is_not_cleaned_again(monkeypatch):
     raw = recording(bursts(10))
     report, cleaned = assess_quality(raw), clean(raw)
-    monkeypatch.setattr("emg_llm.preprocessing._zero_phase", lambda *a: pytest.fail("cleaned"))
+    monkeypatch.setattr(
+        "emg_llm.signal.preprocessing._zero_phase", lambda *a: pytest.fail("cleaned")
+    )
     assert assess_quality(raw, cleaned) == report
 
 

@@ -10,9 +10,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from emg_llm import readers
-from emg_llm.readers import SUPPORTED_EXTENSIONS, read_recording
-from emg_llm.recording import MONTAGE, RecordingError
+from emg_llm.signal import readers
+from emg_llm.signal.readers import SUPPORTED_EXTENSIONS, read_recording
+from emg_llm.signal.recording import MONTAGE, RecordingError
 from tests.making import RATE, emg, notes, refusal, save, text
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -170,7 +170,9 @@ def test_damaged_files_never_raise_anything_but_a_recording_error(tmp_path, exte
 
 
 def test_importing_the_readers_loads_neither_pandas_nor_scipy():
-    code = "import sys, emg_llm.readers; print({'pandas', 'scipy', 'torch'} & {*sys.modules})"
+    code = (
+        "import sys, emg_llm.signal.readers; print({'pandas', 'scipy', 'torch'} & {*sys.modules})"
+    )
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
     assert done.stdout.strip() == "set()", done.stderr
 

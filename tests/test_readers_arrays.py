@@ -7,7 +7,7 @@ import zipfile
 import numpy as np
 import pytest
 
-from emg_llm.readers import read_recording
+from emg_llm.signal.readers import read_recording
 from tests.making import RATE, N, emg, refusal, save
 
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from emg_llm.readers import read_recording
+from emg_llm.signal.readers import read_recording
 from tests.making import RATE, N, emg, notes, refusal, save
 
 

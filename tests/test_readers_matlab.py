@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from scipy.io import savemat
 
-from emg_llm.readers import read_recording
+from emg_llm.signal.readers import read_recording
 from tests.making import N, emg, refusal
 
 

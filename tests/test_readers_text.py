@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from emg_llm.readers import read_recording
-from emg_llm.recording import default_channel_names
+from emg_llm.signal.readers import read_recording
+from emg_llm.signal.recording import default_channel_names
 from tests.making import RATE, N, emg, notes, refusal, text
 
 

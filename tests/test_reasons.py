@@ -3,12 +3,12 @@
 import numpy as np
 import pytest
 
-from emg_llm.bridge import Bridge
-from emg_llm.conversations import ANSWER
-from emg_llm.llms.answers import free_text, generate
+from emg_llm.bridge.bridge import Bridge
+from emg_llm.chat.turns import ANSWER
+from emg_llm.experiments.replies import count_reasons, free_text, reasons_figures
+from emg_llm.llms.generation import generate
 from emg_llm.llms.loading import load_base
 from emg_llm.llms.model import EmgLLM
-from emg_llm.reasons import count_reasons, reasons_figures
 
 LABELS = ("anger", "fear", "pride")
 
@@ -46,7 +46,7 @@ def replying(monkeypatch, reply):
         asked.extend(chats)
         return [reply] * len(chats)
 
-    monkeypatch.setattr("emg_llm.reasons.generate", generate)
+    monkeypatch.setattr("emg_llm.experiments.replies.generate", generate)
     return asked
 
 

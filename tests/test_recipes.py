@@ -5,17 +5,20 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from emg_llm.baseline import EmotionSVM, dataset_features
-from emg_llm.controls import noise_like
-from emg_llm.datasets import (
-    DatasetError,
-    load_dataset,
-)
+from emg_llm.data.datasets import DatasetError, load_dataset
+from emg_llm.data.splits import PROTOCOLS, held_out_split, leave_one_subject_out
 from emg_llm.evaluation import evaluate, save_results
-from emg_llm.fitted import fitter, load_fitted, svm_on
-from emg_llm.llms.folds import llm_on
-from emg_llm.recipes import measure_recipe, measure_trained, unseen_rows
-from emg_llm.splits import PROTOCOLS, held_out_split, leave_one_subject_out
+from emg_llm.experiments.controls import noise_like
+from emg_llm.experiments.language_models import llm_on
+from emg_llm.experiments.measure import (
+    fitter,
+    load_fitted,
+    measure_recipe,
+    measure_trained,
+    unseen_rows,
+)
+from emg_llm.experiments.signal_models import svm_on
+from emg_llm.svm import EmotionSVM, dataset_features
 
 KEYS = {
     *("model", "data", "protocol", "labels", "n_recordings", "n_subjects", "accuracy"),

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import emg_llm
-from emg_llm.recording import EMOTIONS, MONTAGE, Recording, RecordingError
+from emg_llm.signal.recording import EMOTIONS, MONTAGE, Recording, RecordingError
 
 HEAVY = ("torch", "gradio", "trl", "transformers", "bitsandbytes")
 READ_TO_FEATURES = """

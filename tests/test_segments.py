@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from emg_llm.recording import Recording, RecordingError
-from emg_llm.segments import segment
+from emg_llm.signal.preprocessing import segment
+from emg_llm.signal.recording import Recording, RecordingError
 
 
 def ramp(samples, channels=2, **more):

@@ -3,16 +3,9 @@
 import numpy as np
 import pytest
 
-from emg_llm.preprocessing import clean
-from emg_llm.recording import EMOTIONS, MONTAGE
-from emg_llm.simulation import (
-    PATTERNS,
-    Person,
-    SimulationConfig,
-    describe,
-    simulate,
-    trials,
-)
+from emg_llm.signal.preprocessing import clean
+from emg_llm.signal.recording import EMOTIONS, MONTAGE
+from emg_llm.signal.simulation import PATTERNS, Person, SimulationConfig, describe, simulate, trials
 
 QUICK = {"duration": 1.0}
 

@@ -4,8 +4,8 @@ import itertools
 
 import pytest
 
-from emg_llm.reading import code_token
-from emg_llm.spelling import codes_in, spell, spell_messages
+from emg_llm.bridge.reading import code_token
+from emg_llm.bridge.spelling import codes_in, spell, spell_messages
 
 TEXT = "EMG features: <emg_0_17><emg_1_3><emg_2_0><emg_3_63>, jaw +12"
 

@@ -5,8 +5,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from emg_llm.datasets import Dataset, DatasetError
-from emg_llm.splits import (
+from emg_llm.data.datasets import Dataset, DatasetError
+from emg_llm.data.splits import (
     PROTOCOLS,
     grouped_k_fold,
     held_out_sessions,

@@ -5,7 +5,7 @@ import pytest
 from accelerate.tracking import GeneralTracker
 from accelerate.utils import LoggerType
 
-from emg_llm.tracking import TrackingError, reporting_to
+from emg_llm.scripts import TrackingError, reporting_to
 
 
 @pytest.fixture

@@ -11,8 +11,8 @@ import pandas as pd
 import pytest
 from safetensors.numpy import load_file
 
-from emg_llm.conversations import from_share_gpt
-from emg_llm.recording import EMOTIONS
+from emg_llm.chat.turns import from_share_gpt
+from emg_llm.signal.recording import EMOTIONS
 
 pytestmark = pytest.mark.slow
 

@@ -6,12 +6,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from emg_llm.baseline import EmotionSVM
-from emg_llm.codebook import Codebook
-from emg_llm.datasets import load_dataset
+from emg_llm.bridge.codebook import Codebook
+from emg_llm.data.datasets import load_dataset
+from emg_llm.data.splits import held_out_split
 from emg_llm.encoders import load_encoder
-from emg_llm.recording import EMOTIONS
-from emg_llm.splits import held_out_split
+from emg_llm.signal.recording import EMOTIONS
+from emg_llm.svm import EmotionSVM
 from tests.making import emg, save
 
 pytestmark = pytest.mark.slow

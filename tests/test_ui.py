@@ -9,8 +9,8 @@ from gradio_client import Client, handle_file
 from gradio_client.exceptions import AppError
 
 from emg_llm.evaluation import evaluate
-from emg_llm.hub import bundle_folder
-from emg_llm.recording import EMOTIONS, RecordingError
+from emg_llm.hub.client import bundle_folder
+from emg_llm.signal.recording import EMOTIONS, RecordingError
 from emg_llm.ui import build_app, launch_options
 from emg_llm.ui.analysis import escape, make_source, open_source, plain_history
 from emg_llm.ui.results import results_frame

@@ -8,8 +8,8 @@ from emg_llm.pipeline import Prediction
 from emg_llm.ui import build_app
 from emg_llm.ui.analysis import make_source
 from emg_llm.ui.chat import ChatArea, answered
+from emg_llm.ui.llm_header import reading_html
 from emg_llm.ui.prediction import cards_html
-from emg_llm.ui.reading import reading_html
 from emg_llm.ui.streams import merged
 from tests.pretending import TOKENS, FakePipeline, P, write_csv
 

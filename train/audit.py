@@ -16,12 +16,12 @@ from pathlib import Path
 
 from trl import TrlParser
 
-from emg_llm.audit import MAX_SEGMENTS, MODELS, measure_leak
-from emg_llm.audit_report import finding, markdown, table
-from emg_llm.datasets import DatasetError, load_dataset
-from emg_llm.duplicates import as_rows, find_duplicates, require_disjoint
+from emg_llm.audit.duplicates import as_rows, find_duplicates, require_disjoint
+from emg_llm.audit.leak import MAX_SEGMENTS, MODELS, measure_leak
+from emg_llm.audit.report import finding, markdown, table
+from emg_llm.data.datasets import DatasetError, load_dataset
 from emg_llm.evaluation import save_results
-from emg_llm.training import DataArguments, run
+from emg_llm.scripts import DataArguments, run
 
 LEAK = 3  # exit code
 

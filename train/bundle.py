@@ -17,10 +17,10 @@ from pathlib import Path
 import numpy as np
 from trl import TrlParser
 
-from emg_llm.hub import NEVER_UPLOADED, bundle_folder
-from emg_llm.recording import EMOTIONS
-from emg_llm.simulation import simulate
-from emg_llm.training import run
+from emg_llm.hub.client import NEVER_UPLOADED, bundle_folder
+from emg_llm.scripts import run
+from emg_llm.signal.recording import EMOTIONS
+from emg_llm.signal.simulation import simulate
 
 SCRIPTS = Path(__file__).parent
 SAMPLE_SEED = 1000  # people that no training data has

@@ -12,13 +12,13 @@ from dataclasses import dataclass, field
 import torch
 from trl import TrlParser
 
-from emg_llm.codebook import Codebook, CodebookConfig, measure
-from emg_llm.datasets import load_dataset
-from emg_llm.encoders.examples import Examples
+from emg_llm.bridge.codebook import Codebook, CodebookConfig, measure
+from emg_llm.data.datasets import load_dataset
+from emg_llm.data.splits import held_out_split
+from emg_llm.encoders import open_encoder
+from emg_llm.encoders.examples import Examples, encoder_tensors
 from emg_llm.evaluation import save_results
-from emg_llm.fitted import encoder_tensors
-from emg_llm.splits import held_out_split
-from emg_llm.training import DataArguments, HubArguments, finish, open_encoder, run
+from emg_llm.scripts import DataArguments, HubArguments, finish, run
 
 
 @dataclass

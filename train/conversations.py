@@ -17,12 +17,12 @@ from pathlib import Path
 from tqdm.auto import tqdm
 from trl import TrlParser
 
-from emg_llm.bridge import BRIDGES, Bridge
-from emg_llm.conversations import build_rows
-from emg_llm.datasets import load_dataset
+from emg_llm.bridge.bridge import BRIDGES, Bridge
+from emg_llm.chat.conversations import build_rows
+from emg_llm.data.datasets import load_dataset
+from emg_llm.data.splits import held_out_split
 from emg_llm.encoders.base import SCALINGS
-from emg_llm.splits import held_out_split
-from emg_llm.training import DataArguments, HubArguments, finish, load_codec, run
+from emg_llm.scripts import DataArguments, HubArguments, finish, load_codec, run
 
 MADE = "bridge", "scaling", "variants", "follow_ups"  # what the card says of the making
 

@@ -12,14 +12,14 @@ from pathlib import Path
 
 from trl import TrlParser
 
-from emg_llm.datasets import load_dataset
-from emg_llm.embedding_analysis import measure_embeddings, open_encoder, unseen_recordings
-from emg_llm.embedding_plots import embedding_figures
-from emg_llm.embedding_report import result_tables, summary
-from emg_llm.embeddings import MAPS
+from emg_llm.data.datasets import load_dataset
+from emg_llm.embeddings.analysis import measure_embeddings, open_encoder, unseen_recordings
+from emg_llm.embeddings.measures import MAPS
+from emg_llm.embeddings.plots import embedding_figures
+from emg_llm.embeddings.report import result_tables, summary
 from emg_llm.evaluation import save_results
-from emg_llm.pages import report_page
-from emg_llm.training import DataArguments, run
+from emg_llm.plots.page import report_page
+from emg_llm.scripts import DataArguments, run
 
 
 @dataclass

@@ -17,27 +17,18 @@ from pathlib import Path
 
 from trl import TrlParser
 
-from emg_llm.controls import Inputs
-from emg_llm.datasets import DatasetError, load_dataset
-from emg_llm.encoders import ARCHITECTURES, EncoderConfig, build_encoder
-from emg_llm.encoders.examples import Examples
+from emg_llm.data.datasets import DatasetError, load_dataset
+from emg_llm.data.processes import is_main
+from emg_llm.data.splits import held_out_split
+from emg_llm.encoders import ARCHITECTURES, EncoderConfig, build_encoder, open_encoder
+from emg_llm.encoders.examples import Examples, encoder_config, encoder_tensors
 from emg_llm.encoders.training import LOSSES, EncoderTraining, fit_encoder
 from emg_llm.evaluation import control, evaluate, headline, save_results
-from emg_llm.fitted import encoder_config, encoder_tensors
-from emg_llm.hub import resolve
-from emg_llm.personal import check_personal, personalise
-from emg_llm.processes import is_main
-from emg_llm.recipes import training_of
-from emg_llm.splits import held_out_split
-from emg_llm.tracking import reporting_to
-from emg_llm.training import (
-    DataArguments,
-    HubArguments,
-    ReadingArguments,
-    finish,
-    open_encoder,
-    run,
-)
+from emg_llm.experiments.controls import Inputs
+from emg_llm.experiments.measure import training_of
+from emg_llm.experiments.personal import check_personal, personalise
+from emg_llm.hub.client import resolve
+from emg_llm.scripts import DataArguments, HubArguments, ReadingArguments, finish, reporting_to, run
 
 
 @dataclass

@@ -24,18 +24,19 @@ from pathlib import Path
 
 from trl import TrlParser
 
-from emg_llm.bridge import BRIDGES
-from emg_llm.datasets import load_dataset
+from emg_llm.bridge.bridge import BRIDGES
+from emg_llm.bridge.spelling import SPELLINGS
+from emg_llm.data.datasets import load_dataset
+from emg_llm.data.splits import PROTOCOLS, protocol_splits
 from emg_llm.encoders import ARCHITECTURES
-from emg_llm.evaluation import FoldStore, headline, save_comparison, save_report, save_results
-from emg_llm.experiments import Extras
-from emg_llm.fitted import FoldTraining
-from emg_llm.llms.folds import Material
-from emg_llm.llms.registry import REGISTRY
-from emg_llm.recipes import measure_recipe, measure_trained
-from emg_llm.spelling import SPELLINGS
-from emg_llm.splits import PROTOCOLS, protocol_splits
-from emg_llm.training import DataArguments, ReadingArguments, load_codec, run
+from emg_llm.evaluation import headline, save_comparison, save_report, save_results
+from emg_llm.experiments.extras import Extras
+from emg_llm.experiments.fitted import FoldTraining
+from emg_llm.experiments.folds import FoldStore
+from emg_llm.experiments.language_models import Material
+from emg_llm.experiments.measure import measure_recipe, measure_trained
+from emg_llm.registry import REGISTRY
+from emg_llm.scripts import DataArguments, ReadingArguments, load_codec, run
 
 
 @dataclass

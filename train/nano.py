@@ -28,7 +28,7 @@ from emg_llm.llms.nano import (
     pretrain,
     start_with,
 )
-from emg_llm.training import HubArguments, finish, run
+from emg_llm.scripts import HubArguments, finish, run
 
 TOKENIZER_CONVERSATIONS = 3000
 

@@ -28,22 +28,15 @@ import numpy as np
 import yaml
 from trl import SFTConfig, TrlParser
 
+from emg_llm.bridge.spelling import SPELLINGS
+from emg_llm.data.processes import is_main
 from emg_llm.evaluation import control, evaluate, headline, save_results
-from emg_llm.llms.finetuning import (
-    calibrate,
-    first_prompt,
-    load_rows,
-    lora_config,
-    make_trainer,
-    prepare,
-    sft_defaults,
-)
+from emg_llm.llms.finetuning import calibrate, lora_config, make_trainer, prepare, sft_defaults
 from emg_llm.llms.loading import LlmError, load_base
 from emg_llm.llms.model import EmgLLM
-from emg_llm.llms.registry import LORA_ALPHA, LORA_R, REGISTRY, spec_of
-from emg_llm.processes import is_main
-from emg_llm.spelling import SPELLINGS
-from emg_llm.training import finish, run
+from emg_llm.llms.sft_data import first_prompt, load_rows
+from emg_llm.registry import LORA_ALPHA, LORA_R, REGISTRY, spec_of
+from emg_llm.scripts import finish, run
 
 
 @dataclass

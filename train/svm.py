@@ -10,11 +10,11 @@ from dataclasses import dataclass, field
 
 from trl import TrlParser
 
-from emg_llm.baseline import EmotionSVM, dataset_features
-from emg_llm.datasets import load_dataset
+from emg_llm.data.datasets import load_dataset
+from emg_llm.data.splits import held_out_split
 from emg_llm.evaluation import evaluate, headline, save_results
-from emg_llm.splits import held_out_split
-from emg_llm.training import DataArguments, HubArguments, finish, run
+from emg_llm.scripts import DataArguments, HubArguments, finish, run
+from emg_llm.svm import EmotionSVM, dataset_features
 
 
 @dataclass

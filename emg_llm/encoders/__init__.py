@@ -1,8 +1,11 @@
 """Encoders: EMG segments -> an embedding and logits, all under the contract of `base`."""
 
+import json
+
 from emg_llm.encoders.base import EmgEncoder, EncoderConfig
 from emg_llm.encoders.cnn import CnnEncoder
 from emg_llm.encoders.tcn import TcnEncoder
+from emg_llm.hub.client import resolve
 
 ARCHITECTURES = {"cnn": CnnEncoder, "tcn": TcnEncoder}
 
@@ -14,13 +17,32 @@ def build_encoder(config):
 
 def load_encoder(folder_or_id, revision=None):
     """A saved encoder, of the architecture that its configuration names, ready to predict."""
-    import json
-
-    from emg_llm.hub import resolve
-
     folder = resolve(folder_or_id, revision)
     arch = json.loads((folder / "config.json").read_text())["arch"]
     return ARCHITECTURES[arch].from_pretrained(folder)
 
 
-__all__ = ["ARCHITECTURES", "EmgEncoder", "EncoderConfig", "build_encoder", "load_encoder"]
+def open_encoder(folder_or_id):
+    """A trained encoder; raises HubError or DatasetError where there is none."""
+    from safetensors import SafetensorError
+
+    from emg_llm.data.datasets import DatasetError
+
+    folder = resolve(folder_or_id)
+    try:
+        return load_encoder(folder)
+    except (OSError, KeyError, TypeError, ValueError, RuntimeError, SafetensorError):
+        raise DatasetError(
+            f"{folder_or_id} holds no encoder, or not all of one; name a folder that "
+            "train/encoder.py wrote."
+        ) from None
+
+
+__all__ = [
+    "ARCHITECTURES",
+    "EmgEncoder",
+    "EncoderConfig",
+    "build_encoder",
+    "load_encoder",
+    "open_encoder",
+]

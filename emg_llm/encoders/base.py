@@ -14,10 +14,10 @@ from torch import nn
 
 from emg_llm.encoders.front import BANDS, covariances, flatten, frames, log_covariances
 from emg_llm.encoders.readouts import PATHS, Readouts
-from emg_llm.features import segment_tensor
-from emg_llm.hub import Pushable, resolve
-from emg_llm.preprocessing import clean, resample
-from emg_llm.recording import RecordingError
+from emg_llm.hub.client import Pushable, resolve
+from emg_llm.signal.features import segment_tensor
+from emg_llm.signal.preprocessing import clean, resample
+from emg_llm.signal.recording import RecordingError
 
 SCALINGS = ("training", "person")
 

@@ -5,10 +5,39 @@ import copy
 import numpy as np
 import torch
 
-from emg_llm.augmentation import augment
-from emg_llm.lazy import Lazy, Spool
-from emg_llm.levels import WIDTH_SHARE
-from emg_llm.processes import share_items, share_rows
+from emg_llm.data.datasets import DatasetError
+from emg_llm.data.lazy import Lazy, Spool
+from emg_llm.data.processes import share_items, share_rows
+from emg_llm.encoders.augmentation import augment
+from emg_llm.signal.levels import WIDTH_SHARE
+
+
+def encoder_config(arch, dataset, **more):
+    """An EncoderConfig for the labels and channels of a dataset."""
+    from emg_llm.encoders import EncoderConfig
+
+    _check_recordings(dataset)
+    channels = dataset.recordings[0].n_channels
+    labels = list(dataset.label_names)
+    return EncoderConfig(arch, labels, n_channels=channels, n_features=channels + 4, **more)
+
+
+def _check_recordings(dataset):
+    if dataset.recordings is None:
+        raise DatasetError(
+            f"{dataset.name} is a feature table and an encoder reads recordings; use --model svm "
+            "or a language model."
+        )
+
+
+def encoder_tensors(dataset, config, rows=None):
+    """The encoder's input for each recording in `rows`, of all where there are none.
+
+    A sequence that makes them when they are asked for: all at once would not fit into memory.
+    """
+    _check_recordings(dataset)
+    rows = range(len(dataset)) if rows is None else rows
+    return Lazy(len(rows), lambda i: config.tensor(dataset.recordings[rows[i]]))
 
 
 class Examples:

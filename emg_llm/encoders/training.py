@@ -9,12 +9,12 @@ import torch
 from torch.nn import functional as F
 from tqdm.auto import tqdm
 
-from emg_llm.augmentation import Augmentation, mix
-from emg_llm.calibration import fit_temperature
+from emg_llm.data.processes import device, is_main
 from emg_llm.encoders import build_encoder
+from emg_llm.encoders.augmentation import Augmentation, mix
 from emg_llm.encoders.examples import Examples
 from emg_llm.encoders.readouts import PATHS, lead
-from emg_llm.processes import device, is_main
+from emg_llm.evaluation.confidence import fit_temperature
 
 LOSSES = ("cross_entropy", "focal")
 LEADS = ("auto", *PATHS)

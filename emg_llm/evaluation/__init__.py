@@ -1,6 +1,5 @@
 """What a score means: recording-level metrics, intervals over people, chance and controls."""
 
-from emg_llm.evaluation.comparison import save_comparison
 from emg_llm.evaluation.confidence import (
     abstention_curve,
     calibration_figures,
@@ -8,7 +7,6 @@ from emg_llm.evaluation.confidence import (
     expected_calibration_error,
     reliability_bins,
 )
-from emg_llm.evaluation.folds import FoldStore
 from emg_llm.evaluation.metrics import (
     accuracy_of,
     bootstrap_interval,
@@ -19,11 +17,16 @@ from emg_llm.evaluation.metrics import (
     shuffled_control,
     within_people_p,
 )
-from emg_llm.evaluation.report import result_figures, result_tables, save_report, summary
-from emg_llm.evaluation.saving import headline, save_results
+from emg_llm.evaluation.report import (
+    result_figures,
+    result_tables,
+    save_comparison,
+    save_report,
+    summary,
+)
+from emg_llm.evaluation.results import headline, save_results
 
 __all__ = [
-    "FoldStore",
     "abstention_curve",
     "accuracy_of",
     "bootstrap_interval",

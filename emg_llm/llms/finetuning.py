@@ -2,20 +2,12 @@
 
 import numpy as np
 
-from emg_llm.conversations import ANSWER
-from emg_llm.hub import HubError, resolve
-from emg_llm.llms.examples import messages_of, to_examples
-from emg_llm.llms.loading import (
-    LlmError,
-    add_tokens,
-    half_precision,
-    load_base,
-    trains_in_half,
-)
+from emg_llm.bridge.reading import code_token
+from emg_llm.bridge.spelling import CODE, codes_in
+from emg_llm.llms.loading import add_tokens, half_precision, load_base, trains_in_half
 from emg_llm.llms.model import EmgLLM
-from emg_llm.llms.registry import LORA_ALPHA, LORA_DROPOUT, LORA_R, spec_of
-from emg_llm.reading import code_token
-from emg_llm.spelling import CODE, codes_in
+from emg_llm.llms.sft_data import first_prompt, messages_of, to_examples
+from emg_llm.registry import LORA_ALPHA, LORA_DROPOUT, LORA_R, spec_of
 
 
 def sft_defaults(name):
@@ -145,7 +137,7 @@ def calibrate(llm, rows):
     """
     from scipy.special import log_softmax, logsumexp
 
-    from emg_llm.calibration import fit_temperature
+    from emg_llm.evaluation.confidence import fit_temperature
 
     if not rows:
         return
@@ -155,76 +147,3 @@ def calibrate(llm, rows):
     share = (np.bincount(targets, minlength=len(llm.labels)) + 1) / (len(rows) + len(llm.labels))
     llm.prior = on_average - np.log(share)
     llm.temperature = fit_temperature(scores - llm.prior, targets)
-
-
-def first_prompt(row):
-    """What the user says first in a row: the recording."""
-    return next(m["content"] for m in messages_of(row) if m["role"] == "user")
-
-
-def load_rows(path, revision=None):
-    """Conversations and what is known about them.
-
-    path: what train/conversations.py wrote, a JSON or JSONL file, or a dataset's Hub id, of which
-    revision is a branch, tag or commit.
-    Returns ({part: list of rows}, {"labels", "bridge", "data", "protocol"}).
-    """
-    import json
-    from pathlib import Path
-
-    import datasets
-
-    named, path = path, Path(path)
-    if not path.exists():
-        try:
-            path = resolve(named, revision, kind="dataset")
-        except HubError as error:
-            raise LlmError(
-                f"--dataset_name: {error} Make conversations with train/conversations.py."
-            ) from None
-    try:
-        if path.is_file():
-            parts = datasets.load_dataset("json", data_files=str(path))
-        elif (path / "bridge.json").exists():
-            files = {file.stem: str(file) for file in sorted(path.glob("data/*.parquet"))}
-            parts = datasets.load_dataset("parquet", data_files=files)
-        else:
-            parts = datasets.load_dataset(str(path))
-    except (FileNotFoundError, ConnectionError, ValueError, datasets.exceptions.DatasetsError) as e:
-        raise LlmError(
-            f"--dataset_name {path}: no conversations there ({str(e).strip().splitlines()[0]}). "
-            "Make them with train/conversations.py."
-        ) from None
-    rows = {part: list(table) for part, table in parts.items()}
-    if list(rows) == ["train"] and any(row.get("split") for row in rows["train"]):
-        rows = _by_split(rows["train"])
-    if "train" not in rows or not {"messages", "conversations"} & set(rows["train"][0]):
-        raise LlmError(
-            f"{path.name} needs a train split with a column 'conversations' (ShareGPT) or "
-            "'messages'."
-        )
-    info = {"data": path.name, "protocol": {"name": "given"}, "bridge": None}
-    if (path / "bridge.json").exists():
-        info |= json.loads((path / "bridge.json").read_text())
-    else:
-        for row in (r for part in rows.values() for r in part):
-            row.setdefault("label", first_label(row))
-        info["labels"] = sorted({r["label"] for r in rows["train"]})
-    return rows, info
-
-
-def _by_split(rows):
-    """The rows of one file by the split that each names; training where it names none."""
-    parts = {}
-    for row in rows:
-        parts.setdefault(row.get("split") or "train", []).append(row)
-    unknown = sorted(set(parts) - {"train", "validation", "test"})
-    if unknown:
-        raise LlmError(f"No split {unknown[0]!r}: a row's split is train, validation or test.")
-    return parts
-
-
-def first_label(row):
-    """The label that the first answer of a row names."""
-    answer = next(m["content"] for m in messages_of(row) if m["role"] == "assistant")
-    return answer.removeprefix(ANSWER.format(label="")).strip()

@@ -1,12 +1,14 @@
 """A causal LM and its tokenizer, from the bundle, a folder or the Hub; in 4 bits where asked."""
 
 from contextlib import contextmanager
+from pathlib import Path
 
 import torch
 
-from emg_llm.hub import in_words
-from emg_llm.llms.registry import TEMPLATES, base_path, spec_of
+from emg_llm.hub.client import bundle_folder, in_words
+from emg_llm.registry import REGISTRY, spec_of
 
+TEMPLATES = Path(__file__).parent / "templates"
 # Llama's templates insert today's date, on which no answer is to depend.
 DATE = "{%- set date_string = '26 Jul 2024' -%}"
 PADDING = ("<|finetune_right_pad_id|>", "<pad>", "[PAD]")  # tokens that wait for this use
@@ -15,6 +17,14 @@ BLOCK = 32, 64  # output rows and inputs that bitsandbytes' kernel for CPUs take
 
 class LlmError(ValueError):
     """A language model that can't be loaded or used; the text says what to do."""
+
+
+def base_path(name):
+    """Where the weights of a registered name, a folder or a Hub id are loaded from."""
+    base = REGISTRY[name].base if name in REGISTRY else str(name)
+    if base.startswith("bundle:"):
+        return str(bundle_folder() / base.removeprefix("bundle:"))
+    return base
 
 
 def load_base(source, revision=None, llm=None, load_in_4bit=None, **kwargs):

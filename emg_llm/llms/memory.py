@@ -6,8 +6,8 @@ from pathlib import Path
 
 import torch
 
-from emg_llm.llms.loading import LlmError, half_precision
-from emg_llm.llms.registry import base_path, spec_of
+from emg_llm.llms.loading import LlmError, base_path, half_precision
+from emg_llm.registry import spec_of
 
 ROOM = 1.25  # with the adapter, activations and the cache of keys and values
 IN_4_BITS = 4.5 / 8  # bytes of a quantised weight, its share of the block's scale included

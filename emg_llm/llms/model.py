@@ -8,18 +8,13 @@ from threading import Event, Thread
 import numpy as np
 import torch
 
-from emg_llm.bridge import Bridge
-from emg_llm.conversations import ANSWER, with_notes
-from emg_llm.hub import Pushable, resolve
-from emg_llm.llms.loading import (
-    grow_embeddings,
-    load_model,
-    load_tokenizer,
-    stop_at_end_of_turn,
-)
-from emg_llm.spelling import spell_messages
+from emg_llm.bridge.bridge import Bridge
+from emg_llm.bridge.spelling import spell_messages
+from emg_llm.chat.turns import ANSWER, with_notes
+from emg_llm.hub.client import Pushable, resolve
+from emg_llm.llms.loading import grow_embeddings, load_model, load_tokenizer, stop_at_end_of_turn
+from emg_llm.llms.scoring import SCORING_BATCH, _Answers, _common
 
-SCORING_BATCH = 32  # prompts
 NO_ANSWER = "I have no answer to that; ask which emotion I read, why, or about a site."
 
 
@@ -31,40 +26,12 @@ def _assistant(content):
     return {"role": "assistant", "content": content}
 
 
-def _common(sequences):
-    """What all of some sequences begin with, as a list."""
-    shared = []
-    for column in zip(*sequences, strict=False):
-        if any(value != column[0] for value in column):
-            break
-        shared.append(column[0])
-    return shared
-
-
-class _Answers:
-    """Answers as one row of token ids: what all begin with, then what each has of its own.
-
-    shared: ids. own, label, depth: int (tokens,): id, whose it is, and its place in that answer.
-    follows: int (shared + tokens,), which position predicts each, from the prompt's last token on.
-    replaced: how many of a prompt's last ids the answers begin anew.
-    """
-
-    def __init__(self, answers, replaced, device):
-        self.replaced, self.shared = replaced, _common(answers)
-        tails = [a[len(self.shared) :] for a in answers]
-        flat = [(i, k, d) for k, tail in enumerate(tails) for d, i in enumerate(tail)]
-        self.own, self.label, self.depth = torch.tensor(flat, device=device).T
-        at = len(self.shared) + torch.arange(len(flat), device=device)
-        first = torch.arange(len(self.shared), device=device)
-        self.follows = torch.cat([first, torch.where(self.depth == 0, len(self.shared), at)])
-
-
 class EmgLLM(Pushable):
     """A chat LLM that reads EMG.
 
     labels: what it chooses among. bridge: how a recording becomes its prompt.
     temperature, prior: the label scores less the prior (labels,) are divided by the temperature;
-    both are fitted on validation people. spelling: how it reads codes, see `emg_llm.spelling`.
+    both are fitted on validation people. spelling: how it reads codes, see `spelling`.
     base: where the model under the adapter came from, where that is known.
     """
 
@@ -182,7 +149,7 @@ class EmgLLM(Pushable):
     def reply(self, messages, told="", max_new_tokens=128):
         """Stream the answer to the last of `messages`, a piece of text at a time.
 
-        told: see `conversations.notes`; it comes with the first question after the recording and
+        told: see `turns.notes`; it comes with the first question after the recording and
         its emotion. When the generator is closed, writing ends at the next token.
         """
         from transformers import TextIteratorStreamer
@@ -314,7 +281,7 @@ def _codec(config, encoder, codebook):
 
         encoder = load_encoder(config["encoder"]["repo"], config["encoder"]["revision"])
     if codebook is None and config.get("codebook"):
-        from emg_llm.codebook import Codebook
+        from emg_llm.bridge.codebook import Codebook
 
         pinned = config["codebook"]
         codebook = Codebook.from_pretrained(pinned["repo"], pinned["revision"])

@@ -11,10 +11,11 @@ from pathlib import Path
 
 import numpy as np
 
-from emg_llm.conversations import conversation, less_sure, likely
-from emg_llm.levels import LIMIT
-from emg_llm.reading import NEAREST_KNOWN, Reading, code_token, site_name
-from emg_llm.recording import EMOTIONS, MONTAGE
+from emg_llm.bridge.reading import NEAREST_KNOWN, Reading, code_token, site_name
+from emg_llm.chat.conversations import conversation, less_sure
+from emg_llm.chat.turns import likely
+from emg_llm.signal.levels import LIMIT
+from emg_llm.signal.recording import EMOTIONS, MONTAGE
 
 N_DEPTHS, N_CODES = 4, 64  # codebook tokens that the tokenizers know
 LEVELS = tuple(f" {v:+d}" for v in range(-LIMIT, LIMIT + 1))

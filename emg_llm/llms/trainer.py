@@ -9,7 +9,7 @@ from torch import nn
 from torch.nn import functional as F
 from trl import SFTTrainer
 
-from emg_llm.llms.examples import IGNORED
+from emg_llm.llms.sft_data import IGNORED
 
 BLOCK = 256  # tokens
 SMALL = 100e6  # parameters; a model of which a CPU can hold a few copies

@@ -10,9 +10,9 @@ from typing import NamedTuple
 import pandas as pd
 
 import emg_llm
-from emg_llm.plots import unit_label
-from emg_llm.readers import SUPPORTED_EXTENSIONS
-from emg_llm.recording import RecordingError
+from emg_llm.plots.signals import unit_label
+from emg_llm.signal.readers import SUPPORTED_EXTENSIONS
+from emg_llm.signal.recording import RecordingError
 
 log = logging.getLogger(__name__)
 

@@ -5,7 +5,7 @@ import logging
 import gradio as gr
 
 import emg_llm
-from emg_llm.recording import RecordingError
+from emg_llm.signal.recording import RecordingError
 from emg_llm.ui import analysis
 from emg_llm.ui.chat import ChatArea
 from emg_llm.ui.endpoints import add_endpoints

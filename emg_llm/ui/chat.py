@@ -4,9 +4,9 @@ import logging
 
 import gradio as gr
 
-from emg_llm.recording import RecordingError
+from emg_llm.signal.recording import RecordingError
 from emg_llm.ui.analysis import open_source, plain_history
-from emg_llm.ui.reading import not_loaded_html, reading_html, unread_html
+from emg_llm.ui.llm_header import not_loaded_html, reading_html, unread_html
 from emg_llm.ui.streams import merged
 
 log = logging.getLogger(__name__)

@@ -6,8 +6,8 @@ import logging
 import gradio as gr
 
 import emg_llm
-from emg_llm import plots
-from emg_llm.recording import RecordingError
+from emg_llm.plots import signals as plots
+from emg_llm.signal.recording import RecordingError
 from emg_llm.ui import analysis
 from emg_llm.ui.chat import MAX_MESSAGE, NO_LLM, stream
 from emg_llm.ui.prediction import prediction_json

@@ -4,7 +4,7 @@ from html import escape
 
 import gradio as gr
 
-from emg_llm import plots
+from emg_llm.plots import signals as plots
 
 EMPTY = '<div class="empty">The emotion and its probabilities appear here.</div>'
 

@@ -5,7 +5,7 @@ import logging
 import gradio as gr
 import pandas as pd
 
-from emg_llm import result_plots
+from emg_llm.plots import results as result_plots
 from emg_llm.ui.analysis import escape
 
 log = logging.getLogger(__name__)

@@ -5,7 +5,7 @@ import re
 import gradio as gr
 from gradio.processing_utils import save_bytes_to_cache
 
-from emg_llm import plots
+from emg_llm.plots import signals as plots
 from emg_llm.ui.analysis import cleaned_or_not, feature_frames, open_source, quality_frame, rounded
 
 EMPTY = '<div class="empty">The signal, its spectrum, features and quality appear here.</div>'

@@ -1,0 +1,253 @@
+"""How much of a score is leak: one model under splits that share ever less with its training.
+
+Segments drawn at random put neighbours from one recording on both sides; recordings drawn at
+random put one person on both sides; only people who are kept apart say how the model does on a
+new one. All splits are scored on the same segments, so nothing but the split differs.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from tqdm.auto import tqdm
+
+from emg_llm.audit.original import original_split, original_tensor
+from emg_llm.data.datasets import DatasetError
+from emg_llm.evaluation import bootstrap_interval
+from emg_llm.signal.features import above_silence, segment_features
+from emg_llm.signal.preprocessing import SEGMENT_LENGTH, clean, resample, segment
+from emg_llm.signal.recording import RecordingError
+from emg_llm.svm import SAMPLING_RATE
+
+MODELS = {
+    "knn": "5 nearest neighbours, weighted by distance",
+    "trees": "100 extremely randomised trees",
+}
+SPLITS = {"segments": "at random", "recordings": "by recording", "people": "by person"}
+COMPONENTS = 64  # principal components that the model reads where there are more columns
+MAX_SEGMENTS = 40_000
+
+
+@dataclass(frozen=True, eq=False)
+class Units:
+    """What is classified: segments of recordings, or rows of a feature table.
+
+    features: float32 (n, columns); owner: int (n,), the place in the dataset of the recording
+    that each belongs to; targets: int (n,); people: (n,), names as in `Dataset.groups`;
+    what: a sentence about them.
+    """
+
+    features: np.ndarray
+    owner: np.ndarray
+    targets: np.ndarray
+    people: np.ndarray
+    what: str
+
+    @classmethod
+    def cut(cls, dataset, features, owner, what):
+        """Units that were cut from the recordings at the places `owner`."""
+        return cls(features, owner, dataset.targets[owner], dataset.groups[owner], what)
+
+    def __len__(self):
+        return len(self.owner)
+
+
+def segment_units(dataset, max_segments=MAX_SEGMENTS):
+    """Units of a dataset: segments of its cleaned recordings, or the rows of a feature table.
+
+    A segment has 128 samples at 1 kHz and two features of each channel: power (dB) and mean
+    frequency (Hz). Of more than `max_segments` segments every second (third, …) is taken.
+    Positive columns of a table are taken as powers, in dB. Raises RecordingError.
+    """
+    if dataset.recordings is None:
+        return _table_units(dataset)
+    if len({r.n_channels for r in dataset.recordings}) > 1:
+        raise RecordingError(
+            f"The recordings of {dataset.name} differ in their channels; give all the same."
+        )
+    features = []
+    for recording in tqdm(dataset.recordings, desc="segments", unit="rec"):
+        prepared = resample(clean(recording), SAMPLING_RATE)
+        values = segment_features(segment(prepared, min(SEGMENT_LENGTH, prepared.n_samples)))
+        power = 10 * np.log10(above_silence(np.square(values[..., 2], dtype=np.float64)))
+        features.append(np.concatenate([power, values[..., 3]], axis=1))
+    every = -(-sum(map(len, features)) // max_segments)
+    features = [x[::every] for x in features]
+    owner = np.repeat(np.arange(len(features)), [len(x) for x in features])
+    what = (
+        f"{len(owner):,} segments of {SEGMENT_LENGTH} samples at {SAMPLING_RATE:g} Hz"
+        + (f" (one in {every} was taken)" if every > 1 else "")
+        + ": power and mean frequency of each channel."
+    )
+    return Units.cut(dataset, np.concatenate(features), owner, what)
+
+
+def original_units(dataset, seed=0):
+    """Units of the original's protocol: each one's features are its (128, 12), flattened."""
+    tensor, owner = original_tensor(dataset, seed)
+    n, length, columns = tensor.shape
+    train, validation, rest = (len(rows) for rows in original_split(n, seed))
+    what = (
+        f"The original's protocol: {n // 2:,} segments of {length} samples, z-scored, with mean, "
+        "variance, RMS and mean frequency taken after that; each doubled by a noisy copy: "
+        f"({n}, {length}, {columns}). Scaled over everything and drawn at random: {train:,} "
+        f"train, {validation:,} validate, {rest:,} are left over. Every split is scored on the "
+        f"same {validation:,}."
+    )
+    return Units.cut(dataset, tensor.reshape(n, -1), owner, what)
+
+
+def _table_units(dataset):
+    # Numbers of trials may start anew with each person or label.
+    about = zip(dataset.ids, map(str, dataset.subjects), dataset.labels, strict=True)
+    first = {}
+    owner = np.array([first.setdefault(key, i) for i, key in enumerate(about)])
+    x, is_power = dataset.table, (dataset.table > 0).all(axis=0)
+    x = np.where(is_power, 10 * np.log10(np.where(is_power, x, 1)), x)
+    what = f"{len(x):,} rows of {x.shape[1]} features{', powers in dB' if is_power.any() else ''}."
+    return Units(x.astype(np.float32), owner, dataset.targets, dataset.groups, what)
+
+
+def measure_leak(dataset, preset=None, model="knn", folds=5, max_segments=MAX_SEGMENTS, seed=0):
+    """One model's scores under every split, and what the loosest adds: a dict for results.json.
+
+    preset: None, or "original": the original project's tensor and its random split.
+    model: one of MODELS. folds: at most; as many as there are people where they are fewer.
+    Raises DatasetError where a label has a single recording, and RecordingError.
+    """
+    original = preset == "original"
+    units = original_units(dataset, seed) if original else segment_units(dataset, max_segments)
+    splits = _splits(dataset, units, folds, seed)
+    scored = np.arange(len(units))
+    if original:
+        train, scored, _ = original_split(len(units), seed)
+        splits["segments"] = [(train, scored)]
+    # Whom a bootstrap draws anew. Of a single person recordings, for segments are no trials.
+    people = units.people if len(set(units.people)) > 1 else units.owner
+    _, first = np.unique(units.owner[scored], return_index=True)
+    groups = {"segment": people[scored], "recording": people[scored][first]}
+    if len(first) == len(scored):
+        del groups["segment"]
+    correct = {
+        name: _correct(dataset, units, name, pairs, scored, model, seed)
+        for name, pairs in splits.items()
+    }
+    loosest, *_, strictest = correct
+
+    def interval(level, hits):
+        return bootstrap_interval(hits, groups[level], np.random.default_rng(seed))
+
+    gained = {
+        level: 100 * (correct[loosest][level] - correct[strictest][level]) for level in groups
+    }
+    return {
+        "model": model,
+        "data": dataset.name,
+        "preset": preset,
+        "protocol": {"name": "audit", "folds": len(splits[strictest]), "seed": seed},
+        "labels": list(dataset.label_names),
+        "n_recordings": len(np.unique(units.owner)),
+        "n_subjects": len(set(dataset.subjects) - {None}),
+        "n_units": len(units),
+        "n_scored": len(scored),
+        "units": units.what,
+        "chance": 1 / len(dataset.label_names),
+        "lone_labels": _lone_labels(dataset),
+        "majority": float(np.bincount(units.targets).max() / len(units)),
+        "splits": [
+            {"split": name}
+            | {
+                level: {
+                    "accuracy": float(hits[level].mean()),
+                    "accuracy_ci95": interval(level, hits[level]),
+                }
+                for level in groups
+            }
+            for name, hits in correct.items()
+        ],
+        "leak": {"from": loosest, "to": strictest}
+        | {
+            level: {"points": float(x.mean()), "points_ci95": interval(level, x)}
+            for level, x in gained.items()
+        },
+    }
+
+
+def _lone_labels(dataset):
+    """Labels that a single named person has: no model can know them from other people."""
+    people = {}
+    for label, subject in zip(dataset.labels, dataset.subjects, strict=True):
+        people.setdefault(label, set()).add(subject)
+    return [x for x in dataset.label_names if len(people[x]) == 1 and None not in people[x]]
+
+
+def _splits(dataset, units, folds, seed):
+    """{name of SPLITS: [(train, test)]}, from the loosest split to the strictest."""
+    from sklearn.model_selection import KFold, StratifiedGroupKFold
+
+    owners, first = np.unique(units.owner, return_index=True)
+    counts = np.bincount(units.targets[first])
+    if counts.min() < 2:
+        raise DatasetError(
+            f"{dataset.name} has one recording labelled {dataset.label_names[counts.argmin()]!r}, "
+            "which can't be in training and test; add another, or choose others with --labels."
+        )
+    named = None not in dataset.subjects and len(set(dataset.subjects)) > 1
+    people = len(set(dataset.subjects)) if named else len(owners)
+    k = min(folds, people, int(counts.min()))
+    grouped = StratifiedGroupKFold(k, shuffle=True, random_state=seed)
+    x, y = np.empty((len(units), 0)), units.targets
+    splits = {"segments": list(KFold(k, shuffle=True, random_state=seed).split(x))}
+    if len(owners) < len(units) or not named:
+        splits["recordings"] = list(grouped.split(x, y, units.owner))
+    if named:
+        splits["people"] = list(grouped.split(x, y, units.people))
+    return splits
+
+
+def _correct(dataset, units, name, pairs, scored, model, seed):
+    """Whether segments and recordings were told right, 1.0 or 0.0: {"segment", "recording"}.
+
+    A recording's probabilities are the mean over its scored segments. At random the scaler is
+    fitted on everything, as the original's was; otherwise on what trains.
+    """
+    y, x = units.targets, units.features
+    is_scored = np.isin(np.arange(len(units)), scored)
+    probabilities = np.zeros((len(units), len(dataset.label_names)), np.float32)
+    fewest = min(len(train) for train, _ in pairs)
+    prepare, classifier = _model(model, fewest, x.shape[1], seed)
+    if name == "segments":
+        x = prepare.fit_transform(x)
+    for train, test in tqdm(pairs, desc=SPLITS[name], unit="fold"):
+        test = test[is_scored[test]]
+        if not len(test):
+            continue
+        if name == "segments":
+            x_train, x_test = x[train], x[test]
+        else:
+            x_train, x_test = prepare.fit_transform(x[train]), prepare.transform(x[test])
+        classifier.fit(x_train, y[train])
+        probabilities[test[:, None], classifier.classes_] = classifier.predict_proba(x_test)
+    owners, first, member = np.unique(units.owner[scored], return_index=True, return_inverse=True)
+    whole = np.zeros((len(owners), probabilities.shape[1]))
+    np.add.at(whole, member, probabilities[scored])
+    return {
+        "segment": (probabilities[scored].argmax(axis=1) == y[scored]).astype(float),
+        "recording": (whole.argmax(axis=1) == y[scored][first]).astype(float),
+    }
+
+
+def _model(model, rows, columns, seed):
+    """(what scales and shortens the features, the classifier) for at least so many rows."""
+    from sklearn.decomposition import PCA
+    from sklearn.ensemble import ExtraTreesClassifier
+    from sklearn.neighbors import KNeighborsClassifier
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+
+    prepare = make_pipeline(StandardScaler())
+    if columns > COMPONENTS:
+        n = min(COMPONENTS, rows)
+        prepare.steps.append(("pca", PCA(n, svd_solver="randomized", random_state=seed)))
+    if model == "knn":
+        return prepare, KNeighborsClassifier(min(5, rows), weights="distance")
+    return prepare, ExtraTreesClassifier(100, random_state=seed)

@@ -1,0 +1,1 @@
+"""What is said about a recording, and whether it holds."""

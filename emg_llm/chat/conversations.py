@@ -1,0 +1,120 @@
+"""Recordings -> what a language model reads and answers: prompts and ShareGPT conversations.
+
+The first turn of every conversation is the recording and its emotion. The turns after it ask
+about the recording or about EMG; their answers are computed from what is in the prompt.
+"""
+
+import numpy as np
+
+from emg_llm.chat.about_emg import general_topics
+from emg_llm.chat.topics import topics
+from emg_llm.chat.turns import ANSWER, likely, notes, share_gpt, with_notes
+from emg_llm.signal.recording import EMOTIONS
+
+LEAST_SURE = 0.3  # share of the likeliest label in scores made less sure, at least
+FLATTEST = 6.0  # temperature of the others, at most
+MAX_KNOWN = 5  # labelled trials of each label that a training prompt may tell
+ONE_OF_MANY = 0.15  # how often one of many like questions is asked, against a question of its own
+
+
+def conversation(reading, label, rng, n_follow_ups=0, scores=(), labels=EMOTIONS):
+    """Messages: the recording, its emotion, then questions with answers that hold.
+
+    scores: (label, percent) of the likeliest labels, `label` first.
+    """
+    messages = [
+        {"role": "user", "content": reading.prompt()},
+        {"role": "assistant", "content": ANSWER.format(label=label)},
+    ]
+    told = notes(reading, scores)
+    drawn = draw_topics(reading, label, scores, labels, n_follow_ups, rng)
+    for k, (ask, answer) in enumerate(drawn):
+        question = _typed(ask[rng.integers(len(ask))], rng)
+        messages += [
+            {"role": "user", "content": question if k else with_notes(question, told)},
+            {"role": "assistant", "content": answer(rng)},
+        ]
+    return messages
+
+
+def less_sure(scores, rng):
+    """Scores float (labels,) whose likeliest label has any share: all are to be told as they are.
+
+    Of people that it has learned an encoder is almost always certain.
+    """
+    p = np.maximum(scores, np.finfo(float).tiny) ** (1 / rng.uniform(1, FLATTEST))
+    best, share = p.argmax(), rng.uniform(LEAST_SURE, 1)
+    p[best] = 0
+    p *= (1 - share) / p.sum()
+    p[best] = share
+    return p
+
+
+def draw_topics(reading, label, scores, labels, n, rng):
+    """`n` topics, each once; more often about the recording than about EMG in general."""
+    about, general = list(topics(reading, label, scores, labels)), list(general_topics(labels))
+    if not n:
+        return []
+    # Which emotion it is not, and where it is stronger, can be asked of many: each is worth little.
+    weight = np.array([ONE_OF_MANY if ask[0].startswith("Is it ") else 1.0 for ask, _ in about])
+    weight = np.r_[0.75 * weight / weight.sum(), np.full(len(general), 0.25 / len(general))]
+    both = about + general
+    return [both[i] for i in rng.choice(len(both), min(n, len(both)), False, weight)]
+
+
+def _typed(question, rng):
+    """A question as people type it: now and then in lower case, or without its mark."""
+    if rng.random() < 0.1 and question[-1] in "?.":
+        question = question[:-1] + ", please" + question[-1]
+    if rng.random() < 0.2:
+        question = question.lower()
+    return question.rstrip("?.") if rng.random() < 0.15 else question
+
+
+def build_rows(dataset, split, bridge, variants=1, n_follow_ups=1, seed=0):
+    """The rows of a conversation dataset: training, validation and test recordings.
+
+    Training recordings come `variants` times, each a little varied (see Bridge), every fourth
+    with known trials of the person where the bridge can tell them, and every third with questions
+    after the emotion: to tell emotions takes more examples. The others come once, as they are.
+    Yields dicts with conversations, messages, label, subject, recording_id and split.
+    """
+    rng = np.random.default_rng(seed)
+    labels = dataset.label_names
+    for part in ("train", "validation", "test"):
+        rows = getattr(split, part)
+        if not len(rows):
+            continue
+        prepared = bridge.prepare(dataset, rows)
+        scores = prepared.scores(dataset, rows)
+        people, labels_of = dataset.groups[rows], np.array([dataset.labels[i] for i in rows])
+        for variant in range(variants if part == "train" else 1):
+            for k, i in enumerate(rows):
+                known = bridge.scale and variant % 4 == 1
+                trials = _trials(labels_of, people, k, rng) if known else ()
+                label, told = dataset.labels[i], ()
+                other = rng.choice(np.flatnonzero(labels_of == label)) if variant else None
+                reading = prepared.read(k, rng if variant else None, trials, other)
+                if scores is not None:
+                    p = less_sure(scores[1][k], rng) if variant else scores[1][k]
+                    told = likely(scores[0], p, label)
+                n = n_follow_ups if variant % 3 == 0 else 0
+                messages = conversation(reading, label, rng, n, told, labels)
+                yield {
+                    "conversations": share_gpt(messages),
+                    "messages": messages,
+                    "label": label,
+                    "subject": dataset.subjects[i] or "",
+                    "recording_id": dataset.ids[i],
+                    "split": part,
+                }
+
+
+def _trials(labels, people, k, rng):
+    """(place, label) of some labelled trials of the person of recording `k`, without `k`."""
+    n = rng.integers(1, MAX_KNOWN + 1)
+    drawn = {}
+    for other in rng.permutation(np.flatnonzero(people == people[k])):
+        if other != k:
+            drawn.setdefault(labels[other], []).append((int(other), str(labels[other])))
+    return [trial for trials in drawn.values() for trial in trials[:n]]

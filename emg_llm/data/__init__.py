@@ -1,0 +1,1 @@
+"""Which recordings, whose they are, and who is kept apart."""

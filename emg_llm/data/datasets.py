@@ -1,0 +1,314 @@
+"""`--data` -> recordings or feature rows, with their labels and people.
+
+What `--data` may be: `simulated[:key=value,…]`, a folder `<label>/<recording>`, a manifest (a
+CSV with a `path` column), a feature table (a CSV or Parquet without one), or a folder saved by
+`datasets`.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+
+import numpy as np
+
+from emg_llm.data.lazy import KeptRecordings, Lazy
+from emg_llm.signal.recording import EMOTIONS, Recording, RecordingError
+from emg_llm.signal.simulation import (
+    SimulationConfig,
+    describe,
+    person_name,
+    recording_name,
+    simulate,
+    trials,
+)
+
+PARTS = ("train", "validation", "test")
+META_COLUMNS = ("label", "subject", "session", "split", "recording_id")
+
+
+class DatasetError(ValueError):
+    """Data that can't be used; the text says what to do about it."""
+
+
+@dataclass(frozen=True, eq=False)
+class Dataset:
+    """Recordings, or rows of a feature table, with what is known about them.
+
+    name: how it was asked for. ids, labels, subjects: one for each recording; a subject is
+    None where nobody knows. splits: the data's own split column, or None.
+    sessions: which sitting of the subject each recording is from (None where it is unknown),
+    or None where no recording has one.
+    recordings: a sequence of Recording, which are not in memory until they are asked for, or
+    None for a feature table.
+    table: float64 (recordings, columns), or None; columns: their names.
+    """
+
+    name: str
+    ids: tuple[str, ...]
+    labels: tuple[str, ...]
+    subjects: tuple[str | None, ...]
+    splits: tuple[str, ...] | None = None
+    recordings: Sequence[Recording] | None = None
+    table: np.ndarray | None = None
+    columns: tuple[str, ...] = ()
+    sessions: tuple[str | None, ...] | None = None
+
+    def __post_init__(self):
+        if not self.ids:
+            raise DatasetError(f"{self.name} holds no recordings.")
+        if len(set(self.labels)) < 2:
+            raise DatasetError(
+                f"{self.name} has a single label, {self.labels[0]!r}; there is nothing to tell "
+                "apart. Add recordings of another label."
+            )
+
+    def __len__(self):
+        return len(self.ids)
+
+    @property
+    def label_names(self):
+        """The labels in their usual order: the emotions as listed, anything else sorted."""
+        present = set(self.labels)
+        known = [e for e in EMOTIONS if e in present]
+        return tuple(known + sorted(present - set(known)))
+
+    @property
+    def targets(self):
+        """int (recordings,): each label's place in `label_names`."""
+        place = {label: i for i, label in enumerate(self.label_names)}
+        return np.array([place[label] for label in self.labels])
+
+    @property
+    def groups(self):
+        """What must not be torn apart: the subject, the recording where it is unknown."""
+        known = zip(self.ids, self.subjects, strict=True)
+        return np.array([subject or f"recording {i}" for i, subject in known])
+
+    def item(self, i):
+        """The Recording, or the feature row, at place i."""
+        return self.table[i] if self.recordings is None else self.recordings[i]
+
+    def with_labels(self, labels):
+        """Only the recordings with one of these labels."""
+        unknown = sorted(set(labels) - set(self.labels))
+        if unknown:
+            raise DatasetError(
+                f"{self.name} has no recordings labelled {', '.join(unknown)}; it has "
+                f"{', '.join(self.label_names)}."
+            )
+        return self.take([i for i, label in enumerate(self.labels) if label in labels])
+
+    def take(self, rows):
+        """The recordings in `rows` alone, in that order."""
+        rows, recordings = list(rows), self.recordings
+
+        def pick(values):
+            return None if values is None else tuple(values[i] for i in rows)
+
+        return replace(
+            self,
+            ids=pick(self.ids),
+            labels=pick(self.labels),
+            subjects=pick(self.subjects),
+            splits=pick(self.splits),
+            sessions=pick(self.sessions),
+            recordings=recordings and Lazy(len(rows), lambda i: recordings[rows[i]]),
+            table=None if self.table is None else self.table[rows],
+        )
+
+
+def load_dataset(data, labels=None):
+    """A Dataset from any value of `--data`. Raises DatasetError or RecordingError in words."""
+    data = str(data)
+    if data == "simulated" or data.startswith("simulated:"):
+        dataset = _simulated(data)
+    else:
+        path = Path(data).expanduser()
+        if path.is_dir() and (path / "dataset_info.json").exists():
+            dataset = _saved(path)
+        elif path.is_dir():
+            dataset = _folder(path)
+        elif path.suffix.lower() in (".csv", ".parquet") and path.is_file():
+            dataset = _table_or_manifest(path)
+        else:
+            raise DatasetError(
+                f"--data {data}: no such folder, manifest or feature table. Give 'simulated', a "
+                "folder of <label>/<recording> files, or a CSV with a 'label' column."
+            )
+    return dataset.with_labels(labels) if labels else dataset
+
+
+def _simulated(data):
+    types = {f.name: type(f.default) for f in fields(SimulationConfig)}
+    settings = {}
+    for pair in filter(None, data.partition(":")[2].split(",")):
+        key, _, value = pair.partition("=")
+        try:
+            settings[key] = types[key](value)
+        except (KeyError, ValueError):
+            raise DatasetError(
+                f"--data {data}: can't use {pair!r}; settings are key=value with the keys "
+                f"{', '.join(types)}."
+            ) from None
+    config = SimulationConfig(**settings)
+    lengths = config.sampling_rate >= 200 and config.duration >= 0.25  # False for NaN
+    if min(config.subjects, config.trials) < 1 or config.seed < 0 or not lengths:
+        raise DatasetError(
+            f"--data {data}: subjects and trials start at 1, seed at 0, sampling_rate at 200 (Hz) "
+            "and duration at 0.25 (s)."
+        )
+    each = trials(config)
+    return Dataset(
+        describe(config),
+        tuple(recording_name(config, *trial) for trial in each),
+        tuple(emotion for emotion, _, _ in each),
+        tuple(person_name(config, subject) for _, subject, _ in each),
+        recordings=KeptRecordings(len(each), lambda i: simulate(*each[i], config)),
+    )
+
+
+def _of_recordings(name, n, make, splits=None):
+    """A Dataset of what make(i), 0 <= i < n, reads.
+
+    Everything is read once here, and let go: a file may say whose it is, and one that can't be
+    used is better named now than after hours of training.
+    """
+    recordings = KeptRecordings(n, make)
+    told = [(r.recording_id, r.label, r.subject, r.session) for r in recordings]
+    ids, labels, subjects, sessions = zip(*told, strict=True) if told else ((),) * 4
+    return Dataset(name, ids, labels, subjects, splits, recordings, sessions=_known(sessions))
+
+
+def _known(values):
+    """What a column tells as a tuple of words, None where it is empty; None where all of it is."""
+    words = [None if v is None or v != v or v == "" else str(v) for v in values]
+    return tuple(words) if any(word is not None for word in words) else None
+
+
+def _folder(path):
+    from emg_llm.signal.readers import SUPPORTED_EXTENSIONS, read_recording
+
+    files = [p for p in sorted(path.glob("*/*")) if p.suffix.lower() in SUPPORTED_EXTENSIONS]
+    if not files:
+        raise DatasetError(
+            f"{path.name} has no recordings in it; expected {path.name}/<label>/<recording file>."
+        )
+
+    def make(i):
+        label = files[i].parent.name
+        return read_recording(files[i], label=label, recording_id=f"{label}/{files[i].stem}")
+
+    return _of_recordings(path.name, len(files), make)
+
+
+def _table_or_manifest(path):
+    import pandas as pd
+
+    try:
+        if path.suffix.lower() == ".parquet":
+            table = pd.read_parquet(path)
+        else:  # names stay as written: "007" is no number
+            table = pd.read_csv(path, dtype=dict.fromkeys(META_COLUMNS, "str"))
+    except Exception as error:
+        raise DatasetError(f"{path.name} can't be read as a table: {error}.") from None
+    if "label" not in table:
+        raise DatasetError(
+            f"{path.name} has no 'label' column; add one that names each row's emotion."
+        )
+    table = table.dropna(subset="label").reset_index(drop=True)
+    return _manifest(path, table) if "path" in table else _feature_table(path.name, table)
+
+
+def _manifest(path, table):
+    from emg_llm.signal.readers import read_recording
+
+    def optional(row, column):
+        value = row.get(column)
+        return None if value is None or value != value or value == "" else value
+
+    rows = table.to_dict("records")
+
+    def make(i):
+        row, file = rows[i], path.parent / str(rows[i]["path"])
+        if not file.resolve().is_relative_to(path.parent.resolve()):
+            raise DatasetError(f"{path.name} names {row['path']}, which lies outside its folder.")
+        subject, session = optional(row, "subject"), optional(row, "session")
+        return read_recording(
+            file,
+            sampling_rate=optional(row, "sampling_rate"),
+            unit=optional(row, "unit"),
+            label=str(row["label"]),
+            subject=None if subject is None else str(subject),
+            session=None if session is None else str(session),
+            recording_id=str(row["path"]),
+        )
+
+    splits = _split_column(table)
+    return _of_recordings(f"{path.parent.name}/{path.name}", len(rows), make, splits)
+
+
+def _feature_table(name, table):
+    columns = [
+        c for c in table.select_dtypes("number").columns if c not in META_COLUMNS and c != "path"
+    ]
+    if not columns:
+        raise DatasetError(f"{name} has no numeric feature columns beside its labels.")
+    values = table[columns].to_numpy(np.float64)
+    if not np.isfinite(values).all():
+        bad = [c for c, ok in zip(columns, np.isfinite(values).all(axis=0), strict=True) if not ok]
+        raise DatasetError(f"{name} has empty or infinite values in {', '.join(bad[:3])}.")
+    ids = (
+        table["recording_id"] if "recording_id" in table else [f"row {i + 1}" for i in table.index]
+    )
+    subjects = _known(table["subject"]) if "subject" in table else None
+    return Dataset(
+        name,
+        tuple(map(str, ids)),
+        tuple(table["label"].astype(str)),
+        subjects or (None,) * len(table),
+        _split_column(table),
+        table=values,
+        columns=tuple(columns),
+        sessions=_known(table["session"]) if "session" in table else None,
+    )
+
+
+def _split_column(table):
+    if "split" not in table:
+        return None
+    unknown = set(table["split"]) - set(PARTS)
+    if unknown:
+        raise DatasetError(
+            f"The 'split' column says {sorted(map(str, unknown))[0]!r}; use {', '.join(PARTS)}."
+        )
+    return tuple(table["split"])
+
+
+def _saved(path):
+    import datasets
+
+    saved = datasets.load_from_disk(str(path))
+    if not isinstance(saved, datasets.Dataset) or "label" not in saved.column_names:
+        raise DatasetError(f"{path.name} needs a 'label' column; save one table, not several.")
+    if "signal" not in saved.column_names:
+        return _feature_table(path.name, saved.to_pandas())
+    if "sampling_rate" not in saved.column_names:
+        raise DatasetError(f"{path.name} needs a 'sampling_rate' column beside 'signal'.")
+
+    def make(i):
+        row = saved[i]
+        name = row.get("recording_id") or f"row {i + 1}"
+        try:
+            return Recording(
+                np.asarray(row["signal"]),
+                row["sampling_rate"],
+                label=str(row["label"]),
+                subject=row.get("subject"),
+                session=row.get("session"),
+                recording_id=name,
+            )
+        except (RecordingError, TypeError, ValueError) as error:
+            raise DatasetError(f"{path.name}, {name}: {error}") from None
+
+    splits = _split_column(saved.remove_columns("signal").to_pandas())
+    return _of_recordings(path.name, len(saved), make, splits)

@@ -1,0 +1,95 @@
+"""Sequences that need little memory however long they are: items are made when asked for."""
+
+import shutil
+import tempfile
+from collections.abc import Sequence
+
+import numpy as np
+
+from emg_llm.signal.recording import Recording, RecordingError
+
+ARRAYS = ("signal", "valid")
+
+
+class Lazy(Sequence):
+    """`n` items; `make(i)`, 0 <= i < n, makes one whenever it is asked for."""
+
+    def __init__(self, n, make):
+        self._n, self._make = n, make
+
+    def __len__(self):
+        return self._n
+
+    def __getitem__(self, i):
+        place = range(self._n)[i]
+        if isinstance(place, range):
+            return Lazy(len(place), lambda k: self[place[k]])
+        return self._item(place)
+
+    def __iter__(self):
+        return map(self._item, range(self._n))
+
+    def _item(self, i):
+        return self._make(i)
+
+
+class Spool:
+    """Arrays in a temporary file, which is gone as soon as nobody uses it, or is killed.
+
+    They are read, not mapped: mapped pages would count as the process's memory. TMPDIR says on
+    which disk the file is.
+    """
+
+    def __init__(self):
+        self.size = 0  # bytes
+        self._file = tempfile.TemporaryFile(prefix="emg-llm-")  # noqa: SIM115, it is open as long as this
+        self._places = []
+
+    def __len__(self):
+        return len(self._places)
+
+    def append(self, array):
+        """Keep an array; returns its place. Raises RecordingError where the disk is full."""
+        array = np.ascontiguousarray(array)
+        try:
+            self._file.seek(self.size)
+            self._file.write(array)
+            self._file.flush()
+        except OSError as error:
+            raise RecordingError(
+                f"The folder for temporary files, {tempfile.gettempdir()}, can't take what was "
+                f"prepared ({error.strerror}); free some space, or let TMPDIR name another folder."
+            ) from None
+        self._places.append((self.size, array.dtype, array.shape))
+        self.size += array.nbytes
+        return len(self._places) - 1
+
+    def __getitem__(self, place):
+        start, dtype, shape = self._places[place]
+        array = np.empty(shape, dtype)
+        self._file.seek(start)
+        self._file.readinto(array)
+        return array
+
+
+class KeptRecordings(Lazy):
+    """Recordings that are made when they are first asked for, and read from a Spool after that.
+
+    They take half of the free disk at most; what finds no room is made each time.
+    """
+
+    def __init__(self, n, make):
+        super().__init__(n, make)
+        self._spool, self._kept = Spool(), {}
+        self._room = shutil.disk_usage(tempfile.gettempdir()).free // 2
+
+    def _item(self, i):
+        if i in self._kept:
+            places, rest = self._kept[i]
+            return Recording(**{name: self._spool[p] for name, p in places.items()}, **rest)
+        recording = self._make(i)
+        if self._spool.size < self._room:
+            rest = {k: v for k, v in vars(recording).items() if k not in ARRAYS}
+            places = {name: self._spool.append(getattr(recording, name)) for name in ARRAYS}
+            self._kept[i] = places, rest
+        return recording

@@ -1,0 +1,223 @@
+"""Who trains, who validates, who tests: people are kept apart before anything is cut or fitted."""
+
+import hashlib
+from dataclasses import dataclass
+
+import numpy as np
+
+from emg_llm.data.datasets import PARTS, DatasetError
+
+VALIDATION_SHARE = 0.2  # of the training people, where a fold has validation people
+
+
+@dataclass(frozen=True, eq=False)
+class Split:
+    """Which recordings train, validate and test: sorted int arrays into a dataset.
+
+    grouping: what is whole on one side. "subject"; "session" of a subject, who is then on both
+    sides; "recording", where nobody is known; or "given", the data's own split column, which
+    keeps subjects whole too.
+    """
+
+    name: str
+    grouping: str
+    seed: int
+    train: np.ndarray
+    validation: np.ndarray
+    test: np.ndarray
+    hash: str
+
+    @classmethod
+    def of(cls, dataset, name, grouping, seed, parts):
+        """A Split of three lists of rows; raises DatasetError where it tears a group apart."""
+        digest = hashlib.sha256()
+        for part, rows in zip(PARTS, parts, strict=True):
+            digest.update(f"{part}:{','.join(sorted(dataset.ids[i] for i in rows))};".encode())
+        rows = [np.sort(np.asarray(p, int)) for p in parts]
+        torn = _torn(_units(dataset, grouping), rows)
+        if torn:
+            where = "The 'split' column of" if grouping == "given" else f"The split {name} of"
+            raise DatasetError(
+                f"{where} {dataset.name} has {_listed(torn)} in more than one part, which is no "
+                "test on people who are new; put all recordings of a person into one part."
+            )
+        return cls(name, grouping, seed, *rows, digest.hexdigest()[:16])
+
+    @property
+    def scored(self):
+        """The rows that results are about: test, or validation where there is no test."""
+        rows = self.test if len(self.test) else self.validation
+        if not len(rows):
+            raise DatasetError(
+                "No recording is left to test on; let some rows of the 'split' column say 'test'."
+            )
+        return rows
+
+    def protocol(self):
+        """What results files say about how the data was split."""
+        return {
+            "name": self.name,
+            "grouping": self.grouping,
+            "split_hash": self.hash,
+            "seed": self.seed,
+        }
+
+
+def held_out_split(dataset, seed=0):
+    """One Split: the data's own where it has one, otherwise people (60/20/20 %).
+
+    A recording whose person is unknown counts as a person of its own. Where no person is named
+    at all, recordings are split within each label, and the split says so.
+    """
+    if dataset.splits is not None:
+        split = given_split(dataset, seed)
+        if not len(split.train):
+            raise DatasetError(f"{dataset.name}: no row of the 'split' column says 'train'.")
+        return split
+    rng = np.random.default_rng(seed)
+    if any(dataset.subjects):
+        people = rng.permutation(sorted(set(dataset.groups)))
+        if len(people) < 3:
+            raise DatasetError(
+                f"{dataset.name} has {len(people)} people; training, validation and test need "
+                "one each. Add people, or a 'split' column."
+            )
+        n = max(1, round(0.2 * len(people)))
+        chosen = people[2 * n :], people[:n], people[n : 2 * n]
+        parts = [np.flatnonzero(np.isin(dataset.groups, part)) for part in chosen]
+        return Split.of(dataset, "held_out", "subject", seed, parts)
+    parts = [], [], []
+    for label in dataset.label_names:
+        rows = rng.permutation([i for i, value in enumerate(dataset.labels) if value == label])
+        if len(rows) < 3:
+            raise DatasetError(
+                f"{dataset.name} has {len(rows)} recordings labelled {label!r}; training, "
+                "validation and test need one each. Add recordings, or a 'split' column."
+            )
+        n = max(1, round(0.2 * len(rows)))
+        for part, chosen in zip(parts, (rows[2 * n :], rows[:n], rows[n : 2 * n]), strict=True):
+            part.extend(chosen)
+    return Split.of(dataset, "held_out", "recording", seed, parts)
+
+
+def given_split(dataset, seed=0):
+    """The Split that the data's own column says; raises DatasetError where it shares people."""
+    parts = [[i for i, s in enumerate(dataset.splits) if s == part] for part in PARTS]
+    return Split.of(dataset, "held_out", "given", seed, parts)
+
+
+def leave_one_subject_out(dataset, seed=0, validation=False):
+    """A Split for each person: tested on that person, trained on the others.
+
+    validation: keep a fifth of the training people of each fold to stop training by.
+    """
+    people = _named_people(dataset, "Leaving one subject out", 3 if validation else 2)
+    groups = np.array(dataset.subjects)
+    for fold, person in enumerate(people):
+        train, test = np.flatnonzero(groups != person), np.flatnonzero(groups == person)
+        parts = *_inner(groups, train, validation, (seed, fold)), test
+        yield Split.of(dataset, "leave_one_subject_out", "subject", seed, parts)
+
+
+def grouped_k_fold(dataset, seed=0, folds=4, validation=False):
+    """`folds` Splits, each tested on another share of the people and trained on the others.
+
+    validation: keep a fifth of the training people of each fold to stop training by.
+    """
+    from sklearn.model_selection import GroupKFold
+
+    people = np.array(_named_people(dataset, "Folds over people", 3 if validation else 2))
+    if not 2 <= folds <= len(people):
+        raise DatasetError(
+            f"--folds {folds} can't be had from {len(people)} people; choose 2 to {len(people)}."
+        )
+    groups = np.array(dataset.subjects)
+    # Over people, not rows: the folds depend on who is there and not on the order of the data.
+    k_fold = GroupKFold(folds, shuffle=True, random_state=seed)
+    for fold, (_, chosen) in enumerate(k_fold.split(people, groups=people)):
+        is_test = np.isin(groups, people[chosen])
+        train = np.flatnonzero(~is_test)
+        parts = *_inner(groups, train, validation, (seed, fold)), np.flatnonzero(is_test)
+        yield Split.of(dataset, "grouped_k_fold", "subject", seed, parts)
+
+
+def held_out_sessions(dataset, seed=0, validation=False):
+    """Within every person one session is left out in turn: how well a model meets them again.
+
+    Fold k tests the k-th session of every person (sorted by name) and trains on all others; a
+    person with fewer sessions only trains in the last folds. The same people are on both sides.
+    validation: keep the session before the tested one, of each person, to stop training by.
+    """
+    people = _named_people(dataset, "Leaving sessions out", 1)
+    least = 3 if validation else 2
+    sessions = dataset.sessions or (None,) * len(dataset)
+    units = list(zip(dataset.subjects, sessions, strict=True))
+    known = {p: sorted({s for q, s in units if q == p and s is not None}) for p in people}
+    few = [p for p in people if len(known[p]) < least or (p, None) in units]
+    if few:
+        raise DatasetError(
+            f"Leaving sessions out needs {least} named sessions or more of each person, which "
+            f"{_listed(few)} of {dataset.name} has not; fill the 'session' column."
+        )
+    place = np.array([known[p].index(s) for p, s in units])
+    count = np.array([len(known[p]) for p, _ in units])
+    for fold in range(count.max()):
+        is_test = place == fold
+        is_validation = validation & (place == (fold - 1) % count) & (fold < count)
+        parts = [np.flatnonzero(m) for m in (~is_test & ~is_validation, is_validation, is_test)]
+        yield Split.of(dataset, "held_out_sessions", "session", seed, parts)
+
+
+def protocol_splits(name, dataset, seed=0, folds=4, validation=False):
+    """The list of Splits of a protocol by its name; settings that it has no use for are ignored."""
+    options = {"grouped_k_fold": {"folds": folds}}.get(name, {})
+    if name != "held_out":
+        options = options | {"validation": validation}
+    return list(PROTOCOLS[name](dataset, seed, **options))
+
+
+PROTOCOLS = {
+    "held_out": lambda dataset, seed=0: iter([held_out_split(dataset, seed)]),
+    "leave_one_subject_out": leave_one_subject_out,
+    "grouped_k_fold": grouped_k_fold,
+    "held_out_sessions": held_out_sessions,
+}
+
+
+def _named_people(dataset, what, least):
+    people = sorted(set(dataset.subjects) - {None})
+    if len(people) < least or None in dataset.subjects:
+        raise DatasetError(
+            f"{what} needs {least} named people or more and a name for every recording; "
+            f"{dataset.name} has {len(people)}. Add a 'subject' column."
+        )
+    return people
+
+
+def _inner(groups, train, validation, seed):
+    """(train, validation) rows: the training rows, or without a fifth of their people."""
+    if not validation:
+        return train, []
+    people = np.random.default_rng(seed).permutation(np.unique(groups[train]))
+    chosen = people[: max(1, round(VALIDATION_SHARE * len(people)))]
+    is_validation = np.isin(groups[train], chosen)
+    return train[~is_validation], train[is_validation]
+
+
+def _units(dataset, grouping):
+    """What must be whole on one side, the name of each row's."""
+    if grouping == "session":
+        pairs = zip(dataset.subjects, dataset.sessions, strict=True)
+        return np.array([f"{subject}, session {session}" for subject, session in pairs])
+    return dataset.groups
+
+
+def _torn(units, parts):
+    """Names of the units that are in two parts or more."""
+    seen = [set(units[rows].tolist()) for rows in parts]
+    return sorted((seen[0] & seen[1]) | (seen[0] & seen[2]) | (seen[1] & seen[2]))
+
+
+def _listed(names, most=3):
+    rest = len(names) - most
+    return ", ".join(map(str, names[:most])) + (f" and {rest} more" if rest > 0 else "")

@@ -1,0 +1,1 @@
+"""Models through folds: fitted, asked, tampered with, summed up."""

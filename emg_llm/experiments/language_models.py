@@ -1,0 +1,191 @@
+"""Language models under the contract of `fitted`: made on a fold, asked with and without EMG.
+
+What a fold's encoder, codebook and conversations are doesn't depend on the language model, so
+they are made once for all of them.
+"""
+
+import hashlib
+import tempfile
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from emg_llm.bridge.bridge import Bridge
+from emg_llm.bridge.reading import Reading
+from emg_llm.chat.conversations import build_rows
+from emg_llm.encoders.examples import encoder_tensors
+from emg_llm.experiments.fitted import Fitted, FoldTraining, in_terms_of
+from emg_llm.experiments.folds import code_hash
+from emg_llm.experiments.replies import count_reasons
+from emg_llm.experiments.signal_models import encoder_on
+from emg_llm.llms.generation import generate
+
+KEPT = 12  # sets of conversations
+
+
+class Material:
+    """What language models learn from in a fold; encoder and codebook are kept in `folder`."""
+
+    def __init__(self, folder=None):
+        self.folder = None if folder is None else Path(folder)
+        self._codecs, self._lessons = {}, {}
+
+    def codec(self, how, dataset, split, seed):
+        """(encoder, codebook) fitted on the split's training people."""
+        what = how.arch, how.scaling, how.lead, dataset.name, dataset.label_names, split.hash, seed
+        key = hashlib.sha256(repr((*what, code_hash())).encode()).hexdigest()[:16]
+        if key not in self._codecs:
+            folder = None if self.folder is None else self.folder / f"{how.arch}-{key}"
+            self._codecs = {key: _codec(folder, how, dataset, split, seed)}  # the last one's
+        return self._codecs[key]
+
+    def lessons(self, how, dataset, split, seed):
+        """(Bridge, rows of conversations) of the split's training and validation people."""
+        key = (how, dataset.name, dataset.label_names, split.hash, seed)
+        if key not in self._lessons:
+            codec = () if how.bridge == "text" else self.codec(how, dataset, split, seed)
+            bridge = Bridge.fit(how.bridge, dataset, split.train, *codec, scaling=how.scaling)
+            rows = build_rows(dataset, split, bridge, how.variants, how.follow_ups, seed)
+            self._lessons[key] = bridge, [r for r in rows if r["split"] != "test"]
+            while len(self._lessons) > KEPT:
+                self._lessons.pop(next(iter(self._lessons)))
+        return self._lessons[key]
+
+
+def _codec(folder, how, dataset, split, seed):
+    from emg_llm.bridge.codebook import Codebook
+    from emg_llm.encoders import load_encoder
+    from emg_llm.encoders.examples import recording_embeddings
+
+    if folder is not None and (folder / "codebook" / "config.json").exists():
+        encoder = load_encoder(folder / "encoder")
+        return encoder, Codebook.from_pretrained(folder / "codebook")
+    encoder = encoder_on(how.arch, dataset, split, seed, how.scaling, how.lead).model
+    tensors = encoder_tensors(dataset, encoder.config, split.train)
+    embeddings = recording_embeddings(encoder, tensors, dataset.groups[split.train])
+    codebook = Codebook.fit(embeddings.cpu(), encoder.head.weight.cpu(), seed=seed)
+    if folder is not None:
+        encoder.save_pretrained(folder / "encoder")
+        codebook.save_pretrained(folder / "codebook")  # written last: then all is there
+    return encoder, codebook
+
+
+def llm_on(name, dataset, split, seed=0, how=None, material=None, **training):
+    """A language model that was fine-tuned to read the training people of a fold."""
+    from emg_llm.llms.finetuning import finetune
+
+    how, material = how or FoldTraining(), material or Material()
+    bridge, rows = material.lessons(how, dataset, split, seed)
+    chosen = {
+        "num_train_epochs": how.epochs,
+        "per_device_train_batch_size": how.batch_size,
+        "learning_rate": how.learning_rate,
+    }
+    training |= {setting: value for setting, value in chosen.items() if value is not None}
+    with tempfile.TemporaryDirectory() as folder:
+        parts = {p: [r for r in rows if r["split"] == p] for p in ("train", "validation")}
+        llm = finetune(
+            name, parts, dataset.label_names, bridge, folder, seed, how.spelling, **training
+        )
+    return as_fitted(llm)
+
+
+def as_fitted(llm, known=None, progress=False):
+    """An EmgLLM under the contract; with `known`, told these labelled recordings of the person."""
+
+    def readings(dataset, rows):
+        return llm.bridge.read_dataset(dataset, rows, known)
+
+    def predict(dataset, rows):
+        return llm.probabilities([r.prompt() for r in readings(dataset, rows)], progress)
+
+    def adapt(dataset, rows, seed):
+        return as_fitted(llm, rows)
+
+    def answers(dataset, rows):
+        chats = [[{"role": "user", "content": r.prompt()}] for r in readings(dataset, rows)]
+        return generate(llm, chats, max_new_tokens=24)
+
+    def reasons(dataset, rows, n_replies, seed):
+        told = readings(dataset, rows)
+        probabilities = llm.probabilities([r.prompt() for r in told])
+        return count_reasons(llm, told, probabilities, n_replies, seed, progress)
+
+    return Fitted(
+        llm.name,
+        tuple(llm.labels),
+        predict,
+        None if llm.bridge.kind == "tokens" else adapt,
+        model=llm,
+        controls=lambda dataset, rows: llm_controls(llm, readings(dataset, rows)),
+        beside=lambda dataset, train, rows: encoder_beside(llm.bridge, dataset, train, rows),
+        answers=answers,
+        reasons=reasons,
+    )
+
+
+def llm_controls(llm, readings):
+    """{control: probabilities (readings, labels)} of what must know nothing.
+
+    no_emg: the prompt without EMG. untrained_adapter: the base, with an adapter as it starts.
+    random_base: the trained adapter on a base of random weights; left out for weights in 4 bits.
+    """
+    prompts = [r.prompt() for r in readings]
+    found = {"no_emg": llm.probabilities([Reading().prompt()]).repeat(len(prompts), axis=0)}
+    with llm.model.disable_adapter():
+        found["untrained_adapter"] = llm.probabilities(prompts)
+    if not getattr(llm.model, "is_loaded_in_4bit", False):
+        with _random_base(llm.model):
+            found["random_base"] = llm.probabilities(prompts)
+    return found
+
+
+@contextmanager
+def _random_base(model, seed=0):
+    """New random weights for the base, and its own again afterwards; the adapter's stay."""
+    generator, kept = torch.Generator().manual_seed(seed), {}
+    spread = model.get_base_model().config.initializer_range
+    for name, parameter in model.named_parameters():
+        if "lora_" in name or "trainable_tokens" in name:
+            continue
+        fresh = torch.ones(parameter.shape)
+        if parameter.dim() > 1:
+            fresh = spread * torch.randn(parameter.shape, generator=generator)
+        kept[parameter], parameter.data = parameter.data, fresh.to(parameter)
+    try:
+        yield
+    finally:
+        for parameter, trained in kept.items():
+            parameter.data = trained
+
+
+def encoder_beside(bridge, dataset, train, rows):
+    """{"encoder", "probe": probabilities (rows, dataset.label_names)} where codes are read.
+
+    The probe is a logistic regression on the embeddings of the recordings in `train`.
+    """
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+
+    from emg_llm.encoders.examples import recording_embeddings
+
+    encoder, found = bridge.encoder, {}
+    if encoder is None:
+        return found
+
+    def embeddings(some):
+        tensors = encoder_tensors(dataset, encoder.config, some)
+        return recording_embeddings(encoder, tensors, dataset.groups[some])
+
+    asked = embeddings(rows)
+    found["encoder"] = in_terms_of(dataset, encoder.config.labels, encoder.classify(asked))
+    if len(train):
+        probe = make_pipeline(StandardScaler(), LogisticRegression(max_iter=2000))
+        probe.fit(embeddings(train).cpu().numpy(), dataset.targets[train])
+        known = probe.predict_proba(asked.cpu().numpy())
+        found["probe"] = np.zeros((len(rows), len(dataset.label_names)))
+        found["probe"][:, probe.classes_] = known
+    return found

@@ -1,0 +1,85 @@
+"""An encoder made one person's: taught their few labelled recordings, and measured on them."""
+
+import numpy as np
+from tqdm.auto import tqdm
+
+from emg_llm.data.datasets import DatasetError
+from emg_llm.data.processes import is_main
+from emg_llm.encoders.examples import Examples, encoder_tensors
+from emg_llm.encoders.training import calibrate
+from emg_llm.evaluation import accuracy_of, control, evaluate
+from emg_llm.experiments.controls import noise_like
+from emg_llm.experiments.fitted import check_labels, in_terms_of
+from emg_llm.experiments.folds import fingerprint
+
+
+def check_personal(dataset, labels, n_channels):
+    """Raise DatasetError where an encoder of these labels and channels can't learn a dataset."""
+    if dataset.recordings is None:
+        raise DatasetError(
+            f"{dataset.name} is a feature table and an encoder is calibrated with recordings; "
+            "give recordings."
+        )
+    people = sorted(set(dataset.subjects) - {None})
+    if len(people) > 1:
+        raise DatasetError(
+            f"{dataset.name} holds recordings of {len(people)} people ({people[0]}, {people[1]}"
+            f"{', …' if len(people) > 2 else ''}) and an encoder is calibrated to one; give one "
+            "person's alone."
+        )
+    check_labels("The encoder", labels, dataset)
+    for recording in dataset.recordings:
+        if recording.n_channels != n_channels:
+            raise DatasetError(
+                f"The encoder reads {n_channels} channels and {recording.recording_id} of "
+                f"{dataset.name} has {recording.n_channels}; give recordings of the same channels."
+            )
+
+
+def personalise(encoder, dataset, seed=0, progress=True):
+    """(the encoder after learning all of one person's recordings, results, probabilities).
+
+    The figures are those of each recording, read by an encoder that learned the person's other
+    ones (and no copy of it): `probabilities` float (recordings, dataset.label_names). Beside
+    them in `results`, "before": what the encoder said of them as it came.
+    """
+    config, rows = encoder.config, np.arange(len(dataset))
+    check_personal(dataset, config.labels, config.n_channels)
+    tensors = list(encoder_tensors(dataset, config))  # a few, gone through many times
+    other = np.random.default_rng(0).permutation(rows)  # noise tells nothing of its recording
+    noise = [config.tensor(noise_like(dataset.recordings[other[i]], i)) for i in rows]
+    targets = np.array([config.labels.index(label) for label in dataset.labels])
+    person = np.full(len(rows), next(filter(None, dataset.subjects), "one person"))
+    mine, hum = (Examples(encoder, t, targets, person) for t in (tensors, noise))
+
+    def learned(given):
+        return calibrate(encoder, [tensors[i] for i in given], targets[given], seed=seed)
+
+    def ask(asked, examples):
+        return in_terms_of(dataset, config.labels, examples.ask(asked))
+
+    before, after, control_p = ask(encoder, mine), [], []
+    content = [recording.signal.tobytes() for recording in dataset.recordings]
+    bar = tqdm(rows, desc="calibrating", unit="trial", disable=not (progress and is_main()))
+    for i in bar:
+        others = [j for j in rows if content[j] != content[i]]
+        tuned = learned(others)
+        after.append(ask(tuned, mine)[i])
+        control_p.append(ask(tuned, hum)[i])
+    probabilities, truth = np.stack(after), dataset.targets
+    results = {
+        "model": config.arch,
+        "data": dataset.name,
+        "protocol": {
+            "name": "leave_one_trial_out",
+            "grouping": "trial",
+            "split_hash": fingerprint(dataset),
+            "seed": seed,
+        },
+        **evaluate(dataset.label_names, truth, probabilities, person, seed),
+        "before": accuracy_of(truth, before, person, seed),
+    }
+    results["controls"]["noise_emg"] = control(truth, np.stack(control_p), person, seed)
+    personal = learned(rows)
+    personal.config.trained_on = f"{config.trained_on}, calibrated with {dataset.name}"
+    return personal, results, probabilities

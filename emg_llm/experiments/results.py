@@ -1,0 +1,127 @@
+"""What the folds said, gathered into the dict of results.json."""
+
+import numpy as np
+
+from emg_llm.evaluation import accuracy_of, bootstrap_interval, control, evaluate
+
+
+class Measured:
+    """What the folds said, gathered; `results` makes figures of it.
+
+    calibration: (targets, probabilities) of validation people, where a trained model has them.
+    """
+
+    def __init__(self, dataset, seed):
+        self.dataset, self.seed, self.calibration = dataset, seed, None
+        self._found = {}
+        self.told = {}  # what is no probability, by fold
+
+    def _named(self, kind):
+        return [what for what in self._found if isinstance(what, tuple) and what[0] == kind]
+
+    def tell(self, what, value):
+        """Something else that one fold told: "answers" or "reasons"."""
+        self.told.setdefault(what, []).append(value)
+
+    def add(self, what, rows, arrays):
+        """Probabilities of `rows` from one fold; `what` is "emg" for the recordings as they are."""
+        self._found.setdefault(what, []).append((rows, arrays["probabilities"]))
+
+    def of(self, what):
+        """(rows, probabilities of them) over all folds, by row."""
+        rows, probabilities = (np.concatenate(x) for x in zip(*self._found[what], strict=True))
+        order = np.argsort(rows, kind="stable")
+        return rows[order], probabilities[order]
+
+    @property
+    def scored(self):
+        return self.of("emg")
+
+    def calibrate(self, rows, arrays):
+        """Fit temperature and threshold on these validation people instead of the other ones."""
+        self.calibration = self.dataset.targets[rows], arrays["probabilities"]
+
+    def results(self, name, protocol):
+        """The dict of results.json."""
+        rows, probabilities = self.scored
+        data, seed = self.dataset, self.seed
+        targets, groups = data.targets[rows], data.groups[rows]
+        results = {
+            "model": name,
+            "data": data.name,
+            "protocol": protocol,
+            **evaluate(data.label_names, targets, probabilities, groups, seed, self.calibration),
+        }
+        for what in ("noise_emg", "shuffled_labels", *self._named("control")):
+            if what in self._found:
+                name = what if isinstance(what, str) else what[1]
+                results["controls"][name] = control(targets, self.of(what)[1], groups, seed)
+        for what in self._named("beside"):
+            theirs = self.of(what)[1]
+            results[what[1]] = {
+                **point(data, rows, theirs, seed),
+                **gain(data, rows, probabilities, theirs, seed),
+            }
+        if "answers" in self.told:
+            results["free_text"] = self._free_text()
+        if "reasons" in self.told:
+            from emg_llm.experiments.replies import reasons_figures
+
+            results["reasons"] = reasons_figures(self.told["reasons"])
+        alone = [(k[2], self.of(k)) for k in self._named("channel")]
+        if alone:
+            results["channels"] = [
+                {"channel": c, **point(data, *asked, seed)} for c, asked in alone
+            ]
+        counts = [k[1] for k in self._named("few_shot")]
+        if counts:
+            results["few_shot"] = self._few_shot(counts)
+        return results
+
+    def _free_text(self):
+        from emg_llm.experiments.replies import free_text
+
+        rows, probabilities = self.scored
+        asked, said = zip(*self.told["answers"], strict=True)
+        same = probabilities[np.searchsorted(rows, np.concatenate(asked))]
+        return free_text(self.dataset.label_names, same, np.concatenate(said))
+
+    def _few_shot(self, counts):
+        every, before = self.scored
+        curve = [{"trials": 0, **point(self.dataset, every, before, self.seed)}]
+        for n in sorted(counts):
+            rows, after = self.of(("few_shot", n))
+            if not len(rows):
+                continue
+            figures = point(self.dataset, rows, after, self.seed)
+            figures["n_recordings"] = len(np.unique(rows))
+            same = before[np.searchsorted(every, rows)]
+            curve.append(
+                {"trials": n, **figures, **gain(self.dataset, rows, after, same, self.seed)}
+            )
+        return curve
+
+    def learning_curve(self, sizes, most):
+        """A list of points; sizes that some fold could not be fitted with are left out."""
+        curve = [(size, *self.of(("people", size))) for size in sizes]
+        curve.append((most, *self.scored))
+        return [
+            {"n_people": size, **point(self.dataset, rows, p, self.seed)}
+            for size, rows, p in curve
+            if np.isfinite(p).all()
+        ]
+
+
+def point(dataset, rows, probabilities, seed):
+    """Accuracy, interval over people and counts of one point of a curve."""
+    targets, groups = dataset.targets[rows], dataset.groups[rows]
+    figures = accuracy_of(targets, probabilities, groups, seed)
+    return figures | {"n_recordings": len(rows), "n_subjects": len(np.unique(groups))}
+
+
+def gain(dataset, rows, after, before, seed):
+    """How much more often the recordings are read rightly: {"gain", "gain_ci95" over people}."""
+    targets, groups = dataset.targets[rows], dataset.groups[rows]
+    more = (after.argmax(axis=1) == targets).astype(float) - (before.argmax(axis=1) == targets)
+    interval = bootstrap_interval(more, groups, np.random.default_rng(seed))
+    return {"gain": float(more.mean()), "gain_ci95": interval}

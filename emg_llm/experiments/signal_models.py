@@ -1,0 +1,74 @@
+"""The SVM and the encoders under the contract of `fitted`."""
+
+import numpy as np
+
+from emg_llm.encoders.examples import encoder_config, encoder_tensors
+from emg_llm.experiments.fitted import Fitted
+from emg_llm.svm import EmotionSVM, dataset_features
+
+
+def svm_on(dataset, split, seed=0):
+    """An SVM; a refit with a new person's recordings gives them as much weight as all others."""
+    labels = dataset.label_names
+
+    def fit(asked, rows, groups, adapt=None):
+        features, columns = dataset_features(asked, rows)
+        svm = EmotionSVM.fit(features, columns, asked.targets[rows], groups, labels)
+        return _svm(svm, adapt)
+
+    def adapt(asked, rows, seed):
+        weight = max(1, round(len(split.train) / len(rows)))
+        given = np.repeat(rows, weight)
+        # A trial is a group of its own: the probabilities are calibrated on this person's trials
+        # by SVMs that know their others, as they do when they are used.
+        groups = [*asked.groups[split.train], *(f"trial {i}" for i in given)]
+        return fit(asked, np.concatenate([split.train, given]), np.array(groups))
+
+    return fit(dataset, split.train, dataset.groups[split.train], adapt)
+
+
+def encoder_on(arch, dataset, split, seed=0, scaling="training", lead="auto"):
+    """An encoder at its best epoch on the validation people, where the split has any."""
+    from emg_llm.encoders.training import EncoderTraining, fit_encoder
+
+    config = encoder_config(arch, dataset, scaling=scaling)
+
+    def part(rows):
+        return encoder_tensors(dataset, config, rows), dataset.targets[rows], _people(dataset, rows)
+
+    validation = part(split.validation) if len(split.validation) else None
+    tensors, targets, groups = part(split.train)
+    training = EncoderTraining(seed=seed, lead=lead)
+    return _encoder(fit_encoder(config, tensors, targets, validation, training, groups=groups))
+
+
+def _svm(svm, adapt=None):
+    def predict(dataset, rows):
+        return svm.predict_proba(dataset_features(dataset, rows)[0])
+
+    return Fitted("svm", svm.labels, predict, adapt, svm)
+
+
+def _encoder(encoder):
+    from emg_llm.encoders.examples import recording_embeddings
+
+    config = encoder.config
+
+    def predict(dataset, rows):
+        tensors = encoder_tensors(dataset, config, rows)
+        return encoder.classify(recording_embeddings(encoder, tensors, _people(dataset, rows)))
+
+    def adapt(dataset, rows, seed):
+        from emg_llm.encoders.training import calibrate
+
+        targets = np.array([config.labels.index(dataset.labels[i]) for i in rows])
+        return _encoder(
+            calibrate(encoder, encoder_tensors(dataset, config, rows), targets, seed=seed)
+        )
+
+    return Fitted(config.arch, tuple(config.labels), predict, adapt, encoder)
+
+
+def _people(dataset, rows):
+    """The person of each recording; one whose person is unknown stands alone."""
+    return dataset.groups[rows]

@@ -1,0 +1,159 @@
+"""A folder on its way to the Hub: what may leave of it, without names, its parts pinned."""
+
+import json
+import shutil
+from pathlib import Path
+
+from emg_llm.hub.client import HubError
+
+# What may leave a folder of a model; tables of predictions and reports name people.
+MODEL_FILES = (
+    *("config.json", "model.safetensors", "model.skops", "results.json", "generation_config.json"),
+    *("adapter_config.json", "adapter_model.safetensors", "chat_template.jinja"),
+    *("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "tokenizer.model"),
+)
+RECORDINGS = "*.npy", "*.npz", "*.csv", "*.tsv", "*.txt", "*.mat", "*.edf", "*.bdf", "*.wav"
+
+
+def is_simulated(data):
+    return str(data).startswith("simulated")
+
+
+def copy_model(source, folder, names=False, results=None):
+    """What may leave of a saved model; results: those of its results.json where that lacks."""
+    source, folder = Path(source), Path(folder)
+    for name in MODEL_FILES:
+        if (source / name).exists():
+            shutil.copy2(source / name, folder / name)
+    if (folder / "config.json").exists():
+        config = json.loads((folder / "config.json").read_text())
+        if "trained_on" in config:
+            config["trained_on"] = plain_name(config["trained_on"])
+            write_json(folder / "config.json", config)
+        if config.get("kind") == "emg-llm-adapter" and Path(str(config["base"])).is_dir():
+            write_json(folder / "config.json", config | {"base": _base_elsewhere(config)})
+    if not (folder / "results.json").exists() and results:
+        write_json(folder / "results.json", results)
+    if (folder / "results.json").exists():
+        told = json.loads((folder / "results.json").read_text())
+        write_json(folder / "results.json", anonymous(told, names))
+
+
+def _base_elsewhere(config):
+    """The name of an adapter's base for other machines, where it was trained on a folder here."""
+    from emg_llm.registry import REGISTRY
+
+    if config["name"] in REGISTRY:
+        return config["name"]
+    raise HubError(
+        f"The base of this adapter is the folder {config['base']}, which nobody else has: send "
+        "that to the Hub first, and train with its id as --model_name_or_path."
+    )
+
+
+def pin(folder, place, pins):
+    """Say in the configuration of a part which other parts, at which commits, it goes with."""
+    path = Path(folder) / "config.json"
+    config = json.loads(path.read_text())
+    kind, _, name = place.partition("/")
+    encoder = next((v for p, v in pins.items() if p.startswith("encoders/")), None)
+    if kind == "codebook" and encoder:
+        write_json(path, config | {"encoder": encoder})
+    if kind == "adapters":
+        base = pins.get(f"llms/{name}")
+        if base:
+            config |= {"base": base["repo"], "base_revision": base["revision"]}
+            lora = json.loads((path.parent / "adapter_config.json").read_text())
+            lora |= {"base_model_name_or_path": base["repo"], "revision": base["revision"]}
+            write_json(path.parent / "adapter_config.json", lora)
+        if (config.get("bridge") or {}).get("kind") in ("tokens", "both"):
+            config |= {"encoder": encoder, "codebook": pins["codebook"]}
+        write_json(path, config)
+
+
+def copy_dataset(source, folder, names=False, recordings=False):
+    """Conversations as Parquet; names of real people and of their files become numbers.
+
+    Returns a sentence about names. Raises HubError where recordings lie in the folder, and may
+    not leave.
+    """
+    import datasets
+
+    source, folder = Path(source), Path(folder)
+    info = json.loads((source / "bridge.json").read_text())
+    raw = sorted(p for pattern in RECORDINGS for p in source.rglob(pattern))
+    if raw and not recordings:
+        raise HubError(
+            f"{source} holds what may be recordings of people ({raw[0].name}, {len(raw)} files): "
+            "take them out, or send them with --include_recordings."
+        )
+    for path in raw:
+        target = folder / "recordings" / path.relative_to(source)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy2(path, target)
+    known = {"subject": {}, "recording_id": {}}
+    hide = not names and not is_simulated(info["data"])
+
+    def numbered(row):
+        for column, word in (("subject", "person"), ("recording_id", "recording")):
+            value = row[column]
+            if value:
+                number = known[column].setdefault(value, len(known[column]) + 1)
+                row[column] = f"{word} {number}"
+        return row
+
+    for path in sorted((source / "data").glob("*.parquet")):
+        rows = datasets.Dataset.from_parquet(str(path), keep_in_memory=True)
+        if hide:
+            rows = rows.map(numbered, load_from_cache_file=False, keep_in_memory=True)
+        (folder / "data").mkdir(exist_ok=True)
+        rows.to_parquet(folder / "data" / path.name)
+    info["data"] = plain_name(info["data"])
+    write_json(folder / "bridge.json", info)
+    if is_simulated(info["data"]):
+        return "They are made up, people and all."
+    return (
+        "Names of people and of their files were replaced by numbers."
+        if hide
+        else "Names of people and of their files are in it."
+    )
+
+
+def anonymous(results, names=False):
+    """A results.json without names of real people, and without paths of this machine."""
+    told = dict(results)
+    told["data"] = plain_name(told.get("data", ""))
+    if not names and not is_simulated(told["data"]):
+        people = told.get("per_subject") or []
+        told["per_subject"] = [p | {"subject": f"person {i + 1}"} for i, p in enumerate(people)]
+    return told
+
+
+def plain_name(data):
+    return data if is_simulated(data) else Path(str(data)).name
+
+
+def write_evaluation(folder, data_id):
+    """`.eval_results/`: the accuracy, as the Hub shows it beside the model."""
+    import yaml
+    from huggingface_hub import EvalResultEntry, eval_result_entries_to_yaml
+
+    path = Path(folder) / "results.json"
+    results = json.loads(path.read_text()) if path.exists() else {}
+    if "accuracy_ci95" not in results:
+        return
+    low, high = results["accuracy_ci95"]
+    entry = EvalResultEntry(
+        dataset_id=data_id,
+        task_id="emotion",
+        value=round(results["accuracy"], 4),
+        notes=f"95 % interval {low:.3f} to {high:.3f}, chance {results['chance']:.3f}, split by "
+        f"{results['protocol'].get('grouping')} {results['protocol'].get('split_hash')}",
+    )
+    target = Path(folder) / ".eval_results" / "emotion.yaml"
+    target.parent.mkdir(exist_ok=True)
+    target.write_text(yaml.safe_dump(eval_result_entries_to_yaml([entry]), sort_keys=False))
+
+
+def write_json(path, value):
+    Path(path).write_text(json.dumps(value, indent=2) + "\n", encoding="utf-8")

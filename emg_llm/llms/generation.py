@@ -1,0 +1,38 @@
+"""Answers to many conversations at once."""
+
+import numpy as np
+import torch
+from tqdm.auto import tqdm
+
+BATCH = 32  # conversations
+
+
+@torch.inference_mode()
+def generate(llm, chats, max_new_tokens=128, progress=False):
+    """The greedy answers to `chats`, lists of messages that end with the user's: list of str.
+
+    Answers end where the template ends a turn. Padding comes before the shorter ones.
+    """
+    ids = llm.tokenizer.apply_chat_template(
+        [llm.spelled(messages) for messages in chats], add_generation_prompt=True, return_dict=True
+    )["input_ids"]
+    order = np.argsort([len(i) for i in ids], kind="stable")  # little is padding
+    answers = [""] * len(chats)
+    pad, device = llm.tokenizer.pad_token_id, llm.model.device
+    starts = range(0, len(ids), BATCH)
+    for start in tqdm(starts, desc="answers", unit="batch", disable=not progress):
+        rows = order[start : start + BATCH]
+        width = max(len(ids[i]) for i in rows)
+        told = [[pad] * (width - len(ids[i])) + list(ids[i]) for i in rows]
+        seen = [[0] * (width - len(ids[i])) + [1] * len(ids[i]) for i in rows]
+        made = llm.model.generate(
+            input_ids=torch.tensor(told, device=device),
+            attention_mask=torch.tensor(seen, device=device),
+            max_new_tokens=max_new_tokens,
+            do_sample=False,
+            pad_token_id=pad,
+        )
+        said = llm.tokenizer.batch_decode(made[:, width:], skip_special_tokens=True)
+        for i, text in zip(rows, said, strict=True):
+            answers[i] = text
+    return answers

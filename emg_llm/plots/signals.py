@@ -1,0 +1,247 @@
+"""Plotly figures: data in, figure out, no state.
+
+Backgrounds are transparent and text is grey, so that the figures sit on light and dark pages;
+the colours can be told apart by colour-blind readers (Okabe & Ito, 2008, with yellow darkened
+and black lightened). Everything is laid out to be read 350 pixels wide.
+"""
+
+import math
+import textwrap
+from itertools import cycle
+
+import numpy as np
+import plotly.graph_objects as go
+from plotly.subplots import make_subplots
+from scipy import signal as sps
+
+from emg_llm.plots.style import COLOURS, GRID, TEXT, _escape, _styled
+from emg_llm.signal.preprocessing import MAINS, detect_mains
+from emg_llm.signal.quality import GOOD_SNR_DB, USABLE_SNR_DB
+
+SYMBOLS = "circle", "square", "diamond", "triangle-up", "cross", "x", "star", "pentagon"
+VERDICT_COLOURS = {"good": "#009E73", "usable": "#E69F00", "poor": "#D55E00"}
+SHADE = "rgba(213, 94, 0, 0.16)"
+ENVELOPE_BINS = 800
+MAX_FREQUENCY = 500.0  # Hz
+WIDE_SPREAD = 4.0
+
+
+def unit_label(unit):
+    """The unit as it is printed: µV for "uV", "arbitrary units" for "a.u."."""
+    return {"uV": "µV", "a.u.": "arbitrary units"}.get(unit, unit)
+
+
+def signal_figure(recording):
+    """All channels under each other over time, at the same scale, each around its own median.
+
+    Long recordings are drawn as the envelope of their minima and maxima. Invalid stretches are
+    shaded, and nothing is drawn in them.
+    """
+    n, unit = recording.n_channels, unit_label(recording.unit)
+    y, step = _envelope(recording.signal, recording.valid)  # (points, channels), samples
+    step /= recording.sampling_rate
+    has_signal = recording.valid.any()
+    center = np.median(recording.signal[recording.valid], axis=0) if has_signal else np.zeros(n)
+    half = _half_range(y - center)
+    figure = make_subplots(rows=n, cols=1, shared_xaxes=True, vertical_spacing=min(0.25 / n, 0.1))
+    for i, name in enumerate(recording.channel_names):
+        figure.add_scatter(
+            y=y[:, i].astype(np.float32),
+            x0=0,
+            dx=step,
+            name=name,
+            line={"color": COLOURS[i % len(COLOURS)], "width": 1},
+            hovertemplate=f"%{{x:.3f}} s: %{{y:.1f}} {unit}<extra></extra>",
+            row=i + 1,
+            col=1,
+        )
+        axis = "y" if i == 0 else f"y{i + 1}"
+        figure.add_annotation(
+            text=f"<b>{_escape(name)}</b>",
+            x=0,
+            xref="paper",
+            xanchor="left",
+            y=1,
+            yref=f"{axis} domain",
+            yanchor="bottom",
+            showarrow=False,
+            font={"size": 11, "color": COLOURS[i % len(COLOURS)]},
+        )
+        figure.update_yaxes(
+            range=[center[i] - half, center[i] + half], dtick=_nice(half), row=i + 1, col=1
+        )
+    for start, end in _stretches(np.isnan(y[:, 0])):
+        figure.add_shape(  # one over all rows
+            type="rect",
+            x0=start * step,
+            x1=(end + 1) * step,
+            y0=0,
+            y1=1,
+            yref="paper",
+            fillcolor=SHADE,
+            line_width=0,
+            layer="below",
+        )
+    figure.update_xaxes(title_text="time (s)", row=n, col=1)
+    # A range of its own: what is drawn must not depend on where the valid signal begins.
+    figure.update_xaxes(range=[0, recording.duration])
+    note = f"amplitude in {unit}, all channels at the same scale"
+    if not recording.valid.all():
+        note += "<br>shaded: invalid samples"
+    figure.add_annotation(
+        text=note,
+        x=0,
+        xref="paper",
+        xanchor="left",
+        y=1,
+        yref="paper",
+        yanchor="bottom",
+        yshift=17,
+        align="left",
+        showarrow=False,
+        font={"size": 11},
+    )
+    return _styled(figure, height=max(200, 74 * n + 90), top=56, left=44, showlegend=False)
+
+
+def spectrum_figure(recording):
+    """Power spectral density of each channel (Welch, bins of 2 Hz), dB re 1 u²/Hz."""
+    unit, rate = unit_label(recording.unit), recording.sampling_rate
+    x = recording.signal[recording.valid]
+    figure = go.Figure()
+    if len(x) >= 8:
+        f, power = sps.welch(x, rate, nperseg=min(len(x), max(8, round(rate / 2))), axis=0)
+        shown = (f > 0) & (f <= MAX_FREQUENCY)
+        level = 10 * np.log10(power[shown] + 1e-12)
+        for i, name in enumerate(recording.channel_names):
+            figure.add_scatter(
+                x=f[shown].astype(np.float32),
+                y=level[:, i].astype(np.float32),
+                name=_escape(name),
+                line={"color": COLOURS[i % len(COLOURS)], "width": 1.3},
+                hovertemplate="%{x:.0f} Hz: %{y:.1f} dB<extra>%{fullData.name}</extra>",
+            )
+        found, _ = detect_mains(recording)
+        top = min(MAX_FREQUENCY, rate / 2)
+        for frequency in [found] if found else MAINS:
+            for k, harmonic in enumerate(np.arange(frequency, top, frequency)[: 6 if found else 1]):
+                figure.add_vline(
+                    harmonic,
+                    line={"color": TEXT, "width": 1, "dash": "dot"},
+                    opacity=0.7,
+                    annotation_text=f"{frequency:g} Hz" + (" mains" if found else "")
+                    if k == 0
+                    else None,
+                    annotation_position="top right" if frequency == MAINS[-1] else "top",
+                    annotation_font={"size": 10, "color": TEXT},
+                )
+        figure.update_xaxes(range=[0, top])
+    figure.update_xaxes(title_text="frequency (Hz)")
+    figure.update_yaxes(title_text=f"power density (dB re 1 {unit}²/Hz)")
+    return _styled(figure, height=400 + 12 * recording.n_channels, top=28, left=48)
+
+
+def probability_figure(probabilities, llms=()):
+    """A row for each label, the likeliest on top, and in it a mark for each model.
+
+    probabilities: {model: {label: probability}}. llms: the language models among them, whose
+    mean is the bar and the order; the mean of all where there is none.
+    """
+    models = list(probabilities)
+    led_by = [m for m in models if m in llms] or models
+    labels = list(dict.fromkeys(label for p in probabilities.values() for label in p))
+    mean = {k: np.mean([probabilities[m].get(k, 0.0) for m in led_by]) for k in labels}
+    labels.sort(key=mean.get)  # a chart's first row is at the bottom
+    figure = go.Figure()
+    figure.add_bar(
+        y=labels,
+        x=[mean[label] for label in labels],
+        orientation="h",
+        width=0.35,
+        marker={"color": GRID, "line": {"width": 0}},
+        hovertemplate="%{y}: %{x:.1%}<extra>mean</extra>",
+        name="mean of all" if led_by == models else "mean of the language models",
+        showlegend=len(led_by) > 1,
+    )
+    for model, colour, symbol in zip(models, cycle(COLOURS), cycle(SYMBOLS), strict=False):
+        figure.add_scatter(
+            y=labels,
+            x=[probabilities[model].get(label, 0.0) for label in labels],
+            name=model,
+            mode="markers",
+            marker={"color": colour, "symbol": symbol, "size": 9},
+            cliponaxis=False,
+            hovertemplate="%{y}: %{x:.1%}<extra>%{fullData.name}</extra>",
+        )
+    top = max(max(p.values()) for p in probabilities.values())
+    figure.update_xaxes(
+        title_text="probability", tickformat=".0%", range=[-0.03 * top, 1.05 * top], nticks=6
+    )
+    figure.update_yaxes(tickfont={"size": 12})
+    height = 130 + 24 * len(labels)
+    return _styled(figure, height=height, top=8, left=80, showlegend=len(models) > 1)
+
+
+def snr_figure(report):
+    """Signal-to-noise ratio of each channel of a QualityReport, coloured by its verdict."""
+    figure = go.Figure()
+    channels = report.channels[::-1]
+    for verdict, colour in VERDICT_COLOURS.items():
+        rows = [c for c in channels if c.verdict == verdict]
+        if rows:
+            figure.add_bar(
+                y=[_wrapped(c.name) for c in rows],
+                x=[c.snr_db if math.isfinite(c.snr_db) else 0.0 for c in rows],
+                text=["no signal" if c.flat else f"{c.snr_db:.0f} dB" for c in rows],
+                textposition="auto",
+                textangle=0,
+                cliponaxis=False,
+                name=verdict,
+                orientation="h",
+                marker={"color": colour, "line": {"width": 0}},
+                hovertemplate="%{y}: %{text}<extra>%{fullData.name}</extra>",
+            )
+    for level in (USABLE_SNR_DB, GOOD_SNR_DB):
+        figure.add_vline(level, line={"color": TEXT, "width": 1, "dash": "dot"})
+    figure.update_yaxes(categoryorder="array", categoryarray=[_wrapped(c.name) for c in channels])
+    figure.update_xaxes(title_text=f"SNR (dB), dotted at {USABLE_SNR_DB:g} and {GOOD_SNR_DB:g}")
+    figure.update_layout(bargap=0.3)
+    return _styled(figure, height=max(200, 36 * len(channels) + 110), top=8, left=80)
+
+
+def _envelope(signal, valid, bins=ENVELOPE_BINS):
+    """(minima and maxima in turn, NaN where nothing is valid: (points, channels); samples/point).
+
+    A signal that is short enough comes back sample by sample.
+    """
+    x = np.where(valid[:, None], signal, np.nan)
+    size = math.ceil(len(x) / bins)
+    if size <= 2:
+        return x, 1.0
+    padding = np.full((-len(x) % size, x.shape[1]), np.nan, x.dtype)
+    x = np.concatenate([x, padding]).reshape(-1, size, x.shape[1])  # (bins, size, channels)
+    low, high = np.fmin.reduce(x, axis=1), np.fmax.reduce(x, axis=1)
+    return np.stack([low, high], axis=1).reshape(-1, x.shape[2]), size / 2
+
+
+def _half_range(centred):
+    """Half the height of every row; one channel gone wild must not flatten the others."""
+    spread = np.nan_to_num(np.nanmax(np.abs(centred), axis=0, initial=0.0))
+    typical = np.median(spread[spread > 0]) if (spread > 0).any() else 1.0
+    return 1.08 * float(min(spread.max(initial=0.0) or 1.0, WIDE_SPREAD * typical))
+
+
+def _nice(value):
+    """A round number over half of `value`, so that ticks at its multiples are three in a row."""
+    power = 10.0 ** math.floor(math.log10(value))
+    return next(k * power for k in (8, 6, 5, 4, 3, 2, 1) if k * power <= value * (1 + 1e-9))
+
+
+def _stretches(mask):
+    """(first, last) of each run of True."""
+    edges = np.diff(np.concatenate([[False], mask, [False]]).astype(int))
+    return zip(np.flatnonzero(edges == 1), np.flatnonzero(edges == -1) - 1, strict=True)
+
+
+def _wrapped(name, width=16):
+    return "<br>".join(_escape(line) for line in textwrap.wrap(name, width)) or " "

@@ -1,0 +1,85 @@
+"""Which language models are known by name, and how each is best fine-tuned."""
+
+from dataclasses import dataclass, field
+
+# The original project's.
+LORA_R, LORA_ALPHA, LORA_DROPOUT = 16, 32, 0.1
+
+
+@dataclass(frozen=True)
+class LlmSpec:
+    """A language model that is known by name.
+
+    base: a folder in the bundle, or a Hub id. license, link: of the weights that `base` was made
+    of. template: the chat template that it gets, a file in `templates`; its own where None.
+    spelling: how it reads EMG codes, see `emg_llm.bridge.spelling`. load_in_4bit: on a GPU.
+    lora_dropout, training: defaults of `train/sft.py`.
+    """
+
+    base: str
+    license: str = "apache-2.0"
+    link: str | None = None
+    template: str | None = None
+    spelling: str = "new"
+    load_in_4bit: bool = False
+    lora_dropout: float = LORA_DROPOUT
+    training: dict = field(default_factory=dict)
+
+
+NANO_TRAINING = {
+    "learning_rate": 1e-3,
+    "per_device_train_batch_size": 16,
+    "num_train_epochs": 3,
+    "activation_checkpointing": False,
+    "max_length": 512,
+}
+
+
+def _in_16_gb(batch_size):
+    """The original project's batches of 32 conversations, `batch_size` of them at once."""
+    return {
+        "learning_rate": 2e-4,
+        "per_device_train_batch_size": batch_size,
+        "gradient_accumulation_steps": 32 // batch_size,
+        "num_train_epochs": 3,
+        "max_length": 1024,
+    }
+
+
+REGISTRY = {
+    # On a CPU dropout takes a third of the time, in which more epochs teach more.
+    name: LlmSpec(f"bundle:llms/{name}", lora_dropout=0.0, training=NANO_TRAINING)
+    for name in ("nano-llama2", "nano-phi3", "nano-llama3")
+} | {
+    "tinyllama": LlmSpec(
+        "unsloth/tinyllama-bnb-4bit",
+        link="https://huggingface.co/TinyLlama/TinyLlama_v1.1",
+        template="tinyllama",
+        spelling="plain",
+        load_in_4bit=True,
+        training=_in_16_gb(16),
+    ),
+    "phi-3.5-mini": LlmSpec(
+        "unsloth/Phi-3.5-mini-instruct-bnb-4bit",
+        license="mit",
+        link="https://huggingface.co/microsoft/Phi-3.5-mini-instruct",
+        template="phi-3.5",
+        spelling="plain",
+        load_in_4bit=True,
+        training=_in_16_gb(8),
+    ),
+    "llama-3.2-3b": LlmSpec(
+        "unsloth/Llama-3.2-3B-Instruct-bnb-4bit",
+        license="llama3.2",
+        link="https://huggingface.co/meta-llama/Llama-3.2-3B-Instruct",
+        template="llama-3.2",
+        spelling="plain",
+        load_in_4bit=True,
+        training=_in_16_gb(8),
+    ),
+}
+
+
+def spec_of(name):
+    """What is known of a language model; the defaults for one that isn't registered."""
+    return REGISTRY.get(name) or LlmSpec(str(name))

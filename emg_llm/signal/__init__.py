@@ -1,0 +1,1 @@
+"""One recording of EMG as numbers: reading, cleaning, features, quality, simulation."""

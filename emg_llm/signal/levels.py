@@ -1,0 +1,110 @@
+"""Numbers of any scale -> small whole numbers that a language model can read: levels.
+
+Columns that are all positive are taken as powers and expressed in dB; others as they are. A
+level is the distance from what is typical: in dB for powers, in tenths of the interquartile
+range otherwise.
+"""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from emg_llm.signal.preprocessing import TINY
+
+LIMIT = 40
+# How much of a person's wider or narrower spread is taken away: some of it is expression.
+WIDTH_SHARE = 0.5
+
+
+@dataclass(frozen=True, eq=False)
+class LevelScale:
+    """What is typical of the training people.
+
+    names: columns; is_power: bool (columns,); center, step: float (columns,). neutral: levels of
+    their recordings labelled neutral, (columns,), empty where there are none. width: how far
+    their recordings lie from each person's median, in levels; 0 where people aren't the measure.
+    """
+
+    names: tuple[str, ...]
+    is_power: tuple[bool, ...]
+    center: tuple[float, ...]
+    step: tuple[float, ...]
+    neutral: tuple[float, ...] = ()
+    width: float = 0.0
+
+    @classmethod
+    def fit(cls, values, names, neutral=None, people=None):
+        """values: float (recordings, columns) of the training people alone.
+
+        neutral: bool (recordings,), which are labelled neutral. people: (recordings,), whose each
+        is, where every person's own recordings are to be the measure of their levels.
+        """
+        is_power = (values > 0).all(axis=0)
+        x = _decibel(values, is_power)
+        q25, q50, q75 = np.nanpercentile(x, (25, 50, 75), axis=0)
+        step = np.where(is_power, 1.0, np.maximum(q75 - q25, 1e-9) / 10)
+        scale = cls(tuple(names), tuple(map(bool, is_power)), _floats(q50), _floats(step))
+        if people is not None:
+            measures = [scale.measure(values[people == p]) for p in np.unique(people)]
+            widths = [m.width for m in measures if m is not None]
+            scale = replace(scale, width=float(np.exp(np.mean(np.log(widths)))) if widths else 0.0)
+        if neutral is not None and neutral.any():
+            x = scale.of_people(values, people)
+            scale = replace(scale, neutral=_floats(np.nanmedian(x[neutral], axis=0)))
+        return scale
+
+    @classmethod
+    def from_dict(cls, config):
+        """What `dataclasses.asdict` made of one, after a way through JSON."""
+        return cls(**{k: tuple(v) if isinstance(v, list) else v for k, v in config.items()})
+
+    def continuous(self, values, measure=None):
+        """float (…, columns) -> levels before rounding, the same shape."""
+        x = _decibel(np.asarray(values, np.float64), np.array(self.is_power))
+        x = np.nan_to_num((x - np.array(self.center)) / np.array(self.step))
+        if measure is None:
+            return x
+        wider = measure.width / self.width if self.width else 1.0
+        return (x - np.array(measure.median)) / wider**WIDTH_SHARE
+
+    def of_people(self, values, people=None):
+        """Levels before rounding, (recordings, columns), each against the person's own measure.
+
+        people: whose each recording is; None where that doesn't matter.
+        """
+        x = self.continuous(values)
+        for person in () if people is None else np.unique(people):
+            rows = people == person
+            x[rows] = self.continuous(values[rows], self.measure(values[rows]))
+        return x
+
+    def measure(self, values):
+        """The Measure of one person from their recordings (n, columns); None for fewer than two."""
+        if len(values) < 2:  # of a single recording, all would be taken away
+            return None
+        x = self.continuous(values)
+        median = np.median(x, axis=0)
+        width = np.sqrt(np.mean(np.square(x - median)))
+        return Measure(_floats(median), float(max(width, 1e-3)))
+
+
+@dataclass(frozen=True)
+class Measure:
+    """A person's own recordings, labelled or not: their median level and width around it."""
+
+    median: tuple[float, ...]
+    width: float
+
+
+def whole(levels):
+    """Levels as whole numbers within ±LIMIT."""
+    return np.clip(np.rint(levels), -LIMIT, LIMIT).astype(int)
+
+
+def _floats(values):
+    return tuple(float(v) for v in values)
+
+
+def _decibel(values, is_power):
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.where(is_power, 10 * np.log10(np.maximum(values, TINY)), values)

@@ -1,0 +1,190 @@
+"""Recording -> clean Recording, at another rate where wanted, and cut into Segments."""
+
+from dataclasses import dataclass
+from fractions import Fraction
+
+import numpy as np
+from scipy import fft, special
+from scipy import signal as sps
+
+from emg_llm.signal.recording import RecordingError
+
+# Surface EMG carries nearly all its power between 20 and 450 Hz
+# (De Luca et al., J. Biomech. 2010, 43(8):1573).
+BAND = (20.0, 450.0)
+MAINS = (50.0, 60.0)
+MAINS_PEAK_DB = 6.0
+MAINS_CHANCE = 1e-5  # that one bin of one channel without hum stands out as much
+HARMONICS = 6
+TINY = np.finfo(np.float32).tiny  # keeps divisors and logarithms from zero, in any unit
+SEGMENT_LENGTH = 128  # samples
+
+
+def clean(recording, band=BAND):
+    """Trim invalid ends, bridge invalid gaps, band-pass and, where there is hum, notch.
+
+    Returns a Recording with `cleaned` set, in the unit it came in; a cleaned one comes back
+    as it is. Raises RecordingError when too little valid signal is left to filter.
+    """
+    if recording.cleaned:
+        return recording
+    inside = np.flatnonzero(recording.valid)
+    if len(inside) < 32:
+        raise RecordingError(
+            "Fewer than 32 samples of this recording are valid; record or export it again."
+        )
+    rows = slice(inside[0], inside[-1] + 1)
+    valid = recording.valid[rows]
+    x = recording.signal[rows].astype(np.float64)
+    if not valid.all():
+        x = _bridge(x, valid)
+    x -= x.mean(axis=0)
+
+    rate = recording.sampling_rate
+    high = min(band[1], 0.45 * rate)
+    if high <= band[0]:
+        raise RecordingError(
+            f"At {rate:g} Hz the band of surface EMG ({band[0]:g}-{band[1]:g} Hz) is not in the "
+            "recording; export it at 100 Hz or more."
+        )
+    filters = [sps.butter(4, (band[0], high), "bandpass", fs=rate, output="sos")]
+    mains, _ = detect_mains(recording)
+    if mains:
+        harmonics = np.arange(mains, high, mains)[:HARMONICS]
+        _subtract_hum(x, rate, harmonics)
+        filters += [sps.tf2sos(*sps.iirnotch(f, Q=30, fs=rate)) for f in harmonics]
+    x = _zero_phase(np.concatenate(filters), x, rate, 4 * high)
+    x[~valid] = 0
+    return recording.replace(signal=x.astype(np.float32), valid=valid, cleaned=True)
+
+
+def resample(recording, sampling_rate):
+    """The same recording at another rate (polyphase filter, no aliasing)."""
+    if np.isclose(recording.sampling_rate, sampling_rate):
+        return recording
+    ratio = _ratio(sampling_rate / recording.sampling_rate)
+    x = sps.resample_poly(recording.signal, *ratio, axis=0).astype(np.float32)
+    nearest = np.linspace(0, recording.n_samples - 1, len(x)).round().astype(int)
+    valid = recording.valid[nearest]
+    x[~valid] = 0
+    return recording.replace(signal=x, valid=valid, sampling_rate=sampling_rate)
+
+
+def detect_mains(recording):
+    """(mains frequency in Hz or None, channel excess in dB: float (channels,)).
+
+    The excess is the power at 50 or 60 Hz over the median of its neighbourhood, whichever
+    of the two stands out more.
+    """
+    rate, x = recording.sampling_rate, recording.signal[recording.valid]
+    best = None, np.zeros(recording.n_channels)
+    if len(x) < rate / 4 or rate < 2.2 * MAINS[0]:
+        return best
+    # Means of neighbours are enough here: what they fold back comes from above the muscles' band.
+    step = max(1, int(rate // 2000))
+    x, rate = x[: len(x) // step * step].reshape(-1, step, x.shape[1]).mean(axis=1), rate / step
+    # Bins of 1 Hz where the recording is long enough, as fine as it allows otherwise.
+    length = min(len(x), int(rate))
+    windows = 1 + (len(x) - length) // (length - length // 2)
+    f, p = sps.welch(x, rate, nperseg=length, axis=0)
+    for mains in MAINS:
+        if mains > 0.45 * rate:
+            continue
+        at = np.abs(f - mains) <= max(1.0, f[1])
+        around = (np.abs(f - mains) <= 15) & (np.abs(f - mains) > max(3.0, 2 * f[1]))
+        if not at.any() or not around.any():
+            continue
+        excess = 10 * np.log10((p[at].max(0) + TINY) / (np.median(p[around], axis=0) + TINY))
+        if best[0] is None or np.max(excess) > np.max(best[1]):
+            best = mains, excess
+    mains, excess = best
+    return (mains if np.max(excess) > max(MAINS_PEAK_DB, _chance_db(windows)) else None), excess
+
+
+def _bridge(x, valid):
+    at = np.arange(len(x))
+    gaps = np.flatnonzero(~valid)
+    x[gaps] = np.stack([np.interp(gaps, at[valid], column[valid]) for column in x.T], axis=1)
+    return x
+
+
+def _chance_db(windows):
+    """What noise exceeds its median power by at one frequency, with MAINS_CHANCE, in dB.
+
+    The mean of `windows` periodograms of noise has a gamma distribution of that shape.
+    """
+    rare, usual = special.gammainccinv(windows, [MAINS_CHANCE, 0.5])
+    return 10 * np.log10(rare / usual)
+
+
+def _subtract_hum(x, rate, harmonics):
+    """Fit sinusoids of constant amplitude to x (samples, channels) and take them away, in place.
+
+    A notch alone rings for half a second at both ends, where hum begins and stops for it.
+    """
+    n, half = len(x), len(x) // 2
+    t, window = np.arange(n) / rate, np.hanning(half)
+    # The grid is some hundredths of a hertz off: seen in how the phase turns between the halves.
+    still = np.exp(-2j * np.pi * harmonics[0] * t)
+    first, second = ((window * still[h]) @ x[h] for h in (slice(half), slice(n - half, n)))
+    turn = np.angle(np.vdot(first, second)) / t[n - half]
+    once = wave = np.exp(1j * (2 * np.pi * harmonics[0] + turn) * t)
+    for _ in harmonics:
+        both = np.stack([wave.real, wave.imag])
+        x -= both.T @ np.linalg.solve(both @ both.T, both @ x)
+        wave = wave * once
+
+
+def _zero_phase(sos, x, rate, highest):
+    """Filters forwards and backwards over x (samples, channels) whose ends are mirrored.
+
+    Both passes together multiply a frequency by the squared gain, and the cosine transform is
+    the spectrum of a mirrored signal. Nothing is left above `highest` Hz.
+    """
+    n = fft.next_fast_len(len(x), real=True)
+    spectrum = fft.dct(np.pad(x, ((0, n - len(x)), (0, 0)), "symmetric"), axis=0)
+    frequency = np.arange(n) * rate / (2 * n)
+    passed = np.count_nonzero(frequency < highest)
+    gain = np.abs(sps.freqz_sos(sos, frequency[:passed], fs=rate)[1]) ** 2
+    spectrum[:passed] *= gain[:, None]
+    spectrum[passed:] = 0
+    return fft.idct(spectrum, axis=0, overwrite_x=True)[: len(x)]
+
+
+def _ratio(value):
+    ratio = Fraction(value).limit_denominator(1000)
+    return ratio.numerator, ratio.denominator
+
+
+@dataclass(frozen=True, eq=False)
+class Segments:
+    """signal: float32 (n, length, channels); start: float64 (n,), seconds; sampling_rate: Hz."""
+
+    signal: np.ndarray
+    start: np.ndarray
+    sampling_rate: float
+
+    def __len__(self):
+        return len(self.signal)
+
+
+def segment(recording, length=SEGMENT_LENGTH):
+    """Cut a recording into windows of `length` samples; the rest at the end is left out.
+
+    Windows in which more than half of the samples are invalid are left out too. Raises
+    RecordingError when not one window is left.
+    """
+    n = recording.n_samples // length
+    if n == 0:
+        raise RecordingError(
+            f"The recording has {recording.n_samples} valid samples at "
+            f"{recording.sampling_rate:g} Hz, less than one segment of {length}; "
+            "upload a longer trial."
+        )
+    # (samples, channels) -> (n, length, channels)
+    windows = recording.signal[: n * length].reshape(n, length, -1)
+    kept = recording.valid[: n * length].reshape(n, length).mean(axis=1) >= 0.5
+    if not kept.any():
+        raise RecordingError("No segment of this recording is valid; record or export it again.")
+    start = np.arange(n) * length / recording.sampling_rate
+    return Segments(windows[kept], start[kept], recording.sampling_rate)

@@ -1,0 +1,129 @@
+"""Recording -> QualityReport: how far the signal can be trusted, channel by channel."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from emg_llm.signal.preprocessing import TINY, clean, detect_mains
+from emg_llm.signal.recording import RecordingError
+
+WINDOW_S = 0.1
+GOOD_SNR_DB, USABLE_SNR_DB = 10.0, 3.0
+STRONG_MAINS_DB = 20.0
+MUCH_CLIPPED = 0.01
+
+
+@dataclass(frozen=True)
+class ChannelQuality:
+    """One channel. snr_db and mains_db in dB; clipped is a share of samples (0..1)."""
+
+    name: str
+    snr_db: float
+    mains_db: float
+    clipped: float
+    flat: bool
+    verdict: str  # good | usable | poor
+
+
+@dataclass(frozen=True)
+class QualityReport:
+    """All channels, the share of invalid samples, and a verdict in words."""
+
+    channels: tuple[ChannelQuality, ...]
+    invalid: float
+    verdict: str
+    messages: tuple[str, ...]
+
+    @property
+    def snr_db(self):
+        """The median over the channels, dB."""
+        return float(np.median([c.snr_db for c in self.channels]))
+
+
+def snr_db(recording, window=WINDOW_S):
+    """Signal-to-noise ratio of each channel in dB: float (channels,).
+
+    The noise floor is the tenth percentile of the power in windows of 0.1 s of the cleaned
+    signal, the quiet moments of the trial; the signal is the mean power above that floor. A
+    trial without a quiet moment therefore reads low. Invalid samples are left out: their zeros
+    are no quiet moment.
+    """
+    recording = clean(recording)
+    x = recording.signal[recording.valid]
+    length = max(2, min(int(window * recording.sampling_rate), len(x) // 4))
+    n = len(x) // length
+    # (samples, channels) -> (windows, length, channels)
+    power = np.mean(np.square(x[: n * length].reshape(n, length, -1), dtype=np.float64), axis=1)
+    mean = power.mean(axis=0)
+    floor = np.maximum(np.percentile(power, 10, axis=0), 1e-12 * mean + TINY)
+    above = np.maximum(mean - floor, 1e-2 * floor)
+    return 10 * np.log10(above / floor)
+
+
+def assess_quality(recording, cleaned=None):
+    """SNR, mains hum, clipping, flat channels and invalid samples of a recording.
+
+    cleaned: the same recording cleaned, where it is at hand already.
+    """
+    try:
+        ratio = snr_db(recording if cleaned is None else cleaned)
+    except RecordingError as error:
+        return QualityReport((), float(1 - recording.valid.mean()), "poor", (str(error),))
+    x = recording.signal[recording.valid]
+    _, mains = detect_mains(recording)
+    flat = np.ptp(x, axis=0) == 0
+    clipped = np.where(flat, 0.0, _clipped(x))
+    channels = tuple(
+        ChannelQuality(
+            name,
+            round(float(ratio[i]), 1) if not flat[i] else float("-inf"),
+            round(float(mains[i]), 1),
+            round(float(clipped[i]), 4),
+            bool(flat[i]),
+            _verdict(ratio[i], mains[i], clipped[i], flat[i]),
+        )
+        for i, name in enumerate(recording.channel_names)
+    )
+    invalid = float(1 - recording.valid.mean())
+    poor = [c.name for c in channels if c.verdict == "poor"]
+    if len(poor) * 2 > len(channels) or invalid > 0.5:
+        verdict = "poor"
+    elif poor or invalid > 0.1 or any(c.verdict == "usable" for c in channels):
+        verdict = "usable"
+    else:
+        verdict = "good"
+    return QualityReport(channels, invalid, verdict, tuple(_messages(channels, invalid)))
+
+
+def _clipped(x):
+    """Share of samples that sit on the extremes, counted only where they repeat in a row."""
+    top, bottom = x.max(axis=0), x.min(axis=0)
+    at_rail = (x == top) | (x == bottom)
+    run = at_rail[1:] & at_rail[:-1] & (x[1:] == x[:-1])
+    return run.mean(axis=0)
+
+
+def _verdict(ratio, mains, clipped, flat):
+    if flat or clipped > 10 * MUCH_CLIPPED or ratio < 0:
+        return "poor"
+    if ratio < GOOD_SNR_DB or clipped > MUCH_CLIPPED or mains > STRONG_MAINS_DB:
+        return "usable"
+    return "good"
+
+
+def _messages(channels, invalid):
+    def names(test):
+        return ", ".join(c.name for c in channels if test(c))
+
+    if invalid:
+        yield f"{invalid:.1%} of the samples are invalid and are left out."
+    if flat := names(lambda c: c.flat):
+        yield f"No signal at all on: {flat}. Check the electrode and its lead."
+    if clipped := names(lambda c: c.clipped > MUCH_CLIPPED):
+        yield f"The amplifier clips on: {clipped}. Lower the gain."
+    if hum := names(lambda c: c.mains_db > STRONG_MAINS_DB):
+        yield f"Strong mains hum on: {hum}. It is filtered out; check the ground electrode."
+    if quiet := names(lambda c: not c.flat and c.snr_db < USABLE_SNR_DB):
+        yield f"Little activity above the noise floor on: {quiet}."
+    if weak := names(lambda c: USABLE_SNR_DB <= c.snr_db < GOOD_SNR_DB):
+        yield f"SNR under {GOOD_SNR_DB:g} dB on: {weak}."

@@ -1,0 +1,154 @@
+"""File -> Recording: the only place that reads the bytes of recordings.
+
+A file is judged by its content and its ending together, no size that it states is believed, and
+nothing is unpickled. Whatever is wrong with it, RecordingError says it in a sentence.
+
+    recording = read_recording("trial.csv", sampling_rate=2000, unit="mV")
+"""
+
+from pathlib import Path
+
+import numpy as np
+
+from emg_llm.signal.readers.raw import MAX_BYTES, refusing
+from emg_llm.signal.recording import RecordingError
+
+TEXT_EXTENSIONS = (".csv", ".tsv", ".txt")
+SUPPORTED_EXTENSIONS = (".npy", ".npz", *TEXT_EXTENSIONS, ".mat")
+# What a file's first bytes say it is; `kind` is an ending that is read here, or None.
+SIGNATURES = (
+    (b"\x93NUMPY", ".npy", "a NumPy array (.npy)"),
+    (b"PK\x03\x04", ".npz", "a ZIP file, such as .npz or an Excel workbook"),
+    (b"PK\x05\x06", ".npz", "an empty ZIP file"),
+    (b"MATLAB 5.0", ".mat", "a MATLAB file (.mat)"),
+    (b"MATLAB 7.3", "hdf5", "a MATLAB v7.3 file"),
+    (b"\x89HDF\r\n\x1a\n", "hdf5", "an HDF5 file"),
+    (b"\x89PNG", None, "a PNG picture"),
+    (b"\xff\xd8\xff", None, "a JPEG picture"),
+    (b"GIF8", None, "a GIF picture"),
+    (b"%PDF", None, "a PDF document"),
+    (b"RIFF", None, "a sound or video file"),
+    (b"\x1f\x8b", None, "a gzip archive"),
+    (b"\xd0\xcf\x11\xe0", None, "an old Excel or Word file"),
+    (b"PAR1", None, "a Parquet table"),
+    (b"\xffBIOSEMI", None, "a BDF recording"),
+    *((b"\x80" + bytes([n]), None, "a Python pickle, which is never opened") for n in range(2, 6)),
+)
+ENDINGS = ".csv, .tsv, .txt, .npy, .npz or .mat"
+
+
+def read_recording(
+    path,
+    sampling_rate=None,
+    unit=None,
+    *,
+    label=None,
+    subject=None,
+    session=None,
+    recording_id=None,
+):
+    """One file as a Recording: float32 (samples, channels), in microvolts where a unit is known.
+
+    path: .npy, .npz, .csv, .tsv, .txt, or .mat up to version 7.
+    sampling_rate: Hz; needed where the file has neither a rate nor a time column, except for
+        the original project's (45000, 8), which is 15 kHz.
+    unit: "V", "mV", "uV", "nV" or "a.u."; None: what the file says, else volts where the values
+        are that small, else "a.u.".
+    label, subject, session: before what the file says. recording_id: the file's stem otherwise.
+
+    What was assumed or repaired is in `notes`. Raises RecordingError, and nothing else, for any
+    file; its text names the file and what to do.
+    """
+    try:
+        path = Path(path)
+    except TypeError:
+        raise RecordingError("No file was given; choose a recording.") from None
+    name = path.name or "This"
+    try:
+        read = _reader(_kind(path, name))
+    except (OSError, ValueError) as error:
+        if isinstance(error, RecordingError):
+            raise
+        raise RecordingError(
+            f"{name[:80]} can't be opened; check that it exists and may be read."
+        ) from None
+    about = {"label": label, "subject": subject, "session": session, "recording_id": recording_id}
+    sentence = f"{name} can't be understood; export it again as CSV or .npy."
+    # What huge numbers overflow to is checked, so numpy needn't warn of it.
+    with refusing(sentence), np.errstate(all="ignore"):
+        from emg_llm.signal.readers.assembly import assemble
+
+        return assemble(name, read(path), sampling_rate, unit, path.stem, **about)
+
+
+def _reader(kind):
+    if kind in TEXT_EXTENSIONS:
+        from emg_llm.signal.readers.text import read_text
+
+        return read_text
+    if kind == ".mat":
+        from emg_llm.signal.readers.matlab import read_mat
+
+        return read_mat
+    from emg_llm.signal.readers.arrays import read_npy, read_npz
+
+    return {".npy": read_npy, ".npz": read_npz}[kind]
+
+
+def _kind(path, name):
+    """The file's ending, once its content agrees with it. Raises RecordingError, OSError."""
+    ending = path.suffix.lower()
+    if path.is_dir():
+        raise RecordingError(
+            f"{name} is a folder; choose a recording in it, or train on it with --data."
+        )
+    if not path.exists():
+        raise RecordingError(f"{name} doesn't exist; check the name and the folder.")
+    if not path.is_file():
+        raise RecordingError(f"{name} isn't a file; choose a recording.")
+    size = path.stat().st_size
+    if ending in (".pkl", ".pickle", ".joblib"):
+        raise RecordingError(
+            f"{name} is a Python pickle, which is never opened because it can run code; "
+            "save the array with np.save."
+        )
+    if ending not in SUPPORTED_EXTENSIONS:
+        raise RecordingError(
+            f"{name} isn't in a format that is read here; export the recording as {ENDINGS}."
+        )
+    if size == 0:
+        raise RecordingError(f"{name} is empty; export or copy it again.")
+    if size > MAX_BYTES:
+        raise RecordingError(
+            f"{name} is {size >> 20} MB, and {MAX_BYTES >> 20} MB is the most that is read; "
+            "cut it into trials."
+        )
+    with path.open("rb") as stream:
+        head = stream.read(128)
+    content, words = _sniff(head)
+    if content == "hdf5" and ending == ".mat":
+        raise RecordingError(
+            f"{name} is a MATLAB v7.3 file, which isn't read here; save it in MATLAB with "
+            "save(…, '-v7')."
+        )
+    if content == ending or (content == "text" and ending in TEXT_EXTENSIONS):
+        return ending
+    if content == "text":
+        raise RecordingError(
+            f"{name} isn't a {ending} file by its content; save it again, or give it the ending of "
+            "its real format."
+        )
+    rename = f"export the recording as {ENDINGS}"
+    if content in (".npy", ".mat"):
+        rename = f"rename it to {path.stem}{content}"
+    raise RecordingError(f"{name} is {words} by its content, not a {ending} file; {rename}.")
+
+
+def _sniff(head):
+    """(".npy", ".npz", ".mat", "hdf5", "text" or None, in words what the first bytes are)."""
+    for start, kind, words in SIGNATURES:
+        if head.startswith(start):
+            return kind, words
+    if head[124:128] in (b"\x00\x01IM", b"\x01\x00MI"):
+        return ".mat", "a MATLAB file (.mat)"
+    return "text", "text"

@@ -1,0 +1,244 @@
+"""Raw -> Recording: what each column is, which samples are real, the rate and the unit.
+
+Whatever is assumed or repaired here is said in the recording's notes.
+"""
+
+import math
+
+import numpy as np
+
+from emg_llm.signal.readers.columns import (
+    MIN_SAMPLES,
+    UNITS,
+    auxiliary_columns,
+    bare,
+    column_unit,
+    rate_of,
+    refuse_feature_table,
+    unit_key,
+)
+from emg_llm.signal.readers.raw import Raw, check_kind
+from emg_llm.signal.recording import MONTAGE, Recording, RecordingError
+
+MAX_CHANNELS = 64
+MIN_SECONDS = 0.05
+RATE_RANGE = 20, 1_000_000  # Hz
+SENTINEL = -1000.0
+ORIGINAL_SHAPE, ORIGINAL_RATE = (45000, 8), 15000
+VOLTS_BELOW = 1e-3  # surface EMG stays within some millivolts
+LARGEST = 1e30  # microvolts; its square is still a float64, it is a float32 itself
+ARBITRARY = {"a.u.", "au", "a.u", "arbitrary", "arb. units"}
+ACCEPTED_UNITS = "V, mV, uV (µV), nV or a.u."
+
+
+def assemble(name, raw: Raw, sampling_rate, unit, stem, **about):
+    """A Recording from a file's contents and from what the caller knows about it.
+
+    sampling_rate (Hz) and unit go before what the file says. Raises RecordingError.
+    """
+    notes = list(raw.notes)
+    values, names = _as_table(name, raw, notes)
+    units = [column_unit(n) for n in names]
+    names = tuple(bare(n) for n in names)
+    keep, time, step = auxiliary_columns(values, names, units, notes)
+    if time is None:
+        refuse_feature_table(name, values, names)
+        if raw.time is not None and raw.time.shape == (len(values),):
+            time = raw.time
+    if not keep:
+        raise RecordingError(f"{name} has no signal beside its time column; export the channels.")
+    _check_channels(name, len(keep))
+    values = values[:, keep].astype(np.float64)
+    names = tuple(names[i] for i in keep) if names else ()
+    units = [units[i] for i in keep] if units else []
+    original = values.shape == ORIGINAL_SHAPE
+    rate = _sampling_rate(name, sampling_rate, raw.rate, time, step, original, notes)
+    _check_length(name, len(values), rate, "")
+    valid = _mark_invalid(name, values, rate, names, notes)
+    _check_length(name, int(valid.sum()), rate, "valid ")
+    stated = raw.texts.get("unit")
+    factor, unit = _given_unit(name, unit) or _stated_or_likely_unit(
+        values[valid], stated, units, original, notes
+    )
+    values *= factor
+    largest = np.abs(values).max()
+    if not largest < LARGEST:
+        raise RecordingError(
+            f"{name} holds values as large as {largest:.0e}, which no EMG reaches; check the "
+            "export and the unit."
+        )
+    signal = values.astype(np.float32)
+    samples = signal[valid]
+    if (samples == samples[0]).all():
+        raise RecordingError(
+            f"{name} is constant in every channel; check that the electrodes were recorded."
+        )
+    if len(set(filter(None, names))) < signal.shape[1]:
+        names = ()
+    if not names and signal.shape[1] == len(MONTAGE):
+        notes.append("The channels have no names; the eight facial electrodes were assumed.")
+    about = {k: raw.texts.get(k) if v is None else v for k, v in about.items()}
+    about["recording_id"] = about["recording_id"] or stem
+    return Recording(signal, rate, names, unit, valid, notes=tuple(notes), **about)
+
+
+def _as_table(name, raw, notes):
+    """(values (samples, columns), names), turned round where the channels were the rows."""
+    values, names = np.asarray(raw.values), tuple(raw.names)
+    check_kind(name, values.dtype)
+    if values.ndim == 1:
+        values = values[:, None]
+    if values.ndim != 2:
+        raise RecordingError(
+            f"{name} holds an array with {values.ndim} dimensions; save each trial as its own "
+            "file of samples by channels."
+        )
+    if not values.size:
+        raise RecordingError(f"{name} holds no samples; export the recording again.")
+    rows, columns = values.shape
+    if rows < columns and rows <= MAX_CHANNELS and columns >= MIN_SAMPLES:
+        notes.append(f"Channels were stored as rows, {rows} by {columns}; they were turned round.")
+        values = values.T
+        names = names if len(names) == rows else ()
+    _check_channels(name, values.shape[1] - 16)  # some columns may turn out to be no channels
+    return values, names if len(names) in (0, values.shape[1]) else ()
+
+
+def _check_channels(name, channels):
+    if channels > MAX_CHANNELS:
+        raise RecordingError(
+            f"{name} has more than {MAX_CHANNELS} channels; keep those that are EMG, one column "
+            "each."
+        )
+
+
+def _sampling_rate(name, given, stored, time, step, original, notes):
+    if given is not None and given != "":
+        try:
+            rate = float(given)
+        except (TypeError, ValueError, OverflowError):
+            rate = math.nan
+    else:
+        rate = stored
+    if time is not None:
+        clock = rate_of(time, step, notes)
+        if rate is None and clock is not None:
+            rate = clock
+            notes.append(f"The sampling rate, {rate:g} Hz, is that of the time column.")
+        elif clock is not None and abs(clock - rate) > 0.01 * rate:
+            notes.append(f"The time column says {clock:g} Hz; {rate:g} Hz was used as stated.")
+    if rate is None and original:
+        rate = ORIGINAL_RATE
+        notes.append("The file doesn't state its sampling rate; 15 kHz was assumed from its shape.")
+    if rate is None:
+        raise RecordingError(
+            f"{name} doesn't state its sampling rate; enter it in Hz (in a script, "
+            "sampling_rate=…, or a sampling_rate column in the manifest)."
+        )
+    if not RATE_RANGE[0] <= rate <= RATE_RANGE[1]:  # True for NaN, too
+        what = f"{rate:g} Hz" if math.isfinite(rate) else "that is no number"
+        raise RecordingError(
+            f"{name} can't have a sampling rate {'of ' * math.isfinite(rate)}{what}; enter it in "
+            f"hertz, from {RATE_RANGE[0]} to {RATE_RANGE[1]} (15 kHz is 15000)."
+        )
+    return rate
+
+
+def _check_length(name, samples, rate, kind):
+    if samples < MIN_SAMPLES or samples / rate < MIN_SECONDS:
+        raise RecordingError(
+            f"{name} has only {_count(samples, kind)} ({samples / rate:.3g} s); a recording needs "
+            f"{MIN_SAMPLES} and {MIN_SECONDS} s at least, so upload the whole trial."
+        )
+
+
+def _count(n, kind=""):
+    return f"{n} {kind}sample{'s' * (n != 1)}"
+
+
+def _mark_invalid(name, values, rate, names, notes):
+    """bool (samples,); `values` get 0 where False. Sentinels and missing numbers are invalid."""
+    sentinel = _sentinel_rows(values)
+    if not sentinel.any() and np.isfinite(values).all():
+        return ~sentinel
+    if np.isinf(values).any():
+        raise RecordingError(
+            f"{name} holds {np.isinf(values).sum()} infinite values; export it again, or leave "
+            "those cells empty."
+        )
+    if sentinel.all():
+        raise RecordingError(
+            f"{name} holds nothing but the placeholder {SENTINEL:g}; record the trial again."
+        )
+    gone = np.isnan(values[~sentinel]).all(axis=0)
+    if gone.any():
+        i = int(np.argmax(gone))
+        which = "any channel" if gone.all() else f"channel {names[i] if names else i + 1}"
+        raise RecordingError(
+            f"{name} has no numbers in {which}; "
+            f"{'export the recording again' if gone.all() else 'remove that column'}."
+        )
+    missing = np.isnan(values).any(axis=1) & ~sentinel
+    for rows, what in ((sentinel, f"the placeholder {SENTINEL:g}"), (missing, "missing values")):
+        if rows.any():
+            n = int(rows.sum())
+            notes.append(f"Marked as invalid: {_count(n)} ({n / rate:.3g} s) with {what}.")
+    invalid = sentinel | missing
+    values[invalid] = 0
+    return ~invalid
+
+
+def _sentinel_rows(values):
+    hit = values == SENTINEL
+    if not hit.any():
+        return np.zeros(len(values), bool)
+    rest = np.abs(values[~hit & ~np.isnan(values)])
+    # Among small numbers a single -1000 can't be signal; among raw integer counts it can,
+    # unless all channels say so at once, and a lone channel for several samples.
+    if rest.size and rest.max() < 100:
+        return hit.any(axis=1)
+    rows = hit.all(axis=1)
+    if values.shape[1] > 1:
+        return rows
+    edges = np.flatnonzero(np.diff(np.concatenate(([False], rows, [False])).astype(np.int8)))
+    for start, stop in edges.reshape(-1, 2):
+        rows[start:stop] = stop - start >= 8
+    return rows
+
+
+def _given_unit(name, unit):
+    """(factor, unit of the result) of the unit that the caller named; None where none is."""
+    if unit is None or not str(unit).strip():
+        return None
+    known = _known_unit(unit)
+    if known is None:
+        raise RecordingError(
+            f"{name} can't be read in the unit '{str(unit)[:20]}'; use {ACCEPTED_UNITS}."
+        )
+    return known
+
+
+def _known_unit(text):
+    word = unit_key(text)
+    if word in UNITS:
+        return UNITS[word], "uV"
+    return (1.0, "a.u.") if word in ARBITRARY else None
+
+
+def _stated_or_likely_unit(values, stated, units, original, notes):
+    """(factor, or one for each channel; unit of the result). values: the valid samples."""
+    if stated:
+        known = _known_unit(stated)
+        if known is None:
+            notes.append(f"The file's unit, '{stated[:20]}', is no voltage; values are as stored.")
+        return known or (1.0, "a.u.")
+    if units and all(u in UNITS for u in units):
+        return np.array([UNITS[u] for u in units]), "uV"
+    few = values[:: max(1, len(values) // 2000)]
+    spread = np.median(np.abs(few - np.median(few, axis=0))) or np.std(values)
+    if 0 < spread < VOLTS_BELOW:
+        why = "as in the original project" if original else "its values are that small"
+        notes.append(f"The file doesn't state a unit; volts were assumed ({why}).")
+        return UNITS["v"], "uV"
+    notes.append("The file doesn't state a unit; amplitudes are as stored, in arbitrary units.")
+    return 1.0, "a.u."

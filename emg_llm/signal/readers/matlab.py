@@ -1,0 +1,140 @@
+"""MATLAB .mat files of version 5 to 7: numeric matrices and strings, nothing else.
+
+scipy.io crashes the whole process on some damaged files, which an open upload field can't have,
+so the few kinds of element that a recording needs are read here, each checked against the bytes
+that are there. Format: "MAT-File Format", MathWorks, chapter 1.
+"""
+
+import math
+import struct
+import zlib
+
+import numpy as np
+
+from emg_llm.signal.readers.raw import (
+    MAX_VARIABLES,
+    RATE_KEYS,
+    TEXT_KEYS,
+    bomb,
+    check_kind,
+    from_variables,
+    refusing,
+    unpacked_limit,
+)
+from emg_llm.signal.recording import RecordingError
+
+MATRIX, COMPRESSED = 14, 15  # kinds of element
+STORED = {1: "i1", 2: "u1", 3: "i2", 4: "u2", 5: "i4", 6: "u4", 7: "f4", 9: "f8", 12: "i8",
+          13: "u8"}  # fmt: skip
+ENCODINGS = {16: "utf-8", 17: "utf-16", 18: "utf-32"}
+CHAR, NUMERIC = 4, range(6, 16)
+OTHERS = {1: "cell array", 2: "struct", 3: "object", 5: "sparse matrix", 16: "function"}
+COMPLEX, LOGICAL = 0x800, 0x200
+
+
+def read_mat(path):
+    """Raw of a .mat file: its signal and what stands beside it. Raises RecordingError."""
+    name = path.name
+    data = path.read_bytes()
+    order = "<" if data[126:128] == b"IM" else ">"
+    numeric, texts, others = {}, {}, {}
+    with refusing(f"{name} is a damaged .mat file; copy it, or save it in MATLAB, again."):
+        for body in _matrices(data, order, name):
+            key, flags, dims, stored = _matrix(body, order)
+            kind = flags & 0xFF
+            if not key:  # where MATLAB keeps what belongs to objects
+                continue
+            if kind == CHAR:
+                texts[key.lower()] = _rows(dims, *stored, order)
+            elif kind not in NUMERIC:
+                others[key] = OTHERS.get(kind, "object")
+            elif flags & LOGICAL:
+                others[key] = "logical array"
+            elif flags & COMPLEX:
+                check_kind(name, np.dtype(complex))
+            else:
+                kind, content = stored
+                numeric[key] = np.frombuffer(content, order + STORED[kind]).reshape(dims, order="F")
+    if others and not set(numeric) - set(RATE_KEYS):
+        key, kind = next(iter(others.items()))
+        raise RecordingError(
+            f"{name} holds a MATLAB {kind} ('{key[:40]}') where a signal needs a plain numeric "
+            "matrix; save the samples by channels as a variable named 'signal'."
+        )
+    raw = from_variables(name, {k: v.shape for k, v in numeric.items()}, numeric.__getitem__)
+    raw.names = tuple(texts.get("channel_names", ()))
+    raw.texts = {k: texts[k][0] for k in TEXT_KEYS if len(texts.get(k, ())) == 1}
+    return raw
+
+
+def _matrices(data, order, name):
+    """The bytes of each variable, unpacked within bounds."""
+    limit, total, count, at = unpacked_limit(len(data)), 0, 0, 128
+    data = memoryview(data)
+    cut = RecordingError(f"{name} ends too early; it was cut short, so copy or save it again.")
+    while at + 8 <= len(data):
+        kind, size = struct.unpack_from(order + "II", data, at)
+        body = data[at + 8 : at + 8 + size]
+        at += 8 + size
+        if len(body) < size:
+            raise cut
+        if kind == COMPRESSED:
+            unpacker = zlib.decompressobj()
+            body = unpacker.decompress(body, limit - total + 1)
+            total += len(body)
+            if total > limit:
+                raise bomb(name)
+            if not unpacker.eof:
+                raise cut
+            kind, size = struct.unpack_from(order + "II", body)
+            body = memoryview(body)[8 : 8 + size]
+        if kind == MATRIX:
+            count += 1
+            yield body
+        if count > MAX_VARIABLES:
+            raise RecordingError(
+                f"{name} holds more than {MAX_VARIABLES} variables; save one trial in each file."
+            )
+    if not count:
+        raise RecordingError(f"{name} holds no variables; save the signal into it again.")
+
+
+def _matrix(body, order):
+    """(name, flags, dimensions, (kind, bytes) of the real part) of one variable."""
+    elements = _elements(body, order)
+    flags = struct.unpack_from(order + "I", next(elements)[1])[0]
+    if flags & 0xFF > 16:  # opaque objects are laid out in another way
+        return "object", flags, (), None
+    dims = np.frombuffer(next(elements)[1], order + "i4").tolist()
+    if any(n < 0 for n in dims):
+        raise ValueError("negative dimension")
+    key = bytes(next(elements)[1]).decode("ascii", "replace")
+    return key, flags, dims, next(elements, (9, b""))
+
+
+def _elements(body, order):
+    """(kind, bytes) of each element in a variable."""
+    at = 0
+    while at + 8 <= len(body):
+        kind, size = struct.unpack_from(order + "II", body, at)
+        start = at + 8
+        if kind >> 16:  # up to four bytes are packed into the tag
+            kind, size, start = kind & 0xFFFF, kind >> 16, at + 4
+        if size > (4 if start == at + 4 else len(body) - start):
+            raise ValueError("an element is longer than its variable")
+        yield kind, body[start : start + size]
+        at = start + size + -(start + size) % 8
+
+
+def _rows(dims, kind, content, order):
+    """The rows of a char matrix, stripped. Raises ValueError, LookupError."""
+    if not 0 < len(content) <= 2**16:  # a longer text is none that is looked for
+        return ()
+    if kind in ENCODINGS:
+        suffix = "" if kind == 16 else "-le" if order == "<" else "-be"
+        text = bytes(content).decode(ENCODINGS[kind] + suffix, "replace")
+    else:
+        text = "".join(map(chr, np.frombuffer(content, order + STORED[kind]).tolist()))
+    if len(dims) != 2 or math.prod(dims) != len(text):
+        return (text.strip(),)
+    return tuple(text[i :: dims[0]].strip() for i in range(dims[0]))

@@ -1,0 +1,108 @@
+"""What a file's parser hands on, and the limits that all parsers share."""
+
+import math
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from emg_llm.signal.recording import RecordingError
+
+MAX_BYTES = 512 * 2**20  # of a file, and of what it unpacks to: 8 channels, 15 kHz, 9 minutes
+MAX_RATIO = 500  # packed signals shrink two- to tenfold; far more is a bomb
+MAX_VARIABLES = 1000
+SIGNAL_KEYS = ("signal", "emg", "data", "x")
+RATE_KEYS = ("sampling_rate", "fs", "rate", "sfreq", "srate", "sampling_frequency")
+TEXT_KEYS = ("unit", "label", "subject", "session")
+TIME_KEYS = ("time", "t", "timestamps")
+
+
+@dataclass
+class Raw:
+    """A file's contents before anything is assumed about them.
+
+    values: numeric array as stored, any shape. names: of its columns, as written, or ().
+    rate: Hz, or None. texts: `unit`, `label`, `subject`, `session` where the file states them.
+    time: 1-D array stored beside the signal, or None. notes: what was repaired so far.
+    """
+
+    values: np.ndarray
+    names: tuple[str, ...] = ()
+    rate: float | None = None
+    texts: dict[str, str] = field(default_factory=dict)
+    time: np.ndarray | None = None
+    notes: list[str] = field(default_factory=list)
+
+
+@contextmanager
+def refusing(sentence):
+    """Turn whatever a third party's parser raises on damaged bytes into one sentence."""
+    try:
+        yield
+    except RecordingError:
+        raise
+    except Exception:  # parsers fail on hostile bytes with nearly every class there is
+        raise RecordingError(sentence) from None
+
+
+def unpacked_limit(packed):
+    """Bytes that `packed` bytes may unpack to."""
+    return min(MAX_BYTES, max(64 * 2**20, MAX_RATIO * packed))
+
+
+def bomb(name):
+    return RecordingError(
+        f"{name} unpacks to more than a recording can be (at most {MAX_BYTES >> 20} MB and "
+        f"{MAX_RATIO} times its own size); save it uncompressed, or in shorter trials."
+    )
+
+
+def check_kind(name, dtype):
+    """Raise RecordingError unless `dtype` holds integers or real numbers."""
+    if dtype.kind in "iuf":
+        return
+    kinds = {
+        "b": "true/false values",
+        "c": "complex numbers",
+        "U": "text",
+        "S": "text",
+        "V": "structured rows",
+        "O": "Python objects, which are never unpickled",
+        "M": "dates",
+        "m": "time differences",
+    }
+    raise RecordingError(
+        f"{name} holds {kinds.get(dtype.kind, 'values')} where a signal needs numbers; "
+        "save the samples as a float array of samples by channels."
+    )
+
+
+def from_variables(name, shapes, load):
+    """A Raw from named arrays, of which only those that are needed get loaded.
+
+    shapes: {key: shape} of the numeric arrays. load: key -> array, or text for a string.
+    Raises RecordingError when no array, or more than one, may be the signal.
+    """
+    keys = {key.lower(): key for key in reversed(shapes)}
+    key = next((keys[k] for k in SIGNAL_KEYS if k in keys and math.prod(shapes[keys[k]]) > 1), None)
+    if key is None:
+        tables = [k for k, s in shapes.items() if sum(n > 1 for n in s) > 1]
+        vectors = [k for k, s in shapes.items() if sum(n > 1 for n in s) == 1]
+        known = (*RATE_KEYS, *TIME_KEYS)
+        found = tables or [k for k in vectors if k.lower() not in known]
+        if len(found) != 1:
+            what = f"several arrays ({', '.join(found[:5])})" if found else "no array of numbers"
+            raise RecordingError(
+                f"{name} holds {what}; save the samples by channels as one array named 'signal'."
+            )
+        key = found[0]
+    raw = Raw(load(key))
+    for rate_key in RATE_KEYS:
+        if rate_key in keys and math.prod(shapes[keys[rate_key]]) == 1:
+            raw.rate = float(np.asarray(load(keys[rate_key])).reshape(-1)[0])
+            break
+    for time_key in TIME_KEYS:
+        if time_key in keys and keys[time_key] != key and math.prod(shapes[keys[time_key]]) > 1:
+            raw.time = np.asarray(load(keys[time_key]), float).reshape(-1)
+            break
+    return raw

@@ -1,0 +1,143 @@
+"""The classical baseline: an RBF support vector machine on a recording's features."""
+
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from emg_llm.data.datasets import DatasetError
+from emg_llm.hub.client import Pushable, resolve
+from emg_llm.signal.features import above_silence, segment_features
+from emg_llm.signal.levels import LevelScale
+from emg_llm.signal.preprocessing import clean, resample, segment
+from emg_llm.signal.recording import RecordingError
+
+SAMPLING_RATE = 1000.0
+SEGMENT_LENGTH = 128
+RECORDING_FEATURES = ("power", "log power spread", "mean frequency")
+
+# What skops doesn't trust by default and this model needs; nothing else is loaded.
+TRUSTED = (
+    "sklearn.calibration._CalibratedClassifier",
+    "sklearn.calibration._SigmoidCalibration",
+)
+
+
+def recording_features(recording):
+    """float (channels x 3,): power in u², its spread over segments in dB, mean frequency in Hz."""
+    prepared = resample(clean(recording), SAMPLING_RATE)
+    length = min(SEGMENT_LENGTH, prepared.n_samples)
+    values = segment_features(segment(prepared, length))
+    power = above_silence(np.square(values[..., 2], dtype=np.float64))  # (segments, channels)
+    spread = (10 * np.log10(power)).std(axis=0)
+    return np.concatenate([power.mean(axis=0), spread, values[..., 3].mean(axis=0)])
+
+
+def dataset_features(dataset, rows=None):
+    """float (recordings, features) and their names, for recordings and feature tables alike.
+
+    rows: the recordings that are wanted, all by default.
+    """
+    if dataset.table is not None:
+        return dataset.table if rows is None else dataset.table[rows], dataset.columns
+    rows = range(len(dataset)) if rows is None else rows
+    counts = {r.n_channels for r in dataset.recordings}
+    if len(counts) > 1:
+        raise RecordingError(
+            f"The recordings of {dataset.name} have {sorted(counts)} channels; give all the same."
+        )
+    channels = dataset.recordings[0].channel_names
+    names = tuple(f"{feature} {c}" for feature in RECORDING_FEATURES for c in channels)
+    return np.stack([recording_features(dataset.recordings[i]) for i in rows]), names
+
+
+@dataclass(eq=False)
+class EmotionSVM(Pushable):
+    """Scaled features -> RBF SVM -> probabilities by Platt scaling across people."""
+
+    labels: tuple[str, ...]
+    columns: tuple[str, ...]
+    scale: LevelScale
+    model: object
+    info: dict = field(default_factory=dict)
+
+    @classmethod
+    def fit(cls, features, columns, targets, groups, labels, C=2.0, gamma="scale"):
+        """Fit on the training people alone.
+
+        features: float (n, columns); targets: int (n,); groups: (n,), the person of each row:
+        the probabilities are calibrated on people that the folds' SVMs have not seen.
+        """
+        from sklearn.calibration import CalibratedClassifierCV
+        from sklearn.pipeline import make_pipeline
+        from sklearn.preprocessing import StandardScaler
+        from sklearn.svm import SVC
+
+        scale = LevelScale.fit(features, columns)
+        x = scale.continuous(features)
+        svm = make_pipeline(StandardScaler(), SVC(C=C, gamma=gamma))
+        model = CalibratedClassifierCV(svm, cv=_folds(targets, groups), ensemble=False)
+        model.fit(x, targets)
+        model.cv = None  # the folds name training rows; predicting needs none of them
+        return cls(tuple(labels), tuple(columns), scale, model)
+
+    def predict_proba(self, features):
+        """float (n, labels) from float (n, columns); 0 for labels that training lacked."""
+        known = self.model.predict_proba(self.scale.continuous(features))
+        probabilities = np.zeros((len(known), len(self.labels)))
+        probabilities[:, self.model.classes_] = known
+        return probabilities
+
+    def __call__(self, recording):
+        """float (labels,): probabilities for one recording."""
+        features = recording_features(recording)
+        if len(features) != len(self.columns):
+            raise RecordingError(
+                f"The SVM reads {len(self.columns) // len(RECORDING_FEATURES)} channels and this "
+                f"recording has {recording.n_channels}."
+            )
+        return self.predict_proba(features[None])[0]
+
+    def save_pretrained(self, folder):
+        import skops.io
+
+        folder = Path(folder)
+        folder.mkdir(parents=True, exist_ok=True)
+        config = {
+            "kind": "emg-svm",
+            "labels": self.labels,
+            "columns": self.columns,
+            "scale": self.scale.__dict__,
+            **self.info,
+        }
+        (folder / "config.json").write_text(json.dumps(config, indent=2) + "\n")
+        skops.io.dump(self.model, folder / "model.skops")
+
+    @classmethod
+    def from_pretrained(cls, folder_or_id, revision=None):
+        """A saved SVM. Raises HubError."""
+        import skops.io
+
+        folder = resolve(folder_or_id, revision)
+        config = json.loads((folder / "config.json").read_text())
+        model = skops.io.load(folder / "model.skops", trusted=list(TRUSTED))
+        scale = LevelScale.from_dict(config["scale"])
+        return cls(tuple(config["labels"]), tuple(config["columns"]), scale, model)
+
+
+def _folds(targets, groups):
+    """Folds for calibration: over people, over recordings where there are too few people."""
+    from sklearn.model_selection import StratifiedGroupKFold
+
+    labels, counts = np.unique(targets, return_counts=True)
+    for units in (groups, np.arange(len(targets))):
+        n = min(5, len(np.unique(units)), counts.min(initial=5))
+        if n < 2 or len(labels) < 2:
+            continue
+        folds = list(StratifiedGroupKFold(n).split(targets, targets, units))
+        if all(len(np.unique(targets[train])) == len(labels) for train, _ in folds):
+            return folds
+    raise DatasetError(
+        "The SVM needs two labels or more to train on, each with two recordings or more."
+    )

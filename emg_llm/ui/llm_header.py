@@ -1,0 +1,49 @@
+"""What stands above an LLM's answers, as HTML: its name, its scores, and what it read."""
+
+from html import escape
+
+from emg_llm.chat.turns import likely
+
+UNREAD = '<p class="hint">Its scores and what it read appear here.</p>'
+REFUSED = '<p class="hint">It can\'t read this recording.</p>'
+
+
+def unread_html(llm):
+    """Before there is a recording."""
+    return _named(llm, UNREAD)
+
+
+def reading_html(llm, prediction):
+    """The likeliest labels with a bar each, and, folded away, what it read."""
+    probabilities = prediction.probabilities.get(llm)
+    if probabilities is None:
+        return _named(llm, REFUSED)
+    rows = "".join(
+        f'<li><span class="label">{escape(label)}</span>'
+        f'<span class="bar" aria-hidden="true"><i style="width:{percent}%"></i></span>'
+        f'<span class="share">{percent} %</span></li>'
+        for label, percent in likely(probabilities, probabilities.values())
+    )
+    tokens = prediction.tokens.get(llm)
+    codes = f'<p>Codes: <span class="codes">{escape(" ".join(tokens))}</span></p>' if tokens else ""
+    return _named(
+        llm,
+        f'<ul class="scores" aria-label="Likeliest emotions">{rows}</ul>'
+        f'<details class="folded"><summary>What it read</summary>{codes}'
+        f'<p class="codes">{escape(prediction.prompts.get(llm, ""))}</p></details>',
+    )
+
+
+def not_loaded_html(reasons):
+    """Folded away, why language models are missing: {name: sentence}."""
+    rows = "".join(
+        f"<li><b>{escape(name)}</b>: {escape(reason)}</li>" for name, reason in reasons.items()
+    )
+    names = escape(", ".join(reasons))
+    return (
+        f'<details class="folded"><summary>Not loaded: {names}</summary><ul>{rows}</ul></details>'
+    )
+
+
+def _named(llm, html):
+    return f'<h4 class="llm">{escape(llm)}</h4>{html}'
