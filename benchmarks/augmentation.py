@@ -22,7 +22,7 @@ from emg_llm.data.splits import protocol_splits
 from emg_llm.encoders import ARCHITECTURES, EncoderConfig
 from emg_llm.encoders.augmentation import Augmentation
 from emg_llm.encoders.base import SCALINGS
-from emg_llm.encoders.examples import encoder_config, encoder_tensors, recording_embeddings
+from emg_llm.encoders.examples import encoder_config, encoder_inputs, recording_embeddings
 from emg_llm.encoders.training import EncoderTraining, fit_encoder
 from emg_llm.evaluation import bootstrap_interval
 from emg_llm.experiments.folds import FoldStore, fingerprint
@@ -74,7 +74,6 @@ class AugmentationArguments:
 def main(data, args):
     dataset = load_dataset(data.data, data.labels)
     config = encoder_config(args.arch, dataset, scaling=args.scaling)
-    tensors = encoder_tensors(dataset, config)  # once, for all trainings
     splits = list(protocol_splits("grouped_k_fold", dataset, data.seed, folds=args.folds))
     store = FoldStore(Path(args.output_dir) / "folds", args.fresh)
     key = {"data": fingerprint(dataset), "scaling": args.scaling, "epochs": args.epochs}
@@ -91,7 +90,7 @@ def main(data, args):
                 )
                 found = store.recall(
                     lambda training=training, split=split: {
-                        "probabilities": probabilities(config, tensors, dataset, split, training)
+                        "probabilities": probabilities(config, dataset, split, training)
                     },
                     model=args.arch,
                     what="augmentation",
@@ -135,12 +134,11 @@ def variants(default=None):
     return found
 
 
-def probabilities(config, tensors, dataset, split, training):
+def probabilities(config, dataset, split, training):
     """float (scored rows, labels) of an encoder that was trained on the split's training people."""
-    groups = dataset.groups
 
     def part(rows):
-        return [tensors[i] for i in rows], groups[rows]
+        return encoder_inputs(dataset, config, rows), dataset.groups[rows]
 
     seen, people = part(split.train)
     targets = dataset.targets[split.train]

@@ -15,20 +15,21 @@ import numpy as np
 import torch
 
 import emg_llm
-from emg_llm.chat.turns import ANSWER
+from emg_llm.bridge.reading import Reading
+from emg_llm.chat.turns import Chat
+from emg_llm.llms.model import EmgLLM
 
 
-def costs(llm, prompt, repeats):
+def costs(llm: EmgLLM, reading: Reading, repeats: int):
     """Median seconds of a forward pass of the prompt, of scoring, of the label, of the answer."""
-    chat = [{"role": "user", "content": prompt}]
-    asked = [*chat, {"role": "assistant", "content": ANSWER.format(label=llm.labels[0])}]
-    asked.append({"role": "user", "content": "Why?"})
+    chat = Chat(reading)
+    asked = Chat(reading, llm.labels[0]).asked("Why?")
     encoded = llm.tokenizer.apply_chat_template(
-        chat, add_generation_prompt=True, return_dict=True, return_tensors="pt"
+        llm.spelled(chat), add_generation_prompt=True, return_dict=True, return_tensors="pt"
     ).to(llm.model.device)
     ways = (
         lambda: llm.model(**encoded),
-        lambda: llm.label_scores([prompt]),
+        lambda: llm.label_scores([reading]),
         lambda: "".join(llm.reply(chat)),
         lambda: "".join(llm.reply(asked)),
     )
@@ -53,8 +54,8 @@ def main():
     recording = emg_llm.read_recording(next(iter(pipeline.samples.values())))
     for name in pipeline.llms:
         llm = pipeline.llm(name)
-        prompt = llm.bridge.read(recording).prompt()
-        (forward, score, label, answer), n_tokens = costs(llm, prompt, args.repeats)
+        reading = llm.bridge.read(recording)
+        (forward, score, label, answer), n_tokens = costs(llm, reading, args.repeats)
         print(
             f"{name}: {n_tokens} tokens, {len(llm.labels)} labels; a forward pass "
             f"{1e3 * forward:.1f} ms, scoring {1e3 * score:.1f} ms ({score / forward:.2f} times), "

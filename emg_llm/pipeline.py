@@ -3,19 +3,27 @@
 import hashlib
 import json
 from collections import OrderedDict
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, partial
-from threading import Lock, RLock
+from pathlib import Path
+from threading import Lock
+from typing import Any, Self
 
 import numpy as np
 
+from emg_llm.bridge.codebook import Codebook
 from emg_llm.bridge.spelling import spell
 from emg_llm.chat import facts
-from emg_llm.chat.turns import ANSWER, likely, notes
+from emg_llm.chat.turns import Chat, Message, likely
+from emg_llm.encoders import load_encoder
 from emg_llm.hub.client import HubError, bundle_folder, part, resolve
-from emg_llm.signal.preprocessing import clean
+from emg_llm.llms.available import Bundle, load_llms
+from emg_llm.llms.model import EmgLLM
+from emg_llm.signal.once import Memo, Prepared
 from emg_llm.signal.quality import assess_quality
-from emg_llm.signal.recording import RecordingError
+from emg_llm.signal.recording import Recording, RecordingError
+from emg_llm.svm import EmotionSVM
 
 MIN_SECONDS = 0.25
 REMEMBERED = 8  # recordings of which what was found out is kept
@@ -32,9 +40,9 @@ class Prediction:
     """
 
     label: str
-    probabilities: dict
-    tokens: dict = field(default_factory=dict)
-    prompts: dict = field(default_factory=dict)
+    probabilities: dict[str, dict[str, float]]
+    tokens: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    prompts: dict[str, str] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
 
 
@@ -46,12 +54,7 @@ class EmotionPipeline:
     about the same one, by whomever, read it once; the recordings themselves are not kept.
     """
 
-    def __init__(self, folder, llms=None):
-        from emg_llm.bridge.codebook import Codebook
-        from emg_llm.encoders import load_encoder
-        from emg_llm.llms.available import Bundle, load_llms
-        from emg_llm.svm import EmotionSVM
-
+    def __init__(self, folder: Path, llms: Sequence[str] | None = None) -> None:
         self.folder = folder
         self.config = json.loads((folder / "config.json").read_text())
         self.labels = tuple(self.config["labels"])
@@ -73,7 +76,12 @@ class EmotionPipeline:
         self._recent, self._lock = OrderedDict(), Lock()
 
     @classmethod
-    def from_pretrained(cls, folder_or_id=None, revision=None, llms=None):
+    def from_pretrained(
+        cls,
+        folder_or_id: str | Path | None = None,
+        revision: str | None = None,
+        llms: Sequence[str] | None = None,
+    ) -> Self:
         """The bundle that ships with the package, a folder, or a Hub id.
 
         llms: which language models, the bundle's own by default; each the "NAME" of one of the
@@ -86,30 +94,30 @@ class EmotionPipeline:
         return cls(folder, llms)
 
     @property
-    def llms(self):
+    def llms(self) -> tuple[str, ...]:
         """Names of the language models."""
         return tuple(self._llms)
 
     @property
-    def models(self):
+    def models(self) -> tuple[str, ...]:
         """Names of all models, in the order in which they are shown."""
         return ("svm", *self.encoders, *self.llms)
 
     @cached_property
-    def results(self):
+    def results(self) -> dict[str, Any]:
         """What was measured when the bundle was built: its results.json."""
         path = self.folder / "results.json"
         return json.loads(path.read_text()) if path.exists() else {}
 
     @property
-    def samples(self):
+    def samples(self) -> dict[str, Path]:
         """name -> path of the sample recordings that ship with the bundle."""
         return {
             name: self.folder / "samples" / file
             for name, file in self.config.get("samples", {}).items()
         }
 
-    def llm(self, name=None):
+    def llm(self, name: str | None = None) -> EmgLLM:
         """The language model of a name, the first where there is none; ValueError for others."""
         if not self._llms:
             raise ValueError("No language model is loaded, so there is nobody to talk to.")
@@ -117,11 +125,18 @@ class EmotionPipeline:
             raise ValueError(f"No language model {name!r}; loaded are {', '.join(self.llms)}.")
         return self._llms[name or self.llms[0]]
 
-    def __call__(self, recording):
+    def __call__(self, recording: Recording) -> Prediction:
         """A Prediction. Raises RecordingError when no model can read this recording."""
-        return self._found(recording).once("prediction", lambda: self._predict(recording))
+        recording = Prepared.of(recording)
+        return self._known(recording).once("prediction", lambda: self._predict(recording))
 
-    def chat(self, recording, message, llm=None, history=()):
+    def chat(
+        self,
+        recording: Recording,
+        message: str,
+        llm: str | None = None,
+        history: Iterable[Message] = (),
+    ) -> Iterator[str]:
         """Stream one language model's answer to `message` about a recording, piece by piece.
 
         The conversation begins with the recording as the model reads it and the emotion that
@@ -130,66 +145,63 @@ class EmotionPipeline:
         history: earlier messages, {"role": "user" | "assistant", "content": text}; marks of
         `checked` are taken off its answers.
         """
-        model = self.llm(llm)
-        reading, probabilities = self._read(recording, model)
-        scores = likely(model.labels, probabilities)
-        said = [{"role": m["role"], "content": m["content"]} for m in history]
+        model, chat = self.llm(llm), self._begun(recording, llm)
+        said = list(history)
         while said and said[0]["role"] == "assistant":  # what it answered is not known
             said = said[1:]
         for m in said:
-            if m["role"] == "assistant":
-                m["content"] = facts.unmarked(m["content"])
-        messages = [
-            {"role": "user", "content": reading.prompt()},
-            {"role": "assistant", "content": ANSWER.format(label=scores[0][0])},
-            *said,
-            {"role": "user", "content": message},
-        ]
-        yield from model.reply(messages, notes(reading, scores))
+            if m["role"] == "user":
+                chat = chat.asked(m["content"])
+            else:
+                chat = chat.answered(facts.unmarked(m["content"]))
+        yield from model.reply(chat.asked(message))
 
-    def checked(self, recording, message, reply, llm=None):
+    def checked(
+        self, recording: Recording, message: str, reply: str, llm: str | None = None
+    ) -> str:
         """A complete `reply` to `message` with what it states about the recording marked.
 
         ✓ follows what was recomputed from the recording and holds, ✗ with what was measured what
         does not.
         """
-        model = self.llm(llm)
-        reading, probabilities = self._read(recording, model)
-        scores = likely(model.labels, probabilities)
+        chat = self._begun(recording, llm).asked(message)
         reply = facts.unmarked(reply)  # marks of its own would be taken for ours
-        return facts.marked(
-            reply, facts.check(reply, reading, scores[0][0], scores, message, self.labels)
-        )
+        return facts.marked(reply, facts.check(reply, chat, self.labels))
 
-    def _found(self, recording):
-        """What has been found out about this recording so far: _Found."""
-        key = _fingerprint(recording)
+    def _begun(self, recording, llm):
+        """The Chat about a recording in which a language model has said the emotion."""
+        model = self.llm(llm)
+        reading, probabilities = self._read(Prepared.of(recording), model)
+        scores = likely(model.labels, probabilities)
+        return Chat(reading, scores[0][0], scores)
+
+    def _known(self, recording):
+        """What is known about this recording so far: a Memo."""
+        key = recording.once("fingerprint", lambda: _fingerprint(recording))
         with self._lock:
-            found = self._recent.setdefault(key, _Found())
+            known = self._recent.setdefault(key, Memo())
             self._recent.move_to_end(key)
             if len(self._recent) > REMEMBERED:
                 self._recent.popitem(last=False)
-        return found
+        return known
 
-    def _read(self, recording, llm, cleaned=None):
+    def _read(self, recording, llm):
         """(Reading, probabilities (labels,)) of one language model."""
-        found = self._found(recording)
+        known = self._known(recording)
         # Language models of one bridge share the reading.
-        reading = found.once(llm.bridge, lambda: llm.bridge.read(recording, cleaned=cleaned))
-        scored = found.once(llm, lambda: llm.probabilities([reading.prompt()])[0])
-        return reading, scored
+        reading = known.once(llm.bridge, lambda: llm.bridge.read(recording))
+        return reading, known.once(llm, lambda: llm.probabilities([reading])[0])
 
     def _predict(self, recording):
-        cleaned = clean(recording)  # once for all models
-        ways = {"svm": (self.svm.labels, lambda: self.svm(cleaned))}
+        ways = {"svm": (self.svm.labels, self.svm)}
         for arch, encoder in self.encoders.items():
-            ways[arch] = encoder.config.labels, lambda encoder=encoder: encoder(cleaned)
+            ways[arch] = encoder.config.labels, encoder
         for name, llm in self._llms.items():
-            ways[name] = llm.labels, lambda llm=llm: self._read(recording, llm, cleaned)[1]
+            ways[name] = llm.labels, lambda r, llm=llm: self._read(r, llm)[1]
         probabilities, refused = {}, {}
         for model, (labels, ask) in ways.items():
             try:
-                probabilities[model] = dict(zip(labels, map(float, ask()), strict=True))
+                probabilities[model] = dict(zip(labels, map(float, ask(recording)), strict=True))
             except RecordingError as error:
                 refused[model] = error
         if not probabilities:
@@ -201,7 +213,7 @@ class EmotionPipeline:
             {n: tuple(spell(t, self._llms[n].spelling) for t in r.tokens) for n, r in told.items()},
             {n: spell(r.prompt(), self._llms[n].spelling) for n, r in told.items()},
             (
-                *self._warnings(recording, cleaned),
+                *_warnings(recording),
                 *(f"{model} can't read this recording: {e}" for model, e in refused.items()),
             ),
         )
@@ -212,37 +224,22 @@ class EmotionPipeline:
         labels = dict.fromkeys(label for p in asked for label in p)
         return max(labels, key=lambda label: sum(p.get(label, 0.0) for p in asked))
 
-    def _warnings(self, recording, cleaned):
-        if recording.unit == "a.u.":
-            yield (
-                "The unit of the signal is unknown and the models expect microvolts: choose the "
-                "unit, or don't trust the prediction."
-            )
-        if recording.duration < MIN_SECONDS:
-            yield f"The recording lasts only {recording.duration:.2f} s; predictions need more."
-        if recording.sampling_rate < 900:
-            yield (
-                f"At {recording.sampling_rate:g} Hz the upper part of the EMG band is missing; "
-                "the models were trained on 2 kHz recordings."
-            )
-        if assess_quality(recording, cleaned).verdict == "poor":
-            yield "The signal quality is poor; see the quality report before trusting a prediction."
 
-
-class _Found:
-    """What has been found out about one recording; each thing is worked out once.
-
-    Whoever asks while it is being worked out waits for it.
-    """
-
-    def __init__(self):
-        self._lock, self._values = RLock(), {}
-
-    def once(self, key, make):
-        with self._lock:
-            if key not in self._values:
-                self._values[key] = make()
-            return self._values[key]
+def _warnings(recording):
+    if recording.unit == "a.u.":
+        yield (
+            "The unit of the signal is unknown and the models expect microvolts: choose the "
+            "unit, or don't trust the prediction."
+        )
+    if recording.duration < MIN_SECONDS:
+        yield f"The recording lasts only {recording.duration:.2f} s; predictions need more."
+    if recording.sampling_rate < 900:
+        yield (
+            f"At {recording.sampling_rate:g} Hz the upper part of the EMG band is missing; "
+            "the models were trained on 2 kHz recordings."
+        )
+    if assess_quality(recording).verdict == "poor":
+        yield "The signal quality is poor; see the quality report before trusting a prediction."
 
 
 def _fingerprint(recording):

@@ -97,7 +97,7 @@ def load_codec(encoder, codebook):
 
 def known_errors():
     """The errors whose text is meant for a person."""
-    from emg_llm.bridge.bridge import BridgeError
+    from emg_llm.bridge import BridgeError
     from emg_llm.data.datasets import DatasetError
     from emg_llm.encoders.training import CheckpointError
     from emg_llm.hub.client import HubError

@@ -11,7 +11,7 @@ from emg_llm.hub.client import Pushable, resolve
 from emg_llm.signal.features import above_silence, segment_features
 from emg_llm.signal.levels import LevelScale
 from emg_llm.signal.preprocessing import clean, resample, segment
-from emg_llm.signal.recording import RecordingError
+from emg_llm.signal.recording import RecordingError, check_channels
 
 SAMPLING_RATE = 1000.0
 SEGMENT_LENGTH = 128
@@ -29,9 +29,9 @@ def recording_features(recording):
     prepared = resample(clean(recording), SAMPLING_RATE)
     length = min(SEGMENT_LENGTH, prepared.n_samples)
     values = segment_features(segment(prepared, length))
-    power = above_silence(np.square(values[..., 2], dtype=np.float64))  # (segments, channels)
+    power = above_silence(np.square(values["rms"], dtype=np.float64))  # (segments, channels)
     spread = (10 * np.log10(power)).std(axis=0)
-    return np.concatenate([power.mean(axis=0), spread, values[..., 3].mean(axis=0)])
+    return np.concatenate([power.mean(axis=0), spread, values["mean_frequency"].mean(axis=0)])
 
 
 def dataset_features(dataset, rows=None):
@@ -91,13 +91,8 @@ class EmotionSVM(Pushable):
 
     def __call__(self, recording):
         """float (labels,): probabilities for one recording."""
-        features = recording_features(recording)
-        if len(features) != len(self.columns):
-            raise RecordingError(
-                f"The SVM reads {len(self.columns) // len(RECORDING_FEATURES)} channels and this "
-                f"recording has {recording.n_channels}."
-            )
-        return self.predict_proba(features[None])[0]
+        check_channels(recording.n_channels, len(self.columns) // len(RECORDING_FEATURES))
+        return self.predict_proba(recording_features(recording)[None])[0]
 
     def save_pretrained(self, folder):
         import skops.io

@@ -4,19 +4,20 @@ import numpy as np
 import pytest
 
 from emg_llm.signal.features import (
+    FEATURES,
     activity,
     channel_power,
     feature_summary,
     feature_table,
     segment_features,
     segment_tensor,
+    tensor_column,
 )
 from emg_llm.signal.preprocessing import clean, segment
 from emg_llm.signal.recording import MONTAGE, Recording
 from emg_llm.signal.simulation import simulate
 
 RATE = 2000
-MEAN, VARIANCE, RMS, FREQUENCY = range(4)
 
 
 def noise(samples=6000, channels=8, rate=RATE, scale=20.0, **more):
@@ -31,16 +32,16 @@ def scaled(recording, k):
 def test_scaling_the_signal_scales_rms_by_k_and_variance_by_k_squared():
     recording = clean(noise())
     one, three = (segment_features(segment(scaled(recording, k))) for k in (1, 3))
-    assert np.allclose(three[..., RMS], 3 * one[..., RMS], rtol=1e-4)
-    assert np.allclose(three[..., VARIANCE], 9 * one[..., VARIANCE], rtol=1e-4)
-    assert np.allclose(three[..., FREQUENCY], one[..., FREQUENCY], rtol=1e-3)
+    assert np.allclose(three["rms"], 3 * one["rms"], rtol=1e-4)
+    assert np.allclose(three["variance"], 9 * one["variance"], rtol=1e-4)
+    assert np.allclose(three["mean_frequency"], one["mean_frequency"], rtol=1e-3)
 
 
 def test_features_of_segments_differ_so_nothing_was_normalised_away():
     values = segment_features(segment(clean(simulate("delight"))))
-    rms = values[..., RMS]
+    rms = values["rms"]
     assert (rms.max(axis=0) / rms.min(axis=0)).min() > 3
-    assert values[..., VARIANCE].std() > 0
+    assert values["variance"].std() > 0
 
 
 def test_mean_variance_and_rms_are_what_they_are_called():
@@ -49,10 +50,11 @@ def test_mean_variance_and_rms_are_what_they_are_called():
     cut = segment(recording)
     values = segment_features(cut)
     x = cut.signal.astype(np.float64)
-    assert values.shape == (46, 2, 4) and values.dtype == np.float32
-    assert np.allclose(values[..., MEAN], x.mean(1), atol=1e-3)
-    assert np.allclose(values[..., VARIANCE], x.var(1), rtol=1e-3)
-    assert np.allclose(values[..., RMS], np.sqrt((x**2).mean(1)), rtol=1e-4)
+    assert list(values) == list(FEATURES)
+    assert {(v.shape, v.dtype) for v in values.values()} == {((46, 2), np.dtype(np.float32))}
+    assert np.allclose(values["mean"], x.mean(1), atol=1e-3)
+    assert np.allclose(values["variance"], x.var(1), rtol=1e-3)
+    assert np.allclose(values["rms"], np.sqrt((x**2).mean(1)), rtol=1e-4)
 
 
 @pytest.mark.parametrize("cycles", [4, 10, 25])
@@ -60,12 +62,12 @@ def test_the_mean_frequency_of_a_pure_sine_is_its_frequency(cycles):
     frequency = cycles * RATE / 128  # whole cycles in a segment
     t = np.arange(1280) / RATE
     tone = Recording(np.sin(2 * np.pi * frequency * t)[:, None], RATE)
-    assert np.allclose(segment_features(segment(tone))[..., FREQUENCY], frequency, rtol=1e-3)
+    assert np.allclose(segment_features(segment(tone))["mean_frequency"], frequency, rtol=1e-3)
 
 
 def test_the_mean_frequency_of_white_noise_is_half_way_to_nyquist():
     values = segment_features(segment(noise(samples=60000)))
-    assert values[..., FREQUENCY].mean() == pytest.approx(RATE / 4, rel=0.02)
+    assert values["mean_frequency"].mean() == pytest.approx(RATE / 4, rel=0.02)
 
 
 def test_the_tensor_of_the_originals_recording_is_351_by_128_by_12():
@@ -77,7 +79,9 @@ def test_the_tensor_of_the_originals_recording_is_351_by_128_by_12():
     last = tensor[..., 8:]
     assert (last == last[:, :1]).all()  # constant over time
     assert (last.std(axis=0)[0] > 0).all()  # but not over segments
-    assert np.allclose(last[:, 0], segment_features(cut).mean(axis=1), rtol=1e-5)
+    for name, values in segment_features(cut).items():
+        column = tensor[:, 0, tensor_column(8, name)]
+        assert np.allclose(column, values.mean(axis=1), rtol=1e-5), name
 
 
 @pytest.mark.parametrize(("channels", "length"), [(1, 128), (2, 256), (5, 100)])
@@ -92,8 +96,8 @@ def test_the_feature_table_has_a_row_for_each_segment_with_named_columns():
     assert len(table) == 46 and list(table.columns[:2]) == ["segment", "start_s"]
     assert len(table.columns) == 2 + 4 * 8
     values = segment_features(segment(clean(recording)))
-    assert np.allclose(table[f"rms {MONTAGE[3]}"], values[:, 3, RMS])
-    assert np.allclose(table["mean_frequency jaw"], values[:, 7, FREQUENCY])
+    assert np.allclose(table[f"rms {MONTAGE[3]}"], values["rms"][:, 3])
+    assert np.allclose(table["mean_frequency jaw"], values["mean_frequency"][:, 7])
     assert table["start_s"][1] == pytest.approx(128 / RATE, abs=1e-4)
 
 
@@ -118,7 +122,7 @@ def test_channel_power_and_segment_features_do_not_depend_on_the_unit():
     volts = scaled(recording, 1e-6)
     assert np.allclose(channel_power(volts), 1e-12 * channel_power(recording), rtol=1e-4, atol=0)
     one, other = (segment_features(segment(r)) for r in (recording, volts))
-    assert np.allclose(one[..., FREQUENCY], other[..., FREQUENCY], rtol=1e-3)
+    assert np.allclose(one["mean_frequency"], other["mean_frequency"], rtol=1e-3)
 
 
 def test_a_dead_channel_has_60_db_less_than_the_others():

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from emg_llm.signal.once import Prepared
 from emg_llm.signal.preprocessing import clean
 from emg_llm.signal.quality import assess_quality, snr_db
 from emg_llm.signal.recording import Recording
@@ -55,13 +56,13 @@ def test_a_good_recording_is_called_good_and_nothing_is_held_against_it():
     assert report.snr_db == pytest.approx(np.median([c.snr_db for c in report.channels]))
 
 
-def test_what_is_cleaned_already_is_not_cleaned_again(monkeypatch):
-    raw = recording(bursts(10))
-    report, cleaned = assess_quality(raw), clean(raw)
-    monkeypatch.setattr(
-        "emg_llm.signal.preprocessing._zero_phase", lambda *a: pytest.fail("cleaned")
-    )
-    assert assess_quality(raw, cleaned) == report
+def test_a_prepared_recording_is_cleaned_and_judged_once():
+    prepared = Prepared.of(recording(bursts(10)))
+    cleaned, report = clean(prepared), assess_quality(prepared)
+    assert clean(prepared) is cleaned and assess_quality(prepared) is report
+    assert assess_quality(recording(bursts(10))) == report
+    louder = prepared.replace(signal=2 * prepared.signal)
+    assert clean(louder) is not cleaned  # what changed is another recording
 
 
 def test_an_invalid_gap_is_no_quiet_moment():

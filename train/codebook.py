@@ -16,7 +16,7 @@ from emg_llm.bridge.codebook import Codebook, CodebookConfig, measure
 from emg_llm.data.datasets import load_dataset
 from emg_llm.data.splits import held_out_split
 from emg_llm.encoders import open_encoder
-from emg_llm.encoders.examples import Examples, encoder_tensors
+from emg_llm.encoders.examples import Examples, encoder_inputs
 from emg_llm.evaluation import save_results
 from emg_llm.scripts import DataArguments, HubArguments, finish, run
 
@@ -39,7 +39,7 @@ def main(data, args, sharing):
     scored = split.scored
     encoder = open_encoder(args.encoder)
     examples = Examples(
-        encoder, encoder_tensors(dataset, encoder.config), dataset.targets, dataset.groups
+        encoder, encoder_inputs(dataset, encoder.config), dataset.targets, dataset.groups
     )
     examples.shift_to_people(encoder)
     embeddings = examples.embeddings(encoder)

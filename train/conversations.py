@@ -17,7 +17,7 @@ from pathlib import Path
 from tqdm.auto import tqdm
 from trl import TrlParser
 
-from emg_llm.bridge.bridge import BRIDGES, Bridge
+from emg_llm.bridge import BRIDGES
 from emg_llm.chat.conversations import build_rows
 from emg_llm.data.datasets import load_dataset
 from emg_llm.data.splits import held_out_split
@@ -33,7 +33,7 @@ class ConversationArguments:
 
     bridge: str = field(
         default="text",
-        metadata={"help": "How EMG gets into the LLM: text, tokens or both.", "choices": BRIDGES},
+        metadata={"help": "How EMG gets into the LLM.", "choices": list(BRIDGES)},
     )
     encoder: str | None = field(
         default=None, metadata={"help": "Folder or Hub id of the encoder (tokens, both)."}
@@ -67,7 +67,7 @@ def main(data, args, sharing):
     dataset = load_dataset(data.data, data.labels)
     split = held_out_split(dataset, data.seed)
     codec = load_codec(args.encoder, args.codebook)
-    bridge = Bridge.fit(args.bridge, dataset, split.train, *codec, scaling=args.scaling)
+    bridge = BRIDGES[args.bridge].fit(dataset, split.train, *codec, scaling=args.scaling)
     rows = build_rows(dataset, split, bridge, args.variants, args.follow_ups, data.seed)
     total = len(split.train) * args.variants + len(split.validation) + len(split.test)
     rows = list(tqdm(rows, total=total, desc="conversations", unit="row"))

@@ -21,7 +21,7 @@ from emg_llm.data.datasets import DatasetError, load_dataset
 from emg_llm.data.processes import is_main
 from emg_llm.data.splits import held_out_split
 from emg_llm.encoders import ARCHITECTURES, EncoderConfig, build_encoder, open_encoder
-from emg_llm.encoders.examples import Examples, encoder_config, encoder_tensors
+from emg_llm.encoders.examples import Examples, encoder_config, encoder_inputs
 from emg_llm.encoders.training import LOSSES, EncoderTraining, fit_encoder
 from emg_llm.evaluation import control, evaluate, headline, save_results
 from emg_llm.experiments.controls import Inputs
@@ -111,17 +111,17 @@ def train(data, args, sharing, person=None):
     )
 
     def part(rows):
-        return encoder_tensors(dataset, config, rows), dataset.targets[rows], dataset.groups[rows]
+        return encoder_inputs(dataset, config, rows), dataset.targets[rows], dataset.groups[rows]
 
     rows = split.scored
     _, targets, groups = part(rows)
     # Prepared before the training: what can't be read is said now.
     scored = Examples(build_encoder(config), *part(rows))
     with reporting_to(args.report_to, "emg-llm", vars(args) | asdict(data)) as log:
-        tensors_of, targets_of, people_of = part(split.train)
+        inputs, targets_of, people_of = part(split.train)
         encoder = fit_encoder(
             config,
-            tensors_of,
+            inputs,
             targets_of,
             part(split.validation) if len(split.validation) else None,
             training,
@@ -132,7 +132,7 @@ def train(data, args, sharing, person=None):
     probabilities = scored.ask(encoder)
 
     # As strong as another recording: how strong one is tells something of its emotion.
-    noise = encoder_tensors(Inputs(dataset, rows).noise, config, rows)
+    noise = encoder_inputs(Inputs(dataset, rows).noise, config, rows)
     replaced = Examples(encoder, noise, targets, groups)
     results = {
         "model": args.arch,

@@ -24,7 +24,7 @@ from pathlib import Path
 
 from trl import TrlParser
 
-from emg_llm.bridge.bridge import BRIDGES
+from emg_llm.bridge import BRIDGES
 from emg_llm.bridge.spelling import SPELLINGS
 from emg_llm.data.datasets import load_dataset
 from emg_llm.data.splits import PROTOCOLS, protocol_splits

@@ -28,13 +28,14 @@ import numpy as np
 import yaml
 from trl import SFTConfig, TrlParser
 
+from emg_llm.bridge.reading import NO_EMG
 from emg_llm.bridge.spelling import SPELLINGS
 from emg_llm.data.processes import is_main
 from emg_llm.evaluation import control, evaluate, headline, save_results
 from emg_llm.llms.finetuning import calibrate, lora_config, make_trainer, prepare, sft_defaults
 from emg_llm.llms.loading import LlmError, load_base
 from emg_llm.llms.model import EmgLLM
-from emg_llm.llms.sft_data import first_prompt, load_rows
+from emg_llm.llms.sft_data import load_rows, reading_of
 from emg_llm.registry import LORA_ALPHA, LORA_R, REGISTRY, spec_of
 from emg_llm.scripts import finish, run
 
@@ -101,7 +102,7 @@ def main(args, training):
     folder = Path(training.output_dir)
     name = args.llm or Path(source).name
     llm = EmgLLM(name, trainer.model, tokenizer, info["labels"], info["bridge"], spelling=spelling)
-    calibrate(llm, rows.get("validation"))
+    calibrate(llm, rows.get("validation", ()))
     llm.save_config(folder, base=source, base_revision=args.model_revision)
     (folder / "training_args.bin").unlink(missing_ok=True)  # a pickle
 
@@ -137,14 +138,14 @@ def measure(llm, rows, folder, info, seed):
     subjects = [r.get("subject") or None for r in rows]
     ids = [r.get("recording_id") or f"row {i + 1}" for i, r in enumerate(rows)]
     groups = np.array([s or i for s, i in zip(subjects, ids, strict=True)])
-    probabilities = llm.probabilities([first_prompt(r) for r in rows], progress=True)
+    probabilities = llm.probabilities([reading_of(r) for r in rows], progress=True)
     results = {
         "model": llm.name,
         "data": info["data"],
         "protocol": info["protocol"],
         **evaluate(llm.labels, targets, probabilities, groups, seed),
     }
-    silent = llm.probabilities(["EMG features: none"]).repeat(len(rows), axis=0)
+    silent = llm.probabilities([NO_EMG]).repeat(len(rows), axis=0)
     results["controls"]["no_emg"] = control(targets, silent, groups, seed)
     save_results(folder, results, ids, subjects, targets, probabilities)
     print(headline(results))

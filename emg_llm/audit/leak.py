@@ -68,8 +68,8 @@ def segment_units(dataset, max_segments=MAX_SEGMENTS):
     for recording in tqdm(dataset.recordings, desc="segments", unit="rec"):
         prepared = resample(clean(recording), SAMPLING_RATE)
         values = segment_features(segment(prepared, min(SEGMENT_LENGTH, prepared.n_samples)))
-        power = 10 * np.log10(above_silence(np.square(values[..., 2], dtype=np.float64)))
-        features.append(np.concatenate([power, values[..., 3]], axis=1))
+        power = 10 * np.log10(above_silence(np.square(values["rms"], dtype=np.float64)))
+        features.append(np.concatenate([power, values["mean_frequency"]], axis=1))
     every = -(-sum(map(len, features)) // max_segments)
     features = [x[::every] for x in features]
     owner = np.repeat(np.arange(len(features)), [len(x) for x in features])

@@ -18,6 +18,7 @@ class Reading:
     there is nothing to measure it from.
     known: the person's own labelled trials, (label, how far the nearest one is from this
     recording, RMS over the sites), the nearest first.
+    given: the whole prompt, where somebody else's conversation has it.
     """
 
     sites: tuple[str, ...] = ()
@@ -30,14 +31,17 @@ class Reading:
     active: tuple[float, float] | None = None
     peak: float | None = None
     known: tuple[tuple[str, int], ...] = ()
+    given: str = ""
 
     @property
-    def tokens(self):
+    def tokens(self) -> tuple[str, ...]:
         """The codes as tokens, see `spelling` for how each language model reads them."""
         return tuple(code_token(depth, code) for depth, code in enumerate(self.codes))
 
-    def prompt(self):
+    def prompt(self) -> str:
         """The user's first turn, as the original project wrote it: `EMG features: …`."""
+        if self.given:
+            return self.given
         codes = "".join(self.tokens)
         prompt = "EMG features: " + (", ".join(filter(None, [codes, self.measured])) or "none")
         if self.known:
@@ -46,7 +50,7 @@ class Reading:
         return prompt
 
     @property
-    def measured(self):
+    def measured(self) -> str:
         """The levels, then what was measured of the whole; empty without levels."""
         if not self.levels:
             return ""
@@ -60,7 +64,7 @@ class Reading:
         return ", ".join(parts)
 
     @property
-    def extremes(self):
+    def extremes(self) -> str:
         """The strongest and the weakest sites in words; empty for fewer than three."""
         if len(self.levels) < 3:
             return ""
@@ -68,13 +72,16 @@ class Reading:
         return f"Strongest: {first}, {second}. Weakest: {last}."
 
     @property
-    def ranking(self):
+    def ranking(self) -> list[tuple[str, int]]:
         """(site, level) from the strongest to the weakest; the montage's order where equal."""
         pairs = zip(self.sites, self.levels, strict=True)
         return sorted(pairs, key=lambda pair: -pair[1])
 
 
-def code_token(depth, code):
+NO_EMG = Reading()  # a model that reads EMG knows nothing of it
+
+
+def code_token(depth: int, code: int) -> str:
     return f"<emg_{depth}_{code}>"
 
 
@@ -82,13 +89,13 @@ PREPOSITIONS = "above|below|beside|under|behind|near"
 _PLACE = re.compile(rf"\b({PREPOSITIONS}) (?!the\b)")
 
 
-def site_name(column):
+def site_name(column: str) -> str:
     """A site as people say it: `power_above_eye` and `above the eye` -> `above the eye`."""
     name = re.sub(r"^(power|rms|log_power)_", "", column).replace("_", " ")
     return _PLACE.sub(r"\1 the ", name)
 
 
-def at_site(site):
+def at_site(site: str) -> str:
     """Where a site is, within a sentence: `above the eye`, `at the jaw`, `at Ch 3`."""
     if re.match(rf"({PREPOSITIONS})\b", site):
         return site

@@ -1,10 +1,12 @@
 """What can be asked about EMG and about the model: no recording is needed for the answers."""
 
-from emg_llm.chat.topics import choice
+from collections.abc import Iterator, Sequence
+
+from emg_llm.chat.topics import Topic, choice
 from emg_llm.signal.recording import EMOTIONS
 
 
-def general_topics(labels=EMOTIONS):
+def general_topics(labels: Sequence[str] = EMOTIONS) -> Iterator[Topic]:
     """What can be asked about EMG and about the model: no recording is needed for the answer."""
     names = ", ".join(labels[:-1]) + f" and {labels[-1]}"
     for ask, answers in GENERAL:

@@ -4,11 +4,18 @@ The first turn of every conversation is the recording and its emotion. The turns
 about the recording or about EMG; their answers are computed from what is in the prompt.
 """
 
+from collections.abc import Iterator, Sequence
+from typing import Any
+
 import numpy as np
 
+from emg_llm.bridge import Bridge
+from emg_llm.bridge.reading import Reading
 from emg_llm.chat.about_emg import general_topics
-from emg_llm.chat.topics import topics
-from emg_llm.chat.turns import ANSWER, likely, notes, share_gpt, with_notes
+from emg_llm.chat.topics import Topic, topics
+from emg_llm.chat.turns import Chat, Scores, likely, share_gpt
+from emg_llm.data.datasets import Dataset
+from emg_llm.data.splits import Split
 from emg_llm.signal.recording import EMOTIONS
 
 LEAST_SURE = 0.3  # share of the likeliest label in scores made less sure, at least
@@ -17,27 +24,25 @@ MAX_KNOWN = 5  # labelled trials of each label that a training prompt may tell
 ONE_OF_MANY = 0.15  # how often one of many like questions is asked, against a question of its own
 
 
-def conversation(reading, label, rng, n_follow_ups=0, scores=(), labels=EMOTIONS):
-    """Messages: the recording, its emotion, then questions with answers that hold.
+def conversation(
+    reading: Reading,
+    label: str,
+    rng: np.random.Generator,
+    n_follow_ups: int = 0,
+    scores: Scores = (),
+    labels: Sequence[str] = EMOTIONS,
+) -> Chat:
+    """A chat: the recording, its emotion, then questions with answers that hold.
 
     scores: (label, percent) of the likeliest labels, `label` first.
     """
-    messages = [
-        {"role": "user", "content": reading.prompt()},
-        {"role": "assistant", "content": ANSWER.format(label=label)},
-    ]
-    told = notes(reading, scores)
-    drawn = draw_topics(reading, label, scores, labels, n_follow_ups, rng)
-    for k, (ask, answer) in enumerate(drawn):
-        question = _typed(ask[rng.integers(len(ask))], rng)
-        messages += [
-            {"role": "user", "content": question if k else with_notes(question, told)},
-            {"role": "assistant", "content": answer(rng)},
-        ]
-    return messages
+    chat = Chat(reading, label, scores)
+    for ask, answer in draw_topics(reading, label, scores, labels, n_follow_ups, rng):
+        chat = chat.asked(_typed(ask[rng.integers(len(ask))], rng)).answered(answer(rng))
+    return chat
 
 
-def less_sure(scores, rng):
+def less_sure(scores: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """Scores float (labels,) whose likeliest label has any share: all are to be told as they are.
 
     Of people that it has learned an encoder is almost always certain.
@@ -50,7 +55,14 @@ def less_sure(scores, rng):
     return p
 
 
-def draw_topics(reading, label, scores, labels, n, rng):
+def draw_topics(
+    reading: Reading,
+    label: str,
+    scores: Scores,
+    labels: Sequence[str],
+    n: int,
+    rng: np.random.Generator,
+) -> list[Topic]:
     """`n` topics, each once; more often about the recording than about EMG in general."""
     about, general = list(topics(reading, label, scores, labels)), list(general_topics(labels))
     if not n:
@@ -71,7 +83,14 @@ def _typed(question, rng):
     return question.rstrip("?.") if rng.random() < 0.15 else question
 
 
-def build_rows(dataset, split, bridge, variants=1, n_follow_ups=1, seed=0):
+def build_rows(
+    dataset: Dataset,
+    split: Split,
+    bridge: Bridge,
+    variants: int = 1,
+    n_follow_ups: int = 1,
+    seed: int = 0,
+) -> Iterator[dict[str, Any]]:
     """The rows of a conversation dataset: training, validation and test recordings.
 
     Training recordings come `variants` times, each a little varied (see Bridge), every fourth
@@ -85,21 +104,21 @@ def build_rows(dataset, split, bridge, variants=1, n_follow_ups=1, seed=0):
         rows = getattr(split, part)
         if not len(rows):
             continue
-        prepared = bridge.prepare(dataset, rows)
-        scores = prepared.scores(dataset, rows)
+        readings = bridge.readings(dataset, rows)
+        scores = readings.scores(dataset, rows)
         people, labels_of = dataset.groups[rows], np.array([dataset.labels[i] for i in rows])
         for variant in range(variants if part == "train" else 1):
             for k, i in enumerate(rows):
-                known = bridge.scale and variant % 4 == 1
+                known = bridge.knows_trials and variant % 4 == 1
                 trials = _trials(labels_of, people, k, rng) if known else ()
                 label, told = dataset.labels[i], ()
                 other = rng.choice(np.flatnonzero(labels_of == label)) if variant else None
-                reading = prepared.read(k, rng if variant else None, trials, other)
+                reading = readings.read(k, rng if variant else None, trials, other)
                 if scores is not None:
                     p = less_sure(scores[1][k], rng) if variant else scores[1][k]
                     told = likely(scores[0], p, label)
                 n = n_follow_ups if variant % 3 == 0 else 0
-                messages = conversation(reading, label, rng, n, told, labels)
+                messages = conversation(reading, label, rng, n, told, labels).turns
                 yield {
                     "conversations": share_gpt(messages),
                     "messages": messages,

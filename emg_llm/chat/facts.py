@@ -6,9 +6,11 @@ that no other emotion than the scored one is read. What is said about EMG in gen
 """
 
 import re
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from emg_llm.chat.topics import FAIRLY_SURE, SURE
+from emg_llm.chat.turns import Chat
 from emg_llm.signal.recording import EMOTIONS
 
 
@@ -25,11 +27,10 @@ class Fact:
     measured: str
 
 
-def check(reply, reading, label, scores=(), asked="", labels=EMOTIONS):
-    """The Facts in a reply to somebody who `asked`, in the order of their places.
-
-    label: the emotion that scores highest; scores: (label, percent) of the likeliest labels.
-    """
+def check(reply: str, chat: Chat, labels: Sequence[str] = EMOTIONS) -> tuple[Fact, ...]:
+    """The Facts in a reply to the last question of a chat, in the order of their places."""
+    reading, label, scores = chat.reading, chat.label, chat.scores
+    asked = chat.later[-1]["content"] if chat.later else ""
     found = [
         *_levels(reply, reading),
         *_places(reply, reading),
@@ -44,7 +45,7 @@ def check(reply, reading, label, scores=(), asked="", labels=EMOTIONS):
     return tuple(sorted(found, key=lambda fact: (fact.end, fact.start)))
 
 
-def marked(reply, facts):
+def marked(reply: str, facts: Iterable[Fact]) -> str:
     """The reply with ✓ after each statement that holds, and ✗ with what was measured."""
     ends = {}
     for fact in facts:  # several statements may end at one place: one mark for all of them
@@ -56,7 +57,7 @@ def marked(reply, facts):
     return reply
 
 
-def unmarked(text):
+def unmarked(text: str) -> str:
     """A reply as it was before it was `marked`."""
     return re.sub(r" (?:✓|✗ \(measured: [^)]*\))", "", text)
 

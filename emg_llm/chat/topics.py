@@ -4,13 +4,23 @@ A topic is (ways to ask, answer(rng) -> text). `facts.check` understands every s
 these answers make about a recording; change the two together.
 """
 
-from emg_llm.bridge.reading import at_site
+from collections.abc import Callable, Iterator, Sequence
+
+import numpy as np
+
+from emg_llm.bridge.reading import Reading, at_site
+from emg_llm.chat.turns import Scores
 from emg_llm.signal.recording import EMOTIONS
 
 SURE, FAIRLY_SURE = 80, 50  # percent
 
+Answer = Callable[[np.random.Generator], str]
+Topic = tuple[tuple[str, ...], Answer]
 
-def topics(reading, label, scores=(), labels=EMOTIONS):
+
+def topics(
+    reading: Reading, label: str, scores: Scores = (), labels: Sequence[str] = EMOTIONS
+) -> Iterator[Topic]:
     """Everything that can be asked about a recording that was read as `label`.
 
     scores: (label, percent) of the likeliest labels, `label` first, or none. labels: all that are
@@ -225,6 +235,6 @@ def _told(reading):
     return [f"{site} {level:+d}{unit}" for site, level in reading.ranking]
 
 
-def choice(*answers):
+def choice(*answers: str) -> Answer:
     """One of several ways to say it."""
     return lambda rng: answers[rng.integers(len(answers))]

@@ -1,24 +1,67 @@
-"""The turns of a conversation: the answer's form, what is told with a question, ShareGPT."""
+"""The turns of a conversation: a chat about one recording, and ShareGPT."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from emg_llm.bridge.reading import Reading
 
 ANSWER = "Emotion: {label}"
 LIKELY = 3  # labels whose scores are told
 
+Message = Mapping[str, str]  # role ("user" or "assistant"), content
+Scores = Sequence[tuple[str, int]]  # (label, percent), the likeliest first
 
-def notes(reading, scores=()):
-    """What is told with the first question: scores, and which sites are strongest and weakest.
 
-    Not sooner: a ranking jumps where levels change a little, and would sway the scores by it.
+@dataclass(frozen=True)
+class Chat:
+    """A conversation about one recording: what is read of it, the emotion, then questions.
+
+    label: the emotion that is answered to the reading; None where that is still to come.
+    scores: of the likeliest labels, or none. later: questions and answers after the emotion.
     """
-    told = ", ".join(f"{label} {percent} %" for label, percent in scores)
-    return " ".join(filter(None, [f"Scored: {told}." if told else "", reading.extremes]))
+
+    reading: Reading
+    label: str | None = None
+    scores: Scores = ()
+    later: tuple[Message, ...] = ()
+
+    @property
+    def turns(self) -> list[Message]:
+        """All messages, as a language model learns and reads them."""
+        turns = [{"role": "user", "content": self.reading.prompt()}]
+        if self.label is not None:
+            turns.append({"role": "assistant", "content": ANSWER.format(label=self.label)})
+        if not self.later:
+            return turns
+        first, *others = self.later
+        told = " ".join(filter(None, [self._told(), first["content"]]))
+        return [*turns, {"role": "user", "content": told}, *others]
+
+    def asked(self, question: str) -> "Chat":
+        """The chat with one more question."""
+        return replace(self, later=(*self.later, {"role": "user", "content": question}))
+
+    def answered(self, reply: str) -> "Chat":
+        """The chat with an answer to its last question."""
+        return replace(self, later=(*self.later, {"role": "assistant", "content": reply}))
+
+    def shorter(self) -> "Chat | None":
+        """The chat without its oldest question and answer; None where only one question is left."""
+        return replace(self, later=self.later[2:]) if len(self.later) > 2 else None
+
+    def _told(self):
+        """What is told with the first question: scores, the strongest and the weakest sites.
+
+        Not sooner: a ranking jumps where levels change a little, and would sway the scores by it.
+        """
+        told = ", ".join(f"{label} {percent} %" for label, percent in self.scores)
+        return " ".join(filter(None, [f"Scored: {told}." if told else "", self.reading.extremes]))
 
 
-def with_notes(question, told):
-    """A question with `notes` before it."""
-    return f"{told} {question}" if told else question
-
-
-def likely(labels, probabilities, first=None):
+def likely(
+    labels: Iterable[str], probabilities: Iterable[float], first: str | None = None
+) -> tuple[tuple[str, int], ...]:
     """(label, percent) of the LIKELY likeliest labels.
 
     first: a label that is to lead; it changes places with the one that does.
@@ -31,13 +74,13 @@ def likely(labels, probabilities, first=None):
     return tuple((label, round(100 * p[label])) for label in ranked)
 
 
-def share_gpt(messages):
+def share_gpt(messages: Iterable[Message]) -> list[dict[str, str]]:
     """Messages as ShareGPT turns (`human` / `gpt`)."""
     speaker = {"user": "human", "assistant": "gpt", "system": "system"}
     return [{"from": speaker[m["role"]], "value": m["content"]} for m in messages]
 
 
-def from_share_gpt(turns):
+def from_share_gpt(turns: Iterable[Mapping[str, Any]]) -> list[dict[str, str]]:
     """ShareGPT turns as messages; `human`/`gpt` and `user`/`assistant` are both understood."""
     role = {"human": "user", "user": "user", "gpt": "assistant", "assistant": "assistant"}
     return [

@@ -5,13 +5,15 @@ CSV with a `path` column), a feature table (a CSV or Parquet without one), or a 
 `datasets`.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass, fields, replace
+from collections.abc import Callable, Hashable, Sequence
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from emg_llm.data.lazy import KeptRecordings, Lazy
+from emg_llm.signal.once import Memo
 from emg_llm.signal.recording import EMOTIONS, Recording, RecordingError
 from emg_llm.signal.simulation import (
     SimulationConfig,
@@ -52,6 +54,7 @@ class Dataset:
     table: np.ndarray | None = None
     columns: tuple[str, ...] = ()
     sessions: tuple[str | None, ...] | None = None
+    _memo: Memo = field(default_factory=Memo, init=False, repr=False)
 
     def __post_init__(self):
         if not self.ids:
@@ -84,9 +87,13 @@ class Dataset:
         known = zip(self.ids, self.subjects, strict=True)
         return np.array([subject or f"recording {i}" for i, subject in known])
 
-    def item(self, i):
+    def item(self, i: int) -> Recording | np.ndarray:
         """The Recording, or the feature row, at place i."""
         return self.table[i] if self.recordings is None else self.recordings[i]
+
+    def once(self, key: Hashable, make: Callable[[], Any]) -> Any:
+        """What make() gave when it was first asked for by this key; kept as long as the data."""
+        return self._memo.once(key, make)
 
     def with_labels(self, labels):
         """Only the recordings with one of these labels."""

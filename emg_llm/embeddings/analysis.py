@@ -8,7 +8,7 @@ from tqdm.auto import tqdm
 
 from emg_llm.data.datasets import DatasetError
 from emg_llm.embeddings.measures import distribution, project, separability, sparsity, structure
-from emg_llm.encoders.examples import encoder_tensors
+from emg_llm.encoders.examples import encoder_inputs
 from emg_llm.evaluation import bootstrap_interval, evaluate
 from emg_llm.experiments.measure import unseen_rows
 from emg_llm.hub.client import bundle_folder, resolve
@@ -60,8 +60,8 @@ def embed_recordings(encoder, dataset, progress=True):
 
     from emg_llm.encoders.examples import Examples
 
-    tensors = encoder_tensors(dataset, encoder.config)
-    examples = Examples(encoder, tensors, dataset.targets, dataset.groups)
+    inputs = encoder_inputs(dataset, encoder.config)
+    examples = Examples(encoder, inputs, dataset.targets, dataset.groups)
     examples.shift_to_people(encoder)
     segments, snr = [], []
     bar = tqdm(dataset.recordings, desc="embedding", unit="recording", disable=not progress)

@@ -7,17 +7,20 @@ holds what the network saw, and behind it the scores of the readouts.
 """
 
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
 
+import numpy as np
 import torch
 from huggingface_hub import PyTorchModelHubMixin
-from torch import nn
+from torch import Tensor, nn
 
-from emg_llm.encoders.front import BANDS, covariances, flatten, frames, log_covariances
+from emg_llm.encoders.front import BANDS, flatten, frames, front, log_covariances
 from emg_llm.encoders.readouts import PATHS, Readouts
 from emg_llm.hub.client import Pushable, resolve
 from emg_llm.signal.features import segment_tensor
 from emg_llm.signal.preprocessing import clean, resample
-from emg_llm.signal.recording import RecordingError
+from emg_llm.signal.recording import Recording, check_channels
 
 SCALINGS = ("training", "person")
 
@@ -44,23 +47,34 @@ class EncoderConfig:
     trained_on: str = ""
     temperature: float = 1.0
 
-    def tensor(self, recording):
+    def tensor(self, recording: Recording) -> np.ndarray:
         """The encoder's input for one recording: float32 (n_segments, length, features)."""
-        if recording.n_channels != self.n_channels:
-            raise RecordingError(
-                f"The emotion models read {self.n_channels} channels and this recording has "
-                f"{recording.n_channels}; plots, quality and features work with any number."
-            )
+        check_channels(recording.n_channels, self.n_channels)
         prepared = resample(clean(recording), self.sampling_rate)
         n = prepared.n_samples
         # Whole trials, or parts as equal and as near the wanted length as can be.
         return segment_tensor(prepared, n // max(1, round(n / self.segment_length)))
 
+    @property
+    def front_key(self) -> tuple:
+        """All that `front` depends on: encoders that share it share what it gives."""
+        return "front", self.n_channels, self.sampling_rate, self.segment_length
+
+    @torch.inference_mode()
+    def front(self, recording: Recording) -> tuple[Tensor, Tensor]:
+        """What an encoder reads of one recording, on the CPU, see `front.front`."""
+
+        def make():
+            tensor = torch.as_tensor(self.tensor(recording))
+            return front(tensor, self.n_channels, self.sampling_rate)
+
+        return recording.once(self.front_key, make)
+
 
 class EmgEncoder(Pushable, nn.Module, PyTorchModelHubMixin):
     """Base of the encoders; subclasses define `deep(course)`."""
 
-    def __init__(self, config: EncoderConfig):
+    def __init__(self, config: EncoderConfig) -> None:
         super().__init__()
         self.config = config
         self.n_inputs = len(BANDS) * config.n_channels * (config.n_channels + 1) // 2
@@ -81,33 +95,35 @@ class EmgEncoder(Pushable, nn.Module, PyTorchModelHubMixin):
         self.head = nn.Linear(config.embedding_dim, len(config.labels))
 
     @classmethod
-    def from_pretrained(cls, folder_or_id, revision=None, **settings):
+    def from_pretrained(
+        cls, folder_or_id: str | Path, revision: str | None = None, **settings: Any
+    ) -> Self:
         """A saved encoder, ready to predict; every weight must be there. Raises HubError."""
         folder = resolve(folder_or_id, revision)
         return super().from_pretrained(str(folder), **(settings | {"strict": True})).eval()
 
     @property
-    def device(self):
+    def device(self) -> torch.device:
         return self.head.weight.device
 
-    def deep(self, course):
+    def deep(self, course: Tensor) -> Tensor:
         """Standardised inputs of frames (n, frames, inputs) -> what is seen (n, deep_dim)."""
         raise NotImplementedError
 
-    def body(self, level, course):
+    def body(self, level: Tensor, course: Tensor) -> Tensor:
         """Standardised inputs of a segment (n, levels) and of its frames (n, frames, inputs)
         -> embeddings (n, embedding_dim)."""
         return torch.cat([self.deep(course), self.readouts(level)], dim=1)
 
     @torch.no_grad()
-    def settle(self, shift):
+    def settle(self, shift: Tensor) -> None:
         """Make a person's shift (levels + 1,) part of the encoder, which is then that person's."""
         self.center += shift[:-1]
         self.spread *= shift[-1].exp()
         self.config.scaling = "training"
 
     @torch.no_grad()
-    def follow(self, way):
+    def follow(self, way: str) -> None:
         """Let the head go by one of PATHS."""
         n, weight = len(self.config.labels), self.head.weight
         if way == "deep":
@@ -121,22 +137,16 @@ class EmgEncoder(Pushable, nn.Module, PyTorchModelHubMixin):
         self.config.lead = way
 
     @torch.no_grad()
-    def ways(self, embedding):
+    def ways(self, embedding: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """The scores of each of PATHS in embeddings (n, d), while the head goes by "deep"."""
         deep, power, pattern = embedding.split([self.deep_dim, *[len(self.config.labels)] * 2], 1)
         power, pattern = power * self.readouts.widths[0], pattern * self.readouts.widths[1]
         return power, pattern, deep @ self.head.weight[:, : self.deep_dim].T + self.head.bias
 
-    def front(self, x):
-        """(n, length, features) -> covariances by frame and band, and of the whole segment
-        (n, 1 + channels) the mean frequency in Hz and the channels' mean squares."""
-        c = self.config.n_channels
-        wave = x[..., :c]
-        whole = torch.cat([x[:, 0, c + 3, None], wave.square().mean(dim=1)], dim=1)
-        return covariances(wave, self.config.sampling_rate), whole
-
-    def inputs(self, covariance, whole, shift=None):
-        """What the body reads, from what `front` gives: level, course.
+    def inputs(
+        self, covariance: Tensor, whole: Tensor, shift: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """What the body reads, from what `front.front` gives: level, course.
 
         The level holds the inputs of all frames together, the mean frequency, and the channels'
         powers, all logarithms. shift: (levels + 1,) or (n, levels + 1), how far the person is
@@ -158,28 +168,38 @@ class EmgEncoder(Pushable, nn.Module, PyTorchModelHubMixin):
         course = (flatten(course) - center[:, None, : self.n_inputs]) / spread[:, None]
         return level, course
 
-    def embed(self, x, shift=None):
+    def embed(self, x: Tensor, shift: Tensor | None = None) -> Tensor:
         """(n, length, features) -> (n, embedding_dim)."""
-        return self.body(*self.inputs(*self.front(x), shift))
+        config = self.config
+        return self.body(*self.inputs(*front(x, config.n_channels, config.sampling_rate), shift))
 
-    def forward(self, x, shift=None):
+    def forward(self, x: Tensor, shift: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """(n, length, features) -> embeddings (n, embedding_dim), logits (n, labels)."""
         embedding = self.embed(x, shift)
         return embedding, self.head(embedding)
 
     @torch.inference_mode()
-    def encode(self, tensor, shift=None):
-        """One recording's segments -> its mean embedding (embedding_dim,), a tensor."""
-        x = torch.as_tensor(tensor, device=self.device)
-        return self.embed(x, shift).mean(dim=0)
+    def encode(self, tensor: np.ndarray | Tensor, shift: Tensor | None = None) -> Tensor:
+        """One recording's segments -> its mean embedding (embedding_dim,)."""
+        return self.embed(torch.as_tensor(tensor, device=self.device), shift).mean(dim=0)
 
     @torch.inference_mode()
-    def classify(self, embedding):
+    def embedding(self, recording: Recording) -> Tensor:
+        """The mean embedding (embedding_dim,) of one recording."""
+
+        def make():
+            seen = (v.to(self.device) for v in self.config.front(recording))
+            return self.body(*self.inputs(*seen)).mean(dim=0)
+
+        return recording.once((self, "embedding"), make)
+
+    @torch.inference_mode()
+    def classify(self, embedding: Tensor) -> np.ndarray:
         """Recording embeddings (…, embedding_dim) -> probabilities (…, labels), numpy."""
         return torch.softmax(self.head(embedding) / self.config.temperature, -1).cpu().numpy()
 
     def __call__(self, x, *rest):
         """Segments give (embedding, logits); a Recording gives probabilities (labels,)."""
-        if hasattr(x, "sampling_rate"):
-            return self.classify(self.encode(self.config.tensor(x)))
+        if isinstance(x, Recording):
+            return self.classify(self.embedding(x))
         return super().__call__(x, *rest)

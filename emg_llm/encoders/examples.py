@@ -1,21 +1,24 @@
 """Recordings as encoders are trained on and asked about: prepared once, read from disk."""
 
 import copy
+from collections.abc import Callable, Sequence
+from typing import Any, Self
 
 import numpy as np
 import torch
+from torch import Tensor
 
-from emg_llm.data.datasets import DatasetError
+from emg_llm.data.datasets import Dataset, DatasetError
 from emg_llm.data.lazy import Lazy, Spool
 from emg_llm.data.processes import share_items, share_rows
-from emg_llm.encoders.augmentation import augment
+from emg_llm.encoders.augmentation import Augmentation, augment
+from emg_llm.encoders.base import EmgEncoder, EncoderConfig
+from emg_llm.encoders.front import front
 from emg_llm.signal.levels import WIDTH_SHARE
 
 
-def encoder_config(arch, dataset, **more):
+def encoder_config(arch: str, dataset: Dataset, **more: Any) -> EncoderConfig:
     """An EncoderConfig for the labels and channels of a dataset."""
-    from emg_llm.encoders import EncoderConfig
-
     _check_recordings(dataset)
     channels = dataset.recordings[0].n_channels
     labels = list(dataset.label_names)
@@ -30,38 +33,95 @@ def _check_recordings(dataset):
         )
 
 
-def encoder_tensors(dataset, config, rows=None):
-    """The encoder's input for each recording in `rows`, of all where there are none.
+class Fronts(Lazy):
+    """What encoders read of recordings, see `front.front`: (covariance, whole) of each, tensors."""
 
-    A sequence that makes them when they are asked for: all at once would not fit into memory.
+
+class FrontStore:
+    """Fronts by key, on disk. Covariances are symmetric: their upper triangles are kept."""
+
+    def __init__(self, n_channels: int) -> None:
+        self._spool, self._at = Spool(), {}
+        self._triangle = i, j = torch.triu_indices(n_channels, n_channels)
+        self._place = torch.zeros(n_channels, n_channels, dtype=torch.long)
+        self._place[i, j] = self._place[j, i] = torch.arange(len(i))
+
+    def fill(self, keys: Sequence, make: Callable[[Any], tuple[Tensor, Tensor]]) -> None:
+        """Keep make(key) for all `keys` that are not there; processes share the work."""
+        missing, (i, j) = [k for k in keys if k not in self._at], self._triangle
+
+        def arrays(k):
+            covariance, whole = make(missing[k])
+            return covariance[..., i, j].numpy(), whole.numpy()
+
+        made = share_items(arrays, len(missing))
+        for key, (covariance, whole) in zip(missing, made, strict=True):
+            self._at[key] = self._spool.append(covariance), self._spool.append(whole)
+
+    def view(self, keys: Sequence) -> Fronts:
+        """The fronts of `keys`, which are there."""
+
+        def read(k):
+            covariance, whole = (torch.from_numpy(self._spool[at]) for at in self._at[keys[k]])
+            return covariance[..., self._place], whole
+
+        return Fronts(len(keys), read)
+
+
+def encoder_inputs(
+    dataset: Dataset, config: EncoderConfig, rows: Sequence[int] | None = None
+) -> Fronts:
+    """What an encoder reads of the recordings in `rows`, all by default.
+
+    It is kept with the dataset: folds and encoders that read alike make it once.
     """
     _check_recordings(dataset)
-    rows = range(len(dataset)) if rows is None else rows
-    return Lazy(len(rows), lambda i: config.tensor(dataset.recordings[rows[i]]))
+    rows = [int(i) for i in (range(len(dataset)) if rows is None else rows)]
+    store = dataset.once(config.front_key, lambda: FrontStore(config.n_channels))
+    store.fill(rows, lambda i: config.front(dataset.recordings[i]))
+    return store.view(rows)
+
+
+def fronts_of(tensors: Sequence[np.ndarray | Tensor], config: EncoderConfig) -> Fronts:
+    """What an encoder reads of tensors (n_segments, length, features), one for each recording."""
+
+    def make(k):
+        with torch.inference_mode():
+            return front(torch.as_tensor(tensors[k]), config.n_channels, config.sampling_rate)
+
+    store = FrontStore(config.n_channels)
+    store.fill(range(len(tensors)), make)
+    return store.view(range(len(tensors)))
 
 
 class Examples:
     """Recordings as the bodies of encoders need them: the front end's work is done once.
 
-    tensors: float32 (n_segments, length, features), one for each recording, a sequence that is
-    gone through once; targets: int (n,); groups: the person of each recording, or None.
+    inputs: Fronts, or float32 (n_segments, length, features), one for each recording, a sequence
+    that is gone through once; targets: int (n,); groups: the person of each recording, or None.
     """
 
-    def __init__(self, encoder, tensors, targets, groups=None):
-        self.fronts = prepared(encoder, tensors)
+    def __init__(
+        self,
+        encoder: EmgEncoder,
+        inputs: Fronts | Sequence,
+        targets: np.ndarray,
+        groups: np.ndarray | None = None,
+    ) -> None:
+        self.fronts = inputs if isinstance(inputs, Fronts) else fronts_of(inputs, encoder.config)
         self.targets = torch.as_tensor(np.asarray(targets))
         self.groups = None if groups is None else np.asarray(groups)
         self.shifts = torch.zeros(len(self), encoder.n_levels + 1)
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self.fronts)
 
     @property
-    def people(self):
+    def people(self) -> np.ndarray:
         """The person of each recording; where nobody knows, each is one's own."""
         return np.arange(len(self)) if self.groups is None else self.groups
 
-    def take(self, rows):
+    def take(self, rows: np.ndarray) -> Self:
         """The examples of some rows, for another encoder of the same configuration."""
         part = copy.copy(self)
         part.fronts = Lazy(len(rows), lambda k: self.fronts[rows[k]])
@@ -69,7 +129,7 @@ class Examples:
         part.groups = None if self.groups is None else self.groups[rows]
         return part
 
-    def fit_scale(self, encoder):
+    def fit_scale(self, encoder: EmgEncoder) -> None:
         """Set what is typical of these recordings in the encoder."""
         powers = [c[:, :, 0].diagonal(dim1=-2, dim2=-1).mean() for c, _ in self.fronts]
         encoder.power.copy_(torch.stack(powers).median().clamp_min(1e-20))
@@ -85,7 +145,7 @@ class Examples:
             encoder.typical.copy_(widths[widths != 0].mean())
         self.shift_to_people(encoder)
 
-    def shift_to_people(self, encoder):
+    def shift_to_people(self, encoder: EmgEncoder) -> None:
         """Where each person's recordings are the measure, find how far each person is off.
 
         `shifts` (n, levels + 1): how far the person's median level is from the training people's
@@ -108,12 +168,12 @@ class Examples:
             self.shifts[rows, :-1] = median
             self.shifts[rows, -1] = WIDTH_SHARE * (width - encoder.typical)
 
-    def segments(self, encoder, i):
+    def segments(self, encoder: EmgEncoder, i: int) -> Tensor:
         """Embeddings (segments, embedding_dim) of one recording."""
         at = (v.to(encoder.device) for v in (*self.fronts[i], self.shifts[i]))
         return encoder.body(*encoder.inputs(*at))
 
-    def embeddings(self, encoder):
+    def embeddings(self, encoder: EmgEncoder) -> Tensor:
         """Recording embeddings (n, embedding_dim), each the mean over its segments."""
 
         def some(rows):
@@ -123,12 +183,12 @@ class Examples:
             [found] = share_rows(some, torch.arange(len(self)))
         return found.cpu()
 
-    def logits(self, encoder):
+    def logits(self, encoder: EmgEncoder) -> Tensor:
         """Recording logits (n, labels) on the CPU."""
         with torch.inference_mode():
             return encoder.head(self.embeddings(encoder).to(encoder.device)).cpu()
 
-    def levels(self, encoder):
+    def levels(self, encoder: EmgEncoder) -> tuple[Tensor, Tensor]:
         """What the readouts learn from: levels (segments, levels), their targets."""
         with torch.inference_mode():
             levels = [
@@ -138,11 +198,18 @@ class Examples:
         counts = torch.tensor([len(level) for level in levels])
         return torch.cat(levels), self.targets.repeat_interleave(counts)
 
-    def level(self, i, encoder):
+    def level(self, i: int, encoder: EmgEncoder) -> Tensor:
         """How far one recording is from the center, (levels,), not divided by the spread."""
         return encoder.inputs(*self.fronts[i])[0].mean(dim=0) * encoder.spread
 
-    def draw(self, rows, segments, settings, encoder, generator):
+    def draw(
+        self,
+        rows: Tensor,
+        segments: int,
+        settings: Augmentation,
+        encoder: EmgEncoder,
+        generator: torch.Generator,
+    ) -> tuple[Tensor, ...]:
         """Varied inputs of some recordings: level, course with n * segments rows, and n."""
         parts, wholes = [], []
         n_frames = min(self.fronts[i][0].shape[1] for i in rows)
@@ -162,38 +229,19 @@ class Examples:
 
         return share_rows(inputs, x.flatten(0, 1), torch.cat(wholes), shift)
 
-    def ask(self, encoder):
+    def ask(self, encoder: EmgEncoder) -> np.ndarray:
         """Probabilities (n, labels) of a trained encoder, numpy."""
         self.shift_to_people(encoder)
         return torch.softmax(self.logits(encoder) / encoder.config.temperature, dim=1).numpy()
 
 
-def prepared(encoder, tensors):
-    """A sequence of what `encoder.front` gives for each recording, made once and read from disk.
+def recording_embeddings(
+    encoder: EmgEncoder, inputs: Fronts | Sequence, groups: np.ndarray | None = None
+) -> Tensor:
+    """float32 (recordings, embedding_dim): each recording's mean over its segments.
 
-    Covariances are symmetric: their upper triangles are kept.
+    inputs, groups: see Examples.
     """
-    spool, c = Spool(), encoder.config.n_channels
-    i, j = torch.triu_indices(c, c)
-    place = torch.zeros(c, c, dtype=torch.long)
-    place[i, j] = place[j, i] = torch.arange(len(i))
-
-    def make(k):
-        with torch.inference_mode():
-            covariance, whole = encoder.front(torch.as_tensor(tensors[k]))
-        return covariance[..., i, j].numpy(), whole.numpy()
-
-    def read(k):
-        return torch.from_numpy(spool[2 * k])[..., place], torch.from_numpy(spool[2 * k + 1])
-
-    for covariance, whole in share_items(make, len(tensors)):
-        spool.append(covariance)
-        spool.append(whole)
-    return Lazy(len(tensors), read)
-
-
-def recording_embeddings(encoder, tensors, groups=None):
-    """float32 tensor (recordings, embedding_dim): each recording's mean over its segments."""
-    examples = Examples(encoder, tensors, np.zeros(len(tensors)), groups)
+    examples = Examples(encoder, inputs, np.zeros(len(inputs)), groups)
     examples.shift_to_people(encoder)
     return examples.embeddings(encoder)

@@ -7,6 +7,9 @@ matrices does not depend on the unit (Arsigny et al., SIAM J. Matrix Anal. Appl.
 """
 
 import torch
+from torch import Tensor
+
+from emg_llm.signal.features import tensor_column
 
 BANDS = ((20.0, 450.0), (20.0, 60.0), (60.0, 120.0), (120.0, 230.0))  # Hz
 FRAME, HOP = 0.32, 0.16  # seconds
@@ -18,12 +21,23 @@ EFFECTIVE_WIDTH = 100.0  # Hz
 SHRINKAGE, FLOOR = 0.02, 1e-4
 
 
-def frames(length, sampling_rate):
+def front(x: Tensor, n_channels: int, sampling_rate: float) -> tuple[Tensor, Tensor]:
+    """What a network reads of segments (n, length, features), see `segment_tensor`.
+
+    Returns covariances by frame and band, and of the whole segment (n, 1 + channels) the mean
+    frequency in Hz and the channels' mean squares.
+    """
+    wave, pitch = x[..., :n_channels], x[:, 0, tensor_column(n_channels, "mean_frequency"), None]
+    whole = torch.cat([pitch, wave.square().mean(dim=1)], dim=1)
+    return covariances(wave, sampling_rate), whole
+
+
+def frames(length: int, sampling_rate: float) -> tuple[int, int]:
     """(samples in a frame, samples from one frame to the next) for segments of `length`."""
     return min(length, round(FRAME * sampling_rate)), max(1, round(HOP * sampling_rate))
 
 
-def covariances(wave, sampling_rate):
+def covariances(wave: Tensor, sampling_rate: float) -> Tensor:
     """Covariance of the channels, by frame and band: (n, frames, bands, channels, channels).
 
     wave: (n, length, channels). A frame ends where it is named, so frame t knows nothing of
@@ -43,7 +57,7 @@ def covariances(wave, sampling_rate):
     return torch.stack(found, dim=2)
 
 
-def log_covariances(covariance, seconds):
+def log_covariances(covariance: Tensor, seconds: float) -> Tensor:
     """Matrix logarithms, symmetric, the same shape (…, bands, channels, channels).
 
     covariance: relative to a typical recording's power. Correlations that so short a stretch
@@ -63,7 +77,7 @@ def log_covariances(covariance, seconds):
     return (vectors * values.clamp_min(FLOOR / 2).log()[..., None, :]) @ vectors.transpose(-1, -2)
 
 
-def flatten(matrices):
+def flatten(matrices: Tensor) -> Tensor:
     """Symmetric (…, bands, c, c) -> (…, bands * c * (c + 1) / 2), distances kept."""
     c = matrices.shape[-1]
     i, j = torch.triu_indices(c, c)
@@ -71,7 +85,7 @@ def flatten(matrices):
     return (matrices[..., i, j] * weight).flatten(-2)
 
 
-def unflatten(vectors, channels):
+def unflatten(vectors: Tensor, channels: int) -> Tensor:
     """The inverse of `flatten`: (…, features) -> (…, bands, channels, channels)."""
     i, j = torch.triu_indices(channels, channels)
     weight = torch.where(i == j, 1.0, 2**-0.5).to(vectors)

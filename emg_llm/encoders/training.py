@@ -1,6 +1,7 @@
 """Fitting an encoder on recordings; every recording is one example, however many segments."""
 
 import copy
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -12,7 +13,8 @@ from tqdm.auto import tqdm
 from emg_llm.data.processes import device, is_main
 from emg_llm.encoders import build_encoder
 from emg_llm.encoders.augmentation import Augmentation, mix
-from emg_llm.encoders.examples import Examples
+from emg_llm.encoders.base import EmgEncoder, EncoderConfig
+from emg_llm.encoders.examples import Examples, Fronts
 from emg_llm.encoders.readouts import PATHS, lead
 from emg_llm.evaluation.confidence import fit_temperature
 
@@ -44,29 +46,27 @@ class CheckpointError(ValueError):
 
 
 def fit_encoder(
-    config,
-    tensors,
-    targets,
-    validation=None,
-    training=None,
-    progress=True,
-    groups=None,
-    folder=None,
-    log=None,
-):
+    config: EncoderConfig,
+    inputs: Fronts | Sequence,
+    targets: np.ndarray,
+    validation: tuple | None = None,
+    training: EncoderTraining | None = None,
+    progress: bool = True,
+    groups: np.ndarray | None = None,
+    folder: str | Path | None = None,
+    log: Callable[[dict, int], None] | None = None,
+) -> EmgEncoder:
     """A trained encoder, at its best epoch on the validation people where there are any.
 
-    tensors: sequence of float32 (n_segments, length, features), one for each recording;
-    targets: int (n,); groups: the person of each recording; validation: (tensors, targets) or
-    (tensors, targets, groups) of other people. folder: where the state is kept after every
-    epoch; a run that was stopped there goes on and ends as it would have. log(figures, epoch)
-    is told loss and accuracy after every epoch. Raises CheckpointError where the folder holds
-    another run's state.
+    inputs, targets, groups: see Examples; validation: (inputs, targets) or (inputs, targets,
+    groups) of other people. folder: where the state is kept after every epoch; a run that was
+    stopped there goes on and ends as it would have. log(figures, epoch) is told loss and accuracy
+    after every epoch. Raises CheckpointError where the folder holds another run's state.
     """
     training = training or EncoderTraining()
     config.lead, config.temperature = "deep", 1.0
     encoder = build_encoder(config)
-    train = Examples(encoder, tensors, targets, groups)
+    train = Examples(encoder, inputs, targets, groups)
     held = Examples(encoder, *validation) if validation is not None else None
     encoder, run = _fit(config, train, held, training, progress, folder, log)
     if held is not None:
@@ -271,15 +271,16 @@ def loss_of(logits, targets, training):
     return F.cross_entropy(logits, targets, label_smoothing=training.label_smoothing)
 
 
-def calibrate(encoder, tensors, targets, seed=0):
+def calibrate(
+    encoder: EmgEncoder, inputs: Fronts | Sequence, targets: np.ndarray, seed: int = 0
+) -> EmgEncoder:
     """A new encoder that has also learned one person's few labelled recordings.
 
-    tensors: list of float32 (n_segments, length, features); targets: int (n,). The way of
-    reading that the encoder goes by learns, from these recordings alone; where a person's own
-    recordings are the measure, these are from then on.
+    inputs, targets: see Examples. The way of reading that the encoder goes by learns, from these
+    recordings alone; where a person's own recordings are the measure, these are from then on.
     """
     tuned = copy.deepcopy(encoder).cpu()
-    examples = Examples(tuned, tensors, targets, np.zeros(len(tensors)))
+    examples = Examples(tuned, inputs, targets, np.zeros(len(inputs)))
     examples.shift_to_people(tuned)
     tuned.settle(examples.shifts[0])
     examples.shifts.zero_()

@@ -5,7 +5,7 @@ from functools import cached_property
 
 import numpy as np
 
-from emg_llm.data.lazy import KeptRecordings, Lazy
+from emg_llm.data.lazy import Lazy
 from emg_llm.signal.features import channel_power
 from emg_llm.signal.preprocessing import clean
 from emg_llm.svm import dataset_features
@@ -36,7 +36,7 @@ class Inputs:
     """Some rows of a dataset made ready once for all folds, and their tampered copies.
 
     as_features: turn recordings into the SVM's feature table; otherwise they are cleaned when
-    they are first asked for.
+    they are asked for.
     """
 
     def __init__(self, dataset, rows, as_features=False):
@@ -56,8 +56,7 @@ class Inputs:
             table[self.rows] = values
             return replace(dataset, recordings=None, table=table, columns=columns)
         recordings = dataset.recordings
-        kept = KeptRecordings(len(recordings), lambda i: clean(recordings[i]))
-        return replace(dataset, recordings=kept)
+        return replace(dataset, recordings=Lazy(len(recordings), lambda i: clean(recordings[i])))
 
     @property
     def has_signal(self):

@@ -6,21 +6,28 @@ they are made once for all of them.
 
 import hashlib
 import tempfile
+from collections.abc import Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 import torch
 
-from emg_llm.bridge.bridge import Bridge
-from emg_llm.bridge.reading import Reading
+from emg_llm.bridge import Bridge, bridge_named
+from emg_llm.bridge.codebook import Codebook
+from emg_llm.bridge.reading import NO_EMG, Reading
 from emg_llm.chat.conversations import build_rows
-from emg_llm.encoders.examples import encoder_tensors
+from emg_llm.chat.turns import Chat
+from emg_llm.data.datasets import Dataset
+from emg_llm.encoders import load_encoder
+from emg_llm.encoders.examples import encoder_inputs, recording_embeddings
 from emg_llm.experiments.fitted import Fitted, FoldTraining, in_terms_of
 from emg_llm.experiments.folds import code_hash
 from emg_llm.experiments.replies import count_reasons
 from emg_llm.experiments.signal_models import encoder_on
+from emg_llm.llms.finetuning import finetune
 from emg_llm.llms.generation import generate
+from emg_llm.llms.model import EmgLLM
 
 KEPT = 12  # sets of conversations
 
@@ -45,8 +52,9 @@ class Material:
         """(Bridge, rows of conversations) of the split's training and validation people."""
         key = (how, dataset.name, dataset.label_names, split.hash, seed)
         if key not in self._lessons:
-            codec = () if how.bridge == "text" else self.codec(how, dataset, split, seed)
-            bridge = Bridge.fit(how.bridge, dataset, split.train, *codec, scaling=how.scaling)
+            kind = bridge_named(how.bridge)
+            codec = self.codec(how, dataset, split, seed) if "codebook" in kind.needs else ()
+            bridge = kind.fit(dataset, split.train, *codec, scaling=how.scaling)
             rows = build_rows(dataset, split, bridge, how.variants, how.follow_ups, seed)
             self._lessons[key] = bridge, [r for r in rows if r["split"] != "test"]
             while len(self._lessons) > KEPT:
@@ -55,16 +63,12 @@ class Material:
 
 
 def _codec(folder, how, dataset, split, seed):
-    from emg_llm.bridge.codebook import Codebook
-    from emg_llm.encoders import load_encoder
-    from emg_llm.encoders.examples import recording_embeddings
-
     if folder is not None and (folder / "codebook" / "config.json").exists():
         encoder = load_encoder(folder / "encoder")
         return encoder, Codebook.from_pretrained(folder / "codebook")
     encoder = encoder_on(how.arch, dataset, split, seed, how.scaling, how.lead).model
-    tensors = encoder_tensors(dataset, encoder.config, split.train)
-    embeddings = recording_embeddings(encoder, tensors, dataset.groups[split.train])
+    inputs = encoder_inputs(dataset, encoder.config, split.train)
+    embeddings = recording_embeddings(encoder, inputs, dataset.groups[split.train])
     codebook = Codebook.fit(embeddings.cpu(), encoder.head.weight.cpu(), seed=seed)
     if folder is not None:
         encoder.save_pretrained(folder / "encoder")
@@ -74,8 +78,6 @@ def _codec(folder, how, dataset, split, seed):
 
 def llm_on(name, dataset, split, seed=0, how=None, material=None, **training):
     """A language model that was fine-tuned to read the training people of a fold."""
-    from emg_llm.llms.finetuning import finetune
-
     how, material = how or FoldTraining(), material or Material()
     bridge, rows = material.lessons(how, dataset, split, seed)
     chosen = {
@@ -96,28 +98,27 @@ def as_fitted(llm, known=None, progress=False):
     """An EmgLLM under the contract; with `known`, told these labelled recordings of the person."""
 
     def readings(dataset, rows):
-        return llm.bridge.read_dataset(dataset, rows, known)
+        key = llm.bridge, tuple(rows), None if known is None else tuple(known)
+        return dataset.once(key, lambda: llm.bridge.read_dataset(dataset, rows, known))
 
     def predict(dataset, rows):
-        return llm.probabilities([r.prompt() for r in readings(dataset, rows)], progress)
+        return llm.probabilities(readings(dataset, rows), progress)
 
     def adapt(dataset, rows, seed):
         return as_fitted(llm, rows)
 
     def answers(dataset, rows):
-        chats = [[{"role": "user", "content": r.prompt()}] for r in readings(dataset, rows)]
-        return generate(llm, chats, max_new_tokens=24)
+        return generate(llm, [Chat(r) for r in readings(dataset, rows)], max_new_tokens=24)
 
     def reasons(dataset, rows, n_replies, seed):
         told = readings(dataset, rows)
-        probabilities = llm.probabilities([r.prompt() for r in told])
-        return count_reasons(llm, told, probabilities, n_replies, seed, progress)
+        return count_reasons(llm, told, llm.probabilities(told), n_replies, seed, progress)
 
     return Fitted(
         llm.name,
         tuple(llm.labels),
         predict,
-        None if llm.bridge.kind == "tokens" else adapt,
+        adapt if llm.bridge.knows_trials else None,
         model=llm,
         controls=lambda dataset, rows: llm_controls(llm, readings(dataset, rows)),
         beside=lambda dataset, train, rows: encoder_beside(llm.bridge, dataset, train, rows),
@@ -126,19 +127,18 @@ def as_fitted(llm, known=None, progress=False):
     )
 
 
-def llm_controls(llm, readings):
+def llm_controls(llm: EmgLLM, readings: Sequence[Reading]) -> dict[str, np.ndarray]:
     """{control: probabilities (readings, labels)} of what must know nothing.
 
     no_emg: the prompt without EMG. untrained_adapter: the base, with an adapter as it starts.
     random_base: the trained adapter on a base of random weights; left out for weights in 4 bits.
     """
-    prompts = [r.prompt() for r in readings]
-    found = {"no_emg": llm.probabilities([Reading().prompt()]).repeat(len(prompts), axis=0)}
+    found = {"no_emg": llm.probabilities([NO_EMG]).repeat(len(readings), axis=0)}
     with llm.model.disable_adapter():
-        found["untrained_adapter"] = llm.probabilities(prompts)
+        found["untrained_adapter"] = llm.probabilities(readings)
     if not getattr(llm.model, "is_loaded_in_4bit", False):
         with _random_base(llm.model):
-            found["random_base"] = llm.probabilities(prompts)
+            found["random_base"] = llm.probabilities(readings)
     return found
 
 
@@ -161,7 +161,9 @@ def _random_base(model, seed=0):
             parameter.data = trained
 
 
-def encoder_beside(bridge, dataset, train, rows):
+def encoder_beside(
+    bridge: Bridge, dataset: Dataset, train: np.ndarray, rows: np.ndarray
+) -> dict[str, np.ndarray]:
     """{"encoder", "probe": probabilities (rows, dataset.label_names)} where codes are read.
 
     The probe is a logistic regression on the embeddings of the recordings in `train`.
@@ -170,15 +172,13 @@ def encoder_beside(bridge, dataset, train, rows):
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import StandardScaler
 
-    from emg_llm.encoders.examples import recording_embeddings
-
     encoder, found = bridge.encoder, {}
     if encoder is None:
         return found
 
     def embeddings(some):
-        tensors = encoder_tensors(dataset, encoder.config, some)
-        return recording_embeddings(encoder, tensors, dataset.groups[some])
+        inputs = encoder_inputs(dataset, encoder.config, some)
+        return recording_embeddings(encoder, inputs, dataset.groups[some])
 
     asked = embeddings(rows)
     found["encoder"] = in_terms_of(dataset, encoder.config.labels, encoder.classify(asked))

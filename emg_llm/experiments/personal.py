@@ -5,10 +5,10 @@ from tqdm.auto import tqdm
 
 from emg_llm.data.datasets import DatasetError
 from emg_llm.data.processes import is_main
-from emg_llm.encoders.examples import Examples, encoder_tensors
+from emg_llm.encoders.examples import Examples, encoder_inputs
 from emg_llm.encoders.training import calibrate
 from emg_llm.evaluation import accuracy_of, control, evaluate
-from emg_llm.experiments.controls import noise_like
+from emg_llm.experiments.controls import Inputs
 from emg_llm.experiments.fitted import check_labels, in_terms_of
 from emg_llm.experiments.folds import fingerprint
 
@@ -45,15 +45,16 @@ def personalise(encoder, dataset, seed=0, progress=True):
     """
     config, rows = encoder.config, np.arange(len(dataset))
     check_personal(dataset, config.labels, config.n_channels)
-    tensors = list(encoder_tensors(dataset, config))  # a few, gone through many times
-    other = np.random.default_rng(0).permutation(rows)  # noise tells nothing of its recording
-    noise = [config.tensor(noise_like(dataset.recordings[other[i]], i)) for i in rows]
     targets = np.array([config.labels.index(label) for label in dataset.labels])
     person = np.full(len(rows), next(filter(None, dataset.subjects), "one person"))
-    mine, hum = (Examples(encoder, t, targets, person) for t in (tensors, noise))
+    mine, hum = (
+        Examples(encoder, encoder_inputs(data, config), targets, person)
+        for data in (dataset, Inputs(dataset, rows).noise)
+    )
 
     def learned(given):
-        return calibrate(encoder, [tensors[i] for i in given], targets[given], seed=seed)
+        inputs = encoder_inputs(dataset, config, given)
+        return calibrate(encoder, inputs, targets[given], seed=seed)
 
     def ask(asked, examples):
         return in_terms_of(dataset, config.labels, examples.ask(asked))

@@ -6,7 +6,7 @@ import numpy as np
 
 from emg_llm.chat.conversations import draw_topics
 from emg_llm.chat.facts import check
-from emg_llm.chat.turns import ANSWER, likely, notes, with_notes
+from emg_llm.chat.turns import ANSWER, Chat, likely
 from emg_llm.llms.generation import generate
 
 QUESTIONS = 3  # of a chat about one recording
@@ -20,14 +20,15 @@ def count_reasons(llm, readings, probabilities, n_replies=500, seed=0, progress=
     as it scores them. Each chat has QUESTIONS, and goes on from the model's own answers.
     """
     rng = np.random.default_rng(seed)
-    chats = [_Chat(llm, readings, probabilities, rng) for _ in range(-(-n_replies // QUESTIONS))]
+    drawn = [_draw(llm, readings, probabilities, rng) for _ in range(-(-n_replies // QUESTIONS))]
+    chats, questions = zip(*drawn, strict=True)
     counts, wrong = Counter(n_replies=QUESTIONS * len(chats)), Counter()
     for turn in range(QUESTIONS):
-        for chat in chats:
-            chat.ask(turn)
-        replies = generate(llm, [list(chat.messages) for chat in chats], progress=progress)
-        for chat, reply in zip(chats, replies, strict=True):
-            facts = chat.answered(reply)
+        asked = [chat.asked(q[turn]) for chat, q in zip(chats, questions, strict=True)]
+        replies = generate(llm, asked, progress=progress)
+        chats = [chat.answered(reply) for chat, reply in zip(asked, replies, strict=True)]
+        for chat, reply in zip(asked, replies, strict=True):
+            facts = check(reply, chat, llm.labels)
             false = [fact for fact in facts if not fact.holds]
             counts["n_facts"] += len(facts)
             counts["n_true"] += len(facts) - len(false)
@@ -36,34 +37,18 @@ def count_reasons(llm, readings, probabilities, n_replies=500, seed=0, progress=
             counts["n_stating"] += bool(facts)
             counts["n_false"] += bool(false)
             counts["n_other_emotion"] += any(fact.measured == chat.label for fact in false)
-            wrong[chat.asked] += bool(false)
+            wrong[chat.later[-1]["content"]] += bool(false)
     return {**counts, "wrong": dict(+wrong)}
 
 
-class _Chat:
-    """A chat about one of some readings, drawn at random: `messages` up to now, `asked` last."""
-
-    def __init__(self, llm, readings, probabilities, rng):
-        k = int(rng.integers(len(readings)))
-        self.reading, self.labels = readings[k], llm.labels
-        self.label = llm.labels[int(probabilities[k].argmax())]
-        self.scores = likely(llm.labels, probabilities[k])
-        topics = draw_topics(self.reading, self.label, self.scores, llm.labels, QUESTIONS, rng)
-        self.questions = [ways[rng.integers(len(ways))] for ways, _ in topics]
-        self.messages = [
-            {"role": "user", "content": self.reading.prompt()},
-            {"role": "assistant", "content": ANSWER.format(label=self.label)},
-        ]
-
-    def ask(self, turn):
-        self.asked = self.questions[turn]
-        told = "" if turn else notes(self.reading, self.scores)
-        self.messages.append({"role": "user", "content": with_notes(self.asked, told)})
-
-    def answered(self, reply):
-        """Its Facts."""
-        self.messages.append({"role": "assistant", "content": reply})
-        return check(reply, self.reading, self.label, self.scores, self.asked, self.labels)
+def _draw(llm, readings, probabilities, rng):
+    """(a chat about one of some readings, QUESTIONS to ask in it), drawn at random."""
+    k = int(rng.integers(len(readings)))
+    label = llm.labels[int(probabilities[k].argmax())]
+    scores = likely(llm.labels, probabilities[k])
+    topics = draw_topics(readings[k], label, scores, llm.labels, QUESTIONS, rng)
+    questions = [ways[rng.integers(len(ways))] for ways, _ in topics]
+    return Chat(readings[k], label, scores), questions
 
 
 def reasons_figures(counted):

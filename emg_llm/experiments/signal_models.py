@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from emg_llm.encoders.examples import encoder_config, encoder_tensors
+from emg_llm.encoders.examples import encoder_config, encoder_inputs
 from emg_llm.experiments.fitted import Fitted
 from emg_llm.svm import EmotionSVM, dataset_features
 
@@ -34,12 +34,12 @@ def encoder_on(arch, dataset, split, seed=0, scaling="training", lead="auto"):
     config = encoder_config(arch, dataset, scaling=scaling)
 
     def part(rows):
-        return encoder_tensors(dataset, config, rows), dataset.targets[rows], _people(dataset, rows)
+        return encoder_inputs(dataset, config, rows), dataset.targets[rows], dataset.groups[rows]
 
     validation = part(split.validation) if len(split.validation) else None
-    tensors, targets, groups = part(split.train)
+    inputs, targets, groups = part(split.train)
     training = EncoderTraining(seed=seed, lead=lead)
-    return _encoder(fit_encoder(config, tensors, targets, validation, training, groups=groups))
+    return _encoder(fit_encoder(config, inputs, targets, validation, training, groups=groups))
 
 
 def _svm(svm, adapt=None):
@@ -55,20 +55,15 @@ def _encoder(encoder):
     config = encoder.config
 
     def predict(dataset, rows):
-        tensors = encoder_tensors(dataset, config, rows)
-        return encoder.classify(recording_embeddings(encoder, tensors, _people(dataset, rows)))
+        inputs = encoder_inputs(dataset, config, rows)
+        return encoder.classify(recording_embeddings(encoder, inputs, dataset.groups[rows]))
 
     def adapt(dataset, rows, seed):
         from emg_llm.encoders.training import calibrate
 
         targets = np.array([config.labels.index(dataset.labels[i]) for i in rows])
         return _encoder(
-            calibrate(encoder, encoder_tensors(dataset, config, rows), targets, seed=seed)
+            calibrate(encoder, encoder_inputs(dataset, config, rows), targets, seed=seed)
         )
 
     return Fitted(config.arch, tuple(config.labels), predict, adapt, encoder)
-
-
-def _people(dataset, rows):
-    """The person of each recording; one whose person is unknown stands alone."""
-    return dataset.groups[rows]

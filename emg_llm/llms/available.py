@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from emg_llm.bridge.bridge import BridgeError
+from emg_llm.bridge import BridgeError
 from emg_llm.hub.client import HubError, resolve
 from emg_llm.llms.loading import LlmError
 from emg_llm.llms.memory import check_memory

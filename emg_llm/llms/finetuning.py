@@ -1,16 +1,29 @@
 """LoRA fine-tuning on conversations, with TRL's SFTTrainer; the loss is on the answers."""
 
-import numpy as np
+from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+from emg_llm.bridge import Bridge
 from emg_llm.bridge.reading import code_token
 from emg_llm.bridge.spelling import CODE, codes_in
 from emg_llm.llms.loading import add_tokens, half_precision, load_base, trains_in_half
 from emg_llm.llms.model import EmgLLM
-from emg_llm.llms.sft_data import first_prompt, messages_of, to_examples
+from emg_llm.llms.sft_data import Row, messages_of, reading_of, to_examples
 from emg_llm.registry import LORA_ALPHA, LORA_DROPOUT, LORA_R, spec_of
 
+if TYPE_CHECKING:  # slow to load, and needed by whoever trains alone
+    from peft import LoraConfig
+    from trl import SFTConfig
 
-def sft_defaults(name):
+    from emg_llm.llms.trainer import AdapterTrainer
+
+
+def sft_defaults(name: str | None) -> dict[str, Any]:
     """Defaults of SFTConfig for a language model: what suits it and this machine."""
     import torch
 
@@ -35,7 +48,12 @@ def sft_defaults(name):
     }
 
 
-def prepare(model, tokenizer, rows, spelling):
+def prepare(
+    model: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerBase,
+    rows: Mapping[str, Sequence[Row]],
+    spelling: str,
+) -> None:
     """Make a token of each EMG code that the rows can hold, where they are spelled so."""
     if spelling != "new":
         return
@@ -47,14 +65,14 @@ def prepare(model, tokenizer, rows, spelling):
 
 
 def lora_config(
-    model,
-    tokenizer,
-    spelling="new",
-    r=LORA_R,
-    alpha=LORA_ALPHA,
-    dropout=LORA_DROPOUT,
-    target="all-linear",
-):
+    model: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerBase | None,
+    spelling: str = "new",
+    r: int = LORA_R,
+    alpha: int = LORA_ALPHA,
+    dropout: float = LORA_DROPOUT,
+    target: str = "all-linear",
+) -> LoraConfig:
     """LoRA on every projection; the rows of EMG codes train too where they are tokens."""
     from peft import LoraConfig
 
@@ -74,7 +92,15 @@ def lora_config(
     )
 
 
-def make_trainer(model, tokenizer, rows, args, peft_config, validation=None, spelling="new"):
+def make_trainer(
+    model: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerBase,
+    rows: Sequence[Row],
+    args: SFTConfig,
+    peft_config: LoraConfig,
+    validation: Sequence[Row] | None = None,
+    spelling: str = "new",
+) -> AdapterTrainer:
     """A ready SFTTrainer over rows of conversations.
 
     With rows of validation people it ends with the checkpoint that reads them best: the least
@@ -103,7 +129,16 @@ def make_trainer(model, tokenizer, rows, args, peft_config, validation=None, spe
     )
 
 
-def finetune(name, parts, labels, bridge, output_dir, seed=0, spelling=None, **training):
+def finetune(
+    name: str,
+    parts: Mapping[str, Sequence[Row]],
+    labels: Sequence[str],
+    bridge: Bridge,
+    output_dir: str,
+    seed: int = 0,
+    spelling: str | None = None,
+    **training: Any,
+) -> EmgLLM:
     """An EmgLLM fine-tuned on {part: rows of conversations}, with the defaults of its base.
 
     spelling: how it reads codes, the registry's where None. training: settings of SFTConfig.
@@ -125,12 +160,12 @@ def finetune(name, parts, labels, bridge, output_dir, seed=0, spelling=None, **t
     )
     trainer.train()
     llm = EmgLLM(name, trainer.model, tokenizer, labels, bridge, spelling=spelling)
-    calibrate(llm, validation)
+    calibrate(llm, validation or ())
     return llm
 
 
-def calibrate(llm, rows):
-    """Fit prior and temperature on validation rows; nothing changes where there are none.
+def calibrate(llm: EmgLLM, rows: Sequence[Row]) -> None:
+    """Fit prior and temperature on validation people; nothing changes where there are none.
 
     The prior is what the labels get on average more than their share (Zhou et al. 2024,
     arXiv:2309.17249); the temperature is that of least loss.
@@ -141,7 +176,7 @@ def calibrate(llm, rows):
 
     if not rows:
         return
-    scores = llm.label_scores([first_prompt(r) for r in rows])
+    scores = llm.label_scores([reading_of(r) for r in rows])
     targets = [llm.labels.index(r["label"]) for r in rows]
     on_average = logsumexp(log_softmax(scores, axis=1), axis=0) - np.log(len(rows))
     share = (np.bincount(targets, minlength=len(llm.labels)) + 1) / (len(rows) + len(llm.labels))

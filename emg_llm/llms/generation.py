@@ -1,20 +1,27 @@
 """Answers to many conversations at once."""
 
+from collections.abc import Sequence
+
 import numpy as np
 import torch
 from tqdm.auto import tqdm
+
+from emg_llm.chat.turns import Chat
+from emg_llm.llms.model import EmgLLM
 
 BATCH = 32  # conversations
 
 
 @torch.inference_mode()
-def generate(llm, chats, max_new_tokens=128, progress=False):
-    """The greedy answers to `chats`, lists of messages that end with the user's: list of str.
+def generate(
+    llm: EmgLLM, chats: Sequence[Chat], max_new_tokens: int = 128, progress: bool = False
+) -> list[str]:
+    """The greedy answers to chats that end with the user's turn.
 
     Answers end where the template ends a turn. Padding comes before the shorter ones.
     """
     ids = llm.tokenizer.apply_chat_template(
-        [llm.spelled(messages) for messages in chats], add_generation_prompt=True, return_dict=True
+        [llm.spelled(chat) for chat in chats], add_generation_prompt=True, return_dict=True
     )["input_ids"]
     order = np.argsort([len(i) for i in ids], kind="stable")  # little is padding
     answers = [""] * len(chats)

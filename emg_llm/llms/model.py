@@ -1,29 +1,29 @@
 """EmgLLM: a causal LM with its LoRA adapter, tokenizer and bridge; it scores and it talks."""
 
 import json
+from collections.abc import Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
 from threading import Event, Thread
+from typing import Any, Self
 
 import numpy as np
 import torch
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from emg_llm.bridge.bridge import Bridge
+from emg_llm.bridge import Bridge, load_bridge
+from emg_llm.bridge.codebook import Codebook
+from emg_llm.bridge.reading import NO_EMG, Reading
 from emg_llm.bridge.spelling import spell_messages
-from emg_llm.chat.turns import ANSWER, with_notes
+from emg_llm.chat.turns import Chat, Message
+from emg_llm.encoders import load_encoder
+from emg_llm.encoders.base import EmgEncoder
 from emg_llm.hub.client import Pushable, resolve
 from emg_llm.llms.loading import grow_embeddings, load_model, load_tokenizer, stop_at_end_of_turn
-from emg_llm.llms.scoring import SCORING_BATCH, _Answers, _common
+from emg_llm.llms.scoring import SCORING_BATCH, Answers, common
+from emg_llm.signal.recording import Recording
 
 NO_ANSWER = "I have no answer to that; ask which emotion I read, why, or about a site."
-
-
-def _user(content):
-    return [{"role": "user", "content": content}]
-
-
-def _assistant(content):
-    return {"role": "assistant", "content": content}
 
 
 class EmgLLM(Pushable):
@@ -38,8 +38,16 @@ class EmgLLM(Pushable):
     base = None
 
     def __init__(
-        self, name, model, tokenizer, labels, bridge, temperature=1.0, prior=0.0, spelling="new"
-    ):
+        self,
+        name: str,
+        model: PreTrainedModel,
+        tokenizer: PreTrainedTokenizerBase,
+        labels: Sequence[str],
+        bridge: Bridge | dict | None,
+        temperature: float = 1.0,
+        prior: float | Sequence[float] = 0.0,
+        spelling: str = "new",
+    ) -> None:
         self.name = name
         self.model = model.eval()
         self.tokenizer = tokenizer
@@ -50,10 +58,10 @@ class EmgLLM(Pushable):
         self.spelling = spelling
 
     @torch.inference_mode()
-    def label_scores(self, prompts, progress=False):
-        """Log-likelihood of each complete label answer: float64 (prompts, labels).
+    def label_scores(self, readings: Sequence[Reading], progress: bool = False) -> np.ndarray:
+        """Log-likelihood of each complete label answer: float64 (readings, labels).
 
-        prompts: the user's first turns. Each answer ends with the template's own end of turn,
+        Each answer ends with the template's own end of turn,
         so a label that begins another one is not favoured. Everything is read in one pass: the
         prompt and what all answers begin with once, then each label's own tokens, which see that
         and themselves but no other label (as in Cai et al. 2024, arXiv:2401.10774).
@@ -61,7 +69,7 @@ class EmgLLM(Pushable):
         from tqdm.auto import tqdm
 
         drop = self._answers.replaced
-        ids = [i[: len(i) - drop] for i in self._ids([_user(p) for p in prompts])]
+        ids = [i[: len(i) - drop] for i in self._ids([Chat(r) for r in readings])]
         if len(ids) <= SCORING_BATCH:
             return self._score(ids).cpu().numpy()
         # Prompts of about one length share a batch: little is padding.
@@ -110,13 +118,12 @@ class EmgLLM(Pushable):
 
     @cached_property
     def _answers(self):
-        """The token ids of every label's answer, laid out for one pass: _Answers."""
-        [before] = self._ids([_user("EMG")])
-        chats = [[*_user("EMG"), _assistant(ANSWER.format(label=v))] for v in self.labels]
-        whole = self._ids(chats, ask=False)
-        start = min(len(_common([before, w])) for w in whole)
+        """The token ids of every label's answer, laid out for one pass: Answers."""
+        [before] = self._ids([Chat(NO_EMG)])
+        whole = self._ids([Chat(NO_EMG, label) for label in self.labels], ask=False)
+        start = min(len(common([before, w])) for w in whole)
         answers = [self._turn(w[start:]) for w in whole]
-        return _Answers(answers, len(before) - start, self.model.device)
+        return Answers(answers, len(before) - start, self.model.device)
 
     def _turn(self, ids):
         """Token ids up to the one that ends a turn; a template may write more after it."""
@@ -124,52 +131,45 @@ class EmgLLM(Pushable):
         ends = {self.tokenizer.eos_token_id, *(ends if isinstance(ends, list) else [ends])}
         return next((ids[: k + 1] for k, i in enumerate(ids) if i in ends), ids)
 
-    def _ids(self, conversations, ask=True):
-        """Token ids of messages; with `ask`, up to where an answer begins."""
+    def _ids(self, chats, ask=True):
+        """Token ids of chats; with `ask`, up to where an answer begins."""
         return self.tokenizer.apply_chat_template(
-            [self.spelled(messages) for messages in conversations],
-            add_generation_prompt=ask,
-            return_dict=True,
+            [self.spelled(chat) for chat in chats], add_generation_prompt=ask, return_dict=True
         )["input_ids"]
 
-    def spelled(self, messages):
-        """Messages with their codes as this language model reads them."""
-        return spell_messages(messages, self.spelling)
+    def spelled(self, chat: Chat) -> list[Message]:
+        """The messages of a chat, with codes as this language model reads them."""
+        return spell_messages(chat.turns, self.spelling)
 
-    def probabilities(self, prompts, progress=False):
-        """Calibrated likelihoods of the label answers: float (prompts, labels)."""
-        scores = (self.label_scores(prompts, progress) - self.prior) / self.temperature
+    def probabilities(self, readings: Sequence[Reading], progress: bool = False) -> np.ndarray:
+        """Calibrated likelihoods of the label answers: float (readings, labels)."""
+        scores = (self.label_scores(readings, progress) - self.prior) / self.temperature
         scores = np.exp(scores - scores.max(axis=1, keepdims=True))
         return scores / scores.sum(axis=1, keepdims=True)
 
-    def __call__(self, recording):
+    def __call__(self, recording: Recording) -> np.ndarray:
         """float (labels,): probabilities for one recording."""
-        return self.probabilities([self.bridge.read(recording).prompt()])[0]
+        return self.probabilities([self.bridge.read(recording)])[0]
 
-    def reply(self, messages, told="", max_new_tokens=128):
-        """Stream the answer to the last of `messages`, a piece of text at a time.
+    def reply(self, chat: Chat, max_new_tokens: int = 128) -> Iterator[str]:
+        """Stream the answer to a chat, a piece of text at a time.
 
-        told: see `turns.notes`; it comes with the first question after the recording and
-        its emotion. When the generator is closed, writing ends at the next token.
+        When the generator is closed, writing ends at the next token.
         """
         from transformers import TextIteratorStreamer
 
-        asked = list(messages)
-        if told:
-            asked[2] = asked[2] | {"content": with_notes(asked[2]["content"], told)}
         ids = self.tokenizer.apply_chat_template(
-            self.spelled(asked),
+            self.spelled(chat),
             add_generation_prompt=True,
             return_tensors="pt",
             return_dict=True,
         ).to(self.model.device)
         room = self.model.config.max_position_embeddings - max_new_tokens
         if ids["input_ids"].shape[1] > room:
-            if len(messages) < 5:
+            if shorter := chat.shorter():
+                yield from self.reply(shorter, max_new_tokens)
+            else:
                 yield "That is more text than I can read at once; please ask in fewer words."
-                return
-            # The recording's own turn stays; the oldest exchange after it is forgotten.
-            yield from self.reply(messages[:2] + messages[4:], told, max_new_tokens)
             return
         streamer = TextIteratorStreamer(
             self.tokenizer, skip_prompt=True, skip_special_tokens=True, timeout=120
@@ -204,25 +204,24 @@ class EmgLLM(Pushable):
         if not said:
             yield NO_ANSWER
 
-    def save_pretrained(self, folder):
+    def save_pretrained(self, folder: str | Path) -> None:
         """Save all but the base, which is named as it was when this was loaded."""
         self.save_adapter(folder, base=self.base or self.name)
 
-    def save_adapter(self, folder, **info):
+    def save_adapter(self, folder: str | Path, **info: Any) -> None:
         """Adapter, tokenizer and `config.json`; what the base is, it names."""
         # Rows that were added to the embeddings are made anew, or are in the adapter.
         self.model.save_pretrained(folder, save_embedding_layers=False)
         self.tokenizer.save_pretrained(folder)
         self.save_config(folder, **info)
 
-    def save_config(self, folder, **info):
+    def save_config(self, folder: str | Path, **info: Any) -> None:
         """`config.json`: all that makes the adapter in `folder` an EmgLLM again."""
-        bridge = self.bridge
         config = {
             "kind": "emg-llm-adapter",
             "name": self.name,
             "labels": list(self.labels),
-            "bridge": bridge if bridge is None or isinstance(bridge, dict) else bridge.to_dict(),
+            "bridge": self.bridge.to_dict() if isinstance(self.bridge, Bridge) else self.bridge,
             "temperature": self.temperature,
             "prior": self.prior.tolist(),
             "spelling": self.spelling,
@@ -234,13 +233,13 @@ class EmgLLM(Pushable):
     @classmethod
     def from_pretrained(
         cls,
-        folder_or_id,
-        encoder=None,
-        codebook=None,
-        base=None,
-        revision=None,
-        load_in_4bit=None,
-    ):
+        folder_or_id: str | Path,
+        encoder: EmgEncoder | None = None,
+        codebook: Codebook | None = None,
+        base: str | Path | None = None,
+        revision: str | None = None,
+        load_in_4bit: bool | None = None,
+    ) -> Self:
         """Load an adapter: a folder, or a Hub id and its revision.
 
         encoder, codebook: what makes its codes, those that it names where None. base: where its
@@ -259,7 +258,7 @@ class EmgLLM(Pushable):
         tokenizer = load_tokenizer(str(folder))
         grow_embeddings(model, len(tokenizer))
         stop_at_end_of_turn(model, tokenizer)
-        bridge = config["bridge"] and Bridge.from_dict(config["bridge"], encoder, codebook)
+        bridge = config["bridge"] and load_bridge(config["bridge"], encoder, codebook)
         llm = cls(
             config["name"],
             PeftModel.from_pretrained(model, str(folder)),
@@ -277,12 +276,8 @@ class EmgLLM(Pushable):
 def _codec(config, encoder, codebook):
     """(encoder, codebook): those that were given, else those that the configuration names."""
     if encoder is None and config.get("encoder"):
-        from emg_llm.encoders import load_encoder
-
         encoder = load_encoder(config["encoder"]["repo"], config["encoder"]["revision"])
     if codebook is None and config.get("codebook"):
-        from emg_llm.bridge.codebook import Codebook
-
         pinned = config["codebook"]
         codebook = Codebook.from_pretrained(pinned["repo"], pinned["revision"])
     return encoder, codebook

@@ -75,7 +75,7 @@ def corpus(n, rng):
             p = less_sure(rng.dirichlet(np.full(len(labels), 0.3)), rng)
             scores = likely(labels, p, label)
         n_follow_ups = int(rng.integers(2, 6))
-        yield conversation(reading, label, rng, n_follow_ups, scores, labels)
+        yield conversation(reading, label, rng, n_follow_ups, scores, labels).turns
 
 
 def _made_up(labels, rng):

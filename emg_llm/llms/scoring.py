@@ -1,11 +1,13 @@
 """Label answers laid out to be scored in one pass."""
 
+from collections.abc import Iterable, Sequence
+
 import torch
 
 SCORING_BATCH = 32  # prompts
 
 
-def _common(sequences):
+def common(sequences: Iterable[Sequence[int]]) -> list[int]:
     """What all of some sequences begin with, as a list."""
     shared = []
     for column in zip(*sequences, strict=False):
@@ -15,7 +17,7 @@ def _common(sequences):
     return shared
 
 
-class _Answers:
+class Answers:
     """Answers as one row of token ids: what all begin with, then what each has of its own.
 
     shared: ids. own, label, depth: int (tokens,): id, whose it is, and its place in that answer.
@@ -23,8 +25,10 @@ class _Answers:
     replaced: how many of a prompt's last ids the answers begin anew.
     """
 
-    def __init__(self, answers, replaced, device):
-        self.replaced, self.shared = replaced, _common(answers)
+    def __init__(
+        self, answers: Sequence[Sequence[int]], replaced: int, device: torch.device
+    ) -> None:
+        self.replaced, self.shared = replaced, common(answers)
         tails = [a[len(self.shared) :] for a in answers]
         flat = [(i, k, d) for k, tail in enumerate(tails) for d, i in enumerate(tail)]
         self.own, self.label, self.depth = torch.tensor(flat, device=device).T

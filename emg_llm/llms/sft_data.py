@@ -6,10 +6,17 @@ answer's context is what the model will be given when it is asked, holds for eve
 LlmError says what is wrong with the chat template.
 """
 
+import json
 import logging
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
 
+import datasets
 import numpy as np
+from transformers import PreTrainedTokenizerBase
 
+from emg_llm.bridge.reading import Reading
 from emg_llm.bridge.spelling import spell_messages
 from emg_llm.chat.turns import ANSWER, from_share_gpt
 from emg_llm.hub.client import HubError, resolve
@@ -18,20 +25,26 @@ from emg_llm.llms.loading import LlmError, end_of_turn
 IGNORED = -100  # a label that has no loss
 CHUNK = 1000  # conversations tokenised at once
 
+Row = Mapping[str, Any]  # a conversation and what is known of it
 
-def messages_of(row):
+
+def messages_of(row: Row) -> list[dict[str, str]]:
     """The messages of a row that has `messages` or ShareGPT `conversations`."""
     return row.get("messages") or from_share_gpt(row["conversations"])
 
 
-def to_examples(rows, tokenizer, spelling="new", max_length=None, n_answers=None):
+def to_examples(
+    rows: Sequence[Row],
+    tokenizer: PreTrainedTokenizerBase,
+    spelling: str = "new",
+    max_length: int | None = None,
+    n_answers: int | None = None,
+) -> datasets.Dataset:
     """Rows of conversations -> a `datasets` table with input_ids, labels and length.
 
     max_length: tokens; exchanges that don't fit are left out, the last first. n_answers: only
     the first so many of each row. Raises LlmError where nothing could be learned.
     """
-    import datasets
-
     mark, end = end_of_turn(tokenizer)
     found, n_rows, left_out = {"input_ids": [], "labels": [], "length": []}, 0, 0
     for start in range(0, len(rows), CHUNK):
@@ -133,23 +146,20 @@ def _cut(ids, labels, max_length):
     return ids[:end], labels[:end]
 
 
-def first_prompt(row):
-    """What the user says first in a row: the recording."""
-    return next(m["content"] for m in messages_of(row) if m["role"] == "user")
+def reading_of(row: Row) -> Reading:
+    """The recording of a row, as the user tells it first."""
+    return Reading(given=next(m["content"] for m in messages_of(row) if m["role"] == "user"))
 
 
-def load_rows(path, revision=None):
+def load_rows(
+    path: str | Path, revision: str | None = None
+) -> tuple[dict[str, list[Row]], dict[str, Any]]:
     """Conversations and what is known about them.
 
     path: what train/conversations.py wrote, a JSON or JSONL file, or a dataset's Hub id, of which
     revision is a branch, tag or commit.
     Returns ({part: list of rows}, {"labels", "bridge", "data", "protocol"}).
     """
-    import json
-    from pathlib import Path
-
-    import datasets
-
     named, path = path, Path(path)
     if not path.exists():
         try:
@@ -200,7 +210,7 @@ def _by_split(rows):
     return parts
 
 
-def first_label(row):
+def first_label(row: Row) -> str:
     """The label that the first answer of a row names."""
     answer = next(m["content"] for m in messages_of(row) if m["role"] == "assistant")
     return answer.removeprefix(ANSWER.format(label="")).strip()

@@ -4,22 +4,36 @@ All of them are taken from the cleaned signal before any normalisation: z-scorin
 first would turn the first three into constants.
 """
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 import numpy as np
 from scipy.ndimage import uniform_filter1d
 
-from emg_llm.signal.preprocessing import SEGMENT_LENGTH, TINY, clean, segment
+from emg_llm.signal.preprocessing import SEGMENT_LENGTH, TINY, Segments, clean, segment
+from emg_llm.signal.recording import Recording
 
-FEATURES = ("mean", "variance", "rms", "mean_frequency")
+if TYPE_CHECKING:  # pandas is loaded by whoever wants a table
+    import pandas as pd
+
+# What is measured of each channel: how a reader calls it, and its unit for a signal in u.
+FEATURES = {
+    "mean": ("mean", "u"),
+    "variance": ("variance", "u²"),
+    "rms": ("RMS", "u"),
+    "mean_frequency": ("mean frequency", "Hz"),
+}
 SILENT = 1e-6  # of the recording's mean power: a channel that is dead
 ACTIVITY_WINDOW_S = 0.05
 MIN_BURST_DB = 3.0
 
 
-def segment_features(segments):
-    """The four features of each segment and channel: float32 (n, channels, 4).
+def segment_features(segments: Segments) -> dict[str, np.ndarray]:
+    """Each of FEATURES by its name: float32 (n, channels).
 
-    Units: u, u², u, Hz for a signal in u. The mean frequency is the centroid of the power
-    spectrum, as in Phinyomark et al., Expert Syst. Appl. 2012, 39(8):7420.
+    The mean frequency is the centroid of the power spectrum, as in Phinyomark et al., Expert
+    Syst. Appl. 2012, 39(8):7420.
     """
     x = segments.signal
     mean, variance = x.mean(axis=1), x.var(axis=1)
@@ -27,55 +41,59 @@ def segment_features(segments):
     power = np.abs(np.fft.rfft(x, axis=1)) ** 2  # (n, frequencies, channels)
     frequency = np.fft.rfftfreq(x.shape[1], 1 / segments.sampling_rate)
     centroid = np.einsum("nfc,f->nc", power, frequency) / np.maximum(power.sum(axis=1), TINY)
-    return np.stack([mean, variance, rms, centroid], axis=2).astype(np.float32)
+    values = mean, variance, rms, centroid
+    return {name: v.astype(np.float32) for name, v in zip(FEATURES, values, strict=True)}
 
 
-def segment_tensor(recording, segment_length=SEGMENT_LENGTH):
-    """The encoders' input: float32 (n_segments, segment_length, channels + 4).
+def segment_tensor(recording: Recording, segment_length: int = SEGMENT_LENGTH) -> np.ndarray:
+    """The encoders' input: float32 (n_segments, segment_length, channels + features).
 
-    The cleaned signal's channels, then the segment's mean, variance, RMS and mean frequency
-    over its channels, each repeated over time: 12 columns for 8 channels.
+    The cleaned signal's channels, then the segment's FEATURES, means over its channels, each
+    repeated over time: 12 columns for 8 channels.
     """
     return segments_tensor(segment(clean(recording), segment_length))
 
 
-def segments_tensor(segments):
+def segments_tensor(segments: Segments) -> np.ndarray:
     """`segment_tensor` for segments that are cut already."""
-    overall = segment_features(segments).mean(axis=1)  # (n, 4)
+    overall = np.stack([*segment_features(segments).values()], axis=2).mean(axis=1)  # (n, features)
     n, length, _ = segments.signal.shape
     repeated = np.broadcast_to(overall[:, None, :], (n, length, overall.shape[1]))
     return np.concatenate([segments.signal, repeated], axis=2).astype(np.float32)
 
 
-def feature_table(recording, segment_length=SEGMENT_LENGTH):
+def tensor_column(n_channels: int, feature: str) -> int:
+    """Where `segment_tensor` holds one of FEATURES for recordings of so many channels."""
+    return n_channels + list(FEATURES).index(feature)
+
+
+def feature_table(recording: Recording, segment_length: int = SEGMENT_LENGTH) -> pd.DataFrame:
     """A pandas table, one row for each segment: segment, start_s, then `<feature> <channel>`."""
     import pandas as pd
 
     recording = clean(recording)
     segments = segment(recording, segment_length)
-    values = segment_features(segments)
     columns = {"segment": np.arange(len(segments)), "start_s": segments.start.round(4)}
-    for i, feature in enumerate(FEATURES):
-        for c, channel in enumerate(recording.channel_names):
-            columns[f"{feature} {channel}"] = values[:, c, i]
+    for feature, values in segment_features(segments).items():
+        for channel, column in zip(recording.channel_names, values.T, strict=True):
+            columns[f"{feature} {channel}"] = column
     return pd.DataFrame(columns)
 
 
-def feature_summary(recording):
-    """A pandas table, one row for each channel: the four features over the whole recording."""
+def feature_summary(recording: Recording) -> pd.DataFrame:
+    """A pandas table, one row for each channel: FEATURES over the whole recording."""
     import pandas as pd
 
     recording = clean(recording)
-    values = segment_features(segment(recording, recording.n_samples))[0]
     unit = "µV" if recording.unit == "uV" else recording.unit
-    units = {"mean": unit, "variance": f"{unit}²", "RMS": unit, "mean frequency": "Hz"}
     table = {"channel": recording.channel_names}
-    for i, (name, u) in enumerate(units.items()):
-        table[f"{name} ({u})"] = values[:, i].round(3)
+    for feature, values in segment_features(segment(recording, recording.n_samples)).items():
+        name, of = FEATURES[feature]
+        table[f"{name} ({of.replace('u', unit)})"] = values[0].round(3)
     return pd.DataFrame(table)
 
 
-def channel_power(recording):
+def channel_power(recording: Recording) -> np.ndarray:
     """Mean power of each channel over the valid, cleaned recording, in u²: float64 (channels,)."""
     recording = clean(recording)
     x = recording.signal[recording.valid]

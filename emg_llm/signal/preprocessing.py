@@ -2,12 +2,13 @@
 
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import lru_cache
 
 import numpy as np
 from scipy import fft, special
 from scipy import signal as sps
 
-from emg_llm.signal.recording import RecordingError
+from emg_llm.signal.recording import Recording, RecordingError
 
 # Surface EMG carries nearly all its power between 20 and 450 Hz
 # (De Luca et al., J. Biomech. 2010, 43(8):1573).
@@ -20,7 +21,7 @@ TINY = np.finfo(np.float32).tiny  # keeps divisors and logarithms from zero, in 
 SEGMENT_LENGTH = 128  # samples
 
 
-def clean(recording, band=BAND):
+def clean(recording: Recording, band: tuple[float, float] = BAND) -> Recording:
     """Trim invalid ends, bridge invalid gaps, band-pass and, where there is hum, notch.
 
     Returns a Recording with `cleaned` set, in the unit it came in; a cleaned one comes back
@@ -28,6 +29,10 @@ def clean(recording, band=BAND):
     """
     if recording.cleaned:
         return recording
+    return recording.once(("clean", band), lambda: _clean(recording, band))
+
+
+def _clean(recording, band):
     inside = np.flatnonzero(recording.valid)
     if len(inside) < 32:
         raise RecordingError(
@@ -47,21 +52,22 @@ def clean(recording, band=BAND):
             f"At {rate:g} Hz the band of surface EMG ({band[0]:g}-{band[1]:g} Hz) is not in the "
             "recording; export it at 100 Hz or more."
         )
-    filters = [sps.butter(4, (band[0], high), "bandpass", fs=rate, output="sos")]
     mains, _ = detect_mains(recording)
     if mains:
-        harmonics = np.arange(mains, high, mains)[:HARMONICS]
-        _subtract_hum(x, rate, harmonics)
-        filters += [sps.tf2sos(*sps.iirnotch(f, Q=30, fs=rate)) for f in harmonics]
-    x = _zero_phase(np.concatenate(filters), x, rate, 4 * high)
+        _subtract_hum(x, rate, _harmonics(mains, high))
+    x = _zero_phase(x, rate, band[0], high, mains)
     x[~valid] = 0
     return recording.replace(signal=x.astype(np.float32), valid=valid, cleaned=True)
 
 
-def resample(recording, sampling_rate):
+def resample(recording: Recording, sampling_rate: float) -> Recording:
     """The same recording at another rate (polyphase filter, no aliasing)."""
     if np.isclose(recording.sampling_rate, sampling_rate):
         return recording
+    return recording.once(("resample", sampling_rate), lambda: _resample(recording, sampling_rate))
+
+
+def _resample(recording, sampling_rate):
     ratio = _ratio(sampling_rate / recording.sampling_rate)
     x = sps.resample_poly(recording.signal, *ratio, axis=0).astype(np.float32)
     nearest = np.linspace(0, recording.n_samples - 1, len(x)).round().astype(int)
@@ -70,12 +76,16 @@ def resample(recording, sampling_rate):
     return recording.replace(signal=x, valid=valid, sampling_rate=sampling_rate)
 
 
-def detect_mains(recording):
+def detect_mains(recording: Recording) -> tuple[float | None, np.ndarray]:
     """(mains frequency in Hz or None, channel excess in dB: float (channels,)).
 
     The excess is the power at 50 or 60 Hz over the median of its neighbourhood, whichever
     of the two stands out more.
     """
+    return recording.once("mains", lambda: _detect_mains(recording))
+
+
+def _detect_mains(recording):
     rate, x = recording.sampling_rate, recording.signal[recording.valid]
     best = None, np.zeros(recording.n_channels)
     if len(x) < rate / 4 or rate < 2.2 * MAINS[0]:
@@ -135,20 +145,36 @@ def _subtract_hum(x, rate, harmonics):
         wave = wave * once
 
 
-def _zero_phase(sos, x, rate, highest):
-    """Filters forwards and backwards over x (samples, channels) whose ends are mirrored.
+def _harmonics(mains, high):
+    return np.arange(mains, high, mains)[:HARMONICS]
 
-    Both passes together multiply a frequency by the squared gain, and the cosine transform is
-    the spectrum of a mirrored signal. Nothing is left above `highest` Hz.
+
+def _zero_phase(x, rate, low, high, mains):
+    """Band-pass and notches forwards and backwards over x (samples, channels), ends mirrored.
+
+    The cosine transform is the spectrum of a mirrored signal.
     """
     n = fft.next_fast_len(len(x), real=True)
     spectrum = fft.dct(np.pad(x, ((0, n - len(x)), (0, 0)), "symmetric"), axis=0)
-    frequency = np.arange(n) * rate / (2 * n)
-    passed = np.count_nonzero(frequency < highest)
-    gain = np.abs(sps.freqz_sos(sos, frequency[:passed], fs=rate)[1]) ** 2
-    spectrum[:passed] *= gain[:, None]
-    spectrum[passed:] = 0
+    gain = _squared_gain(n, rate, low, high, mains)
+    spectrum[: len(gain)] *= gain[:, None]
+    spectrum[len(gain) :] = 0
     return fft.idct(spectrum, axis=0, overwrite_x=True)[: len(x)]
+
+
+@lru_cache(maxsize=4)  # recordings of one data set are mostly of one length
+def _squared_gain(n, rate, low, high, mains):
+    """What both passes multiply the n frequencies of a cosine transform by; 0 after its end.
+
+    Nothing is left above four times the band.
+    """
+    filters = [sps.butter(4, (low, high), "bandpass", fs=rate, output="sos")]
+    if mains:
+        notches = _harmonics(mains, high)
+        filters += [sps.tf2sos(*sps.iirnotch(f, Q=30, fs=rate)) for f in notches]
+    frequency = np.arange(n) * rate / (2 * n)
+    frequency = frequency[frequency < 4 * high]
+    return np.abs(sps.freqz_sos(np.concatenate(filters), frequency, fs=rate)[1]) ** 2
 
 
 def _ratio(value):
@@ -164,11 +190,11 @@ class Segments:
     start: np.ndarray
     sampling_rate: float
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self.signal)
 
 
-def segment(recording, length=SEGMENT_LENGTH):
+def segment(recording: Recording, length: int = SEGMENT_LENGTH) -> Segments:
     """Cut a recording into windows of `length` samples; the rest at the end is left out.
 
     Windows in which more than half of the samples are invalid are left out too. Raises

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from emg_llm.signal.preprocessing import TINY, clean, detect_mains
-from emg_llm.signal.recording import RecordingError
+from emg_llm.signal.recording import Recording, RecordingError
 
 WINDOW_S = 0.1
 GOOD_SNR_DB, USABLE_SNR_DB = 10.0, 3.0
@@ -40,7 +40,7 @@ class QualityReport:
         return float(np.median([c.snr_db for c in self.channels]))
 
 
-def snr_db(recording, window=WINDOW_S):
+def snr_db(recording: Recording, window: float = WINDOW_S) -> np.ndarray:
     """Signal-to-noise ratio of each channel in dB: float (channels,).
 
     The noise floor is the tenth percentile of the power in windows of 0.1 s of the cleaned
@@ -60,13 +60,14 @@ def snr_db(recording, window=WINDOW_S):
     return 10 * np.log10(above / floor)
 
 
-def assess_quality(recording, cleaned=None):
-    """SNR, mains hum, clipping, flat channels and invalid samples of a recording.
+def assess_quality(recording: Recording) -> QualityReport:
+    """SNR, mains hum, clipping, flat channels and invalid samples of a recording."""
+    return recording.once("quality", lambda: _assess(recording))
 
-    cleaned: the same recording cleaned, where it is at hand already.
-    """
+
+def _assess(recording):
     try:
-        ratio = snr_db(recording if cleaned is None else cleaned)
+        ratio = snr_db(recording)
     except RecordingError as error:
         return QualityReport((), float(1 - recording.valid.mean()), "poor", (str(error),))
     x = recording.signal[recording.valid]

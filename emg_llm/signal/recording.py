@@ -1,6 +1,8 @@
 """What everything else is about: one recording of surface EMG."""
 
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field, replace
+from typing import Any, Self
 
 import numpy as np
 
@@ -63,7 +65,7 @@ class Recording:
     notes: tuple[str, ...] = field(default=())
     cleaned: bool = False
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         signal = np.asarray(self.signal, dtype=np.float32)
         if signal.ndim != 2 or 0 in signal.shape:
             raise RecordingError(
@@ -86,23 +88,36 @@ class Recording:
         object.__setattr__(self, "channel_names", names)
 
     @property
-    def n_samples(self):
+    def n_samples(self) -> int:
         return self.signal.shape[0]
 
     @property
-    def n_channels(self):
+    def n_channels(self) -> int:
         return self.signal.shape[1]
 
     @property
-    def duration(self):
+    def duration(self) -> float:
         """Seconds."""
         return self.n_samples / self.sampling_rate
 
-    def replace(self, **changes):
+    def replace(self, **changes) -> Self:
         return replace(self, **changes)
 
+    def once(self, key: Hashable, make: Callable[[], Any]) -> Any:
+        """make(); a Prepared recording keeps the value by its key."""
+        return make()
 
-def default_channel_names(n_channels):
+
+def check_channels(found: int, read: int) -> None:
+    """Raise RecordingError where a recording has other channels than the `read` of a model."""
+    if found != read:
+        raise RecordingError(
+            f"This model reads {read} channels and this recording has {found}; plots, quality and "
+            "features work with any number."
+        )
+
+
+def default_channel_names(n_channels: int) -> tuple[str, ...]:
     """The facial montage for eight channels, numbered channels otherwise."""
     if n_channels == len(MONTAGE):
         return MONTAGE

@@ -4,7 +4,6 @@ import logging
 import math
 import time
 from collections.abc import Iterable
-from pathlib import Path
 from typing import NamedTuple
 
 import pandas as pd
@@ -42,23 +41,6 @@ def make_source(path, sampling_rate=None, unit=None):
         raise RecordingError("The sampling rate must be a positive number of hertz.")
     unit = None if unit in (None, "", "auto") else unit
     return Source(str(path), sampling_rate, unit, time.time_ns())
-
-
-def open_source(source):
-    """Source -> Recording; every problem is a RecordingError with one sentence for the user."""
-    if not source:
-        raise RecordingError(NO_RECORDING)
-    if not Path(source.path).exists():
-        raise RecordingError("The upload has been deleted meanwhile; upload it again.")
-    try:
-        return emg_llm.read_recording(source.path, source.sampling_rate, source.unit)
-    except RecordingError:
-        raise
-    except Exception as error:
-        log.exception("A recording could not be read")
-        raise RecordingError(
-            "This file can't be read as a recording; export it as CSV or NPY and try again."
-        ) from error
 
 
 def escape(text):
@@ -113,7 +95,7 @@ def cleaned_or_not(recording):
 
 def feature_frames(recording):
     """(one row for each channel, one row for each segment); None where there is too little."""
-    recording, frames = cleaned_or_not(recording), []
+    frames = []
     for make in (emg_llm.feature_summary, emg_llm.feature_table):
         try:
             frames.append(make(recording))

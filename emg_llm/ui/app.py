@@ -4,11 +4,12 @@ import logging
 
 import gradio as gr
 
-import emg_llm
+from emg_llm.signal.quality import assess_quality
 from emg_llm.signal.recording import RecordingError
 from emg_llm.ui import analysis
 from emg_llm.ui.chat import ChatArea
 from emg_llm.ui.endpoints import add_endpoints
+from emg_llm.ui.opened import OpenRecordings
 from emg_llm.ui.prediction import PredictionArea
 from emg_llm.ui.results import results_tab
 from emg_llm.ui.signals import SignalTabs
@@ -27,7 +28,8 @@ def build_app(pipeline):
     with gr.Blocks(
         title=TITLE, analytics_enabled=False, fill_width=True, delete_cache=(600, KEEP_S)
     ) as demo:
-        add_endpoints(pipeline)  # first, so that no other event can take their names
+        opened = OpenRecordings()
+        add_endpoints(pipeline, opened)  # first, so that no other event can take their names
         source = gr.State(None, time_to_live=KEEP_S)  # Source of what is shown
         gr.Markdown(f"# {TITLE}\n{TAGLINE}", elem_id="title")
         gr.Markdown(
@@ -37,13 +39,13 @@ def build_app(pipeline):
         )
         with gr.Tabs():
             with gr.Tab("Recording"):
-                _recording_tab(pipeline, source)
+                _recording_tab(pipeline, opened, source)
             with gr.Tab("Results and methods"):
                 results_tab(pipeline)
     return demo.queue(default_concurrency_limit=4, max_size=32)
 
 
-def _recording_tab(pipeline, source):
+def _recording_tab(pipeline, opened, source):
     with gr.Row():
         with gr.Column(scale=2, min_width=300):
             form = RecordingForm(pipeline.samples)
@@ -51,25 +53,24 @@ def _recording_tab(pipeline, source):
         with gr.Column(scale=3, min_width=320):
             prediction = PredictionArea(pipeline.llms)
     if len(pipeline.llms) > 1:
-        tabs, chat = SignalTabs(), ChatArea(pipeline, source)
+        tabs, chat = SignalTabs(opened), ChatArea(pipeline, opened, source)
     else:
         with gr.Row():
             with gr.Column(scale=3, min_width=320):
-                tabs = SignalTabs()
+                tabs = SignalTabs(opened)
             with gr.Column(scale=2, min_width=320):
-                chat = ChatArea(pipeline, source)
+                chat = ChatArea(pipeline, opened, source)
 
     shown = [source, summary, form.settings, *tabs.outputs, *prediction.outputs, *chat.outputs]
 
     def show(new, view):
         """Values for `shown`, for a Source; the prediction follows on its own."""
-        recording = analysis.open_source(new)
-        cleaned = analysis.cleaned_or_not(recording)
-        report = emg_llm.assess_quality(recording, cleaned if cleaned.cleaned else None)
+        recording = opened(new)
+        report = assess_quality(recording)
         text = gr.Markdown(
             analysis.summary_markdown(recording, report), elem_classes=report.verdict
         )
-        filled = tabs.show(recording, cleaned, report, view)
+        filled = tabs.show(recording, view)
         return [new, text, gr.skip(), *filled, *prediction.clear(), *chat.clear()]
 
     def nothing(text, elem_class=""):
@@ -105,7 +106,7 @@ def _recording_tab(pipeline, source):
         if not new:
             return [*prediction.clear(), *chat.unread()]
         try:
-            found = pipeline(analysis.open_source(new))
+            found = pipeline(opened(new))
             return [*prediction.show(found), *chat.read(found)]
         except RecordingError as error:
             problem = str(error)

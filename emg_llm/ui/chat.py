@@ -5,7 +5,7 @@ import logging
 import gradio as gr
 
 from emg_llm.signal.recording import RecordingError
-from emg_llm.ui.analysis import open_source, plain_history
+from emg_llm.ui.analysis import plain_history
 from emg_llm.ui.llm_header import not_loaded_html, reading_html, unread_html
 from emg_llm.ui.streams import merged
 
@@ -34,8 +34,8 @@ class ChatArea:
     `readings` is the part of them that `read(prediction)` fills; `clear()` empties all.
     """
 
-    def __init__(self, pipeline, source):
-        self.pipeline, self.llms = pipeline, tuple(pipeline.llms)
+    def __init__(self, pipeline, opened, source):
+        self.pipeline, self.opened, self.llms = pipeline, opened, tuple(pipeline.llms)
         self.readings, self.histories, self.asking = [], [], []
         gr.Markdown("### Talk about this recording", elem_classes="heading")
         if not self.llms:
@@ -152,7 +152,7 @@ class ChatArea:
             show(i, "")
         yield ["", gr.Button(visible=True), *histories]
         try:
-            recording = open_source(source)
+            recording = self.opened(source)
         except RecordingError as error:
             for i in asked:
                 show(i, str(error))

@@ -5,8 +5,8 @@ import logging
 
 import gradio as gr
 
-import emg_llm
 from emg_llm.plots import signals as plots
+from emg_llm.signal.quality import assess_quality
 from emg_llm.signal.recording import RecordingError
 from emg_llm.ui import analysis
 from emg_llm.ui.chat import MAX_MESSAGE, NO_LLM, stream
@@ -16,14 +16,20 @@ log = logging.getLogger(__name__)
 BROKEN = "Something went wrong inside the app; its log has the details."
 
 
-def add_endpoints(pipeline):
-    """Invisible components that give the three endpoints their names and types."""
+def add_endpoints(pipeline, opened):
+    """Invisible components that give the three endpoints their names and types.
+
+    opened: OpenRecordings.
+    """
+
+    def open_file(file, sampling_rate, unit):
+        return opened(analysis.make_source(file, sampling_rate, unit))
 
     def analyze(file, sampling_rate=None, unit="auto"):
         """The quality in words, plots of signal and spectrum, features and quality by channel."""
-        recording = _open(file, sampling_rate, unit)
-        report = emg_llm.assess_quality(recording)
-        channels, _ = analysis.feature_frames(recording)
+        recording = open_file(file, sampling_rate, unit)
+        report = assess_quality(recording)
+        channels, _ = analysis.feature_frames(analysis.cleaned_or_not(recording))
         return (
             analysis.summary_markdown(recording, report),
             plots.signal_figure(recording),
@@ -35,7 +41,7 @@ def add_endpoints(pipeline):
 
     def predict(file, sampling_rate=None, unit="auto"):
         """The emotion, every model's probabilities, and what each LLM read, as JSON."""
-        return prediction_json(pipeline(_open(file, sampling_rate, unit)))
+        return prediction_json(pipeline(open_file(file, sampling_rate, unit)))
 
     def chat(message, file, sampling_rate=None, unit="auto", llm=None, history=None):
         """Stream the growing reply of one LLM to a message about the recording.
@@ -54,7 +60,7 @@ def add_endpoints(pipeline):
             raise RecordingError(str(error)) from None
         if not pipeline.llms:
             raise RecordingError(NO_LLM)
-        recording = _open(file, sampling_rate, unit)
+        recording = open_file(file, sampling_rate, unit)
         yield from stream(pipeline, recording, message, llm or pipeline.llms[0], history)
 
     with gr.Column(visible=False):
@@ -93,10 +99,6 @@ def add_endpoints(pipeline):
             api_name="chat",
             concurrency_id="model",
         )
-
-
-def _open(file, sampling_rate, unit):
-    return analysis.open_source(analysis.make_source(file, sampling_rate, unit))
 
 
 def _explained(error):

@@ -6,16 +6,18 @@ import gradio as gr
 from gradio.processing_utils import save_bytes_to_cache
 
 from emg_llm.plots import signals as plots
-from emg_llm.ui.analysis import cleaned_or_not, feature_frames, open_source, quality_frame, rounded
+from emg_llm.signal.quality import assess_quality
+from emg_llm.ui.analysis import cleaned_or_not, feature_frames, quality_frame, rounded
 
 EMPTY = '<div class="empty">The signal, its spectrum, features and quality appear here.</div>'
 RAW, CLEANED = "as recorded", "cleaned (20–450 Hz, mains removed)"
 
 
 class SignalTabs:
-    """`outputs` are filled by `show(recording, cleaned, report, view)` and emptied by `clear()`."""
+    """`outputs` are filled by `show(recording, view)` and emptied by `clear()`."""
 
-    def __init__(self):
+    def __init__(self, opened):
+        self.opened = opened  # OpenRecordings
         self.empty = gr.HTML(EMPTY, padding=False, elem_classes="flush")
         with gr.Column(visible=False) as self.area, gr.Tabs():
             with gr.Tab("Signal"):
@@ -49,8 +51,9 @@ class SignalTabs:
             self.quality,
         ]
 
-    def show(self, recording, cleaned, report, view):
-        """Values for `outputs`; cleaned: the recording cleaned, or itself where that fails."""
+    def show(self, recording, view):
+        """Values for `outputs`."""
+        report, cleaned = assess_quality(recording), cleaned_or_not(recording)
         channels, segments = feature_frames(cleaned)
         return [
             gr.HTML(visible=False),
@@ -73,7 +76,7 @@ class SignalTabs:
         """The signal plot alone, after the view was changed."""
         if not source:
             return None
-        recording = open_source(source)
+        recording = self.opened(source)
         return plots.signal_figure(cleaned_or_not(recording) if view == CLEANED else recording)
 
     def _csv(self, recording, segments):

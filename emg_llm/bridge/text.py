@@ -1,0 +1,125 @@
+"""The text bridge: the level of each site in words and numbers, with SNR, quality and timing."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from tqdm.auto import tqdm
+
+from emg_llm.bridge.base import Bridge, powers
+from emg_llm.bridge.reading import NEAREST_KNOWN, site_name
+from emg_llm.data.datasets import Dataset
+from emg_llm.data.lazy import Lazy
+from emg_llm.signal.features import activity
+from emg_llm.signal.levels import LevelScale, whole
+from emg_llm.signal.once import Prepared
+from emg_llm.signal.preprocessing import clean
+from emg_llm.signal.quality import assess_quality
+from emg_llm.signal.recording import Recording, check_channels
+
+# How much a reading is varied for training: dB (or tenths of an interquartile range).
+OVERALL_NOISE, SITE_NOISE = 2.0, 3.0
+MANY = 100  # recordings that are worth a progress bar
+
+
+class Text(Bridge):
+    """Levels of the sites, and what was measured of the whole recording."""
+
+    kind = "text"
+    about = "words and numbers: the level at each electrode, and of a signal its quality and timing"
+    needs = ("scale",)
+    knows_trials = True
+
+    def fields(self, recording: Recording) -> dict[str, Any]:
+        return Levels(self.scale, [recording]).fields(0)
+
+    def told(self, dataset: Dataset, rows: np.ndarray) -> list:
+        items = Lazy(len(rows), lambda k: dataset.item(rows[k]))
+        return [Levels(self.scale, items, dataset.groups[rows])]
+
+
+class Levels:
+    """The levels of recordings, or rows of a table, and what is told beside them.
+
+    items: a sequence that is gone through once. people: whose each is, or None.
+    levels: float (items, columns), before rounding.
+    """
+
+    def __init__(
+        self,
+        scale: LevelScale,
+        items: Sequence[Recording | np.ndarray],
+        people: np.ndarray | None = None,
+    ) -> None:
+        self.scale, self.people, self.moments = scale, people, []
+        values = []
+        for item in tqdm(items, desc="reading", disable=len(items) < MANY):
+            if isinstance(item, Recording):
+                item = Prepared.of(item)
+                check_channels(item.n_channels, len(scale.names))
+            values.append(powers(item))
+            self.moments.append(_moments(item))
+        # The width of a typical person is known where people are the measure.
+        self.levels = scale.of_people(np.stack(values), people if scale.width else None)
+
+    def fields(
+        self,
+        k: int,
+        rng: np.random.Generator | None = None,
+        trials: Sequence[tuple[int, str]] = (),
+        other: int | None = None,
+    ) -> dict[str, Any]:
+        scale, levels = self.scale, self.levels[k]
+        distance = {}
+        for place, label in trials:
+            if place != k and self.people[place] == self.people[k]:
+                off = float(np.sqrt(np.mean(np.square(self.levels[place] - levels))))
+                distance[label] = min(off, distance.get(label, np.inf))
+        if rng is not None:
+            if other is not None:
+                levels = levels + rng.random() * (self.levels[other] - levels)
+            levels = levels + OVERALL_NOISE * rng.standard_normal()
+            levels = levels + SITE_NOISE * rng.standard_normal(len(levels))
+        nearest = sorted(distance.items(), key=lambda pair: pair[1])[:NEAREST_KNOWN]
+        against = float(np.mean(levels - scale.neutral)) if scale.neutral else None
+        return self.moments[k] | {
+            "sites": tuple(site_name(c) for c in scale.names),
+            "levels": tuple(int(v) for v in whole(levels)),
+            "unit": "dB" if all(scale.is_power) else "",
+            "neutral": None if against is None else int(whole(against)),
+            "known": tuple((label, round(off)) for label, off in nearest),
+        }
+
+    def scores(
+        self, dataset: Dataset, rows: np.ndarray
+    ) -> tuple[tuple[str, ...], np.ndarray] | None:
+        """As logistic regressions tell, each of which has not seen the person.
+
+        None where there are too few people for that.
+        """
+        from sklearn.linear_model import LogisticRegression
+        from sklearn.model_selection import GroupKFold, cross_val_predict
+        from sklearn.pipeline import make_pipeline
+        from sklearn.preprocessing import StandardScaler
+
+        targets, groups = dataset.targets[rows], dataset.groups[rows]
+        labels, n = dataset.label_names, min(5, len(np.unique(groups)))
+        folds = list(GroupKFold(n).split(targets, groups=groups)) if n > 1 else []
+        if not folds or any(len(np.unique(targets[train])) < len(labels) for train, _ in folds):
+            return None
+        model = make_pipeline(StandardScaler(), LogisticRegression(max_iter=1000))
+        return labels, cross_val_predict(
+            model, self.levels, targets, cv=folds, method="predict_proba"
+        )
+
+
+def _moments(item):
+    """SNR, quality and timing of a recording; a row of a table has none of them."""
+    if not isinstance(item, Recording):
+        return {}
+    report = assess_quality(item)
+    told = {"snr": int(np.clip(round(report.snr_db), -40, 40)), "quality": report.verdict}
+    if course := activity(clean(item)):
+        start, end, peak = (round(t, 1) for t in course)
+        told |= {"active": (start, end), "peak": peak}
+    return told
