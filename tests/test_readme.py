@@ -152,7 +152,8 @@ def flags():
     programs = ["app.py", *(f"train/{path.name}" for path in (ROOT / "train").glob("*.py"))]
     texts = [parser_of(program, ["--help"]).format_help() for program in programs]
     texts += [(ROOT / "emg_llm" / "__main__.py").read_text(), launch_command_parser().format_help()]
-    others = {"--flavor", "--secrets", "--rm"}  # of hf and docker
+    others = {"--config", "--config_file", "--multi_gpu"}  # which their parsers' help leaves out
+    others |= {"--flavor", "--secrets", "--rm"}  # of hf and docker
     return others | {flag for text in texts for flag in FLAG.findall(text)}
 
 
