@@ -26,7 +26,7 @@ from emg_llm.hub.staging import (
 
 SPACE_FILES = (
     *("app.py", "requirements.txt", "pyproject.toml", "Dockerfile", "LICENSE", "README.md"),
-    *("emg_llm/**/*", "train/**/*", "hub_cards/*"),
+    *("emg_llm/**/*", "train/**/*", "hub_cards/*", "docs/*", ".github/app.png"),
 )
 HERE = re.compile(r"^(# emg-llm = )\{ path = .*$", re.M)  # where train/sft.py finds the package
 UNKNOWN = "0" * 40  # the commit of what is not sent yet
