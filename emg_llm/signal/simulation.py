@@ -145,7 +145,7 @@ def describe(config):
     )
 
 
-def is_simulated(data):
+def is_simulated(data: str) -> bool:
     """Whether data, as `--data` or a results file has it, comes from this simulator."""
     return data.partition(":")[0] == "simulated"
 
