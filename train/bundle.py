@@ -20,7 +20,7 @@ from trl import TrlParser
 from emg_llm.hub.client import NEVER_UPLOADED, bundle_folder
 from emg_llm.scripts import run
 from emg_llm.signal.recording import EMOTIONS
-from emg_llm.signal.simulation import simulate
+from emg_llm.signal.simulation import is_simulated, simulate
 
 SCRIPTS = Path(__file__).parent
 SAMPLE_SEED = 1000  # people that no training data has
@@ -141,7 +141,7 @@ def assemble(args, work, folder):
 
 def trained_on(data, n_test):
     """A sentence that is shown wherever the models speak."""
-    if not data.startswith("simulated"):
+    if not is_simulated(data):
         return f"Trained on {Path(data).name}; tested on {n_test} of its people, who were left out."
     n_people = int(data.partition("subjects=")[2].partition(",")[0] or 24)
     return (

@@ -18,6 +18,7 @@ from emg_llm.signal.recording import EMOTIONS, Recording, RecordingError
 from emg_llm.signal.simulation import (
     SimulationConfig,
     describe,
+    is_simulated,
     person_name,
     recording_name,
     simulate,
@@ -127,7 +128,7 @@ class Dataset:
 def load_dataset(data, labels=None):
     """A Dataset from any value of `--data`. Raises DatasetError or RecordingError in words."""
     data = str(data)
-    if data == "simulated" or data.startswith("simulated:"):
+    if is_simulated(data):
         dataset = _simulated(data)
     else:
         path = Path(data).expanduser()

@@ -5,6 +5,7 @@ import shutil
 from pathlib import Path
 
 from emg_llm.hub.client import HubError
+from emg_llm.signal.simulation import is_simulated
 
 # What may leave a folder of a model; tables of predictions and reports name people.
 MODEL_FILES = (
@@ -13,10 +14,6 @@ MODEL_FILES = (
     *("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "tokenizer.model"),
 )
 RECORDINGS = "*.npy", "*.npz", "*.csv", "*.tsv", "*.txt", "*.mat", "*.edf", "*.bdf", "*.wav"
-
-
-def is_simulated(data):
-    return str(data).startswith("simulated")
 
 
 def copy_model(source, folder, names=False, results=None):
@@ -66,8 +63,10 @@ def pin(folder, place, pins):
             lora = json.loads((path.parent / "adapter_config.json").read_text())
             lora |= {"base_model_name_or_path": base["repo"], "revision": base["revision"]}
             write_json(path.parent / "adapter_config.json", lora)
-        if (config.get("bridge") or {}).get("kind") in ("tokens", "both"):
-            config |= {"encoder": encoder, "codebook": pins["codebook"]}
+        codec = {"encoder": encoder, "codebook": pins["codebook"]}
+        # A bridge of before bridges said what they need may need both.
+        needs = (config.get("bridge") or {"needs": ()}).get("needs", codec)
+        config |= {part: codec[part] for part in codec if part in needs}
         write_json(path, config)
 
 

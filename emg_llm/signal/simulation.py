@@ -145,6 +145,11 @@ def describe(config):
     )
 
 
+def is_simulated(data: str) -> bool:
+    """Whether data, as `--data` or a results file has it, comes from this simulator."""
+    return data.partition(":")[0] == "simulated"
+
+
 def _course(course, t, tempo, duration, rng):
     """How strongly the expression is shown over time, 0..1: float (samples,)."""
     onset, rise, hold, fall, depth, tremor = course
