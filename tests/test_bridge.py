@@ -4,7 +4,7 @@ import re
 import numpy as np
 import pytest
 
-from emg_llm.bridge.bridge import Bridge, BridgeError
+from emg_llm.bridge import BRIDGES, BridgeError, bridge_named, load_bridge, text
 from emg_llm.bridge.codebook import Codebook
 from emg_llm.bridge.reading import Reading, at_site, code_token, site_name
 from emg_llm.data.datasets import Dataset
@@ -30,7 +30,7 @@ def codec(people):
 
 @pytest.fixture(scope="module")
 def text_bridge(people):
-    return Bridge.fit("text", people, range(24))
+    return BRIDGES["text"].fit(people, range(24))
 
 
 @pytest.fixture
@@ -122,16 +122,18 @@ def test_the_scale_is_fitted_on_the_training_rows_alone(people, table):
     loud = [r.replace(signal=r.signal * 100) for r in people.recordings[24:]]
     changed = people.take(range(len(people)))
     object.__setattr__(changed, "recordings", (*people.recordings[:24], *loud))
-    assert Bridge.fit("text", changed, rows).to_dict() == Bridge.fit("text", people, rows).to_dict()
+    assert (
+        BRIDGES["text"].fit(changed, rows).to_dict() == BRIDGES["text"].fit(people, rows).to_dict()
+    )
     powers = np.stack([channel_power(r) for r in people.recordings[:24]])
     np.testing.assert_allclose(
-        Bridge.fit("text", people, rows).scale.center, np.median(10 * np.log10(powers), axis=0)
+        BRIDGES["text"].fit(people, rows).scale.center, np.median(10 * np.log10(powers), axis=0)
     )
     other = table.take(range(12))
     other.table[8:] *= 1000
-    first = Bridge.fit("text", table, range(8)).to_dict()
-    assert Bridge.fit("text", other, range(8)).to_dict() == first
-    assert Bridge.fit("text", other, range(12)).to_dict() != first
+    first = BRIDGES["text"].fit(table, range(8)).to_dict()
+    assert BRIDGES["text"].fit(other, range(8)).to_dict() == first
+    assert BRIDGES["text"].fit(other, range(12)).to_dict() != first
 
 
 @pytest.mark.parametrize(
@@ -166,7 +168,7 @@ def test_the_sites_of_the_montage_keep_different_names():
 
 def test_the_tokens_are_the_codebooks_codes_of_the_encoders_embedding(people, codec):
     encoder, codebook = codec
-    bridge = Bridge.fit("tokens", people, range(24), encoder, codebook)
+    bridge = BRIDGES["tokens"].fit(people, range(24), encoder, codebook)
     prompts = set()
     for recording in people.recordings[:12]:
         codes = codebook.encode(encoder.encode(encoder.config.tensor(recording))[None])[0]
@@ -181,37 +183,37 @@ def test_the_tokens_are_the_codebooks_codes_of_the_encoders_embedding(people, co
 
 
 def test_both_says_codes_and_levels(people, codec, text_bridge):
-    both = Bridge.fit("both", people, range(24), *codec).read(people.recordings[0])
-    text = text_bridge.read(people.recordings[0])
-    assert both.prompt() == text.prompt().replace(": ", f": {''.join(both.tokens)}, ", 1)
+    both = BRIDGES["both"].fit(people, range(24), *codec).read(people.recordings[0])
+    alone = text_bridge.read(people.recordings[0])
+    assert both.prompt() == alone.prompt().replace(": ", f": {''.join(both.tokens)}, ", 1)
     assert len(both.codes) == 3
 
 
 def test_variants_for_training_differ_and_reading_as_it_is_does_not(people, codec):
-    bridge = Bridge.fit("both", people, range(24), *codec)
-    recording = people.recordings[3]
-    assert bridge.read(recording) == bridge.read(recording)
+    bridge = BRIDGES["both"].fit(people, range(24), *codec)
+    plain, readings = bridge.read(people.recordings[3]), bridge.readings(people, [3])
+    assert readings.read(0) == plain == bridge.read(people.recordings[3])
     rng = np.random.default_rng(0)
-    varied = [bridge.read(recording, rng) for _ in range(8)]
+    varied = [readings.read(0, rng) for _ in range(8)]
     assert len({v.levels for v in varied}) == 8
-    gap = np.mean([np.subtract(v.levels, bridge.read(recording).levels) for v in varied])
+    gap = np.mean([np.subtract(v.levels, plain.levels) for v in varied])
     assert abs(gap) < 4  # a variant is still that recording
     again = np.random.default_rng(0)
-    assert [bridge.read(recording, again) for _ in range(8)] == varied
+    assert [readings.read(0, again) for _ in range(8)] == varied
 
 
 def test_a_bridge_comes_back_from_json(people, codec, text_bridge):
-    for bridge in (text_bridge, Bridge.fit("both", people, range(24), *codec)):
+    for bridge in (text_bridge, BRIDGES["both"].fit(people, range(24), *codec)):
         config = json.loads(json.dumps(bridge.to_dict()))
-        again = Bridge.from_dict(config, bridge.encoder, bridge.codebook)
+        again = load_bridge(config, *codec)
         for recording in people.recordings[:3]:
             assert again.read(recording).prompt() == bridge.read(recording).prompt()
-    tokens = Bridge.fit("tokens", people, range(24), *codec)
-    assert Bridge.from_dict(json.loads(json.dumps(tokens.to_dict())), *codec).scale is None
+    tokens = BRIDGES["tokens"].fit(people, range(24), *codec)
+    assert load_bridge(json.loads(json.dumps(tokens.to_dict())), *codec).scale is None
 
 
 def test_rows_of_a_feature_table_are_read_without_codes_and_snr(table):
-    bridge = Bridge.fit("text", table, range(12))
+    bridge = BRIDGES["text"].fit(table, range(12))
     [reading] = bridge.read_dataset(table, [4])
     assert reading.sites == ("above the eye", "slope")
     assert reading.codes == () and reading.snr is None
@@ -225,11 +227,11 @@ def test_rows_of_a_feature_table_are_read_without_codes_and_snr(table):
 
 def test_what_cannot_be_bridged_is_said_in_one_sentence(people, table, codec, text_bridge):
     with pytest.raises(BridgeError, match="choose one of text, tokens, both"):
-        Bridge("soft")
+        bridge_named("soft")
     with pytest.raises(BridgeError, match="--encoder"):
-        Bridge.fit("tokens", people, range(3))
+        BRIDGES["tokens"].fit(people, range(3))
     with pytest.raises(BridgeError, match="--bridge text"):
-        Bridge.fit("tokens", table, range(3), *codec).read_dataset(table, [0])
+        BRIDGES["tokens"].fit(table, range(3), *codec).read_dataset(table, [0])
     two = people.recordings[0].replace(
         signal=people.recordings[0].signal[:, :2], channel_names=("a", "b")
     )
@@ -238,10 +240,10 @@ def test_what_cannot_be_bridged_is_said_in_one_sentence(people, table, codec, te
 
 
 def test_known_trials_of_the_same_person_are_told_the_nearest_first(people):
-    bridge = Bridge.fit("text", people, range(len(people)), scaling="person")
+    bridge = BRIDGES["text"].fit(people, range(len(people)), scaling="person")
     rows = np.arange(12)  # all of the first person
     known = np.arange(len(people))  # of everybody
-    levels = bridge.prepare(people, rows).levels
+    [levels] = (told.levels for told in bridge.readings(people, rows).told)
     for k, reading in enumerate(bridge.read_dataset(people, rows, known)):
         off = {
             people.labels[other]: np.sqrt(np.mean((level - levels[k]) ** 2))
@@ -254,7 +256,7 @@ def test_known_trials_of_the_same_person_are_told_the_nearest_first(people):
 
 
 def test_people_are_the_measure_of_their_levels_where_several_are_read(people):
-    bridge = Bridge.fit("text", people, range(24), scaling="person")
+    bridge = BRIDGES["text"].fit(people, range(24), scaling="person")
     rows = np.arange(24, 36)
     quiet = people.take(range(len(people)))
     changed = [r.replace(signal=r.signal * 0.1) for r in people.recordings[24:]]
@@ -266,8 +268,8 @@ def test_people_are_the_measure_of_their_levels_where_several_are_read(people):
 
 
 def test_known_trials_need_levels(people, codec):
-    tokens = Bridge.fit("tokens", people, range(24), *codec)
-    with pytest.raises(BridgeError, match="use 'text' or 'both'"):
+    tokens = BRIDGES["tokens"].fit(people, range(24), *codec)
+    with pytest.raises(BridgeError, match="such as 'text'"):
         tokens.read_dataset(people, [0], known=[1])
 
 
@@ -281,16 +283,16 @@ def test_timing_quality_and_distance_from_neutral_are_told(people, text_bridge):
 
 
 def test_a_variant_has_a_share_of_another_recording_and_no_more_than_all_of_it(monkeypatch):
-    monkeypatch.setattr("emg_llm.bridge.bridge.OVERALL_NOISE", 0.0)
-    monkeypatch.setattr("emg_llm.bridge.bridge.SITE_NOISE", 0.0)
+    monkeypatch.setattr(text, "OVERALL_NOISE", 0.0)
+    monkeypatch.setattr(text, "SITE_NOISE", 0.0)
     table = np.exp([[0.0, 4.0], [2.0, 2.0], [8.0, 0.0], [3.0, 1.0]])
     people = (None,) * 4
     data = Dataset("made", tuple("abcd"), ("x", "y") * 2, people, table=table, columns=("p", "q"))
-    prepared = Bridge.fit("text", data, range(4)).prepare(data, np.arange(4))
+    readings = BRIDGES["text"].fit(data, range(4)).readings(data, range(4))
     rng = np.random.default_rng(0)
-    own, other = (np.array(prepared.read(k).levels) for k in (0, 2))
-    told = np.array([prepared.read(0, rng, other=2).levels for _ in range(100)])
+    own, other = (np.array(readings.read(k).levels) for k in (0, 2))
+    told = np.array([readings.read(0, rng, other=2).levels for _ in range(100)])
     share = (told - own) / (other - own)
     assert share.min() > -0.05 and share.max() < 1.05 and np.ptp(share) > 0.8
     np.testing.assert_allclose(share[:, 0], share[:, 1], atol=0.1)  # all sites of one share
-    assert prepared.read(0, rng).levels == tuple(own)
+    assert readings.read(0, rng).levels == tuple(own)

@@ -3,12 +3,12 @@ from collections import Counter
 
 import numpy as np
 
-from emg_llm.bridge.bridge import Bridge
 from emg_llm.bridge.reading import Reading
+from emg_llm.bridge.text import Text
 from emg_llm.chat.about_emg import general_topics
 from emg_llm.chat.conversations import build_rows, conversation
 from emg_llm.chat.topics import topics
-from emg_llm.chat.turns import ANSWER, from_share_gpt, likely, notes, share_gpt, with_notes
+from emg_llm.chat.turns import ANSWER, Chat, from_share_gpt, likely, share_gpt
 from emg_llm.data.splits import held_out_split
 from emg_llm.llms.nano import N_CODES, corpus
 from emg_llm.signal.recording import EMOTIONS
@@ -31,13 +31,13 @@ def test_a_conversation_is_the_recording_its_emotion_and_different_questions():
     rng = np.random.default_rng(0)
     for _ in range(50):
         reading = random_reading(rng)
-        messages = conversation(reading, "fear", rng, 6, SCORES)
+        messages = conversation(reading, "fear", rng, 6, SCORES).turns
         assert [m["role"] for m in messages] == ["user", "assistant"] * 7
         assert messages[0]["content"] == reading.prompt()
         assert messages[1]["content"] == "Emotion: fear"
         asked = [*topics(reading, "fear", SCORES), *general_topics()]
         questions = [m["content"] for m in messages[2::2]]
-        told = notes(reading, SCORES) + " "
+        told = Chat(reading, "fear", SCORES).asked("").turns[-1]["content"] + " "
         assert questions[0].startswith(told) and not any(told in q for q in questions[1:])
         questions[0] = questions[0].removeprefix(told)
         which = [
@@ -47,15 +47,22 @@ def test_a_conversation_is_the_recording_its_emotion_and_different_questions():
         assert len(set(which)) == 6
 
 
+def first_question(chat):
+    """The turn in which "Why?" is asked, as a language model reads it."""
+    return chat.asked("Why?").answered("So.").asked("Why?").turns[2]["content"]
+
+
 def test_scores_and_ranking_come_before_the_question():
     two = Reading(SITES[:2], (3, 4), "dB")  # too few to rank
-    assert with_notes("Why?", notes(two)) == "Why?"
-    assert with_notes("Why?", notes(two, SCORES[:2])) == "Scored: fear 61 %, anger 22 %. Why?"
+    assert first_question(Chat(two, "fear")) == "Why?"
+    told = first_question(Chat(two, "fear", SCORES[:2]))
+    assert told == "Scored: fear 61 %, anger 22 %. Why?"
     rng = np.random.default_rng(0)
     for _ in range(200):
         reading = random_reading(rng)
         assert "Strongest" not in reading.prompt()
-        scored, _, ranked = notes(reading, SCORES).partition(" Strongest: ")
+        told = first_question(Chat(reading, "fear", SCORES)).removesuffix(" Why?")
+        scored, _, ranked = told.partition(" Strongest: ")
         assert scored == "Scored: fear 61 %, anger 22 %, pride 9 %."
         named = re.fullmatch(r"(.+) (\S+), (.+) (\S+)\. Weakest: (.+) (\S+)\.", ranked).groups()
         values = [int(v) for v in named[1::2]]
@@ -74,7 +81,7 @@ def test_the_likeliest_labels_lead_with_the_one_that_is_to():
 def test_share_gpt_round_trip():
     messages = [
         {"role": "system", "content": "Be brief."},
-        *conversation(random_reading(np.random.default_rng(0)), "pride", np.random.default_rng(0)),
+        *Chat(random_reading(np.random.default_rng(0)), "pride").turns,
     ]
     turns = share_gpt(messages)
     assert [t["from"] for t in turns] == ["system", "human", "gpt"]
@@ -87,7 +94,7 @@ def test_share_gpt_round_trip():
 def test_rows_keep_people_apart_and_only_training_recordings_are_varied(people):
     people = people.with_labels(["fear", "pride", "neutral"])
     split = held_out_split(people)
-    bridge = Bridge.fit("text", people, split.train)
+    bridge = Text.fit(people, split.train)
     rows = list(build_rows(people, split, bridge, variants=3, n_follow_ups=1))
     assert Counter(r["split"] for r in rows) == {"train": 9, "validation": 3, "test": 3}
     subjects = {

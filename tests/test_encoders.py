@@ -10,7 +10,14 @@ from safetensors.torch import load_file, save_file
 
 from emg_llm.encoders import ARCHITECTURES, EncoderConfig, build_encoder, load_encoder
 from emg_llm.encoders.examples import recording_embeddings
-from emg_llm.encoders.front import covariances, flatten, frames, log_covariances, unflatten
+from emg_llm.encoders.front import (
+    covariances,
+    flatten,
+    frames,
+    front,
+    log_covariances,
+    unflatten,
+)
 from emg_llm.encoders.training import (
     CheckpointError,
     EncoderTraining,
@@ -159,7 +166,7 @@ def test_a_recording_with_two_channels_is_refused_in_one_sentence(arch):
     with pytest.raises(RecordingError) as caught:
         build(arch)(two)
     words = str(caught.value)
-    assert "read 8 channels and this recording has 2" in words
+    assert "reads 8 channels and this recording has 2" in words
     assert words.count(".") == 1 and "\n" not in words
 
 
@@ -220,8 +227,8 @@ def test_the_tcn_knows_nothing_of_samples_after_a_frame():
     later[:, size + at * hop :] = segments(2, 1500, seed=9)[:, size + at * hop :]
 
     def over_time(x):
-        covariance, frequency = encoder.front(x)
-        return encoder.over_time(encoder.inputs(covariance, frequency)[1])
+        seen = front(x, 8, encoder.config.sampling_rate)
+        return encoder.over_time(encoder.inputs(*seen)[1])
 
     with torch.no_grad():
         one, other = over_time(x), over_time(later)

@@ -4,6 +4,7 @@ import pytest
 from emg_llm.bridge.reading import Reading
 from emg_llm.chat.facts import check, marked, unmarked
 from emg_llm.chat.topics import topics
+from emg_llm.chat.turns import Chat
 from emg_llm.signal.recording import EMOTIONS
 
 SITES = ("above the eye", "beside the mouth", "cheek", "jaw")
@@ -11,6 +12,7 @@ READING = Reading(
     SITES, (3, 5, -9, 8), "dB", (), 12, "usable", 6, (0.4, 2.1), 1.0, (("fear", 3), ("anger", 9))
 )
 SCORES = (("fear", 61), ("anger", 22), ("pride", 9))
+CHAT = Chat(READING, "fear", SCORES)
 
 
 @pytest.mark.parametrize(
@@ -53,24 +55,22 @@ SCORES = (("fear", 61), ("anger", 22), ("pride", 9))
     ],
 )
 def test_what_a_reply_states_is_recomputed(reply, holds):
-    facts = check(reply, READING, "fear", SCORES)
+    facts = check(reply, CHAT)
     assert facts
     assert all(fact.holds for fact in facts) == holds
 
 
 @pytest.mark.parametrize("reply", ["", "Hello.", "EMG measures small voltages.", "More than ten."])
 def test_what_says_nothing_about_the_recording_is_no_fact(reply):
-    assert check(reply, READING, "fear", SCORES) == ()
+    assert check(reply, CHAT) == ()
 
 
 def test_an_emotion_that_was_asked_about_may_be_named():
-    assert check("No, I read fear, not sadness.", READING, "fear", SCORES, "Is it sadness?")[
-        0
-    ].holds
-    told = check("No, I read fear, not sadness.", READING, "fear", SCORES, "Why?")
+    assert check("No, I read fear, not sadness.", CHAT.asked("Is it sadness?"))[0].holds
+    told = check("No, I read fear, not sadness.", CHAT.asked("Why?"))
     assert [fact.holds for fact in told] == [True, False]
     every = f"I choose among {', '.join(EMOTIONS)}."
-    assert check(every, READING, "fear", SCORES) == ()
+    assert check(every, CHAT) == ()
 
 
 def test_every_answer_that_is_taught_holds_and_false_ones_are_found():
@@ -104,12 +104,12 @@ def test_every_answer_that_is_taught_holds_and_false_ones_are_found():
         )
         for ask, answer in topics(reading, "fear", SCORES):
             reply = answer(rng)
-            facts = check(reply, reading, "fear", SCORES, ask[0])
+            facts = check(reply, Chat(reading, "fear", SCORES).asked(ask[0]))
             assert facts, reply
             assert all(fact.holds for fact in facts), reply
             n += len(facts)
             wrong = (("anger", 50), ("fear", 30), ("pride", 1))
-            against = check(reply, other, "anger", wrong, ask[0])
+            against = check(reply, Chat(other, "anger", wrong).asked(ask[0]))
             found += sum(not fact.holds for fact in against)
             missed += all(fact.holds for fact in against)
     assert n > 1500 and found > 0.9 * n and missed == 0
@@ -117,7 +117,7 @@ def test_every_answer_that_is_taught_holds_and_false_ones_are_found():
 
 def test_marks_stand_after_what_they_are_about_and_come_off_again():
     reply = "The level at the jaw +3 dB is above a typical recording. I read fear."
-    told = marked(reply, check(reply, READING, "fear"))
+    told = marked(reply, check(reply, Chat(READING, "fear")))
     assert told == (
         "The level at the jaw +3 dB ✗ (measured: jaw +8 dB) is above a typical recording ✓. "
         "I read fear ✓."

@@ -11,10 +11,11 @@ from safetensors import safe_open
 from emg_llm.bridge.reading import Reading
 from emg_llm.bridge.spelling import SPELLINGS, spell
 from emg_llm.chat.conversations import conversation
+from emg_llm.chat.turns import Chat
 from emg_llm.llms.finetuning import lora_config, make_trainer, prepare, sft_defaults
 from emg_llm.llms.loading import TEMPLATES, LlmError, end_of_turn, load_base, load_tokenizer
 from emg_llm.llms.model import EmgLLM
-from emg_llm.llms.sft_data import IGNORED, to_examples
+from emg_llm.llms.sft_data import IGNORED, reading_of, to_examples
 from emg_llm.registry import REGISTRY
 from tests.families import FAMILIES, SHARED, make_model, make_tokenizer
 
@@ -73,7 +74,7 @@ def rows():
     found = []
     for i, second in itertools.product(range(4), range(4)):
         reading = Reading(("jaw", "cheek", "brow"), (i, -3, second), "dB", (i, second))
-        messages = conversation(reading, LABELS[i], rng, n_follow_ups=1)
+        messages = conversation(reading, LABELS[i], rng, n_follow_ups=1).turns
         found.append({"messages": messages, "label": LABELS[i]})
     return found
 
@@ -237,27 +238,29 @@ def test_a_saved_adapter_is_small_and_loads_as_it_was(tuned, rows):
     prompts = [spell(r["messages"][0]["content"], spelling) for r in rows]
     for ids in (t.tokenizer(prompts)["input_ids"] for t in (llm, again)):
         assert ids == llm.tokenizer(prompts)["input_ids"]
-    scores, other = llm.label_scores(prompts), again.label_scores(prompts)
+    told = [reading_of(r) for r in rows]
+    scores, other = llm.label_scores(told), again.label_scores(told)
     np.testing.assert_allclose(other, scores, atol=1e-4)
-    np.testing.assert_allclose(again.probabilities(prompts), llm.probabilities(prompts), atol=1e-5)
+    np.testing.assert_allclose(again.probabilities(told), llm.probabilities(told), atol=1e-5)
     assert scores.std(axis=0).min() > 1e-4  # it reads the prompts
 
 
 @pytest.mark.slow
 def test_it_chats_until_its_turn_ends(tuned):
-    family, spelling, llm, *_ = tuned
+    family, _, llm, *_ = tuned
     end = end_of_turn(llm.tokenizer)[1]
     assert llm.tokenizer.convert_ids_to_tokens(end) == family.end
     assert end in llm.model.generation_config.eos_token_id
-    messages = [m | {"content": spell(m["content"], spelling)} for m in CHAT[:3]]
-    answer = "".join(llm.reply(messages, max_new_tokens=8))
+    first, emotion, question = (m["content"] for m in CHAT[:3])
+    chat = Chat(Reading(given=first), emotion.removeprefix("Emotion: ")).asked(question)
+    answer = "".join(llm.reply(chat, max_new_tokens=8))
     assert answer and not any(mark in answer for mark in ("<|", "</s>"))
     head = llm.model.get_output_embeddings()
     stop = head.register_forward_hook(
         lambda *a: torch.nn.functional.one_hot(torch.tensor([[end]]), a[2].shape[-1]) * 9.0
     )
     ids = llm.tokenizer.apply_chat_template(
-        messages, add_generation_prompt=True, return_tensors="pt", return_dict=True
+        llm.spelled(chat), add_generation_prompt=True, return_tensors="pt", return_dict=True
     )
     made = llm.model.generate(**ids, max_new_tokens=8, do_sample=False)
     stop.remove()

@@ -5,15 +5,15 @@ import numpy as np
 import pytest
 import torch
 
-from emg_llm.bridge.bridge import Bridge
-from emg_llm.bridge.reading import Reading
+from emg_llm.bridge.reading import NO_EMG, Reading
+from emg_llm.bridge.text import Text
 from emg_llm.chat.conversations import conversation
 from emg_llm.chat.turns import share_gpt
 from emg_llm.llms.finetuning import calibrate, lora_config, make_trainer, sft_defaults
 from emg_llm.llms.loading import LlmError, load_base
 from emg_llm.llms.model import EmgLLM
 from emg_llm.llms.nano import N_CODES, N_DEPTHS, corpus
-from emg_llm.llms.sft_data import IGNORED, first_label, first_prompt, load_rows
+from emg_llm.llms.sft_data import IGNORED, first_label, load_rows, reading_of
 
 LABELS = ("anger", "anxiety", "fear", "happiness")
 PROMPTS = ["EMG features: none", "EMG features: <emg_0_3><emg_1_17>, jaw +12, cheek -3, SNR +15"]
@@ -28,7 +28,7 @@ def rows():
         reading = Reading(codes=(i, second))
         found.append(
             {
-                "messages": conversation(reading, LABELS[i], rng),
+                "messages": conversation(reading, LABELS[i], rng).turns,
                 "label": LABELS[i],
                 "split": "train",
             }
@@ -140,15 +140,14 @@ def test_fine_tuning_changes_every_lora_matrix_and_the_code_rows_and_nothing_els
     vocabulary = llm.tokenizer.get_vocab()
     tokens = sorted(i for t, i in vocabulary.items() if re.fullmatch(r"<emg_\d+_\d+>", t))
     assert len(tokens) == len(changed) == N_DEPTHS * N_CODES
-    used = {t for r in rows for t in re.findall(r"<emg_\d+_\d+>", first_prompt(r))}
+    used = {t for r in rows for t in re.findall(r"<emg_\d+_\d+>", reading_of(r).prompt())}
     assert {tokens[i] for i in torch.nonzero(changed).flatten()} == {vocabulary[t] for t in used}
 
 
 def test_an_llm_learns_pairs_of_codes_and_label_and_reads_them_from_the_prompt(tuned, rows):
     llm, *_ = tuned
     truth = np.array([LABELS.index(r["label"]) for r in rows])
-    prompts = np.array([first_prompt(r) for r in rows])
-    p = llm.probabilities(list(prompts))
+    p = llm.probabilities([reading_of(r) for r in rows])
     assert (p.argmax(axis=1) == truth).all()
     # The head is random and does not train, so nothing can be very sure; chance is 0.25.
     assert p[np.arange(len(truth)), truth].min() > 0.33
@@ -156,21 +155,19 @@ def test_an_llm_learns_pairs_of_codes_and_label_and_reads_them_from_the_prompt(t
     rng = np.random.default_rng(0)
     shuffled = [np.mean(p[rng.permutation(len(p))].argmax(axis=1) == truth) for _ in range(200)]
     assert np.mean(shuffled) == pytest.approx(1 / 4, abs=0.05)
-    silent = llm.probabilities(["EMG features: none"] * len(rows)).argmax(axis=1)
+    silent = llm.probabilities([NO_EMG] * len(rows)).argmax(axis=1)
     assert np.mean(silent == truth) == 1 / 4  # the same answer for all
 
 
 def test_a_reloaded_adapter_gives_the_same_probabilities(tuned, nano_folder, people, tmp_path):
     llm, *_ = tuned
-    bridge = Bridge.fit("text", people, range(12))
+    bridge = Text.fit(people, range(12))
     saved = EmgLLM("nano", llm.model, llm.tokenizer, LABELS, bridge, temperature=1.7)
     saved.save_adapter(tmp_path, base=str(nano_folder))
     again = EmgLLM.from_pretrained(tmp_path)
     assert (again.name, again.labels, again.temperature) == ("nano", LABELS, 1.7)
-    prompts = [*PROMPTS, "EMG features: <emg_0_1><emg_1_2>"]
-    np.testing.assert_allclose(
-        again.probabilities(prompts), saved.probabilities(prompts), atol=1e-5
-    )
+    told = [Reading(given=p) for p in (*PROMPTS, "EMG features: <emg_0_1><emg_1_2>")]
+    np.testing.assert_allclose(again.probabilities(told), saved.probabilities(told), atol=1e-5)
     recording = people.recordings[5]
     np.testing.assert_allclose(again(recording), saved(recording), atol=1e-5)
     assert again.bridge.read(recording) == bridge.read(recording)
@@ -191,8 +188,8 @@ def test_prior_and_temperature_are_those_of_the_validation_rows(tuned, rows):
     assert (unknown.temperature, unknown.prior) == (1.0, 0.0)
     right = calibrated(rows)
     assert right.temperature < 1  # all are right: it may be surer
-    prompts = [first_prompt(r) for r in rows]
-    mean = right.probabilities(prompts).mean(axis=0)
+    readings = [reading_of(r) for r in rows]
+    mean = right.probabilities(readings).mean(axis=0)
     np.testing.assert_allclose(mean, 0.25, atol=0.06)  # as often as they are there
     wrong = [r | {"label": LABELS[3 - LABELS.index(r["label"])]} for r in rows]
     assert calibrated(wrong).temperature > 2
@@ -206,7 +203,7 @@ def test_rows_are_loaded_from_share_gpt_files(tmp_path, rows):
         "".join(json.dumps({"conversations": share_gpt(r["messages"])}) + "\n" for r in rows)
     )
     parts, info = load_rows(path)
-    assert [first_prompt(r) for r in parts["train"]] == [first_prompt(r) for r in rows]
+    assert [reading_of(r) for r in parts["train"]] == [reading_of(r) for r in rows]
     assert [first_label(r) for r in parts["train"]] == [r["label"] for r in rows]
     assert info["labels"] == sorted(LABELS) and info["bridge"] is None
     path.write_text(

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from emg_llm.bridge.reading import Reading
+from emg_llm.bridge.reading import NO_EMG
 from emg_llm.data.datasets import load_dataset
 from emg_llm.data.splits import leave_one_subject_out
 from emg_llm.encoders import build_encoder
@@ -15,7 +15,6 @@ from emg_llm.encoders.examples import encoder_config
 from emg_llm.experiments import language_models as folds
 from emg_llm.experiments.fitted import Fitted, FoldTraining
 from emg_llm.experiments.language_models import Material, llm_on
-from emg_llm.llms import finetuning
 
 LABELS = ("anger", "fear", "happiness")
 HOW = FoldTraining(bridge="both", variants=1)
@@ -91,15 +90,13 @@ def test_controls_know_nothing_and_leave_the_model_as_it_was(fitted, data, split
     assert all(q.shape == p.shape for q in found.values())
 
     assert np.ptp(found["no_emg"], axis=0).max() == 0  # the same answer for all
-    np.testing.assert_allclose(
-        found["no_emg"][0], llm.probabilities([Reading().prompt()])[0], atol=1e-6
-    )
-    prompts = [r.prompt() for r in llm.bridge.read_dataset(data, split.test)]
+    np.testing.assert_allclose(found["no_emg"][0], llm.probabilities([NO_EMG])[0], atol=1e-6)
+    readings = llm.bridge.read_dataset(data, split.test)
     for name, weights in llm.model.named_parameters():
         if "lora_B" in name:
             weights.data.zero_()
     np.testing.assert_allclose(
-        found["untrained_adapter"], llm.probabilities(prompts), atol=0.02
+        found["untrained_adapter"], llm.probabilities(readings), atol=0.02
     )  # the rows of the codes are all that is left of the training
     assert np.abs(found["random_base"] - p).max() > 1e-3
     for name, weights in llm.model.named_parameters():
@@ -127,12 +124,12 @@ def test_trials_that_the_person_gave_are_told_with_the_recording(
     rows, told = split.test, []
     adapted = fitted.adapt(data, rows[:3], 0)
     probabilities = fitted.model.probabilities
-    fitted.model.probabilities = lambda prompts, *_: told.append(prompts) or probabilities(prompts)
+    fitted.model.probabilities = lambda r, *_: told.append(r) or probabilities(r)
     fitted.ask(data, rows[3:])
     adapted.ask(data, rows[3:])
     without, given = told
-    assert all("Known trials" in prompt for prompt in given)
-    assert not any("Known trials" in prompt for prompt in without)
+    assert all("Known trials" in reading.prompt() for reading in given)
+    assert not any("Known trials" in reading.prompt() for reading in without)
 
 
 def test_a_model_that_reads_codes_alone_cannot_be_told_trials(data, split, nano_folder, untrained):
@@ -148,7 +145,7 @@ def test_it_is_trained_as_it_was_asked_and_else_as_the_registry_says(data, split
         asked.update(training)
         return SimpleNamespace(name=name, labels=labels, bridge=bridge)
 
-    monkeypatch.setattr(finetuning, "finetune", finetune)
+    monkeypatch.setattr(folds, "finetune", finetune)
     llm_on("any", data, split, how=replace(HOW, bridge="text", epochs=5, batch_size=64))
     assert asked == {"num_train_epochs": 5, "per_device_train_batch_size": 64}
 

@@ -1,12 +1,16 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 
+from emg_llm.bridge.reading import Reading
+from emg_llm.chat.turns import Chat
 from emg_llm.llms.loading import LlmError, load_base
 from emg_llm.llms.model import EmgLLM
 from emg_llm.llms.nano import corpus
 from emg_llm.llms.scoring import SCORING_BATCH
-from emg_llm.llms.sft_data import first_prompt
+from emg_llm.llms.sft_data import reading_of
 from emg_llm.signal.recording import EMOTIONS
 
 LABELS = ("anger", "anxiety", "fear", "happiness")
@@ -16,6 +20,7 @@ PROMPTS = [
     "EMG features: <emg_0_63><emg_1_0><emg_2_5><emg_3_9>",
     "EMG features: above the eye +1, below the eye -40, forehead +0, cheek +33, jaw -7, SNR -2",
 ]
+READINGS = [Reading(given=prompt) for prompt in PROMPTS]
 
 
 @pytest.fixture(scope="module")
@@ -43,12 +48,12 @@ def slow_score(llm, prompt, label):
 
 def test_label_scores_are_the_log_likelihoods_of_the_complete_answers(llm):
     expected = [[slow_score(llm, p, label) for label in llm.labels] for p in PROMPTS]
-    np.testing.assert_allclose(llm.label_scores(PROMPTS), expected, atol=1e-3)
+    np.testing.assert_allclose(llm.label_scores(READINGS), expected, atol=1e-3)
 
 
 def test_a_score_depends_on_its_own_prompt_and_label_alone(llm):
     rng = np.random.default_rng(0)
-    many = [first_prompt({"messages": m}) for m in corpus(40, rng)] + PROMPTS
+    many = [reading_of({"messages": m}) for m in corpus(40, rng)] + READINGS
     assert len(many) > SCORING_BATCH
     together = llm.label_scores(many)
     alone = np.concatenate([llm.label_scores([p]) for p in many])
@@ -62,24 +67,24 @@ def test_a_score_depends_on_its_own_prompt_and_label_alone(llm):
 
 
 def test_probabilities_sum_to_one_and_follow_the_scores(llm):
-    p = llm.probabilities(PROMPTS)
+    p = llm.probabilities(READINGS)
     np.testing.assert_allclose(p.sum(axis=1), 1)
-    scores = llm.label_scores(PROMPTS)
+    scores = llm.label_scores(READINGS)
     np.testing.assert_array_equal(p.argsort(axis=1), scores.argsort(axis=1))
     np.testing.assert_allclose(np.log(p[:, 0] / p[:, 1]), scores[:, 0] - scores[:, 1], atol=1e-6)
     warm = EmgLLM("nano", llm.model, llm.tokenizer, llm.labels, None, temperature=4.0)
     np.testing.assert_allclose(
-        np.log(warm.probabilities(PROMPTS)[:, 0] / warm.probabilities(PROMPTS)[:, 1]),
+        np.log(warm.probabilities(READINGS)[:, 0] / warm.probabilities(READINGS)[:, 1]),
         (scores[:, 0] - scores[:, 1]) / 4,
         atol=1e-6,
     )
-    assert (warm.probabilities(PROMPTS).max(axis=1) < p.max(axis=1)).all()
+    assert (warm.probabilities(READINGS).max(axis=1) < p.max(axis=1)).all()
 
 
 def test_the_prior_of_the_labels_is_taken_away(llm):
-    scores = llm.label_scores(PROMPTS)
+    scores = llm.label_scores(READINGS)
     fair = EmgLLM("nano", llm.model, llm.tokenizer, llm.labels, None, prior=scores[0])
-    p = fair.probabilities(PROMPTS)
+    p = fair.probabilities(READINGS)
     np.testing.assert_allclose(p[0], 1 / len(llm.labels))
     expected = np.exp(scores - scores[0])
     np.testing.assert_allclose(p, expected / expected.sum(axis=1, keepdims=True))
@@ -88,25 +93,20 @@ def test_the_prior_of_the_labels_is_taken_away(llm):
 # Chat
 
 
-def chat_messages(n_exchanges):
-    messages = [
-        {"role": "user", "content": PROMPTS[1]},
-        {"role": "assistant", "content": "Emotion: fear"},
-    ]
+def chat(n_exchanges, scores=()):
+    said = Chat(READINGS[1], "fear", scores)
     for i in range(n_exchanges):
-        messages += [
-            {"role": "user", "content": f"How strong is it at the jaw? {i}"},
-            {"role": "assistant", "content": f"The level at the jaw is +{i}."},
-        ]
-    return [*messages, {"role": "user", "content": "Why?"}]
+        said = said.asked(f"How strong is it at the jaw? {i}")
+        said = said.answered(f"The level at the jaw is +{i}.")
+    return said.asked("Why?")
 
 
 def test_a_reply_streams_pieces_and_is_greedy(llm):
-    pieces = list(llm.reply(chat_messages(1), max_new_tokens=24))
+    pieces = list(llm.reply(chat(1), max_new_tokens=24))
     assert len(pieces) > 1 and all(pieces)
-    assert list(llm.reply(chat_messages(1), max_new_tokens=24)) == pieces
+    assert list(llm.reply(chat(1), max_new_tokens=24)) == pieces
     ids = llm.tokenizer.apply_chat_template(
-        chat_messages(1), add_generation_prompt=True, return_tensors="pt", return_dict=True
+        chat(1).turns, add_generation_prompt=True, return_tensors="pt", return_dict=True
     )["input_ids"]
     n = ids.shape[1]
     for _ in range(24):
@@ -123,7 +123,7 @@ def test_a_reply_that_nobody_waits_for_is_not_written_to_its_end(llm, monkeypatc
     seen = []
     hook = llm.model.register_forward_hook(lambda *_: seen.append(1))
     try:
-        reply = llm.reply(chat_messages(1), max_new_tokens=300)
+        reply = llm.reply(chat(1), max_new_tokens=300)
         next(reply)
         reply.close()
     finally:
@@ -132,23 +132,27 @@ def test_a_reply_that_nobody_waits_for_is_not_written_to_its_end(llm, monkeypatc
 
 
 def test_of_a_chat_that_is_too_long_the_oldest_exchanges_are_forgotten(llm):
-    long = chat_messages(60)
+    long = chat(60)
     room = llm.model.config.max_position_embeddings - 24
 
-    def n_tokens(messages):
+    def latest(k):
+        """The chat with its last k exchanges and the question."""
+        return replace(long, later=long.later[-2 * k - 1 :])
+
+    def n_tokens(chat):
         encoded = llm.tokenizer.apply_chat_template(
-            messages, add_generation_prompt=True, return_dict=True
+            chat.turns, add_generation_prompt=True, return_dict=True
         )
         return len(encoded["input_ids"])
 
-    kept = next(k for k in range(60, 0, -1) if n_tokens(long[:2] + long[-2 * k - 1 :]) <= room)
+    kept = next(k for k in range(60, 0, -1) if n_tokens(latest(k)) <= room)
     assert 2 < kept < 60
     answer = "".join(llm.reply(long, max_new_tokens=24))
     assert answer
-    assert answer == "".join(llm.reply(long[:2] + long[-2 * kept - 1 :], max_new_tokens=24))
+    assert answer == "".join(llm.reply(latest(kept), max_new_tokens=24))
 
 
-def test_notes_are_told_with_the_first_question_that_is_left(llm, monkeypatch):
+def test_scores_are_told_with_the_first_question_that_is_left(llm, monkeypatch):
     prompts = []
     template = llm.tokenizer.apply_chat_template
 
@@ -157,18 +161,18 @@ def test_notes_are_told_with_the_first_question_that_is_left(llm, monkeypatch):
         return template(messages, **kwargs)
 
     monkeypatch.setattr(llm.tokenizer, "apply_chat_template", spied)
-    next(llm.reply(chat_messages(60), "Scored: fear 81 %, anger 9 %.", max_new_tokens=4))
-    first = chat_messages(60)[-len(prompts[-1]) + 2]
+    long = chat(60, (("fear", 81), ("anger", 9)))
+    next(llm.reply(long, max_new_tokens=4))
     assert len(prompts[-1]) < len(prompts[0])
     for messages in (prompts[0], prompts[-1]):
         told = [m["content"] for m in messages if "Scored:" in m["content"]]
         assert told == [messages[2]["content"]]
+    first = long.turns[-len(prompts[-1]) + 2]
     assert told == [f"Scored: fear 81 %, anger 9 %. {first['content']}"]
 
 
 def test_a_single_message_that_is_too_long_gets_a_sentence(llm):
-    messages = [*chat_messages(0)[:2], {"role": "user", "content": "why " * 3000}]
-    assert list(llm.reply(messages)) == [
+    assert list(llm.reply(Chat(READINGS[1], "fear").asked("why " * 3000))) == [
         "That is more text than I can read at once; please ask in fewer words."
     ]
 

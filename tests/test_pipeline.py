@@ -9,12 +9,13 @@ import numpy as np
 import pytest
 
 import emg_llm
-import emg_llm.bridge.bridge
-from emg_llm.bridge.bridge import Bridge
-from emg_llm.chat.turns import likely, notes, with_notes
+from emg_llm.bridge import Bridge
+from emg_llm.chat.turns import Chat, likely
+from emg_llm.encoders.base import EncoderConfig
 from emg_llm.hub.client import HubError
 from emg_llm.llms.model import EmgLLM
 from emg_llm.pipeline import REMEMBERED
+from emg_llm.signal import preprocessing, quality
 from emg_llm.signal.recording import EMOTIONS, RecordingError
 from emg_llm.signal.simulation import simulate
 
@@ -116,8 +117,6 @@ def test_a_recording_is_predicted_the_same_way_every_time(forgetful, sample):
 
 def test_a_recording_is_cleaned_read_and_scored_once(forgetful, sample, monkeypatch):
     """By three language models of one bridge, a prediction, another of the same file, a chat."""
-    import emg_llm.pipeline
-
     done = Counter()
 
     def counted(owner, name):
@@ -129,8 +128,10 @@ def test_a_recording_is_cleaned_read_and_scored_once(forgetful, sample, monkeypa
 
         monkeypatch.setattr(owner, name, call)
 
-    counted(emg_llm.pipeline, "clean")
-    counted(emg_llm.bridge.bridge, "clean")
+    for owner, name in ((preprocessing, "_clean"), (preprocessing, "_detect_mains")):
+        counted(owner, name)
+    counted(quality, "_assess")
+    counted(EncoderConfig, "tensor")
     counted(Bridge, "read")
     counted(EmgLLM, "probabilities")
     prediction = forgetful(sample)
@@ -139,7 +140,8 @@ def test_a_recording_is_cleaned_read_and_scored_once(forgetful, sample, monkeypa
     for llm in LLMS:
         forgetful.checked(again, "Why?", "Because.", llm=llm)
         next(forgetful.chat(again, "Why?", llm=llm))
-    assert done == {"clean": 1, "read": 1, "probabilities": 3}
+    once = ("_clean", "_detect_mains", "_assess", "tensor", "read")
+    assert done == dict.fromkeys(once, 1) | {"probabilities": 3}
 
 
 def test_another_recording_is_never_taken_for_the_one_before(forgetful, sample):
@@ -178,7 +180,7 @@ def test_the_llms_score_the_prompt_that_their_bridge_makes(pipeline, sample):
         reading = llm.bridge.read(sample)
         assert reading.tokens == prediction.tokens[name]
         assert len(reading.levels) == 8
-        expected = llm.probabilities([reading.prompt()])[0]
+        expected = llm.probabilities([reading])[0]
         np.testing.assert_allclose(
             list(prediction.probabilities[name].values()), expected, rtol=1e-5
         )
@@ -195,21 +197,15 @@ def test_the_chat_begins_with_the_reading_and_its_scores_come_with_the_first_que
         {"role": "assistant", "content": marked, "metadata": None},
     ] * earlier
     reading = llm.bridge.read(sample)
-    scores = likely(llm.labels, llm.probabilities([reading.prompt()])[0])
-    questions = [m["content"] for m in history if m["role"] == "user"] + [CHAT_FIRST]
-    questions[0] = with_notes(questions[0], notes(reading, scores))
-    assert questions[0].startswith(f"Scored: {scores[0][0]} ")
-    messages = [
-        {"role": "user", "content": reading.prompt()},
-        {"role": "assistant", "content": f"Emotion: {scores[0][0]}"},
-    ]
-    for question in questions:
-        messages.append({"role": "user", "content": question})
-        plain = "The strongest site is jaw +8 dB, SNR +8."
-        messages.append({"role": "assistant", "content": plain})
+    scores = likely(llm.labels, llm.probabilities([reading])[0])
+    chat = Chat(reading, scores[0][0], scores)
+    for message in history[::2]:
+        chat = chat.asked(message["content"]).answered("The strongest site is jaw +8 dB, SNR +8.")
+    chat = chat.asked(CHAT_FIRST)
+    assert chat.turns[2]["content"].startswith(f"Scored: {scores[0][0]} ")
     before = copy.deepcopy(history)
     said = "".join(talkative.chat(sample, CHAT_FIRST, llm="nano-llama2", history=history))
-    assert said and said == "".join(llm.reply(messages[:-1]))
+    assert said and said == "".join(llm.reply(chat))
     assert history == before
 
 
@@ -218,7 +214,7 @@ def test_what_a_reply_states_is_marked_as_the_signal_has_it(pipeline, sample):
         llm = pipeline.llm(name)
         reading = llm.bridge.read(sample)
         site, level = reading.ranking[0]
-        scored = likely(llm.labels, llm.probabilities([reading.prompt()])[0])[0][0]
+        scored = likely(llm.labels, llm.probabilities([reading])[0])[0][0]
         other = next(label for label in EMOTIONS if label not in (scored, "neutral"))
         reply = f"I read {scored}. The strongest site is {site} {level:+d} dB ✗ (measured: 3)."
         told = pipeline.checked(sample, CHAT_FIRST, reply, llm=name)

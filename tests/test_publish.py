@@ -14,6 +14,7 @@ from jinja2 import UndefinedError
 
 from emg_llm.__main__ import main as emg_llm
 from emg_llm.bridge.codebook import Codebook
+from emg_llm.bridge.reading import NO_EMG, Reading
 from emg_llm.encoders import load_encoder
 from emg_llm.hub import client as hub
 from emg_llm.hub.cards import write_card
@@ -398,8 +399,8 @@ def test_an_adapter_on_four_bits_comes_back_from_the_hub_on_four_bits(server, tm
     assert f"base_model: {USER}/base" in card
     again = EmgLLM.from_pretrained(f"{USER}/adapter")
     assert again.model.get_base_model().is_loaded_in_4bit
-    prompts = ["EMG features: <emg_0_1>", "EMG features: none"]
-    np.testing.assert_allclose(again.label_scores(prompts), llm.label_scores(prompts), atol=1e-4)
+    readings = [Reading(codes=(1,)), NO_EMG]
+    np.testing.assert_allclose(again.label_scores(readings), llm.label_scores(readings), atol=1e-4)
 
 
 def test_fine_tuning_takes_its_data_from_the_hub_and_sends_the_adapter_there(

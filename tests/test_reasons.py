@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 
-from emg_llm.bridge.bridge import Bridge
-from emg_llm.chat.turns import ANSWER
+from emg_llm.bridge.reading import Reading
+from emg_llm.bridge.text import Text
+from emg_llm.chat.turns import ANSWER, Chat
 from emg_llm.experiments.replies import count_reasons, free_text, reasons_figures
 from emg_llm.llms.generation import generate
 from emg_llm.llms.loading import load_base
@@ -16,12 +17,12 @@ LABELS = ("anger", "fear", "pride")
 @pytest.fixture(scope="module")
 def llm(nano_folder, people):
     model, tokenizer = load_base(str(nano_folder))
-    return EmgLLM("nano", model, tokenizer, LABELS, Bridge.fit("text", people, range(12)))
+    return EmgLLM("nano", model, tokenizer, LABELS, Text.fit(people, range(12)))
 
 
 def test_answers_at_once_are_those_that_are_given_one_by_one(llm):
     questions = ["Hello", "EMG features: jaw +12, cheek -3, SNR +15", "Why do you say that?"]
-    chats = [[{"role": "user", "content": q}] for q in questions]
+    chats = [Chat(Reading(given=q)) for q in questions]
     at_once = generate(llm, chats, max_new_tokens=8)
     assert at_once == [generate(llm, [chat], max_new_tokens=8)[0] for chat in chats]
     assert at_once == ["".join(llm.reply(chat, max_new_tokens=8)) for chat in chats]
@@ -55,8 +56,9 @@ def test_replies_about_every_recording_are_checked_against_it(llm, readings, mon
     asked = replying(monkeypatch, f"Well, I read {LABELS[0]} here.")
     counts = count_reasons(llm, readings, p, n_replies=59)
     assert len(asked) == counts["n_replies"] == 60
-    assert [len(chat) for chat in asked] == [3] * 20 + [5] * 20 + [7] * 20
-    told = ["Scored: " in chat[2]["content"] for chat in asked]
+    asked = [chat.turns for chat in asked]
+    assert [len(turns) for turns in asked] == [3] * 20 + [5] * 20 + [7] * 20
+    told = ["Scored: " in turns[2]["content"] for turns in asked]
     assert all(told) and not any("Scored: " in m["content"] for c in asked for m in c[4::2])
     assert len({chat[0]["content"] for chat in asked}) == len(readings)
     labels = [chat[1]["content"] for chat in asked]

@@ -10,9 +10,9 @@ from gradio_client.exceptions import AppError
 
 from emg_llm.evaluation import evaluate
 from emg_llm.hub.client import bundle_folder
-from emg_llm.signal.recording import EMOTIONS, RecordingError
+from emg_llm.signal.recording import EMOTIONS
 from emg_llm.ui import build_app, launch_options
-from emg_llm.ui.analysis import escape, make_source, open_source, plain_history
+from emg_llm.ui.analysis import escape, plain_history
 from emg_llm.ui.results import results_frame
 from tests.pretending import TOKENS, FakePipeline, write_csv
 
@@ -241,8 +241,3 @@ def test_a_history_is_understood_in_each_form_that_gradio_gives_it():
     assert [m["content"] for m in plain_history(history)] == ["a", "b", "c"]
     with pytest.raises(ValueError, match="history"):
         plain_history([["old", "pairs"]])
-
-
-def test_a_file_that_was_deleted_meanwhile_is_asked_for_again(tmp_path):
-    with pytest.raises(RecordingError, match="upload it again"):
-        open_source(make_source(tmp_path / "gone.csv"))

@@ -9,6 +9,7 @@ from emg_llm.ui import build_app
 from emg_llm.ui.analysis import make_source
 from emg_llm.ui.chat import ChatArea, answered
 from emg_llm.ui.llm_header import reading_html
+from emg_llm.ui.opened import OpenRecordings
 from emg_llm.ui.prediction import cards_html
 from emg_llm.ui.streams import merged
 from tests.pretending import TOKENS, FakePipeline, P, write_csv
@@ -33,7 +34,7 @@ def asked(pipeline, message, chosen, histories=((), ())):
     """What `ask` yields after a recording was chosen: the LLMs' histories, step by step."""
     source = make_source(pipeline.samples["sample"])
     with gr.Blocks():
-        chat = ChatArea(pipeline, gr.State(None))
+        chat = ChatArea(pipeline, OpenRecordings(), gr.State(None))
     return [
         columns
         for _, _, *columns in chat.ask(Asking, message, source, chosen, *map(list, histories))
@@ -78,7 +79,7 @@ def test_a_slow_language_model_holds_up_no_other(sampled):
             yield "done"
 
     with gr.Blocks():
-        chat = ChatArea(Slow(sampled.samples), gr.State(None))
+        chat = ChatArea(Slow(sampled.samples), OpenRecordings(), gr.State(None))
     source = make_source(sampled.samples["sample"])
     steps = chat.ask(Asking, "Why?", source, chat.llms, [], [])
     slow, _ = next(c for _, _, *c in steps if c[1] and c[1][-1]["content"] == "done")

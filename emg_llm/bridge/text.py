@@ -54,10 +54,9 @@ class Levels:
         self.scale, self.people, self.moments = scale, people, []
         values = []
         for item in tqdm(items, desc="reading", disable=len(items) < MANY):
-            if isinstance(item, Recording):
-                item = Prepared.of(item)
-                check_channels(item.n_channels, len(scale.names))
+            item = Prepared.of(item) if isinstance(item, Recording) else item
             values.append(powers(item))
+            check_channels(len(values[-1]), len(scale.names))
             self.moments.append(_moments(item))
         # The width of a typical person is known where people are the measure.
         self.levels = scale.of_people(np.stack(values), people if scale.width else None)

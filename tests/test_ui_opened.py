@@ -1,0 +1,116 @@
+"""Recordings in the app: read once, handed on, and forgotten."""
+
+from collections import Counter
+from types import SimpleNamespace
+
+import pytest
+
+import emg_llm
+from emg_llm.signal import preprocessing, quality
+from emg_llm.signal.recording import RecordingError
+from emg_llm.ui import build_app, opened
+from emg_llm.ui.analysis import make_source
+from emg_llm.ui.opened import OpenRecordings
+from emg_llm.ui.signals import CLEANED, RAW
+from tests.pretending import FakePipeline, write_csv
+
+
+@pytest.fixture
+def counts(monkeypatch):
+    """How often files were read, and signals cleaned and judged."""
+    done = Counter()
+
+    def counted(owner, name):
+        made = getattr(owner, name)
+
+        def call(*args, **kwargs):
+            done[name] += 1
+            return made(*args, **kwargs)
+
+        monkeypatch.setattr(owner, name, call)
+
+    monkeypatch.setattr(emg_llm, "read_recording", emg_llm.read_recording, raising=False)
+    counted(emg_llm, "read_recording")
+    counted(preprocessing, "_clean")
+    counted(preprocessing, "_detect_mains")
+    counted(quality, "_assess")
+    return done
+
+
+class Judging(FakePipeline):
+    """Cleans and judges what it is asked about, as real models do."""
+
+    def __call__(self, recording):
+        emg_llm.assess_quality(emg_llm.clean(recording))
+        emg_llm.assess_quality(recording)
+        return super().__call__(recording)
+
+    def chat(self, recording, message, llm=None, history=()):
+        emg_llm.clean(recording)
+        return super().chat(recording, message, llm, history)
+
+
+def handlers(demo):
+    return {f.fn.__name__: f.fn for f in demo.fns.values() if f.fn is not None}
+
+
+def test_an_upload_its_prediction_its_views_and_a_chat_read_the_file_once(tmp_path, counts):
+    demo = build_app(Judging())
+    does = handlers(demo)
+    path = write_csv(tmp_path / "trial.csv")
+    source, *_ = does["uploaded"](path, None, "auto", RAW)
+    assert source.path == path
+    does["predict"](source)
+    for view in (CLEANED, RAW, CLEANED):
+        does["redraw"](source, view)
+    event = SimpleNamespace(target=None)
+    n_llms = len(FakePipeline.llms)
+    for _ in range(2):
+        assert list(does["ask"](event, "Why?", source, FakePipeline.llms, *[[]] * n_llms))
+    # The cleaned signal is judged by Judging alone; the app judges what was recorded.
+    assert counts == {"read_recording": 1, "_clean": 1, "_detect_mains": 2, "_assess": 2}
+
+
+def test_another_rate_or_unit_is_another_recording(tmp_path, counts):
+    opened = OpenRecordings()
+    path = write_csv(tmp_path / "trial.csv")
+    first = opened(make_source(path))
+    assert opened(make_source(path)) is first
+    assert opened(make_source(path, 500)).sampling_rate == 500
+    assert opened(make_source(path, None, "mV")).unit == "uV"
+    assert opened(make_source(path)) is first
+    assert counts["read_recording"] == 3
+
+
+@pytest.mark.parametrize(("limit", "value"), [("MOST", 2), ("MOST_BYTES", 80_000)])
+def test_the_longest_unused_are_forgotten(tmp_path, counts, monkeypatch, limit, value):
+    monkeypatch.setattr(opened, limit, value)  # a recording has 32,000 bytes
+    open_recording = OpenRecordings()
+    paths = [write_csv(tmp_path / f"{k}.csv") for k in range(3)]
+    for k in (0, 1, 0, 2, 0):
+        open_recording(make_source(paths[k]))
+    assert counts["read_recording"] == 3
+    open_recording(make_source(paths[1]))
+    assert counts["read_recording"] == 4
+
+
+def test_a_file_that_was_deleted_meanwhile_is_asked_for_again(tmp_path):
+    open_recording = OpenRecordings()
+    with pytest.raises(RecordingError, match="upload it again"):
+        open_recording(make_source(tmp_path / "gone.csv"))
+    path = tmp_path / "trial.csv"
+    source = make_source(write_csv(path))
+    open_recording(source)
+    path.unlink()
+    with pytest.raises(RecordingError, match="upload it again"):
+        open_recording(source)
+
+
+def test_a_file_that_cannot_be_read_is_said_each_time_it_is_asked_for(tmp_path):
+    path = tmp_path / "broken.csv"
+    path.write_text("a,b\nc,d\n")
+    open_recording = OpenRecordings()
+    for _ in range(2):
+        with pytest.raises(RecordingError) as caught:
+            open_recording(make_source(path))
+        assert "\n" not in str(caught.value)
