@@ -24,7 +24,7 @@ from scipy.io import savemat
 from trl import TrlParser
 
 from emg_llm.encoders import load_encoder
-from emg_llm.hub.client import bundle_folder, resolve
+from emg_llm.hub.client import bundle_folder
 from emg_llm.scripts import run
 from emg_llm.signal.preprocessing import BAND, HARMONICS, clean, detect_mains, resample
 from emg_llm.signal.readers import read_recording
@@ -46,9 +46,7 @@ class InferenceArguments:
 
 def main(args):
     torch.set_num_threads(1)
-    encoder = load_encoder(
-        resolve(args.encoder) if args.encoder else bundle_folder() / "encoders" / "cnn"
-    )
+    encoder = load_encoder(args.encoder or bundle_folder() / "encoders" / "cnn")
     recording = with_hum(args.sampling_rate, args)
     cleaned = clean(recording)
     prepared = resample(cleaned, encoder.config.sampling_rate)

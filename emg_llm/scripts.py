@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from emg_llm.encoders import open_encoder
+from emg_llm.encoders import load_encoder
 from emg_llm.encoders.base import SCALINGS, EncoderConfig
 from emg_llm.encoders.training import LEADS, EncoderTraining
 from emg_llm.signal.recording import RecordingError
@@ -90,7 +90,7 @@ def load_codec(encoder, codebook):
     from emg_llm.bridge.codebook import Codebook
 
     return (
-        open_encoder(encoder) if encoder else None,
+        load_encoder(encoder) if encoder else None,
         Codebook.from_pretrained(codebook) if codebook else None,
     )
 

@@ -12,10 +12,9 @@ from emg_llm.data.datasets import DatasetError, load_dataset
 from emg_llm.data.splits import held_out_split
 from emg_llm.embeddings import analysis, plots
 from emg_llm.embeddings.report import result_tables, summary
-from emg_llm.encoders import ARCHITECTURES, EncoderConfig, build_encoder
+from emg_llm.encoders import ARCHITECTURES, EncoderConfig, build_encoder, load_encoder
 from emg_llm.plots.page import report_page
 from emg_llm.signal.quality import assess_quality
-from emg_llm.signal.recording import EMOTIONS
 
 DATA = "simulated:subjects=5,trials=2,duration=1"
 OTHER = {"name": "other_data", "grouping": "all", "split_hash": None, "seed": 0}
@@ -132,24 +131,19 @@ def test_the_people_of_its_training_are_left_out(tmp_path, beside):
     folder = save(untrained(trained_on=data.name), tmp_path, results, beside)
     if not beside:
         (tmp_path / "config.json").write_text("{}")  # what a bundle is known by
-    rows, protocol = analysis.unseen_recordings(*analysis.open_encoder(folder), data)
+    rows, protocol = analysis.unseen_recordings(folder, load_encoder(folder), data)
     assert rows.tolist() == split.test.tolist()
     assert protocol["split_hash"] == split.hash
 
 
 def test_an_encoder_whose_training_people_nobody_knows_is_refused_on_its_own_data(tmp_path):
     data = load_dataset(DATA, ["anger", "fear"])
-    folder, encoder = analysis.open_encoder(save(untrained(trained_on=data.name), tmp_path))
+    folder = save(untrained(trained_on=data.name), tmp_path)
+    encoder = load_encoder(folder)
     with pytest.raises(DatasetError, match=r"results\.json"):
         analysis.unseen_recordings(folder, encoder, data)
     rows, protocol = analysis.unseen_recordings(folder, encoder, replace(data, name="other"))
     assert len(rows) == len(data) and protocol["name"] == "other_data"
-
-
-def test_the_bundles_encoder_is_the_one_where_none_is_named():
-    folder, encoder = analysis.open_encoder()
-    assert folder.parent.parent.name == "bundle"
-    assert encoder.config.labels == list(EMOTIONS)
 
 
 @pytest.mark.parametrize("config", [None, "{}", '{"arch": "nonesuch"}', "not json", "[]"])
@@ -157,7 +151,7 @@ def test_a_folder_without_an_encoder_is_refused_in_words(tmp_path, config):
     if config is not None:
         (tmp_path / "config.json").write_text(config)
     with pytest.raises(DatasetError, match=r"train/encoder\.py"):
-        analysis.open_encoder(tmp_path)
+        load_encoder(tmp_path)
 
 
 @pytest.mark.parametrize("weights", [None, b"", b"broken" * 99])
@@ -167,7 +161,7 @@ def test_an_encoder_without_its_weights_is_refused_in_words(tmp_path, weights):
     if weights is not None:
         (folder / "model.safetensors").write_bytes(weights)
     with pytest.raises(DatasetError, match="not all of one"):
-        analysis.open_encoder(folder)
+        load_encoder(folder)
 
 
 def test_data_that_an_encoder_cannot_read_is_refused_in_words(data):

@@ -15,7 +15,7 @@ from trl import TrlParser
 from emg_llm.bridge.codebook import Codebook, CodebookConfig, measure
 from emg_llm.data.datasets import load_dataset
 from emg_llm.data.splits import held_out_split
-from emg_llm.encoders import open_encoder
+from emg_llm.encoders import load_encoder
 from emg_llm.encoders.examples import Examples, encoder_inputs
 from emg_llm.evaluation import save_results
 from emg_llm.scripts import DataArguments, HubArguments, finish, run
@@ -37,7 +37,7 @@ def main(data, args, sharing):
     dataset = load_dataset(data.data, data.labels)
     split = held_out_split(dataset, data.seed)
     scored = split.scored
-    encoder = open_encoder(args.encoder)
+    encoder = load_encoder(args.encoder)
     examples = Examples(
         encoder, encoder_inputs(dataset, encoder.config), dataset.targets, dataset.groups
     )

@@ -13,11 +13,13 @@ from pathlib import Path
 from trl import TrlParser
 
 from emg_llm.data.datasets import load_dataset
-from emg_llm.embeddings.analysis import measure_embeddings, open_encoder, unseen_recordings
+from emg_llm.embeddings.analysis import measure_embeddings, unseen_recordings
 from emg_llm.embeddings.measures import MAPS
 from emg_llm.embeddings.plots import embedding_figures
 from emg_llm.embeddings.report import result_tables, summary
+from emg_llm.encoders import load_encoder
 from emg_llm.evaluation import save_results
+from emg_llm.hub.client import bundle_folder, resolve
 from emg_llm.plots.page import report_page
 from emg_llm.scripts import DataArguments, run
 
@@ -38,7 +40,8 @@ class EmbeddingArguments:
 
 
 def main(data, args):
-    folder, encoder = open_encoder(args.encoder)
+    folder = resolve(args.encoder or bundle_folder() / "encoders" / "cnn")
+    encoder = load_encoder(folder)
     dataset = load_dataset(data.data, data.labels)
     rows, protocol = unseen_recordings(folder, encoder, dataset)
     results, table, embedded = measure_embeddings(

@@ -20,10 +20,10 @@ from trl import TrlParser
 from emg_llm.data.datasets import DatasetError, load_dataset
 from emg_llm.data.processes import is_main
 from emg_llm.data.splits import held_out_split
-from emg_llm.encoders import ARCHITECTURES, EncoderConfig, build_encoder, open_encoder
+from emg_llm.encoders import ARCHITECTURES, EncoderConfig, build_encoder, load_encoder
 from emg_llm.encoders.examples import Examples, encoder_config, encoder_inputs
 from emg_llm.encoders.training import LOSSES, EncoderTraining, fit_encoder
-from emg_llm.evaluation import control, evaluate, headline, save_results
+from emg_llm.evaluation import control, headline, results_of, save_results
 from emg_llm.experiments.controls import Inputs
 from emg_llm.experiments.measure import training_of
 from emg_llm.experiments.personal import check_personal, personalise
@@ -75,7 +75,7 @@ def main(data, args, sharing):
         raise DatasetError("--encoder is calibrated to a person: give --calibrate_with too.")
     person = load_dataset(args.calibrate_with, data.labels) if args.calibrate_with else None
     if args.encoder:
-        encoder, trained = open_encoder(args.encoder), training_of(resolve(args.encoder))
+        encoder, trained = load_encoder(args.encoder), training_of(resolve(args.encoder))
     else:
         encoder, trained = train(data, args, sharing, person)
     if person is not None:
@@ -134,13 +134,9 @@ def train(data, args, sharing, person=None):
     # As strong as another recording: how strong one is tells something of its emotion.
     noise = encoder_inputs(Inputs(dataset, rows).noise, config, rows)
     replaced = Examples(encoder, noise, targets, groups)
-    results = {
-        "model": args.arch,
-        "data": dataset.name,
-        "lead": encoder.config.lead,
-        "protocol": split.protocol(),
-        **evaluate(dataset.label_names, targets, probabilities, groups, data.seed),
-    }
+    about = args.arch, dataset.name, split.protocol(), dataset.label_names
+    results = results_of(*about, targets, probabilities, groups, data.seed)
+    results["lead"] = encoder.config.lead
     results["controls"]["noise_emg"] = control(targets, replaced.ask(encoder), groups)
     save(args.output_dir, encoder, results, dataset, rows, probabilities, sharing)
     return encoder, results

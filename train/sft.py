@@ -31,7 +31,7 @@ from trl import SFTConfig, TrlParser
 from emg_llm.bridge.reading import NO_EMG
 from emg_llm.bridge.spelling import SPELLINGS
 from emg_llm.data.processes import is_main
-from emg_llm.evaluation import control, evaluate, headline, save_results
+from emg_llm.evaluation import control, headline, results_of, save_results
 from emg_llm.llms.finetuning import calibrate, lora_config, make_trainer, prepare, sft_defaults
 from emg_llm.llms.loading import LlmError, load_base
 from emg_llm.llms.model import EmgLLM
@@ -139,12 +139,8 @@ def measure(llm, rows, folder, info, seed):
     ids = [r.get("recording_id") or f"row {i + 1}" for i, r in enumerate(rows)]
     groups = np.array([s or i for s, i in zip(subjects, ids, strict=True)])
     probabilities = llm.probabilities([reading_of(r) for r in rows], progress=True)
-    results = {
-        "model": llm.name,
-        "data": info["data"],
-        "protocol": info["protocol"],
-        **evaluate(llm.labels, targets, probabilities, groups, seed),
-    }
+    about = llm.name, info["data"], info["protocol"], llm.labels
+    results = results_of(*about, targets, probabilities, groups, seed)
     silent = llm.probabilities([NO_EMG]).repeat(len(rows), axis=0)
     results["controls"]["no_emg"] = control(targets, silent, groups, seed)
     save_results(folder, results, ids, subjects, targets, probabilities)

@@ -12,7 +12,7 @@ from trl import TrlParser
 
 from emg_llm.data.datasets import load_dataset
 from emg_llm.data.splits import held_out_split
-from emg_llm.evaluation import evaluate, headline, save_results
+from emg_llm.evaluation import headline, results_of, save_results
 from emg_llm.scripts import DataArguments, HubArguments, finish, run
 from emg_llm.svm import EmotionSVM, dataset_features
 
@@ -49,12 +49,8 @@ def main(data, args, sharing):
 
     rows = scored
     probabilities = svm.predict_proba(features[rows])
-    results = {
-        "model": "svm",
-        "data": dataset.name,
-        "protocol": split.protocol(),
-        **evaluate(dataset.label_names, targets[rows], probabilities, groups[rows], data.seed),
-    }
+    about = "svm", dataset.name, split.protocol(), dataset.label_names
+    results = results_of(*about, targets[rows], probabilities, groups[rows], data.seed)
     taken = dataset.take(rows)
     save_results(args.output_dir, results, taken.ids, taken.subjects, targets[rows], probabilities)
     print(headline(results))

@@ -9,9 +9,8 @@ from tqdm.auto import tqdm
 from emg_llm.data.datasets import DatasetError
 from emg_llm.embeddings.measures import distribution, project, separability, sparsity, structure
 from emg_llm.encoders.examples import encoder_inputs
-from emg_llm.evaluation import bootstrap_interval, evaluate
+from emg_llm.evaluation import bootstrap_interval, results_of
 from emg_llm.experiments.measure import unseen_rows
-from emg_llm.hub.client import bundle_folder, resolve
 from emg_llm.signal.quality import snr_db
 
 N_BOOTSTRAP = 1000
@@ -27,17 +26,6 @@ class Embedded:
     segments: np.ndarray
     recordings: np.ndarray
     snr_db: np.ndarray
-
-
-def open_encoder(folder_or_id=None):
-    """(folder, encoder) of a saved encoder, the bundle's where none is named.
-
-    Raises HubError or DatasetError in words.
-    """
-    from emg_llm import encoders
-
-    folder = resolve(folder_or_id or bundle_folder() / "encoders" / "cnn")
-    return folder, encoders.open_encoder(folder)
 
 
 def unseen_recordings(folder, encoder, dataset):
@@ -140,11 +128,8 @@ def measure_embeddings(encoder, dataset, protocol, method="pca", seed=0, progres
     correct = predicted == dataset.targets
     labels, groups = np.array(dataset.labels), dataset.groups
     xy, shares = project(x, method, seed)
-    results = {
-        "model": encoder.config.arch,
-        "data": dataset.name,
-        "protocol": protocol,
-        **evaluate(names, dataset.targets, probabilities, groups, seed),
+    about = encoder.config.arch, dataset.name, protocol, names
+    results = results_of(*about, dataset.targets, probabilities, groups, seed) | {
         "segments": structure(embedded.segments),
         "recordings": structure(x),
         "separability": separability(x, dataset, seed),

@@ -1,7 +1,11 @@
 """Encoders: EMG segments -> an embedding and logits, all under the contract of `base`."""
 
 import json
+from pathlib import Path
 
+from safetensors import SafetensorError
+
+from emg_llm.data.datasets import DatasetError
 from emg_llm.encoders.base import EmgEncoder, EncoderConfig
 from emg_llm.encoders.cnn import CnnEncoder
 from emg_llm.encoders.tcn import TcnEncoder
@@ -10,27 +14,20 @@ from emg_llm.hub.client import resolve
 ARCHITECTURES = {"cnn": CnnEncoder, "tcn": TcnEncoder}
 
 
-def build_encoder(config):
+def build_encoder(config: EncoderConfig) -> EmgEncoder:
     """A new encoder of `config.arch`; raises KeyError for an unknown one."""
     return ARCHITECTURES[config.arch](config)
 
 
-def load_encoder(folder_or_id, revision=None):
-    """A saved encoder, of the architecture that its configuration names, ready to predict."""
+def load_encoder(folder_or_id: str | Path, revision: str | None = None) -> EmgEncoder:
+    """A saved encoder, of the architecture that its configuration names, ready to predict.
+
+    Raises HubError, or DatasetError where there is none or not all of it, in words.
+    """
     folder = resolve(folder_or_id, revision)
-    arch = json.loads((folder / "config.json").read_text())["arch"]
-    return ARCHITECTURES[arch].from_pretrained(folder)
-
-
-def open_encoder(folder_or_id):
-    """A trained encoder; raises HubError or DatasetError where there is none."""
-    from safetensors import SafetensorError
-
-    from emg_llm.data.datasets import DatasetError
-
-    folder = resolve(folder_or_id)
     try:
-        return load_encoder(folder)
+        arch = json.loads((folder / "config.json").read_text())["arch"]
+        return ARCHITECTURES[arch].from_pretrained(folder)
     except (OSError, KeyError, TypeError, ValueError, RuntimeError, SafetensorError):
         raise DatasetError(
             f"{folder_or_id} holds no encoder, or not all of one; name a folder that "
@@ -44,5 +41,4 @@ __all__ = [
     "EncoderConfig",
     "build_encoder",
     "load_encoder",
-    "open_encoder",
 ]

@@ -14,6 +14,7 @@ from emg_llm.evaluation.metrics import (
     evaluate,
     per_class,
     per_subject,
+    results_of,
     shuffled_control,
     within_people_p,
 )
@@ -41,6 +42,7 @@ __all__ = [
     "reliability_bins",
     "result_figures",
     "result_tables",
+    "results_of",
     "save_comparison",
     "save_report",
     "save_results",

@@ -1,5 +1,8 @@
 """How often a model is right: by recording, by label, by person, with interval and controls."""
 
+from collections.abc import Mapping, Sequence
+from typing import Any
+
 import numpy as np
 
 from emg_llm.evaluation.confidence import (
@@ -14,7 +17,25 @@ N_PERMUTATIONS = 1000
 N_WITHIN = 10_000  # permutations within each person
 
 
-def evaluate(labels, targets, probabilities, groups, seed=0, calibration=None):
+def results_of(
+    model: str, data: str, protocol: Mapping[str, Any], *figures: Any, **more: Any
+) -> dict[str, Any]:
+    """A results.json: what was measured of which model, on which data, split how.
+
+    protocol: see Split.protocol. figures, more: the arguments of `evaluate`.
+    """
+    about = {"model": model, "data": data, "protocol": dict(protocol)}
+    return about | evaluate(*figures, **more)
+
+
+def evaluate(
+    labels: Sequence[str],
+    targets: np.ndarray,
+    probabilities: np.ndarray,
+    groups: np.ndarray,
+    seed: int = 0,
+    calibration: tuple[np.ndarray, np.ndarray] | None = None,
+) -> dict[str, Any]:
     """The figures that every results file holds.
 
     labels: names; targets: int (n,); probabilities: float (n, labels), one row for each

@@ -7,7 +7,7 @@ from emg_llm.data.datasets import DatasetError
 from emg_llm.data.processes import is_main
 from emg_llm.encoders.examples import Examples, encoder_inputs
 from emg_llm.encoders.training import calibrate
-from emg_llm.evaluation import accuracy_of, control, evaluate
+from emg_llm.evaluation import accuracy_of, control, results_of
 from emg_llm.experiments.controls import Inputs
 from emg_llm.experiments.fitted import check_labels, in_terms_of
 from emg_llm.experiments.folds import fingerprint
@@ -68,18 +68,15 @@ def personalise(encoder, dataset, seed=0, progress=True):
         after.append(ask(tuned, mine)[i])
         control_p.append(ask(tuned, hum)[i])
     probabilities, truth = np.stack(after), dataset.targets
-    results = {
-        "model": config.arch,
-        "data": dataset.name,
-        "protocol": {
-            "name": "leave_one_trial_out",
-            "grouping": "trial",
-            "split_hash": fingerprint(dataset),
-            "seed": seed,
-        },
-        **evaluate(dataset.label_names, truth, probabilities, person, seed),
-        "before": accuracy_of(truth, before, person, seed),
+    protocol = {
+        "name": "leave_one_trial_out",
+        "grouping": "trial",
+        "split_hash": fingerprint(dataset),
+        "seed": seed,
     }
+    about = config.arch, dataset.name, protocol, dataset.label_names
+    results = results_of(*about, truth, probabilities, person, seed)
+    results["before"] = accuracy_of(truth, before, person, seed)
     results["controls"]["noise_emg"] = control(truth, np.stack(control_p), person, seed)
     personal = learned(rows)
     personal.config.trained_on = f"{config.trained_on}, calibrated with {dataset.name}"

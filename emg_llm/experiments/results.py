@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from emg_llm.evaluation import accuracy_of, bootstrap_interval, control, evaluate
+from emg_llm.evaluation import accuracy_of, bootstrap_interval, control, results_of
 
 
 class Measured:
@@ -46,12 +46,8 @@ class Measured:
         rows, probabilities = self.scored
         data, seed = self.dataset, self.seed
         targets, groups = data.targets[rows], data.groups[rows]
-        results = {
-            "model": name,
-            "data": data.name,
-            "protocol": protocol,
-            **evaluate(data.label_names, targets, probabilities, groups, seed, self.calibration),
-        }
+        about = name, data.name, protocol, data.label_names
+        results = results_of(*about, targets, probabilities, groups, seed, self.calibration)
         for what in ("noise_emg", "shuffled_labels", *self._named("control")):
             if what in self._found:
                 name = what if isinstance(what, str) else what[1]
