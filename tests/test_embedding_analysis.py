@@ -15,6 +15,7 @@ from emg_llm.embeddings.report import result_tables, summary
 from emg_llm.encoders import ARCHITECTURES, EncoderConfig, build_encoder, load_encoder
 from emg_llm.plots.page import report_page
 from emg_llm.signal.quality import assess_quality
+from emg_llm.signal.recording import EMOTIONS
 
 DATA = "simulated:subjects=5,trials=2,duration=1"
 OTHER = {"name": "other_data", "grouping": "all", "split_hash": None, "seed": 0}
