@@ -16,6 +16,7 @@ from emg_llm.hub import client as hub
 from emg_llm.hub.cards import write_card
 from emg_llm.hub.client import HubError
 from emg_llm.hub.staging import (
+    about_conversations,
     anonymous,
     copy_dataset,
     copy_model,
@@ -55,12 +56,14 @@ def plan(namespace, bundle=None, conversations=None, names=False, recordings=Fal
     may leave. Raises HubError where there is nothing to send.
     """
     bundle = Path(bundle or hub.bundle_folder())
-    if not (bundle / "config.json").exists():
+    files = bundle / "config.json", bundle / "results.json"
+    config, measured = (json.loads(f.read_text()) if f.is_file() else {} for f in files)
+    if "llms" not in config or "models" not in measured:
         raise HubError(f"{bundle} holds no bundle; build one with `make bundle`.")
-    config = json.loads((bundle / "config.json").read_text())
     if config.get("parts"):
         raise HubError(f"{bundle} only points to what is on the Hub already.")
-    measured = json.loads((bundle / "results.json").read_text())
+    if conversations is not None:
+        about_conversations(Path(conversations))
 
     def item(place, name, stage, kind="model"):
         return Item(f"{namespace}/{'-'.join(filter(None, ('emg-llm', name)))}", kind, place, stage)
@@ -85,7 +88,7 @@ def plan(namespace, bundle=None, conversations=None, names=False, recordings=Fal
         base = {"model": llm, "seed": measured.get("seed", 0), **measured["bases"].get(llm, {})}
         base["data"] = "generated conversations about made-up recordings"
         yield item(f"llms/{llm}", llm, model(f"llms/{llm}", base))
-    if conversations:
+    if conversations is not None:
         yield item(
             "conversations",
             "conversations",
