@@ -38,7 +38,8 @@ class Pushable:
         with TemporaryDirectory() as folder:
             self.save_pretrained(folder)
             write_card(folder, repo_id)
-            return push(folder, repo_id, private=private)
+            kept = "Call push_to_hub again, or save_pretrained to keep it here."
+            return push(folder, repo_id, private=private, kept=kept)
 
 
 def bundle_folder():
@@ -92,12 +93,13 @@ def part(folder, config, place):
     return resolve(pinned["repo"], pinned["revision"])
 
 
-def push(folder, repo_id, kind="model", private=None, sdk=None, message="Upload"):
+def push(folder, repo_id, kind="model", private=None, sdk=None, message="Upload", kept=None):
     """Make a repository hold what a folder holds: a Pushed. Nothing is half there.
 
     All files come in one commit, and none where nothing changed; those that a former upload
     left and the folder lacks are deleted. private: of a repository that has to be made; one that
-    is public already is never taken for private. sdk: of a Space. Raises HubError.
+    is public already is never taken for private. sdk: of a Space. kept: what is left where it
+    fails, or what to do; that the folder is there where None. Raises HubError.
     """
     from huggingface_hub import CommitOperationAdd, CommitOperationDelete, HfApi
 
@@ -126,10 +128,8 @@ def push(folder, repo_id, kind="model", private=None, sdk=None, message="Upload"
     except HubError:
         raise
     except _faults() as error:
-        raise HubError(
-            f"{repo_id} can't be pushed: {in_words(error, repo_id)} Nothing is lost: what was "
-            f"made is in {folder}."
-        ) from None
+        kept = kept or f"Nothing is lost: what was made is in {folder}."
+        raise HubError(f"{repo_id} can't be pushed: {in_words(error, repo_id)} {kept}") from None
     return Pushed(made.repo_id, done.oid, address(made.repo_id, kind))
 
 

@@ -32,6 +32,7 @@ SPACE_FILES = (
 HERE = re.compile(r"^(# emg-llm = )\{ path = .*$", re.M)  # where train/sft.py finds the package
 UNKNOWN = "0" * 40  # the commit of what is not sent yet
 COLLECTION = "EMG-LLM"
+AGAIN = "Run the same command again; what is there already is not sent again."
 
 
 @dataclass(frozen=True)
@@ -119,7 +120,9 @@ def publish(items, private=None, tell=print):
     for item in items:
         with TemporaryDirectory() as folder:
             stage(item, folder, pins)
-            done[item.place] = pushed = hub.push(folder, item.repo_id, item.kind, private)
+            done[item.place] = pushed = hub.push(
+                folder, item.repo_id, item.kind, private, kept=AGAIN
+            )
         pins[item.place] = {"repo": pushed.repo_id, "revision": pushed.revision}
         tell(f"{item.place}: {pushed.url} at {pushed.revision[:12]}")
     return done
@@ -162,7 +165,8 @@ def share(folder, repo_id, private=None, names=False, recordings=False):
         else:
             copy_model(folder, Path(staged), names)
         write_card(staged, repo_id, privacy=privacy)
-        return hub.push(staged, repo_id, "dataset" if is_data else "model", private)
+        kept = f"Nothing is lost: what was made is in {folder}."
+        return hub.push(staged, repo_id, "dataset" if is_data else "model", private, kept=kept)
 
 
 def space(repo_id, bundle_id, folder, revision=None):
@@ -210,4 +214,4 @@ def deploy_space(repo_id, bundle_id, private=None, revision=None, docker=False):
             text = text.replace("sdk: gradio\n", "sdk: docker\napp_port: 7860\n", 1)
             readme.write_text(text, encoding="utf-8")
         sdk = "docker" if docker else "gradio"
-        return hub.push(folder, repo_id, "space", private, sdk, message="Deploy the demo")
+        return hub.push(folder, repo_id, "space", private, sdk, "Deploy the demo", AGAIN)
