@@ -2,7 +2,6 @@
 
 import json
 import os
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,6 +10,7 @@ from safetensors.numpy import save_file
 from emg_llm.hub import client as hub
 from emg_llm.hub import publish
 from emg_llm.hub.client import HubError, push, resolve
+from emg_llm.hub.temporary import PREFIX
 from tests.hub_server import TOKEN
 
 ID = "somebody/model"
@@ -118,14 +118,14 @@ def test_a_fault_that_stays_is_one_sentence_and_the_next_run_completes(
 
 class Made(hub.Pushable):
     def save_pretrained(self, folder):
-        Path(folder, "config.json").write_text(json.dumps({"kind": "made"}))
+        (folder / "config.json").write_text(json.dumps({"kind": "made"}))
 
 
 def test_a_failure_says_only_what_is_still_there_or_what_to_do(
     server, folder, monkeypatch, tmp_path
 ):
     def space(repo_id, bundle_id, folder, revision):
-        Path(folder, "README.md").write_text("sdk: gradio")
+        (folder / "README.md").write_text("sdk: gradio")
 
     monkeypatch.setattr(publish, "space", space)
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
@@ -142,7 +142,7 @@ def test_a_failure_says_only_what_is_still_there_or_what_to_do(
     ):
         with pytest.raises(HubError, match="has a fault") as caught:
             send()
-        assert told in str(caught.value) and str(tmp_path / "tmp") not in str(caught.value)
+        assert told in str(caught.value) and PREFIX not in str(caught.value)
 
 
 @pytest.mark.parametrize(

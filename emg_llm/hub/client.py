@@ -7,7 +7,8 @@ The one room that talks to the Hub. Endpoint, token and offline mode are the Hub
 import hashlib
 from dataclasses import dataclass
 from pathlib import Path
-from tempfile import TemporaryDirectory
+
+from emg_llm.hub.temporary import staging_folder
 
 # Pickles (TRL's training_args.bin among them) and checkpoints never leave, nor are they loaded.
 NEVER_UPLOADED = ["*.bin", "*.pt", "*.pth", "*.pkl", "checkpoint-*/**", "runs/**"]
@@ -35,7 +36,7 @@ class Pushable:
         """Save into a repository with a card, in one commit: a Pushed. Raises HubError."""
         from emg_llm.hub.cards import write_card
 
-        with TemporaryDirectory() as folder:
+        with staging_folder() as folder:
             self.save_pretrained(folder)
             write_card(folder, repo_id)
             kept = "Call push_to_hub again, or save_pretrained to keep it here."
@@ -216,6 +217,8 @@ def _passes(error):
     """Whether a fault is one that may be gone the next time."""
     import httpx2
 
+    if not isinstance(error, Exception):  # a person or the system ends the process
+        return False
     seen = _causes(error)
     if (answer := _answer(seen)) is not None:
         return answer.status_code in (408, 429) or answer.status_code >= 500

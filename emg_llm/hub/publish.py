@@ -10,7 +10,6 @@ import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 from emg_llm.hub import client as hub
 from emg_llm.hub.cards import write_card
@@ -24,6 +23,7 @@ from emg_llm.hub.staging import (
     write_evaluation,
     write_json,
 )
+from emg_llm.hub.temporary import staging_folder
 
 SPACE_FILES = (
     *("app.py", "requirements.txt", "pyproject.toml", "Dockerfile", "LICENSE", "README.md"),
@@ -118,7 +118,7 @@ def publish(items, private=None, tell=print):
     """
     pins, done = {}, {}
     for item in items:
-        with TemporaryDirectory() as folder:
+        with staging_folder() as folder:
             stage(item, folder, pins)
             done[item.place] = pushed = hub.push(
                 folder, item.repo_id, item.kind, private, kept=AGAIN
@@ -144,9 +144,9 @@ def dry_run(items):
     """[(Item, [(file, bytes)])] of all that would be sent; nothing is asked of the Hub."""
     pins, found = {}, []
     for item in items:
-        with TemporaryDirectory() as folder:
+        with staging_folder() as folder:
             stage(item, folder, pins)
-            sizes = [(n, (Path(folder) / n).stat().st_size) for n in hub.uploaded(folder)]
+            sizes = [(n, (folder / n).stat().st_size) for n in hub.uploaded(folder)]
         pins[item.place] = {"repo": item.repo_id, "revision": UNKNOWN}
         found.append((item, sizes))
     return found
@@ -159,11 +159,11 @@ def share(folder, repo_id, private=None, names=False, recordings=False):
     """
     folder = Path(folder)
     is_data, privacy = (folder / "bridge.json").exists(), None
-    with TemporaryDirectory() as staged:
+    with staging_folder() as staged:
         if is_data:
-            privacy = copy_dataset(folder, Path(staged), names, recordings)
+            privacy = copy_dataset(folder, staged, names, recordings)
         else:
-            copy_model(folder, Path(staged), names)
+            copy_model(folder, staged, names)
         write_card(staged, repo_id, privacy=privacy)
         kept = f"Nothing is lost: what was made is in {folder}."
         return hub.push(staged, repo_id, "dataset" if is_data else "model", private, kept=kept)
@@ -206,10 +206,10 @@ def space(repo_id, bundle_id, folder, revision=None):
 
 def deploy_space(repo_id, bundle_id, private=None, revision=None, docker=False):
     """Put the demo up as a Space that loads a bundle: a Pushed."""
-    with TemporaryDirectory() as folder:
+    with staging_folder() as folder:
         space(repo_id, bundle_id, folder, revision)
         if docker:
-            readme = Path(folder) / "README.md"
+            readme = folder / "README.md"
             text = readme.read_text(encoding="utf-8")
             text = text.replace("sdk: gradio\n", "sdk: docker\napp_port: 7860\n", 1)
             readme.write_text(text, encoding="utf-8")
