@@ -246,6 +246,11 @@ def test_calibration_and_sets_are_in_the_table_where_they_were_measured():
     assert old["calibration error"] == old["labels in a set"] == "–"
 
 
+@pytest.mark.parametrize("rate", ["", None, 0])
+def test_an_empty_field_leaves_the_rate_to_the_file(rate):
+    assert make_source("trial.csv", rate, "auto")[:3] == ("trial.csv", None, None)
+
+
 def test_text_from_a_file_is_shown_literally():
     assert escape("<b>*x*\n# y") == "&#60;b&#62;&#42;x&#42; &#35; y"
 
