@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-OURS = {"emg_llm", "tests"}
+OURS = {"emg_llm", "tests", "app"}
 RUNS = [ROOT / "app.py", *(ROOT / "emg_llm").rglob("*.py"), *(ROOT / "train").glob("*.py")]
 DEVELOPS = [*(ROOT / "tests").rglob("*.py"), *(ROOT / "benchmarks").glob("*.py")]
 DISTRIBUTIONS = packages_distributions()
