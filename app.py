@@ -7,6 +7,7 @@ GRADIO_SERVER_NAME and GRADIO_SERVER_PORT set the address (default: 127.0.0.1:78
 
 import argparse
 import os
+import socket
 
 # Read when gradio is imported. Nothing about anybody's recordings leaves the machine.
 os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
@@ -28,6 +29,16 @@ def main(arguments=None):
         "into memory, is listed in the app with the reason",
     )
     options = parser.parse_args(arguments)
+    name = os.environ.get("GRADIO_SERVER_NAME", "127.0.0.1")
+    port = os.environ.get("GRADIO_SERVER_PORT", "7860")
+    busy = (
+        f"The demo can't be served at {name}:{port}; stop what runs there, or choose another port, "
+        "as in GRADIO_SERVER_PORT=8080 make demo.\n"
+    )
+    if not port.isdecimal() or not 0 < int(port) < 2**16:
+        parser.exit(1, f"GRADIO_SERVER_PORT={port} is no port; give a number from 1 to 65535.\n")
+    if not is_free(name, port):  # said before the models are loaded
+        parser.exit(1, busy)
 
     from emg_llm.hub.client import HubError
     from emg_llm.pipeline import EmotionPipeline
@@ -39,11 +50,20 @@ def main(arguments=None):
         parser.exit(1, f"{error}\n")
     for name, reason in pipeline.not_loaded.items():
         print(f"{name} is not loaded. {reason}")
-    build_app(pipeline).launch(
-        server_name=os.environ.get("GRADIO_SERVER_NAME", "127.0.0.1"),
-        server_port=int(os.environ.get("GRADIO_SERVER_PORT", "7860")),
-        **launch_options(),
-    )
+    try:
+        build_app(pipeline).launch(server_name=name, server_port=int(port), **launch_options())
+    except OSError:  # taken meanwhile
+        parser.exit(1, busy)
+
+
+def is_free(name, port):
+    """Whether a server can listen there."""
+    try:
+        family, *_, place = socket.getaddrinfo(name.strip("[]"), port, type=socket.SOCK_STREAM)[0]
+        socket.create_server(place[:2], family=family).close()
+    except OSError:
+        return False
+    return True
 
 
 if __name__ == "__main__":

@@ -8,7 +8,9 @@ import pytest
 from safetensors.numpy import save_file
 
 from emg_llm.hub import client as hub
+from emg_llm.hub import publish
 from emg_llm.hub.client import HubError, push, resolve
+from emg_llm.hub.temporary import PREFIX
 from tests.hub_server import TOKEN
 
 ID = "somebody/model"
@@ -112,6 +114,35 @@ def test_a_fault_that_stays_is_one_sentence_and_the_next_run_completes(
     fault.times = 0
     push(folder, ID)
     assert same(folder, resolve(ID))
+
+
+class Made(hub.Pushable):
+    def save_pretrained(self, folder):
+        (folder / "config.json").write_text(json.dumps({"kind": "made"}))
+
+
+def test_a_failure_says_only_what_is_still_there_or_what_to_do(
+    server, folder, monkeypatch, tmp_path
+):
+    def space(repo_id, bundle_id, folder, revision):
+        (folder / "README.md").write_text("sdk: gradio")
+
+    monkeypatch.setattr(publish, "space", space)
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    monkeypatch.setattr(publish, "write_card", lambda *_, **__: None)
+    monkeypatch.setattr("emg_llm.hub.cards.write_card", lambda *_: None)
+    server.fail("POST", "/commit/", status=500, times=1000)
+    item = publish.Item(ID, "model", "svm", lambda folder, pins: Made().save_pretrained(folder))
+    for send, told in (
+        (lambda: push(folder, ID), f"made is in {folder}."),
+        (lambda: publish.share(folder, ID), f"made is in {folder}."),
+        (lambda: Made().push_to_hub(ID), "Call push_to_hub again"),
+        (lambda: publish.publish([item]), "Run the same command again"),
+        (lambda: publish.deploy_space(f"{ID}-demo", ID), "Run the same command again"),
+    ):
+        with pytest.raises(HubError, match="has a fault") as caught:
+            send()
+        assert told in str(caught.value) and PREFIX not in str(caught.value)
 
 
 @pytest.mark.parametrize(

@@ -137,6 +137,26 @@ def test_a_dry_run_lists_what_leaves_and_asks_nobody(server, quick_bundle, capsy
     assert "predictions.csv" not in said and ".jsonl" not in said
 
 
+@pytest.mark.parametrize(
+    "flags",
+    [
+        ("--conversations", "nowhere"),
+        ("--conversations", __file__),
+        ("--conversations", ""),
+        ("--conversations", str(hub.bundle_folder())),
+        ("--bundle", "nowhere"),
+        ("--bundle", __file__),
+        ("--bundle", str(hub.bundle_folder() / "svm")),
+    ],
+)
+def test_a_folder_without_what_is_to_be_sent_is_said_in_one_sentence(flags, capsys):
+    assert emg_llm(["publish", "--namespace", USER, "--dry-run", *flags]) == 2
+    said = capsys.readouterr()
+    told = {"--conversations": "train/conversations.py", "--bundle": "make bundle"}
+    assert f"holds no {flags[0][2:]}" in said.err and told[flags[0]] in said.err
+    assert not said.out and said.err.startswith("error: ") and said.err.count("\n") == 1
+
+
 def test_cards_pass_the_hubs_validation_and_have_no_figure_of_their_own(published):
     from huggingface_hub import DatasetCard, ModelCard
 

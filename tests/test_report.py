@@ -45,6 +45,15 @@ def test_the_confusion_figure_shows_shares_of_the_true_label_and_counts():
     assert np.array(heat.text).tolist() == [["3", "1"], ["", ""]]
 
 
+def test_numbers_in_the_confusion_figure_can_be_read_on_light_and_dark_pages():
+    (heat,) = result_plots.confusion_figure(results()).data
+    least = 1 / 10_000  # share of a cell that holds one of many recordings
+    cells = [colour for place, colour in heat.colorscale if place > 0]
+    assert min(place for place, _ in heat.colorscale if place > 0) < least
+    assert heat.textfont.color is None  # Plotly's, by the colour of the cell
+    assert all(colour.startswith("#") for colour in cells)  # the page doesn't shine through
+
+
 def test_people_are_sorted_by_how_well_all_models_read_them():
     one = {
         "model": "x",

@@ -119,8 +119,16 @@ def check_measured(folder, model, n):
 
 @pytest.mark.parametrize("script", SCRIPTS)
 def test_help_works_from_any_folder(helped, script):
-    assert helped[script].returncode == 0, helped[script].stderr
+    assert helped[script].returncode == 0 and not helped[script].stderr
     assert "--output_dir" in helped[script].stdout
+
+
+def test_a_warning_of_bitsandbytes_is_off_before_it_is_loaded(run_script, monkeypatch):
+    monkeypatch.setenv("PYTHONPROFILEIMPORTTIME", "1")  # modules in order, whatever the CPU has
+    loaded = [
+        line.split("|")[-1].strip() for line in run_script("sft", "--help").stderr.split("\n")
+    ]
+    assert loaded.index("emg_llm.llms") < loaded.index("bitsandbytes.backends.cpu.ops")
 
 
 @pytest.mark.parametrize("name", WRONG)

@@ -1,5 +1,6 @@
 import json
 import threading
+from pathlib import Path
 
 import gradio as gr
 import httpx
@@ -8,6 +9,8 @@ import pytest
 from gradio_client import Client, handle_file
 from gradio_client.exceptions import AppError
 
+import emg_llm
+from emg_llm import ui
 from emg_llm.evaluation import evaluate
 from emg_llm.hub.client import bundle_folder
 from emg_llm.signal.recording import EMOTIONS
@@ -108,6 +111,21 @@ def test_a_file_that_was_not_uploaded_is_not_read(client, tmp_path):
     answer = httpx.get(f"{url}/{event}").text
     assert "event: error" in answer
     assert "channels" not in answer and "secret" not in answer
+
+
+def test_a_manifest_that_is_uploaded_opens_no_file_that_it_names(client, tmp_path):
+    secret = write_csv(tmp_path / "secret.csv")
+    manifest = tmp_path / "manifest.csv"
+    manifest.write_text(f"path,label\n{secret},fear\n{secret},anger\n")
+    for endpoint in ("/analyze", "/predict"):
+        with pytest.raises(AppError) as refused:
+            client.predict(handle_file(manifest), 1000, "uV", api_name=endpoint)
+        assert "manifest.csv" in str(refused.value) and "secret" not in str(refused.value)
+    reachable = [
+        *Path(ui.__file__).parent.glob("*.py"),
+        Path(emg_llm.__file__).with_name("pipeline.py"),
+    ]
+    assert not [p.name for p in reachable if "load_dataset" in p.read_text()]
 
 
 def test_only_three_endpoints_are_offered(client):
@@ -226,6 +244,11 @@ def test_calibration_and_sets_are_in_the_table_where_they_were_measured():
     assert new["90% sets hold"] == f"{model['conformal']['coverage']:.0%}"
     assert new["labels in a set"] == f"{model['conformal']['mean_size']:.1f}"
     assert old["calibration error"] == old["labels in a set"] == "–"
+
+
+@pytest.mark.parametrize("rate", ["", None, 0])
+def test_an_empty_field_leaves_the_rate_to_the_file(rate):
+    assert make_source("trial.csv", rate, "auto")[:3] == ("trial.csv", None, None)
 
 
 def test_text_from_a_file_is_shown_literally():

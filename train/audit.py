@@ -20,6 +20,7 @@ from emg_llm.audit.duplicates import as_rows, find_duplicates, require_disjoint
 from emg_llm.audit.leak import MAX_SEGMENTS, MODELS, measure_leak
 from emg_llm.audit.report import finding, markdown, table
 from emg_llm.data.datasets import DatasetError, load_dataset
+from emg_llm.data.tables import csv_bytes
 from emg_llm.evaluation import save_results
 from emg_llm.scripts import DataArguments, run
 
@@ -77,7 +78,7 @@ def main(data, args):
 
     page, folder = markdown(results), Path(args.output_dir)
     save_results(folder, results)
-    table(results).to_csv(folder / "audit.csv", index=False)
+    (folder / "audit.csv").write_bytes(csv_bytes(table(results)))
     (folder / "audit.md").write_text(page)
     print(page)
     print(f"Saved to {folder}", flush=True)

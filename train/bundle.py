@@ -114,6 +114,7 @@ def assemble(args, work, folder):
 
     for llm in LLMS:
         name_base(folder / "adapters" / llm, llm)
+        drop_tokenizer(folder / "adapters" / llm, folder / "llms" / llm)
     models = [read(m) for m in ("svm", *encoders, *(f"evaluation/{llm}" for llm in LLMS))]
     tested = models[-1]
     n_test = tested["n_subjects"]
@@ -156,6 +157,23 @@ def name_base(adapter, llm):
         config = json.loads((adapter / file).read_text())
         config[key] = llm
         (adapter / file).write_text(json.dumps(config, indent=2) + "\n")
+
+
+def drop_tokenizer(adapter, base):
+    """Remove an adapter's tokenizer where it does the same as its base's, which is loaded then."""
+    from transformers import AutoTokenizer
+
+    def behaviour(folder):
+        tokenizer = AutoTokenizer.from_pretrained(folder)
+        whole = json.loads(tokenizer.backend_tokenizer.to_str())
+        whole |= {"truncation": None, "padding": None}  # of its last call
+        special = tokenizer.special_tokens_map, tokenizer.model_max_length
+        return whole, special, tokenizer.padding_side, tokenizer.chat_template
+
+    if behaviour(adapter) == behaviour(base):
+        for pattern in ("tokenizer*", "special_tokens_map.json", "chat_template.jinja"):
+            for file in adapter.glob(pattern):
+                file.unlink()
 
 
 def write_samples(folder):

@@ -13,6 +13,7 @@ from pathlib import Path
 from trl import TrlParser
 
 from emg_llm.data.datasets import load_dataset
+from emg_llm.data.tables import csv_bytes
 from emg_llm.embeddings.analysis import measure_embeddings, unseen_recordings
 from emg_llm.embeddings.measures import MAPS
 from emg_llm.embeddings.plots import embedding_figures
@@ -50,10 +51,10 @@ def main(data, args):
 
     place = Path(args.output_dir)
     save_results(place, results)
-    table.to_csv(place / "embeddings.csv", index=False)
+    (place / "embeddings.csv").write_bytes(csv_bytes(table))
     tables = result_tables(results)
     for name, each in tables.items():
-        each.to_csv(place / f"{name}.csv", index=False)
+        (place / f"{name}.csv").write_bytes(csv_bytes(each))
     sentences = list(summary(results))
     page = report_page(
         f"Embeddings of {results['model']}",

@@ -26,7 +26,7 @@ from pathlib import Path
 
 import numpy as np
 import yaml
-from trl import SFTConfig, TrlParser
+from trl import TrlParser
 
 from emg_llm.bridge.reading import NO_EMG
 from emg_llm.bridge.spelling import SPELLINGS
@@ -148,6 +148,8 @@ def measure(llm, rows, folder, info, seed):
 
 
 def make_parser(arguments):
+    from trl import SFTConfig  # it loads bitsandbytes, which emg_llm.llms has quietened by now
+
     parser = TrlParser((FinetuningArguments, SFTConfig))
     # The defaults that suit the language model that was asked for; flags and files come first.
     name = named(arguments, "--llm")

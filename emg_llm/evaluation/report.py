@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from emg_llm.data.tables import csv_bytes
 from emg_llm.evaluation.results import headline
 
 TABLES = {
@@ -37,7 +38,7 @@ def save_report(folder, results):
     for name in TABLES:
         path = folder / f"{name}.csv"
         if name in tables:
-            tables[name].to_csv(path, index=False)
+            path.write_bytes(csv_bytes(tables[name]))
         else:  # left by an earlier run that measured more
             path.unlink(missing_ok=True)
     lines = [f"# {title}", "", *(f"- {sentence}" for sentence in summary(results))]
@@ -210,7 +211,7 @@ def save_comparison(folder, found):
 
     folder = Path(folder)
     table = comparison_table(found)
-    table.to_csv(folder / "table.csv", index=False)
+    (folder / "table.csv").write_bytes(csv_bytes(table))
     lines = [f"# {TITLE}", "", *markdown_table(table), "", *(f"- {note}" for note in NOTES)]
     (folder / "table.md").write_text("\n".join(lines) + "\n", encoding="utf-8")
     shown = "Accuracy with 95 % intervals over people; open circles: the encoder whose codes are "

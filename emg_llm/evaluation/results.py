@@ -3,6 +3,8 @@
 import json
 from pathlib import Path
 
+from emg_llm.data.tables import csv_bytes
+
 
 def save_results(folder, results, ids=None, subjects=None, targets=None, probabilities=None):
     """Write results.json and, where predictions are given, predictions.csv."""
@@ -21,7 +23,7 @@ def save_results(folder, results, ids=None, subjects=None, targets=None, probabi
         "predicted": [names[p] for p in probabilities.argmax(axis=1)],
     }
     table |= {f"p_{name}": probabilities[:, i].round(6) for i, name in enumerate(names)}
-    pd.DataFrame(table).to_csv(folder / "predictions.csv", index=False)
+    (folder / "predictions.csv").write_bytes(csv_bytes(pd.DataFrame(table)))
 
 
 def headline(results):

@@ -7,7 +7,8 @@ The one room that talks to the Hub. Endpoint, token and offline mode are the Hub
 import hashlib
 from dataclasses import dataclass
 from pathlib import Path
-from tempfile import TemporaryDirectory
+
+from emg_llm.hub.temporary import staging_folder
 
 # Pickles (TRL's training_args.bin among them) and checkpoints never leave, nor are they loaded.
 NEVER_UPLOADED = ["*.bin", "*.pt", "*.pth", "*.pkl", "checkpoint-*/**", "runs/**"]
@@ -35,10 +36,11 @@ class Pushable:
         """Save into a repository with a card, in one commit: a Pushed. Raises HubError."""
         from emg_llm.hub.cards import write_card
 
-        with TemporaryDirectory() as folder:
+        with staging_folder() as folder:
             self.save_pretrained(folder)
             write_card(folder, repo_id)
-            return push(folder, repo_id, private=private)
+            kept = "Call push_to_hub again, or save_pretrained to keep it here."
+            return push(folder, repo_id, private=private, kept=kept)
 
 
 def bundle_folder():
@@ -92,12 +94,13 @@ def part(folder, config, place):
     return resolve(pinned["repo"], pinned["revision"])
 
 
-def push(folder, repo_id, kind="model", private=None, sdk=None, message="Upload"):
+def push(folder, repo_id, kind="model", private=None, sdk=None, message="Upload", kept=None):
     """Make a repository hold what a folder holds: a Pushed. Nothing is half there.
 
     All files come in one commit, and none where nothing changed; those that a former upload
     left and the folder lacks are deleted. private: of a repository that has to be made; one that
-    is public already is never taken for private. sdk: of a Space. Raises HubError.
+    is public already is never taken for private. sdk: of a Space. kept: what is left where it
+    fails, or what to do; that the folder is there where None. Raises HubError.
     """
     from huggingface_hub import CommitOperationAdd, CommitOperationDelete, HfApi
 
@@ -126,10 +129,8 @@ def push(folder, repo_id, kind="model", private=None, sdk=None, message="Upload"
     except HubError:
         raise
     except _faults() as error:
-        raise HubError(
-            f"{repo_id} can't be pushed: {in_words(error, repo_id)} Nothing is lost: what was "
-            f"made is in {folder}."
-        ) from None
+        kept = kept or f"Nothing is lost: what was made is in {folder}."
+        raise HubError(f"{repo_id} can't be pushed: {in_words(error, repo_id)} {kept}") from None
     return Pushed(made.repo_id, done.oid, address(made.repo_id, kind))
 
 
@@ -216,6 +217,8 @@ def _passes(error):
     """Whether a fault is one that may be gone the next time."""
     import httpx2
 
+    if not isinstance(error, Exception):  # a person or the system ends the process
+        return False
     seen = _causes(error)
     if (answer := _answer(seen)) is not None:
         return answer.status_code in (408, 429) or answer.status_code >= 500

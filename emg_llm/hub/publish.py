@@ -10,12 +10,12 @@ import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 from emg_llm.hub import client as hub
 from emg_llm.hub.cards import write_card
 from emg_llm.hub.client import HubError
 from emg_llm.hub.staging import (
+    about_conversations,
     anonymous,
     copy_dataset,
     copy_model,
@@ -23,6 +23,7 @@ from emg_llm.hub.staging import (
     write_evaluation,
     write_json,
 )
+from emg_llm.hub.temporary import staging_folder
 
 SPACE_FILES = (
     *("app.py", "requirements.txt", "pyproject.toml", "Dockerfile", "LICENSE", "README.md"),
@@ -31,6 +32,7 @@ SPACE_FILES = (
 HERE = re.compile(r"^(# emg-llm = )\{ path = .*$", re.M)  # where train/sft.py finds the package
 UNKNOWN = "0" * 40  # the commit of what is not sent yet
 COLLECTION = "EMG-LLM"
+AGAIN = "Run the same command again; what is there already is not sent again."
 
 
 @dataclass(frozen=True)
@@ -55,12 +57,14 @@ def plan(namespace, bundle=None, conversations=None, names=False, recordings=Fal
     may leave. Raises HubError where there is nothing to send.
     """
     bundle = Path(bundle or hub.bundle_folder())
-    if not (bundle / "config.json").exists():
+    files = bundle / "config.json", bundle / "results.json"
+    config, measured = (json.loads(f.read_text()) if f.is_file() else {} for f in files)
+    if "llms" not in config or "models" not in measured:
         raise HubError(f"{bundle} holds no bundle; build one with `make bundle`.")
-    config = json.loads((bundle / "config.json").read_text())
     if config.get("parts"):
         raise HubError(f"{bundle} only points to what is on the Hub already.")
-    measured = json.loads((bundle / "results.json").read_text())
+    if conversations is not None:
+        about_conversations(Path(conversations))
 
     def item(place, name, stage, kind="model"):
         return Item(f"{namespace}/{'-'.join(filter(None, ('emg-llm', name)))}", kind, place, stage)
@@ -85,7 +89,7 @@ def plan(namespace, bundle=None, conversations=None, names=False, recordings=Fal
         base = {"model": llm, "seed": measured.get("seed", 0), **measured["bases"].get(llm, {})}
         base["data"] = "generated conversations about made-up recordings"
         yield item(f"llms/{llm}", llm, model(f"llms/{llm}", base))
-    if conversations:
+    if conversations is not None:
         yield item(
             "conversations",
             "conversations",
@@ -114,9 +118,11 @@ def publish(items, private=None, tell=print):
     """
     pins, done = {}, {}
     for item in items:
-        with TemporaryDirectory() as folder:
+        with staging_folder() as folder:
             stage(item, folder, pins)
-            done[item.place] = pushed = hub.push(folder, item.repo_id, item.kind, private)
+            done[item.place] = pushed = hub.push(
+                folder, item.repo_id, item.kind, private, kept=AGAIN
+            )
         pins[item.place] = {"repo": pushed.repo_id, "revision": pushed.revision}
         tell(f"{item.place}: {pushed.url} at {pushed.revision[:12]}")
     return done
@@ -138,9 +144,9 @@ def dry_run(items):
     """[(Item, [(file, bytes)])] of all that would be sent; nothing is asked of the Hub."""
     pins, found = {}, []
     for item in items:
-        with TemporaryDirectory() as folder:
+        with staging_folder() as folder:
             stage(item, folder, pins)
-            sizes = [(n, (Path(folder) / n).stat().st_size) for n in hub.uploaded(folder)]
+            sizes = [(n, (folder / n).stat().st_size) for n in hub.uploaded(folder)]
         pins[item.place] = {"repo": item.repo_id, "revision": UNKNOWN}
         found.append((item, sizes))
     return found
@@ -153,13 +159,14 @@ def share(folder, repo_id, private=None, names=False, recordings=False):
     """
     folder = Path(folder)
     is_data, privacy = (folder / "bridge.json").exists(), None
-    with TemporaryDirectory() as staged:
+    with staging_folder() as staged:
         if is_data:
-            privacy = copy_dataset(folder, Path(staged), names, recordings)
+            privacy = copy_dataset(folder, staged, names, recordings)
         else:
-            copy_model(folder, Path(staged), names)
+            copy_model(folder, staged, names)
         write_card(staged, repo_id, privacy=privacy)
-        return hub.push(staged, repo_id, "dataset" if is_data else "model", private)
+        kept = f"Nothing is lost: what was made is in {folder}."
+        return hub.push(staged, repo_id, "dataset" if is_data else "model", private, kept=kept)
 
 
 def space(repo_id, bundle_id, folder, revision=None):
@@ -199,12 +206,12 @@ def space(repo_id, bundle_id, folder, revision=None):
 
 def deploy_space(repo_id, bundle_id, private=None, revision=None, docker=False):
     """Put the demo up as a Space that loads a bundle: a Pushed."""
-    with TemporaryDirectory() as folder:
+    with staging_folder() as folder:
         space(repo_id, bundle_id, folder, revision)
         if docker:
-            readme = Path(folder) / "README.md"
+            readme = folder / "README.md"
             text = readme.read_text(encoding="utf-8")
             text = text.replace("sdk: gradio\n", "sdk: docker\napp_port: 7860\n", 1)
             readme.write_text(text, encoding="utf-8")
         sdk = "docker" if docker else "gradio"
-        return hub.push(folder, repo_id, "space", private, sdk, message="Deploy the demo")
+        return hub.push(folder, repo_id, "space", private, sdk, "Deploy the demo", AGAIN)

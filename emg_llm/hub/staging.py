@@ -70,6 +70,20 @@ def pin(folder, place, pins):
         write_json(path, config)
 
 
+def about_conversations(source):
+    """What `bridge.json` says of the conversations in a folder. Raises HubError without them."""
+    try:
+        info = json.loads((source / "bridge.json").read_text())
+        if "data" in info and any(source.glob("data/*.parquet")):
+            return info
+    except (OSError, ValueError):
+        pass
+    raise HubError(
+        f"{source} holds no conversations; make them with train/conversations.py, or leave "
+        "--conversations out."
+    )
+
+
 def copy_dataset(source, folder, names=False, recordings=False):
     """Conversations as Parquet; names of real people and of their files become numbers.
 
@@ -79,7 +93,7 @@ def copy_dataset(source, folder, names=False, recordings=False):
     import datasets
 
     source, folder = Path(source), Path(folder)
-    info = json.loads((source / "bridge.json").read_text())
+    info = about_conversations(source)
     raw = sorted(p for pattern in RECORDINGS for p in source.rglob(pattern))
     if raw and not recordings:
         raise HubError(

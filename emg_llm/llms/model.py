@@ -240,7 +240,7 @@ class EmgLLM(Pushable):
         revision: str | None = None,
         load_in_4bit: bool | None = None,
     ) -> Self:
-        """Load an adapter: a folder, or a Hub id and its revision.
+        """Load an adapter: a folder, or a Hub id and its revision; without a tokenizer, its base's.
 
         encoder, codebook: what makes its codes, those that it names where None. base: where its
         base model comes from, load_in_4bit: how it is loaded, where that is to differ from how
@@ -254,8 +254,10 @@ class EmgLLM(Pushable):
             load_in_4bit = config.get("load_in_4bit") or None
         encoder, codebook = _codec(config, encoder, codebook)
         pinned = None if base else config.get("base_revision")
-        model = load_model(base or config["base"], pinned, config["name"], load_in_4bit)
-        tokenizer = load_tokenizer(str(folder))
+        named = base or config["base"], pinned, config["name"]
+        model = load_model(*named, load_in_4bit)
+        own = any(folder.glob("tokenizer*"))
+        tokenizer = load_tokenizer(str(folder)) if own else load_tokenizer(*named)
         grow_embeddings(model, len(tokenizer))
         stop_at_end_of_turn(model, tokenizer)
         bridge = config["bridge"] and load_bridge(config["bridge"], encoder, codebook)

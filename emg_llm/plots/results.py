@@ -9,7 +9,8 @@ import plotly.graph_objects as go
 
 from emg_llm.plots.style import COLOURS, TEXT, _escape, _styled
 
-BLUES = ((0.0, "rgba(0, 114, 178, 0)"), (1.0, "rgba(0, 114, 178, 1)"))
+# Opaque wherever a number stands: Plotly picks its colour by the cell's, not by the page's.
+BLUES = ((0.0, "rgba(0, 114, 178, 0)"), (1e-6, "#dcebf5"), (1.0, "#0072B2"))
 CHANCE = {"color": TEXT, "width": 1, "dash": "dot"}
 
 

@@ -159,7 +159,10 @@ class RecordingForm:
             gr.Markdown("Needed only where the file does not tell.", elem_classes="hint")
             with gr.Row():
                 self.rate = gr.Number(
-                    label="Sampling rate (Hz)", placeholder="as in the file", min_width=120
+                    value="",  # Gradio's page shows None as 0
+                    label="Sampling rate (Hz)",
+                    placeholder="as in the file",
+                    min_width=120,
                 )
                 self.unit = gr.Dropdown(
                     list(analysis.UNITS), value="auto", label="Unit", min_width=120
@@ -172,4 +175,4 @@ class RecordingForm:
 
     def empty(self):
         """Values that empty `outputs`."""
-        return [None, None, "auto"]
+        return [None, "", "auto"]

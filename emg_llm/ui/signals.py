@@ -5,6 +5,7 @@ import re
 import gradio as gr
 from gradio.processing_utils import save_bytes_to_cache
 
+from emg_llm.data.tables import csv_bytes
 from emg_llm.plots import signals as plots
 from emg_llm.signal.quality import assess_quality
 from emg_llm.ui.analysis import cleaned_or_not, feature_frames, quality_frame, rounded
@@ -84,5 +85,5 @@ class SignalTabs:
         if segments is None:
             return None
         name = re.sub(r"[^\w-]+", "_", recording.recording_id)[:80] or "recording"
-        data = segments.to_csv(index=False).encode()
-        return save_bytes_to_cache(data, f"{name}_features.csv", self.download.GRADIO_CACHE)
+        data, place = csv_bytes(segments), self.download.GRADIO_CACHE
+        return save_bytes_to_cache(data, f"{name}_features.csv", place)

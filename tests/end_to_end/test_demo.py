@@ -292,10 +292,14 @@ def test_a_person_is_asked_for_the_rate_where_the_file_does_not_tell_it(url, tmp
     with page_of(url, 1280, 900) as page:
         page.locator("input[type=file]").first.set_input_files(tmp_path / "bare.npy")
         page.get_by_text("This recording can't be used.").wait_for()
-        page.get_by_label("Sampling rate (Hz)").fill("2000")
-        page.get_by_label("Sampling rate (Hz)").press("Tab")
+        rate = page.get_by_label("Sampling rate (Hz)")
+        assert rate.input_value() == "" and rate.get_attribute("placeholder") == "as in the file"
+        rate.fill("2000")
+        rate.press("Tab")
         page.locator("#summary").get_by_text("2000 Hz").first.wait_for()
         page.locator(".headline").wait_for(timeout=ANSWER_MS)
+        page.locator(".samples button").first.click()
+        page.wait_for_function("field => field.value === ''", arg=rate.element_handle())
 
 
 def test_a_sample_is_one_click_away_and_a_phone_needs_no_sideways_scrolling(url):

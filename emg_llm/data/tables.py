@@ -1,0 +1,25 @@
+"""Tables as CSV that a spreadsheet opens without taking a name from a file for a formula."""
+
+FORMULA = (
+    "=",
+    "+",
+    "-",
+    "@",
+    "\t",
+    "\r",
+    "\n",
+)  # https://owasp.org/www-community/attacks/CSV_Injection
+
+
+def csv_bytes(table):
+    """A pandas table as CSV; an apostrophe comes before text that begins like a formula."""
+    words = table.select_dtypes(exclude="number")
+    table = table.assign(**words.map(_plain)) if len(words.columns) else table
+    return table.rename(columns=_plain).to_csv(index=False).encode()
+
+
+def _plain(value):
+    if not isinstance(value, str):
+        return value
+    text = value.replace("\r", " ")  # it isn't quoted, so a row would end there
+    return f"'{text}" if value.startswith(FORMULA) else text

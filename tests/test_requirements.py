@@ -1,0 +1,62 @@
+"""What is imported is installed because it was asked for, not because something else needs it."""
+
+import ast
+import re
+import sys
+import tomllib
+from importlib.metadata import packages_distributions, version
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+OURS = {"emg_llm", "tests", "app"}
+RUNS = [ROOT / "app.py", *(ROOT / "emg_llm").rglob("*.py"), *(ROOT / "train").glob("*.py")]
+DEVELOPS = [*(ROOT / "tests").rglob("*.py"), *(ROOT / "benchmarks").glob("*.py")]
+DISTRIBUTIONS = packages_distributions()
+
+
+def normal(name):
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+def pinned(lines):
+    return {normal(name): pin for name, pin in (line.split("==") for line in lines)}
+
+
+REQUIRED = pinned(
+    line for line in (ROOT / "requirements.txt").read_text().splitlines() if line[:1] != "#"
+)
+EXTRAS = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
+
+
+def undeclared(source, declared):
+    """Modules that a source imports, at its head or where they are needed, and nobody declares."""
+    modules = set()
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import):
+            modules |= {alias.name.split(".")[0] for alias in node.names}
+        if isinstance(node, ast.ImportFrom) and not node.level:
+            modules.add(node.module.split(".")[0])
+    others = modules - OURS - set(sys.stdlib_module_names)
+    return {m for m in others if not {normal(d) for d in DISTRIBUTIONS.get(m, ())} & set(declared)}
+
+
+@pytest.mark.parametrize(
+    ("files", "declared"),
+    [(RUNS, REQUIRED), (DEVELOPS, REQUIRED | pinned(EXTRAS["dev"]))],
+    ids=["runs", "develops"],
+)
+def test_every_module_that_is_imported_is_required(files, declared):
+    lacking = {str(p.relative_to(ROOT)): undeclared(p.read_text(), declared) for p in files}
+    assert not {path: modules for path, modules in lacking.items() if modules}
+
+
+def test_an_import_that_nobody_declares_is_found():
+    assert undeclared("def f():\n    from yaml.nodes import Node", {"torch": "1"}) == {"yaml"}
+    assert not undeclared("import json, yaml\nfrom . import other", {"pyyaml": "6"})
+
+
+def test_what_is_pinned_is_what_the_tests_run_on():
+    pins = REQUIRED | pinned(EXTRAS["dev"])
+    assert {name: version(name).split("+")[0] for name in pins} == pins
