@@ -4,6 +4,7 @@ import re
 import numpy as np
 import pytest
 
+from emg_llm.bridge import bridge as bridges
 from emg_llm.bridge.bridge import Bridge, BridgeError
 from emg_llm.bridge.codebook import Codebook
 from emg_llm.bridge.reading import Reading, at_site, code_token, site_name
@@ -281,8 +282,8 @@ def test_timing_quality_and_distance_from_neutral_are_told(people, text_bridge):
 
 
 def test_a_variant_has_a_share_of_another_recording_and_no_more_than_all_of_it(monkeypatch):
-    monkeypatch.setattr("emg_llm.bridge.bridge.OVERALL_NOISE", 0.0)
-    monkeypatch.setattr("emg_llm.bridge.bridge.SITE_NOISE", 0.0)
+    monkeypatch.setattr(bridges, "OVERALL_NOISE", 0.0)
+    monkeypatch.setattr(bridges, "SITE_NOISE", 0.0)
     table = np.exp([[0.0, 4.0], [2.0, 2.0], [8.0, 0.0], [3.0, 1.0]])
     people = (None,) * 4
     data = Dataset("made", tuple("abcd"), ("x", "y") * 2, people, table=table, columns=("p", "q"))

@@ -20,6 +20,7 @@ from emg_llm.evaluation import (
     within_people_p,
 )
 from emg_llm.evaluation.confidence import others_first, scale
+from emg_llm.experiments import folds
 from emg_llm.experiments.folds import FoldStore
 
 KEYS = [
@@ -287,7 +288,7 @@ def test_a_fold_is_measured_once_and_again_when_something_it_depends_on_changes(
     for number, change in enumerate(({"seed": 1}, {"fold": "b"}, {"data": "y"}, {"what": "n"}), 2):
         assert recall(**change) == (number, 0)
     assert recall(fresh=True) == (6, 0) and recall() == (6, 1)
-    monkeypatch.setattr("emg_llm.experiments.folds.code_hash", lambda: "other code")
+    monkeypatch.setattr(folds, "code_hash", lambda: "other code")
     assert recall() == (7, 0)
 
 

@@ -328,27 +328,19 @@ def test_an_adapter_on_four_bits_comes_back_from_the_hub_on_four_bits(server, tm
 
 
 def test_fine_tuning_takes_its_data_from_the_hub_and_sends_the_adapter_there(
-    published, quick_bundle, tmp_path
+    run_script, published, tmp_path
 ):
-    root = Path(__file__).parents[1]
     at = {
         kind: published.repo(f"{ID}-{name}", kind).branches["main"]
         for kind, name in (("model", "nano-llama2"), ("dataset", "conversations"))
     }
-    done = subprocess.run(
-        [
-            *(sys.executable, str(root / "train" / "sft.py"), "--llm", "nano-llama2"),
-            *("--model_name_or_path", f"{ID}-nano-llama2", "--model_revision", at["model"]),
-            *("--dataset_name", f"{ID}-conversations", "--dataset_revision", at["dataset"]),
-            *("--output_dir", str(tmp_path / "mine")),
-            *("--max_steps", "2", "--per_device_train_batch_size", "4"),
-            *("--push_to_hub", "--hub_model_id", f"{USER}/mine"),
-        ],
-        cwd=tmp_path,
-        env=hub_environment(published, tmp_path),
-        capture_output=True,
-        text=True,
-        timeout=280,
+    done = run_script(
+        *("sft", "--llm", "nano-llama2", "--output_dir", tmp_path / "mine"),
+        *("--model_name_or_path", f"{ID}-nano-llama2", "--model_revision", at["model"]),
+        *("--dataset_name", f"{ID}-conversations", "--dataset_revision", at["dataset"]),
+        *("--max_steps", 2, "--per_device_train_batch_size", 4),
+        *("--push_to_hub", "--hub_model_id", f"{USER}/mine"),
+        offline=False,
     )
     assert done.returncode == 0, done.stderr[-2000:]
     assert f"Pushed to {published.url}/{USER}/mine" in done.stdout

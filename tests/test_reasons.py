@@ -5,6 +5,7 @@ import pytest
 
 from emg_llm.bridge.bridge import Bridge
 from emg_llm.chat.turns import ANSWER
+from emg_llm.experiments import replies
 from emg_llm.experiments.replies import count_reasons, free_text, reasons_figures
 from emg_llm.llms.generation import generate
 from emg_llm.llms.loading import load_base
@@ -46,7 +47,7 @@ def replying(monkeypatch, reply):
         asked.extend(chats)
         return [reply] * len(chats)
 
-    monkeypatch.setattr("emg_llm.experiments.replies.generate", generate)
+    monkeypatch.setattr(replies, "generate", generate)
     return asked
 
 

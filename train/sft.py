@@ -150,7 +150,8 @@ def measure(llm, rows, folder, info, seed):
     print(headline(results))
 
 
-def make_parser(arguments):
+def make_parser():
+    arguments = sys.argv[1:]
     parser = TrlParser((FinetuningArguments, SFTConfig))
     # The defaults that suit the language model that was asked for; flags and files come first.
     name = named(arguments, "--llm")
@@ -170,4 +171,4 @@ def named(arguments, flag):
 
 
 if __name__ == "__main__":
-    run(main, make_parser(sys.argv[1:]))
+    run(main, make_parser())
