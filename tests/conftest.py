@@ -5,6 +5,7 @@ import socket
 import subprocess
 import sys
 import time
+from contextlib import contextmanager
 from functools import partial
 from types import SimpleNamespace
 
@@ -20,6 +21,14 @@ from emg_llm.hub import client
 from tests import scripts
 
 SMALL_DATA = "simulated:subjects=5,trials=1,duration=1"
+
+
+def pytest_collection_modifyitems(items):
+    """One worker gets a module's tests, and one all tests of the bundle, which is made once."""
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        for item in items:
+            group = "bundle" if "quick_bundle" in item.fixturenames else item.path.stem
+            item.add_marker(pytest.mark.xdist_group(group))
 
 
 @pytest.fixture(scope="session")
@@ -56,21 +65,32 @@ def offline(monkeypatch):
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
 
 
-@pytest.fixture
-def server(monkeypatch, tmp_path):
-    """A HubServer that the Hub's client in this process talks to, with an empty cache."""
+@pytest.fixture(scope="session")
+def serving():
+    """serving(cache): a HubServer that the Hub's client in this process talks to while open."""
     from tests.hub_server import TOKEN, HubServer
 
-    with HubServer() as server:
-        files = server.url + "/{repo_id}/resolve/{revision}/{filename}"
-        monkeypatch.setattr(constants, "ENDPOINT", server.url)
-        monkeypatch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", files)
-        monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "cache"))
-        monkeypatch.setattr(constants, "HF_HUB_DISABLE_XET", True)
-        monkeypatch.setenv("HF_TOKEN", TOKEN)
-        monkeypatch.setattr(client, "LONGEST_WAIT", 0.05)
-        # The client's own patience, without the waiting.
-        monkeypatch.setattr(time, "sleep", lambda _: None)
+    @contextmanager
+    def serving(cache):
+        with HubServer() as server, pytest.MonkeyPatch.context() as patch:
+            files = server.url + "/{repo_id}/resolve/{revision}/{filename}"
+            patch.setattr(constants, "ENDPOINT", server.url)
+            patch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", files)
+            patch.setattr(constants, "HF_HUB_CACHE", str(cache))
+            patch.setattr(constants, "HF_HUB_DISABLE_XET", True)
+            patch.setenv("HF_TOKEN", TOKEN)
+            patch.setattr(client, "LONGEST_WAIT", 0.05)
+            # The client's own patience, without the waiting.
+            patch.setattr(time, "sleep", lambda _: None)
+            yield server
+
+    return serving
+
+
+@pytest.fixture
+def server(serving, tmp_path):
+    """A HubServer with an empty cache."""
+    with serving(tmp_path / "cache") as server:
         yield server
 
 

@@ -26,9 +26,9 @@ SCRIPTS = sorted(path.stem for path in (ROOT / "train").glob("*.py"))
 
 
 @cache
-def load_script(name):
-    """The module train/<name>.py."""
-    spec = spec_from_file_location(f"train_{name}", ROOT / "train" / f"{name}.py")
+def load_script(name, folder="train"):
+    """The module train/<name>.py, or one of another folder."""
+    spec = spec_from_file_location(f"{folder}_{name}", ROOT / folder / f"{name}.py")
     module = module_from_spec(spec)
     sys.modules[spec.name] = module  # where the types of a dataclass's fields are looked up
     spec.loader.exec_module(module)

@@ -111,17 +111,27 @@ def test_a_step_is_the_one_that_bare_trl_makes(nano_folder, rows, tmp_path, drop
 def test_a_projection_and_its_adapter_are_multiplied_as_one_only_without_dropout(
     nano_folder, rows, tmp_path
 ):
-    from emg_llm.llms.trainer import _as_one, _can_be_one
+    from peft.tuners.lora import Linear
+    from transformers import TrainerCallback
+
+    class Compare(TrainerCallback):
+        def on_step_begin(self, *_, **__):
+            for module in modules:
+                if "forward" in vars(module):
+                    x = torch.randn(3, 5, module.in_features)
+                    apart = type(module).forward(module, x)
+                    torch.testing.assert_close(module(x), apart, atol=1e-4, rtol=1e-4)
+                    as_one.append(module)
 
     for dropout in (0.0, 0.1):
         trainer = trainer_for(nano_folder, rows, tmp_path, dropout=dropout, max_steps=1)
-        modules = [m for m in trainer.model.modules() if _can_be_one(m)]
-        assert len(modules) == (0 if dropout else 7 * 2)
+        modules, as_one = [m for m in trainer.model.modules() if isinstance(m, Linear)], []
+        assert len(modules) == 7 * 2
         for module in modules:
             torch.nn.init.normal_(module.lora_B["default"].weight)
-            x = torch.randn(3, 5, module.in_features)
-            torch.testing.assert_close(_as_one(module, x), module(x), atol=1e-4, rtol=1e-4)
+        trainer.add_callback(Compare())
         trainer.train()
+        assert as_one == ([] if dropout else modules)
         assert not any("forward" in vars(m) for m in modules)
         assert trainer.model.config._attn_implementation == "sdpa"
 
