@@ -160,6 +160,7 @@ def test_a_controls_accuracy_has_an_interval_over_people():
     assert found == {"accuracy": 0.5, "accuracy_ci95": [0.0, 1.0], "at_chance": True}
 
 
+@pytest.mark.slow
 def test_a_control_is_at_chance_unless_permuted_labels_hardly_ever_get_as_far_from_it():
     rng = np.random.default_rng(0)
     people, targets = np.repeat(np.arange(8), 24), np.tile(np.arange(12), 16)

@@ -136,6 +136,7 @@ def test_a_projection_and_its_adapter_are_multiplied_as_one_only_without_dropout
         assert trainer.model.config._attn_implementation == "sdpa"
 
 
+@pytest.mark.slow
 def test_fine_tuning_changes_every_lora_matrix_and_the_code_rows_and_nothing_else(tuned, rows):
     llm, before, after = tuned
     trainable = {name for name, (trains, _) in before.items() if trains}
@@ -154,6 +155,7 @@ def test_fine_tuning_changes_every_lora_matrix_and_the_code_rows_and_nothing_els
     assert {tokens[i] for i in torch.nonzero(changed).flatten()} == {vocabulary[t] for t in used}
 
 
+@pytest.mark.slow
 def test_an_llm_learns_pairs_of_codes_and_label_and_reads_them_from_the_prompt(tuned, rows):
     llm, *_ = tuned
     truth = np.array([LABELS.index(r["label"]) for r in rows])
@@ -170,6 +172,7 @@ def test_an_llm_learns_pairs_of_codes_and_label_and_reads_them_from_the_prompt(t
     assert np.mean(silent == truth) == 1 / 4  # the same answer for all
 
 
+@pytest.mark.slow
 def test_a_reloaded_adapter_gives_the_same_probabilities(tuned, nano_folder, people, tmp_path):
     llm, *_ = tuned
     bridge = Bridge.fit("text", people, range(12))
@@ -189,6 +192,7 @@ def test_a_reloaded_adapter_gives_the_same_probabilities(tuned, nano_folder, peo
     assert not any(f.endswith((".bin", ".pt", ".pkl")) for f in files)
 
 
+@pytest.mark.slow
 def test_prior_and_temperature_are_those_of_the_validation_rows(tuned, rows):
     llm, *_ = tuned
 
@@ -239,6 +243,7 @@ def test_rows_are_loaded_from_share_gpt_files(tmp_path, rows):
         load_rows(other)
 
 
+@pytest.mark.slow
 def test_fine_tuning_ends_with_the_checkpoint_that_validation_people_prefer(
     nano_folder, rows, tmp_path
 ):
