@@ -4,7 +4,9 @@ import os
 import socket
 import subprocess
 import sys
-from pathlib import Path
+import time
+from contextlib import contextmanager
+from functools import partial
 from types import SimpleNamespace
 
 # Everything here is small: a second thread for each of several processes only slows all down.
@@ -12,33 +14,27 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import numpy as np
 import pytest
+from huggingface_hub import constants
 
 from emg_llm.data.datasets import load_dataset
+from emg_llm.hub import client
+from tests import scripts
 
-ROOT = Path(__file__).parents[1]
 SMALL_DATA = "simulated:subjects=5,trials=1,duration=1"
 
 
-def script_command(script, *flags):
-    return [sys.executable, str(ROOT / "train" / f"{script}.py"), *map(str, flags)]
+def pytest_collection_modifyitems(items):
+    """One worker gets a module's tests, and one all tests of the bundle, which is made once."""
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        for item in items:
+            group = "bundle" if "quick_bundle" in item.fixturenames else item.path.stem
+            item.add_marker(pytest.mark.xdist_group(group))
 
 
 @pytest.fixture(scope="session")
 def run_script(tmp_path_factory):
     """Run `train/<script>.py` from another folder, without network: a CompletedProcess."""
-    folder = tmp_path_factory.mktemp("elsewhere")
-
-    def run(script, *flags):
-        return subprocess.run(
-            script_command(script, *flags),
-            cwd=folder,
-            env=os.environ | {"HF_HUB_OFFLINE": "1"},
-            capture_output=True,
-            text=True,
-            timeout=500,
-        )
-
-    return run
+    return partial(scripts.run_script, folder=tmp_path_factory.mktemp("elsewhere"))
 
 
 @pytest.fixture
@@ -49,7 +45,7 @@ def launch(tmp_path):
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             port = free.getsockname()[1]
-        path = [str(ROOT), os.environ.get("PYTHONPATH", "")]
+        path = [str(scripts.ROOT), os.environ.get("PYTHONPATH", "")]
         launcher = [sys.executable, "-m", "accelerate.commands.launch", "--multi_gpu"]
         launcher += ["--num_processes", "2", "--main_process_port", port, script, *flags]
         return subprocess.run(
@@ -66,25 +62,35 @@ def launch(tmp_path):
 
 @pytest.fixture
 def offline(monkeypatch):
-    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
+
+
+@pytest.fixture(scope="session")
+def serving():
+    """serving(cache): a HubServer that the Hub's client in this process talks to while open."""
+    from tests.hub_server import TOKEN, HubServer
+
+    @contextmanager
+    def serving(cache):
+        with HubServer() as server, pytest.MonkeyPatch.context() as patch:
+            files = server.url + "/{repo_id}/resolve/{revision}/{filename}"
+            patch.setattr(constants, "ENDPOINT", server.url)
+            patch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", files)
+            patch.setattr(constants, "HF_HUB_CACHE", str(cache))
+            patch.setattr(constants, "HF_HUB_DISABLE_XET", True)
+            patch.setenv("HF_TOKEN", TOKEN)
+            patch.setattr(client, "LONGEST_WAIT", 0.05)
+            # The client's own patience, without the waiting.
+            patch.setattr(time, "sleep", lambda _: None)
+            yield server
+
+    return serving
 
 
 @pytest.fixture
-def server(monkeypatch, tmp_path):
-    """A HubServer that the Hub's client in this process talks to, with an empty cache."""
-    constants = "huggingface_hub.constants."
-    from tests.hub_server import TOKEN, HubServer
-
-    with HubServer() as server:
-        files = server.url + "/{repo_id}/resolve/{revision}/{filename}"
-        monkeypatch.setattr(constants + "ENDPOINT", server.url)
-        monkeypatch.setattr(constants + "HUGGINGFACE_CO_URL_TEMPLATE", files)
-        monkeypatch.setattr(constants + "HF_HUB_CACHE", str(tmp_path / "cache"))
-        monkeypatch.setattr(constants + "HF_HUB_DISABLE_XET", True)
-        monkeypatch.setenv("HF_TOKEN", TOKEN)
-        monkeypatch.setattr("emg_llm.hub.client.LONGEST_WAIT", 0.05)
-        # The client's own patience, without the waiting.
-        monkeypatch.setattr("huggingface_hub.utils._http.time.sleep", lambda _: None)
+def server(serving, tmp_path):
+    """A HubServer with an empty cache."""
+    with serving(tmp_path / "cache") as server:
         yield server
 
 
@@ -115,17 +121,20 @@ def nano_folder(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def quick_bundle(tmp_path_factory, run_script):
-    """What `train/bundle.py --quick` makes: .folder, .work (the steps' folders), .log."""
+    """What `train/bundle.py --quick` makes: .folder, and .work, where its steps wrote."""
     place = tmp_path_factory.mktemp("quick")
-    done = run_script(
-        "bundle",
-        "--quick",
-        *("--data", SMALL_DATA),
-        *("--work_dir", place / "work"),
-        *("--output_dir", place / "bundle"),
-    )
-    assert done.returncode == 0, done.stderr[-3000:]
-    return SimpleNamespace(folder=place / "bundle", work=place / "work", log=done.stdout)
+    flags = ["--quick", "--data", SMALL_DATA, "--work_dir", place / "work"]
+
+    def run_step(script, *flags):
+        done = run_script(script, *flags)
+        print(done.stdout, done.stderr, sep="\n")
+        return done.returncode
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(scripts.load_script("bundle"), "run_step", run_step)
+        done = run_script("bundle", *flags, "--output_dir", place / "bundle")
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr
+    return SimpleNamespace(folder=place / "bundle", work=place / "work")
 
 
 @pytest.fixture(scope="session")

@@ -1,28 +1,19 @@
 """What the benchmarks compare is what they say; their figures are nothing to assert."""
 
-import importlib.util
 import json
 import re
 from dataclasses import asdict, fields
-from pathlib import Path
 
 import numpy as np
 import pytest
 
 from emg_llm.encoders.augmentation import Augmentation
-
-
-def load(name):
-    path = Path(__file__).parents[1] / "benchmarks" / f"{name}.py"
-    spec = importlib.util.spec_from_file_location(f"{name}_benchmark", path)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+from tests.scripts import load_script
 
 
 @pytest.fixture(scope="module")
 def benchmark():
-    return load("augmentation")
+    return load_script("augmentation", "benchmarks")
 
 
 def test_every_augmentation_is_tried_alone_and_left_out_or_added(benchmark):
@@ -64,7 +55,7 @@ def test_the_table_is_written_and_a_second_run_trains_nothing(benchmark, tmp_pat
 
 
 def test_both_trainers_learn_the_same_conversations(nano_folder, tmp_path, capsys):
-    finetuning = load("finetuning")
+    finetuning = load_script("finetuning", "benchmarks")
     turns = [
         {"role": "user", "content": "EMG features: jaw +3, cheek -2"},
         {"role": "assistant", "content": "Emotion: fear"},

@@ -2,6 +2,7 @@ import re
 from collections import Counter
 
 import numpy as np
+import pytest
 
 from emg_llm.bridge.reading import Reading
 from emg_llm.bridge.text import Text
@@ -125,6 +126,7 @@ def test_rows_keep_people_apart_and_only_training_recordings_are_varied(people):
     assert list(build_rows(people, split, bridge, 3, 1, seed=1)) != rows
 
 
+@pytest.mark.slow
 def test_what_nano_models_are_pretrained_on_says_nothing_about_emotions():
     """Levels, codes and SNR have the same distribution whatever the emotion."""
     from scipy.stats import chi2_contingency, f_oneway, kruskal

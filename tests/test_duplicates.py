@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from scipy.signal import resample_poly
 
+from emg_llm.audit import duplicates
 from emg_llm.audit.duplicates import across, describe, find_duplicates, require_disjoint
 from emg_llm.data.datasets import DatasetError
 from emg_llm.data.splits import Split
@@ -114,7 +115,7 @@ def test_interference_that_recordings_have_in_common_is_no_copy(independent, nam
 
 def test_long_recordings_are_compared_block_by_block(independent, monkeypatch):
     # Blocks of 0.8 s: the copy lies across several, and begins in the middle of one.
-    monkeypatch.setattr("emg_llm.audit.duplicates.BLOCK", 400)
+    monkeypatch.setattr(duplicates, "BLOCK", 400)
     part = independent[3].replace(
         signal=independent[3].signal[1111:], valid=None, recording_id="part"
     )

@@ -20,6 +20,7 @@ from emg_llm.evaluation import (
     within_people_p,
 )
 from emg_llm.evaluation.confidence import others_first, scale
+from emg_llm.experiments import folds
 from emg_llm.experiments.folds import FoldStore
 
 KEYS = [
@@ -159,6 +160,7 @@ def test_a_controls_accuracy_has_an_interval_over_people():
     assert found == {"accuracy": 0.5, "accuracy_ci95": [0.0, 1.0], "at_chance": True}
 
 
+@pytest.mark.slow
 def test_a_control_is_at_chance_unless_permuted_labels_hardly_ever_get_as_far_from_it():
     rng = np.random.default_rng(0)
     people, targets = np.repeat(np.arange(8), 24), np.tile(np.arange(12), 16)
@@ -287,7 +289,7 @@ def test_a_fold_is_measured_once_and_again_when_something_it_depends_on_changes(
     for number, change in enumerate(({"seed": 1}, {"fold": "b"}, {"data": "y"}, {"what": "n"}), 2):
         assert recall(**change) == (number, 0)
     assert recall(fresh=True) == (6, 0) and recall() == (6, 1)
-    monkeypatch.setattr("emg_llm.experiments.folds.code_hash", lambda: "other code")
+    monkeypatch.setattr(folds, "code_hash", lambda: "other code")
     assert recall() == (7, 0)
 
 

@@ -7,6 +7,8 @@ import pytest
 
 from emg_llm.data.datasets import Dataset, DatasetError, load_dataset
 from emg_llm.data.splits import PROTOCOLS, grouped_k_fold, held_out_sessions, leave_one_subject_out
+from emg_llm.encoders import training
+from emg_llm.experiments import measure
 from emg_llm.experiments.controls import Inputs, shuffled_labels
 from emg_llm.experiments.extras import Extras, check_extras, curve_sizes, few_shot
 from emg_llm.experiments.fitted import Fitted
@@ -64,9 +66,7 @@ class Recorder:
 @pytest.fixture
 def recorder(monkeypatch):
     recorder = Recorder()
-    monkeypatch.setattr(
-        "emg_llm.experiments.measure.fitter", lambda name, how=None, material=None: recorder
-    )
+    monkeypatch.setattr(measure, "fitter", lambda name, how=None, material=None: recorder)
     return recorder
 
 
@@ -216,10 +216,10 @@ def test_noise_is_asked_about_where_there_is_a_signal(people, recorder):
 def test_an_interrupted_run_goes_on_with_the_fold_where_it_stopped(tmp_path, monkeypatch):
     data, extras = trials(), Extras(few_shot=(1,), draws=2)
     first, second = Recorder(fail_at=2), Recorder()
-    monkeypatch.setattr("emg_llm.experiments.measure.fitter", lambda name, how, material: first)
+    monkeypatch.setattr(measure, "fitter", lambda name, how, material: first)
     with pytest.raises(KeyboardInterrupt):
         measure_recipe("x", data, LOSO, 0, extras, FoldStore(tmp_path))
-    monkeypatch.setattr("emg_llm.experiments.measure.fitter", lambda name, how, material: second)
+    monkeypatch.setattr(measure, "fitter", lambda name, how, material: second)
     store = FoldStore(tmp_path)
     resumed = measure_recipe("x", data, LOSO, 0, extras, store)
     assert len(store.reused) == 2 and len(second.fitted_on) == 2
@@ -289,7 +289,7 @@ def test_an_encoder_is_calibrated_on_a_persons_trials(people, tmp_path, monkeypa
         other.head.bias.data[:] = encoder.head.bias.data.new_tensor([9.0, 0.0, 0.0])
         return other
 
-    monkeypatch.setattr("emg_llm.encoders.training.calibrate", calibrate, raising=False)
+    monkeypatch.setattr(training, "calibrate", calibrate)
     data = people.with_labels(LABELS)
     fitted = load_fitted(tmp_path)
     adapted = fitted.adapt(data, np.array([0, 1]), seed=5)

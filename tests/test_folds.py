@@ -51,6 +51,7 @@ def fitted(data, split, nano_folder, untrained):
     return llm_on(str(nano_folder), data, split, how=how, material=Material(), disable_tqdm=True)
 
 
+@pytest.mark.slow
 def test_encoder_and_codebook_of_a_fold_are_fitted_once_and_found_again(
     data, split, untrained, tmp_path
 ):

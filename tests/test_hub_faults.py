@@ -5,6 +5,7 @@ import os
 
 import numpy as np
 import pytest
+from huggingface_hub import constants
 from safetensors.numpy import save_file
 
 from emg_llm.hub import client as hub
@@ -182,8 +183,8 @@ def test_what_is_private_is_not_shown_to_others(server, folder, monkeypatch, tmp
     push(folder, ID, private=True)
     assert server.repo(ID).private and same(folder, resolve(ID))
     monkeypatch.delenv("HF_TOKEN")
-    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "theirs"))
-    monkeypatch.setattr("huggingface_hub.constants.HF_TOKEN_PATH", os.devnull)
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "theirs"))
+    monkeypatch.setattr(constants, "HF_TOKEN_PATH", os.devnull)
     with pytest.raises(HubError, match="private and you are not logged in"):
         resolve(ID, "main")
     with pytest.raises(HubError, match="hf auth login"):
@@ -206,7 +207,7 @@ def test_nobody_pushes_into_another_namespace(server, folder):
 def test_without_the_hub_what_is_here_is_used_and_else_it_is_said(server, folder, monkeypatch):
     push(folder, ID)
     resolve(ID)
-    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
     before = len(server.requests)
     assert same(folder, resolve(ID))
     assert len(server.requests) == before

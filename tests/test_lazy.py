@@ -1,11 +1,12 @@
 """Sequences whose items are made when they are asked for."""
 
+import tempfile
 import tracemalloc
 
 import numpy as np
 import pytest
 
-from emg_llm.data import lazy
+from emg_llm.data import datasets, lazy
 from emg_llm.data.datasets import DatasetError, load_dataset
 from emg_llm.data.lazy import KeptRecordings, Lazy, Spool
 from emg_llm.experiments.controls import Inputs
@@ -44,7 +45,7 @@ def test_an_error_while_an_item_is_made_does_not_end_the_sequence_silently():
 
 
 def test_a_spool_gives_back_what_was_put_in_and_leaves_no_file(tmp_path, monkeypatch):
-    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     spool, rng = Spool(), np.random.default_rng(0)
     arrays = [rng.random((3, 4, 2)), rng.random(5) > 0.5, np.empty((0, 3), np.float32)]
     arrays.append(rng.random((6, 6)).astype(np.float32).T)
@@ -76,7 +77,7 @@ def test_simulated_data_is_known_by_label_and_person_before_anything_is_simulate
     def never(*_):
         raise AssertionError("simulated too early")
 
-    monkeypatch.setattr("emg_llm.data.datasets.simulate", never)
+    monkeypatch.setattr(datasets, "simulate", never)
     dataset = load_dataset("simulated:subjects=3,trials=2,duration=0.25", ["anger", "fear"])
     assert len(dataset) == 12 and len(set(dataset.groups)) == 3
     monkeypatch.undo()

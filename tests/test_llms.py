@@ -178,11 +178,15 @@ def test_a_single_message_that_is_too_long_gets_a_sentence(llm):
 
 
 def test_the_emotions_are_answers_that_differ(llm):
-    every = EmgLLM("nano", llm.model, llm.tokenizer, EMOTIONS, None)._answers
-    own = {k: every.own[every.label == k].tolist() for k in range(len(EMOTIONS))}
-    assert len({tuple(ids) for ids in own.values()}) == len(EMOTIONS)
-    assert all(ids[-1] == llm.tokenizer.eos_token_id for ids in own.values())
-    assert llm.tokenizer.decode(every.shared) == "Emotion:"
+    every, read = EmgLLM("nano", llm.model, llm.tokenizer, EMOTIONS, None), []
+    with llm.model.register_forward_pre_hook(
+        lambda _, args, given: read.extend(given["input_ids"]), with_kwargs=True
+    ):
+        every.label_scores(PROMPTS[:1])
+    [ids] = read
+    # What they begin with is read once, then what each has of its own, up to its end.
+    _, answers = llm.tokenizer.decode(ids).split("Emotion:")
+    assert answers == "".join(f" {emotion}{llm.tokenizer.eos_token}" for emotion in EMOTIONS)
 
 
 def test_an_llm_that_is_nowhere_is_said_in_one_line(offline):

@@ -119,6 +119,7 @@ def test_each_twin_has_the_architecture_of_its_family(family):
     assert model.config.max_position_embeddings == MAX_LENGTH
 
 
+@pytest.mark.slow
 def test_pretraining_lowers_the_loss_and_leaves_a_model_that_loads(family, tmp_path):
     _, tokenizer, model = family
     first = pretrain(model, tokenizer, steps=2, batch_size=8, log=False)

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from emg_llm.audit import original
 from emg_llm.audit.leak import measure_leak
 from emg_llm.audit.original import original_split, original_tensor
 from emg_llm.audit.report import finding
@@ -66,6 +67,6 @@ def test_the_original_reads_recordings_of_eight_channels_and_no_more_than_fit(
     few = [r.replace(signal=r.signal[:, :3], channel_names=()) for r in independent]
     with pytest.raises(DatasetError, match="8 channels and planted has 3"):
         original_tensor(of(few))
-    monkeypatch.setattr("emg_llm.audit.original.MOST", 100)
+    monkeypatch.setattr(original, "MOST", 100)
     with pytest.raises(DatasetError, match="--labels"):
         original_tensor(of(independent))

@@ -31,6 +31,7 @@ def encoder():
     return build_encoder(config).eval()
 
 
+@pytest.mark.slow
 def test_an_encoder_learns_a_person_and_the_one_that_it_came_from_stays(encoder, mine):
     before = copy.deepcopy(encoder.state_dict())
     tuned, results, probabilities = personalise(encoder, mine, progress=False)

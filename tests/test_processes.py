@@ -17,25 +17,29 @@ import json, sys
 import torch
 from emg_llm.data.processes import is_main, share_items, share_rows, state
 
-made, seen = [], []
+def shared(damaged):
+    made = []
 
-def make(i):
-    made.append(i)
-    if i == int(sys.argv[2]):
-        raise ValueError(f"number {i} is damaged")
-    return [i] * i  # items need not be equally long
+    def make(i):
+        made.append(i)
+        if i == damaged:
+            raise ValueError(f"number {i} is damaged")
+        return [i] * i  # items need not be equally long
+
+    try:
+        return list(share_items(make, 37)), made
+    except ValueError as error:
+        return str(error), made
+
+seen = []
 
 def compute(a, b):
     seen.extend(a[:, 0].tolist())
     return a + b, a.sum(1)
 
 a, b = torch.arange(14.0).reshape(7, 2), torch.ones(7, 2)
-try:
-    items = list(share_items(make, 37))
-except ValueError as error:
-    items = str(error)
-rows = [x.tolist() for x in share_rows(compute, a, b)]
-told = {"items": items, "made": made, "rows": rows, "seen": seen, "main": is_main()}
+told = {"whole": shared(None), "damaged": shared(35), "main": is_main()}
+told |= {"rows": [x.tolist() for x in share_rows(compute, a, b)], "seen": seen}
 with open(f"{sys.argv[1]}/{state().process_index}.json", "w") as file:
     json.dump(told, file)
 """
@@ -68,19 +72,20 @@ def test_a_process_alone_does_all_of_it():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("damaged", [-1, 35])
-def test_two_processes_do_half_each_and_both_have_it_all(launch, tmp_path, damaged):
+def test_two_processes_do_half_each_and_both_have_it_all(launch, tmp_path):
     (tmp_path / "shares.py").write_text(SHARES)
-    done = launch(tmp_path / "shares.py", tmp_path, damaged)
+    done = launch(tmp_path / "shares.py", tmp_path)
     assert done.returncode == 0, done.stderr[-3000:]
     told = [json.loads((tmp_path / f"{rank}.json").read_text()) for rank in (0, 1)]
-    whole = [[i] * i for i in range(37)] if damaged < 0 else "number 35 is damaged"
     a = torch.arange(14.0).reshape(7, 2)
+    items = {"whole": [[i] * i for i in range(37)], "damaged": "number 35 is damaged"}
+    for case, expected in items.items():
+        assert [each[case][0] for each in told] == [expected] * 2
+        made = [each[case][1] for each in told]
+        assert sorted(made[0] + made[1]) == list(range(37))
+        assert [len(m) for m in made] == [19, 18]
     for each in told:
-        assert each["items"] == whole
         assert each["rows"] == [(a + 1).tolist(), a.sum(1).tolist()]
-    assert sorted(told[0]["made"] + told[1]["made"]) == list(range(37))
-    assert [len(each["made"]) for each in told] == [19, 18]
     assert told[0]["seen"] == [0, 2, 4, 6] and told[1]["seen"] == [8, 10, 12, 12]
     assert [each["main"] for each in told] == [True, False]
 

@@ -20,7 +20,7 @@ from emg_llm.hub import client as hub
 from emg_llm.hub.cards import write_card
 from emg_llm.hub.client import HubError
 from emg_llm.hub.publish import deploy_space, share
-from emg_llm.hub.staging import anonymous, copy_dataset, copy_model, pin
+from emg_llm.hub.staging import copy_dataset, pin
 from emg_llm.llms.finetuning import lora_config, prepare
 from emg_llm.llms.loading import load_base
 from emg_llm.llms.model import EmgLLM
@@ -39,9 +39,22 @@ def publish(bundle, *flags):
     return emg_llm(["publish", "--namespace", USER, "--bundle", str(bundle.folder), *flags])
 
 
+def publish_all(bundle):
+    assert publish(bundle, "--conversations", str(bundle.work / "conversations")) == 0
+
+
+@pytest.fixture(scope="module")
+def published(serving, quick_bundle, tmp_path_factory):
+    """A HubServer that has the bundle and its conversations, for tests that change nothing."""
+    with serving(tmp_path_factory.mktemp("published") / "cache") as server:
+        publish_all(quick_bundle)
+        yield server
+
+
 @pytest.fixture
-def published(server, quick_bundle):
-    assert publish(quick_bundle, "--conversations", str(quick_bundle.work / "conversations")) == 0
+def changeable(server, quick_bundle):
+    """The same, for a test of its own."""
+    publish_all(quick_bundle)
     return server
 
 
@@ -98,20 +111,20 @@ def test_conversations_come_back_as_the_same_rows(published, quick_bundle):
 def test_publishing_again_sends_nothing_and_changes_nothing(published, quick_bundle):
     before = {repo.id: dict(repo.branches) for repo in published.repos.values()}
     sent = published.asked("PUT", "/lfs/")
-    assert publish(quick_bundle, "--conversations", str(quick_bundle.work / "conversations")) == 0
+    publish_all(quick_bundle)
     assert {repo.id: dict(repo.branches) for repo in published.repos.values()} == before
     assert published.asked("PUT", "/lfs/") == sent
 
 
 def test_a_publication_that_breaks_leaves_the_old_bundle_whole_and_goes_on(
-    published, quick_bundle, tmp_path, capsys
+    changeable, quick_bundle, tmp_path, capsys
 ):
     other = tmp_path / "other"
     shutil.copytree(quick_bundle.folder, other)
     svm = json.loads((other / "svm" / "config.json").read_text())
     (other / "svm" / "config.json").write_text(json.dumps(svm | {"note": "another"}))
-    before = published.repo(ID).branches["main"]
-    fault = published.fail("POST", r"adapter/commit/", status=500, times=100)
+    before = changeable.repo(ID).branches["main"]
+    fault = changeable.fail("POST", r"adapter/commit/", status=500, times=100)
     adapter = other / "adapters" / "nano-phi3" / "config.json"
     config = json.loads(adapter.read_text())
     adapter.write_text(json.dumps(config | {"temperature": 2.0}))
@@ -119,9 +132,9 @@ def test_a_publication_that_breaks_leaves_the_old_bundle_whole_and_goes_on(
     assert emg_llm(again) == 2
     said = capsys.readouterr().err
     assert "has a fault" in said and "Traceback" not in said and TOKEN not in said
-    assert published.repo(ID).branches["main"] == before  # the svm is new, nobody is sent there
+    assert changeable.repo(ID).branches["main"] == before  # the svm is new, nobody is sent there
     old = json.loads(hub.resolve(ID).joinpath("config.json").read_text())["parts"]["svm"]
-    assert old["revision"] != published.repo(f"{ID}-svm").branches["main"]
+    assert old["revision"] != changeable.repo(f"{ID}-svm").branches["main"]
     fault.times = 0
     assert emg_llm(again) == 0
     assert EmotionPipeline.from_pretrained(ID).llm("nano-phi3").temperature == 2.0
@@ -327,34 +340,9 @@ def test_recordings_leave_only_when_it_is_asked_for(real, server, tmp_path):
     assert (tmp_path / "recordings" / "Ada_1.npy").exists()
 
 
-def test_a_results_file_of_real_people_names_nobody():
-    results = {"data": "/home/me/all.csv", "per_subject": [{"subject": "Ada", "accuracy": 1.0}]}
-    assert anonymous(results) == {
-        "data": "all.csv",
-        "per_subject": [{"subject": "person 1", "accuracy": 1.0}],
-    }
-    assert anonymous(results, names=True)["per_subject"] == results["per_subject"]
-    named_so = results | {"data": "/home/me/simulated_pain"}
-    assert anonymous(named_so)["per_subject"] == [{"subject": "person 1", "accuracy": 1.0}]
-    simulated = {"data": "simulated:subjects=2", "per_subject": [{"subject": "sim-1"}]}
-    assert anonymous(simulated) == simulated
-
-
-def test_of_a_models_folder_only_the_model_leaves(tmp_path):
-    source, target = tmp_path / "made", tmp_path / "sent"
-    source.mkdir()
-    target.mkdir()
-    (source / "config.json").write_text(json.dumps({"kind": "x", "trained_on": "/home/me/a.csv"}))
-    for name in ("model.safetensors", "predictions.csv", "training_args.bin", "report.html"):
-        (source / name).write_text("Ada")
-    copy_model(source, target)
-    assert {p.name for p in target.iterdir()} == {"config.json", "model.safetensors"}
-    assert json.loads((target / "config.json").read_text())["trained_on"] == "a.csv"
-
-
-def test_a_space_starts_the_demo_from_the_hub(published, tmp_path, server, monkeypatch):
+def test_a_space_starts_the_demo_from_the_hub(changeable, tmp_path):
     pushed = deploy_space(f"{USER}/demo", ID)
-    repo = server.repo(f"{USER}/demo", "space")
+    repo = changeable.repo(f"{USER}/demo", "space")
     assert repo.sdk == "gradio" and pushed.url.endswith(f"/spaces/{USER}/demo")
     assert {"app.py", "pyproject.toml", "requirements.txt", "train/sft.py"} <= set(repo.files)
     assert "emg_llm/bundle/svm/model.skops" not in repo.files
@@ -373,7 +361,7 @@ def test_a_space_starts_the_demo_from_the_hub(published, tmp_path, server, monke
     done = subprocess.run(
         [sys.executable, "-c", code],
         cwd=tmp_path / "space",
-        env=hub_environment(server, tmp_path),
+        env=hub_environment(changeable, tmp_path),
         capture_output=True,
         text=True,
         timeout=200,
@@ -424,31 +412,23 @@ def test_an_adapter_on_four_bits_comes_back_from_the_hub_on_four_bits(server, tm
 
 
 def test_fine_tuning_takes_its_data_from_the_hub_and_sends_the_adapter_there(
-    published, quick_bundle, tmp_path
+    run_script, changeable, tmp_path
 ):
-    root = Path(__file__).parents[1]
     at = {
-        kind: published.repo(f"{ID}-{name}", kind).branches["main"]
+        kind: changeable.repo(f"{ID}-{name}", kind).branches["main"]
         for kind, name in (("model", "nano-llama2"), ("dataset", "conversations"))
     }
-    done = subprocess.run(
-        [
-            *(sys.executable, str(root / "train" / "sft.py"), "--llm", "nano-llama2"),
-            *("--model_name_or_path", f"{ID}-nano-llama2", "--model_revision", at["model"]),
-            *("--dataset_name", f"{ID}-conversations", "--dataset_revision", at["dataset"]),
-            *("--output_dir", str(tmp_path / "mine")),
-            *("--max_steps", "2", "--per_device_train_batch_size", "4"),
-            *("--push_to_hub", "--hub_model_id", f"{USER}/mine"),
-        ],
-        cwd=tmp_path,
-        env=hub_environment(published, tmp_path),
-        capture_output=True,
-        text=True,
-        timeout=280,
+    done = run_script(
+        *("sft", "--llm", "nano-llama2", "--output_dir", tmp_path / "mine"),
+        *("--model_name_or_path", f"{ID}-nano-llama2", "--model_revision", at["model"]),
+        *("--dataset_name", f"{ID}-conversations", "--dataset_revision", at["dataset"]),
+        *("--max_steps", 2, "--per_device_train_batch_size", 4),
+        *("--push_to_hub", "--hub_model_id", f"{USER}/mine"),
+        offline=False,
     )
     assert done.returncode == 0, done.stderr[-2000:]
-    assert f"Pushed to {published.url}/{USER}/mine" in done.stdout
-    files = published.repo(f"{USER}/mine").files
+    assert f"Pushed to {changeable.url}/{USER}/mine" in done.stdout
+    files = changeable.repo(f"{USER}/mine").files
     assert "adapter_model.safetensors" in files and "predictions.csv" not in files
     config = json.loads(files["config.json"])
     assert config["base"] == f"{ID}-nano-llama2" and config["base_revision"] == at["model"]

@@ -6,6 +6,7 @@ import pytest
 from emg_llm.bridge.reading import Reading
 from emg_llm.bridge.text import Text
 from emg_llm.chat.turns import ANSWER, Chat
+from emg_llm.experiments import replies
 from emg_llm.experiments.replies import count_reasons, free_text, reasons_figures
 from emg_llm.llms.generation import generate
 from emg_llm.llms.loading import load_base
@@ -47,7 +48,7 @@ def replying(monkeypatch, reply):
         asked.extend(chats)
         return [reply] * len(chats)
 
-    monkeypatch.setattr("emg_llm.experiments.replies.generate", generate)
+    monkeypatch.setattr(replies, "generate", generate)
     return asked
 
 

@@ -1,16 +1,15 @@
 """train/evaluate.py as a person runs it: what it writes, what it keeps, what it refuses."""
 
-import importlib.util
 import json
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 
+from tests.scripts import load_script
+
 pytestmark = pytest.mark.slow
 
-ROOT = Path(__file__).parent.parent
 TABLES = {"per_class", "per_subject", "learning_curve", "few_shot", "channels"}
 
 
@@ -107,9 +106,7 @@ def test_a_split_column_that_shares_a_person_is_one_line(run_script, table, tmp_
 
 
 def test_language_models_come_once_a_bridge_and_all_else_once(tmp_path):
-    spec = importlib.util.spec_from_file_location("evaluate", ROOT / "train" / "evaluate.py")
-    script = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(script)
+    script = load_script("evaluate")
     trained = str(tmp_path)
     one = script.named_jobs(["svm", "nano-phi3"], ["tokens"])
     assert one == [("svm", "svm", "tokens"), ("nano-phi3", "nano-phi3", "tokens")]

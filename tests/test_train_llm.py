@@ -1,9 +1,8 @@
-"""The scripts in train/ as a person runs them: from another folder, each its own process."""
+"""The scripts that make language models: what they write, and that it can be gone on with."""
 
 import json
 import re
 import shutil
-from concurrent.futures import ThreadPoolExecutor
 
 import datasets
 import numpy as np
@@ -16,10 +15,6 @@ from emg_llm.signal.recording import EMOTIONS
 
 pytestmark = pytest.mark.slow
 
-SCRIPTS = (
-    *("svm", "encoder", "codebook", "nano", "conversations", "sft", "evaluate", "bundle"),
-    *("embeddings", "audit"),
-)
 LLMS = "nano-llama2", "nano-phi3", "nano-llama3"
 RESULT_KEYS = {
     *("model", "data", "protocol", "labels", "n_recordings", "n_subjects", "accuracy"),
@@ -30,37 +25,6 @@ ROW_KEYS = {"conversations", "messages", "label", "subject", "recording_id", "sp
 MEASURED = re.compile(
     r">, above the eye [+-]\d+, .+, jaw [+-]\d+, SNR [+-]\d+, quality \w+, against neutral [+-]\d+"
 )
-# A script, its flags, and what the one line on stderr must tell.
-WRONG = {
-    "no such data": ("svm", ["--data", "nowhere"], "--data nowhere: no such folder"),
-    "a table for an encoder": ("encoder", ["--data", "{table}"], "is a feature table"),
-    "no encoder": (
-        "codebook",
-        ["--data", "{table}", "--encoder", "nobody/has-this"],
-        "nobody/has-this is no folder here",
-    ),
-    "tokens without an encoder": (
-        "conversations",
-        ["--data", "{table}", "--bridge", "tokens"],
-        "needs the encoder and the codebook",
-    ),
-    "no such recipe": ("evaluate", ["--model", "gpt-9", "--data", "{table}"], "gpt-9 is neither"),
-    "no conversations": (
-        "sft",
-        ["--llm", "nano-llama2", "--dataset_name", "nowhere"],
-        "train/conversations.py",
-    ),
-    "nothing to resume": (
-        "sft",
-        ["--llm", "nano-llama2", "--output_dir", "x", "--resume_from_checkpoint", "true"],
-        "there is no checkpoint",
-    ),
-    "a step of the bundle fails": (
-        "bundle",
-        ["--data", "nowhere", "--work_dir", "w", "--output_dir", "o"],
-        "--data nowhere: no such folder",
-    ),
-}
 
 
 @pytest.fixture(scope="module")
@@ -76,23 +40,6 @@ def table(tmp_path_factory):
     path = tmp_path_factory.mktemp("table") / "features.csv"
     pd.DataFrame(rows).to_csv(path, index=False)
     return path
-
-
-@pytest.fixture(scope="module")
-def wrong(run_script, table):
-    """What every command of WRONG did; two at a time, for each loads its libraries anew."""
-    with ThreadPoolExecutor(2) as pool:
-        runs = {
-            name: pool.submit(run_script, script, *(f.format(table=table) for f in flags))
-            for name, (script, flags, _) in WRONG.items()
-        }
-    return {name: run.result() for name, run in runs.items()}
-
-
-@pytest.fixture(scope="module")
-def helped(run_script):
-    with ThreadPoolExecutor(2) as pool:
-        return dict(zip(SCRIPTS, pool.map(lambda s: run_script(s, "--help"), SCRIPTS), strict=True))
 
 
 def read_results(folder):
@@ -115,30 +62,6 @@ def check_measured(folder, model, n):
     assert results["chance"] == 1 / len(results["labels"])
     assert {"majority", "shuffled_emg"} <= set(results["controls"])
     return results, predictions
-
-
-@pytest.mark.parametrize("script", SCRIPTS)
-def test_help_works_from_any_folder(helped, script):
-    assert helped[script].returncode == 0 and not helped[script].stderr
-    assert "--output_dir" in helped[script].stdout
-
-
-def test_a_warning_of_bitsandbytes_is_off_before_it_is_loaded(run_script, monkeypatch):
-    monkeypatch.setenv("PYTHONPROFILEIMPORTTIME", "1")  # modules in order, whatever the CPU has
-    loaded = [
-        line.split("|")[-1].strip() for line in run_script("sft", "--help").stderr.split("\n")
-    ]
-    assert loaded.index("emg_llm.llms") < loaded.index("bitsandbytes.backends.cpu.ops")
-
-
-@pytest.mark.parametrize("name", WRONG)
-def test_wrong_input_is_said_in_one_line(wrong, name):
-    done = wrong[name]
-    assert done.returncode == 2, done.stderr
-    assert "Traceback" not in done.stderr + done.stdout
-    errors = [line for line in done.stderr.splitlines() if line.startswith("error: ")]
-    assert len(errors) == 1 and done.stderr.rstrip().endswith(errors[0])
-    assert WRONG[name][2] in errors[0]
 
 
 @pytest.mark.parametrize("llm", LLMS)

@@ -15,7 +15,7 @@ from emg_llm.evaluation import evaluate
 from emg_llm.hub.client import bundle_folder
 from emg_llm.signal.recording import EMOTIONS
 from emg_llm.ui import build_app, launch_options
-from emg_llm.ui.analysis import escape, plain_history
+from emg_llm.ui.analysis import escape, make_source, plain_history
 from emg_llm.ui.results import results_frame
 from tests.pretending import TOKENS, FakePipeline, write_csv
 

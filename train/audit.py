@@ -87,5 +87,9 @@ def main(data, args):
         sys.exit(LEAK)
 
 
+def make_parser():
+    return TrlParser((DataArguments, AuditArguments))
+
+
 if __name__ == "__main__":
-    run(main, TrlParser((DataArguments, AuditArguments)))
+    run(main, make_parser())

@@ -52,9 +52,8 @@ def main(args):
         if any((work / folder / last).exists() for last in ("results.json", "bridge.json")):
             print(f"{work / folder} is there already")
             continue
-        command = [sys.executable, str(SCRIPTS / f"{script}.py"), *map(str, flags)]
-        print("\n$ python", " ".join(command[1:]), flush=True)
-        code = subprocess.run([*command, "--output_dir", str(work / folder)]).returncode
+        print("\n$ python", SCRIPTS / f"{script}.py", *flags, flush=True)
+        code = run_step(script, *flags, "--output_dir", work / folder)
         if code:  # it has said why
             sys.exit(code)
     folder = Path(args.output_dir) if args.output_dir else bundle_folder()
@@ -62,6 +61,12 @@ def main(args):
     size = sum(f.stat().st_size for f in folder.rglob("*") if f.is_file())
     print(f"\n{table(json.loads((folder / 'results.json').read_text()))}")
     print(f"\nBundle of {size / 2**20:.1f} MB in {folder}")
+
+
+def run_step(script, *flags):
+    """Run a script in a process of its own; returns its exit code."""
+    command = sys.executable, SCRIPTS / f"{script}.py", *flags
+    return subprocess.run([*map(str, command)]).returncode
 
 
 def steps(args, work):
@@ -79,11 +84,12 @@ def steps(args, work):
         "conversations",
         [*data, *codec, "--bridge", "both", *fewer("--variants", 1)],
     )
-    first, few_steps = f"first/{LLMS[0]}", fewer("--steps", 3, "--batch_size", 8)
-    yield "nano", first, ["--llm", LLMS[0], "--seed", args.seed, *few_steps]
+    small = fewer("--steps", 3, "--batch_size", 8, "--tokenizer_conversations", 200)
+    first = f"first/{LLMS[0]}"
+    yield "nano", first, ["--llm", LLMS[0], "--seed", args.seed, *small]
     for llm in LLMS:
         base, adapter = f"base/{llm}", f"adapters/{llm}"
-        taught = ["--start_with", work / first, *few_steps]
+        taught = ["--start_with", work / first, *small]
         yield "nano", base, ["--llm", llm, "--seed", args.seed, *taught]
         yield (
             "sft",
@@ -233,5 +239,9 @@ def table(results):
     return "\n".join(lines)
 
 
+def make_parser():
+    return TrlParser((BundleArguments,))
+
+
 if __name__ == "__main__":
-    run(main, TrlParser((BundleArguments,)))
+    run(main, make_parser())

@@ -78,5 +78,9 @@ def main(data, args, sharing):
     finish(args.output_dir, sharing)
 
 
+def make_parser():
+    return TrlParser((DataArguments, CodebookArguments, HubArguments))
+
+
 if __name__ == "__main__":
-    run(main, TrlParser((DataArguments, CodebookArguments, HubArguments)))
+    run(main, make_parser())

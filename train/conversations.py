@@ -94,5 +94,9 @@ def main(data, args, sharing):
     finish(folder, sharing)
 
 
+def make_parser():
+    return TrlParser((DataArguments, ConversationArguments, HubArguments))
+
+
 if __name__ == "__main__":
-    run(main, TrlParser((DataArguments, ConversationArguments, HubArguments)))
+    run(main, make_parser())

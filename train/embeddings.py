@@ -67,5 +67,9 @@ def main(data, args):
     print(f"Saved to {args.output_dir}")
 
 
+def make_parser():
+    return TrlParser((DataArguments, EmbeddingArguments))
+
+
 if __name__ == "__main__":
-    run(main, TrlParser((DataArguments, EmbeddingArguments)))
+    run(main, make_parser())

@@ -157,5 +157,9 @@ def save(folder, encoder, results, dataset, rows, probabilities, sharing):
     finish(folder, sharing)
 
 
+def make_parser():
+    return TrlParser((DataArguments, EncoderArguments, HubArguments))
+
+
 if __name__ == "__main__":
-    run(main, TrlParser((DataArguments, EncoderArguments, HubArguments)))
+    run(main, make_parser())

@@ -203,6 +203,10 @@ def named_jobs(models, bridges):
     return list(jobs.values())
 
 
-if __name__ == "__main__":
+def make_parser():
     arguments = DataArguments, EvaluationArguments, ReadingArguments, LlmArguments, ExtraArguments
-    run(main, TrlParser(arguments))
+    return TrlParser(arguments)
+
+
+if __name__ == "__main__":
+    run(main, make_parser())

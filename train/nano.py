@@ -30,8 +30,6 @@ from emg_llm.llms.nano import (
 )
 from emg_llm.scripts import HubArguments, finish, run
 
-TOKENIZER_CONVERSATIONS = 3000
-
 
 @dataclass
 class NanoArguments:
@@ -51,6 +49,9 @@ class NanoArguments:
     )
     batch_size: int = field(default=32, metadata={"help": "Conversations in a step."})
     learning_rate: float = field(default=3e-3, metadata={"help": "Highest learning rate."})
+    tokenizer_conversations: int = field(
+        default=3000, metadata={"help": "Conversations that the tokenizer is made from."}
+    )
     seed: int = field(default=0, metadata={"help": "Seed of text and weights."})
     start_with: str | None = field(
         default=None,
@@ -62,7 +63,7 @@ class NanoArguments:
 
 def main(args, sharing):
     rng = np.random.default_rng(args.seed)
-    texts = [m["content"] for c in corpus(TOKENIZER_CONVERSATIONS, rng) for m in c]
+    texts = [m["content"] for c in corpus(args.tokenizer_conversations, rng) for m in c]
     tokenizer = build_tokenizer(args.llm, texts)
     model = build_model(args.llm, tokenizer, seed=args.seed)
     if args.start_with:
@@ -87,5 +88,9 @@ def main(args, sharing):
     finish(folder, sharing)
 
 
+def make_parser():
+    return TrlParser((NanoArguments, HubArguments))
+
+
 if __name__ == "__main__":
-    run(main, TrlParser((NanoArguments, HubArguments)))
+    run(main, make_parser())

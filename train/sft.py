@@ -147,9 +147,10 @@ def measure(llm, rows, folder, info, seed):
     print(headline(results))
 
 
-def make_parser(arguments):
+def make_parser():
     from trl import SFTConfig  # it loads bitsandbytes, which emg_llm.llms has quietened by now
 
+    arguments = sys.argv[1:]
     parser = TrlParser((FinetuningArguments, SFTConfig))
     # The defaults that suit the language model that was asked for; flags and files come first.
     name = named(arguments, "--llm")
@@ -162,11 +163,11 @@ def make_parser(arguments):
 
 def named(arguments, flag):
     """What a flag was given as, `--flag value` or `--flag=value`; None where it wasn't."""
-    for given, following in zip(arguments, [*arguments[1:], None], strict=True):
+    for given, following in zip(arguments, [*arguments, None][1:], strict=True):
         if given.split("=")[0] == flag:
             return given.partition("=")[2] or following
     return None
 
 
 if __name__ == "__main__":
-    run(main, make_parser(sys.argv[1:]))
+    run(main, make_parser())

@@ -57,5 +57,9 @@ def main(data, args, sharing):
     finish(args.output_dir, sharing)
 
 
+def make_parser():
+    return TrlParser((DataArguments, SvmArguments, HubArguments))
+
+
 if __name__ == "__main__":
-    run(main, TrlParser((DataArguments, SvmArguments, HubArguments)))
+    run(main, make_parser())

@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 
 NEAREST_KNOWN = 3  # labels of the person's known trials that are told
 
@@ -95,6 +96,7 @@ def site_name(column: str) -> str:
     return _PLACE.sub(r"\1 the ", name)
 
 
+@lru_cache(1000)  # a conversation asks for the same few places hundreds of times
 def at_site(site: str) -> str:
     """Where a site is, within a sentence: `above the eye`, `at the jaw`, `at Ch 3`."""
     if re.match(rf"({PREPOSITIONS})\b", site):

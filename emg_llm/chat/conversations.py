@@ -64,9 +64,9 @@ def draw_topics(
     rng: np.random.Generator,
 ) -> list[Topic]:
     """`n` topics, each once; more often about the recording than about EMG in general."""
-    about, general = list(topics(reading, label, scores, labels)), list(general_topics(labels))
     if not n:
         return []
+    about, general = list(topics(reading, label, scores, labels)), list(general_topics(labels))
     # Which emotion it is not, and where it is stronger, can be asked of many: each is worth little.
     weight = np.array([ONE_OF_MANY if ask[0].startswith("Is it ") else 1.0 for ask, _ in about])
     weight = np.r_[0.75 * weight / weight.sum(), np.full(len(general), 0.25 / len(general))]

@@ -169,23 +169,29 @@ def test_a_single_channel_is_shown_and_the_prediction_refused_in_words(client, t
         client.predict(handle_file(tmp_path / "one.npy"), 2000, "uV", api_name="/predict")
 
 
-@contextmanager
-def page_of(url, width, height):
-    """A page in a headless Chromium; fails on console errors and on requests elsewhere."""
+@pytest.fixture(scope="module")
+def browser():
+    """A headless Chromium."""
     playwright = pytest.importorskip("playwright.sync_api")
-    problems = []
     with playwright.sync_playwright() as p:
-        browser = p.chromium.launch(
-            executable_path=_chromium(p.chromium.executable_path), args=CHROMIUM_OPTIONS
-        )
-        page = browser.new_page(viewport={"width": width, "height": height})
+        path = _chromium(p.chromium.executable_path)
+        browser = p.chromium.launch(executable_path=path, args=CHROMIUM_OPTIONS)
+        yield browser
+        browser.close()
+
+
+@contextmanager
+def page_of(browser, url, width, height):
+    """A page that nobody has seen; fails on console errors and on requests elsewhere."""
+    problems = []
+    with browser.new_context(viewport={"width": width, "height": height}) as context:
+        page = context.new_page()
         page.set_default_timeout(30_000)
         page.on("pageerror", lambda error: problems.append(str(error)))
         page.on("console", lambda m: problems.append(m.text) if m.type == "error" else None)
         page.on("request", lambda r: _is_elsewhere(r.url, url) and problems.append(r.url))
         page.goto(url)
         yield page
-        browser.close()
     assert problems == []
 
 
@@ -205,8 +211,8 @@ def _is_elsewhere(request, url):
     return not request.startswith((url, "data:", "blob:", "about:"))
 
 
-def test_a_person_uploads_sees_and_asks(url, trial, words):
-    with page_of(url, 1280, 900) as page:
+def test_a_person_uploads_sees_and_asks(browser, url, trial, words):
+    with page_of(browser, url, 1280, 900) as page:
         page.get_by_text("no medical device").wait_for()
         _ask(page, "Why?")
         page.get_by_text("Upload a recording or pick a sample first.").first.wait_for()
@@ -264,12 +270,12 @@ class Endless(FakePipeline):
             self.stopped.append(llm)
 
 
-def test_a_person_stops_all_answers_and_asks_again(trial):
+def test_a_person_stops_all_answers_and_asks_again(browser, trial):
     pipeline = Endless({"Sample": str(trial)})
     demo = build_app(pipeline)
     _, url, _ = demo.launch(prevent_thread_lock=True, quiet=True, **launch_options())
     try:
-        with page_of(url, 1280, 900) as page:
+        with page_of(browser, url, 1280, 900) as page:
             page.locator(".samples button").first.click()
             page.locator(".headline").wait_for()
             columns = page.locator(".answer")
@@ -287,9 +293,9 @@ def test_a_person_stops_all_answers_and_asks_again(trial):
         demo.close()
 
 
-def test_a_person_is_asked_for_the_rate_where_the_file_does_not_tell_it(url, tmp_path):
+def test_a_person_is_asked_for_the_rate_where_the_file_does_not_tell_it(browser, url, tmp_path):
     np.save(tmp_path / "bare.npy", emg_llm.simulate("fear").signal)
-    with page_of(url, 1280, 900) as page:
+    with page_of(browser, url, 1280, 900) as page:
         page.locator("input[type=file]").first.set_input_files(tmp_path / "bare.npy")
         page.get_by_text("This recording can't be used.").wait_for()
         rate = page.get_by_label("Sampling rate (Hz)")
@@ -302,8 +308,8 @@ def test_a_person_is_asked_for_the_rate_where_the_file_does_not_tell_it(url, tmp
         page.wait_for_function("field => field.value === ''", arg=rate.element_handle())
 
 
-def test_a_sample_is_one_click_away_and_a_phone_needs_no_sideways_scrolling(url):
-    with page_of(url, 390, 844) as page:
+def test_a_sample_is_one_click_away_and_a_phone_needs_no_sideways_scrolling(browser, url):
+    with page_of(browser, url, 390, 844) as page:
         page.locator(".samples button").first.click()
         page.locator(".headline").wait_for(timeout=ANSWER_MS)
         page.locator(".samples button").first.click()  # once more: nothing may get lost
@@ -315,8 +321,8 @@ def test_a_sample_is_one_click_away_and_a_phone_needs_no_sideways_scrolling(url)
             assert page.evaluate("document.documentElement.scrollWidth") <= 390
 
 
-def test_on_a_phone_the_newest_answer_is_scrolled_to(url):
-    with page_of(url, 390, 844) as page:
+def test_on_a_phone_the_newest_answer_is_scrolled_to(browser, url):
+    with page_of(browser, url, 390, 844) as page:
         page.locator(".samples button").first.click()
         page.locator(".headline").wait_for(timeout=ANSWER_MS)
         column = page.locator(".answer").first
