@@ -28,9 +28,10 @@ test: .venv/.ready-dev browser ## run all tests; PYTEST_ARGS="-m 'not slow'" for
 browser: .venv/.ready-dev ## find or install the Chromium that the browser tests drive
 	@sh tests/install_browser.sh $(BIN)/python
 
-lint: .venv/.ready-dev ## check format and style
+lint: .venv/.ready-dev ## check format, style and types
 	$(BIN)/python -m ruff format --check .
 	$(BIN)/python -m ruff check .
+	$(BIN)/python -m mypy
 
 format: .venv/.ready-dev ## format, and repair what can be repaired
 	$(BIN)/python -m ruff check --fix-only .

@@ -24,7 +24,7 @@ from emg_llm.encoders.augmentation import Augmentation
 from emg_llm.encoders.base import SCALINGS
 from emg_llm.encoders.examples import encoder_config, encoder_inputs, recording_embeddings
 from emg_llm.encoders.training import EncoderTraining, fit_encoder
-from emg_llm.evaluation import bootstrap_interval
+from emg_llm.evaluation.metrics import bootstrap_interval
 from emg_llm.experiments.folds import FoldStore, fingerprint
 from emg_llm.scripts import DataArguments, run
 

@@ -6,20 +6,22 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from emg_llm.evaluation import (
+from emg_llm.evaluation.confidence import (
     abstention_curve,
-    bootstrap_interval,
     calibration_figures,
     conformal_figures,
+    expected_calibration_error,
+    others_first,
+    scale,
+)
+from emg_llm.evaluation.metrics import (
+    bootstrap_interval,
     control,
     evaluate,
-    expected_calibration_error,
-    headline,
-    save_results,
     shuffled_control,
     within_people_p,
 )
-from emg_llm.evaluation.confidence import others_first, scale
+from emg_llm.evaluation.results import headline, save_results
 from emg_llm.experiments import folds
 from emg_llm.experiments.folds import FoldStore
 

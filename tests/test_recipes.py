@@ -7,7 +7,8 @@ import pytest
 
 from emg_llm.data.datasets import DatasetError, load_dataset
 from emg_llm.data.splits import PROTOCOLS, held_out_split, leave_one_subject_out
-from emg_llm.evaluation import evaluate, save_results
+from emg_llm.evaluation.metrics import evaluate
+from emg_llm.evaluation.results import save_results
 from emg_llm.experiments.controls import noise_like
 from emg_llm.experiments.language_models import llm_on
 from emg_llm.experiments.measure import (

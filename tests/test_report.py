@@ -4,8 +4,14 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from emg_llm.evaluation import evaluate, save_comparison, save_report, summary
-from emg_llm.evaluation.report import result_figures, result_tables
+from emg_llm.evaluation.metrics import evaluate
+from emg_llm.evaluation.report import (
+    result_figures,
+    result_tables,
+    save_comparison,
+    save_report,
+    summary,
+)
 from emg_llm.plots import results as result_plots
 
 

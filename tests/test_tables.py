@@ -9,7 +9,7 @@ import pytest
 
 import emg_llm
 from emg_llm.data.tables import csv_bytes
-from emg_llm.evaluation import save_results
+from emg_llm.evaluation.results import save_results
 
 ROOT = Path(__file__).parents[1]
 FORMULAS = ('=HYPERLINK("http://x","y")', "+1", "-x", "@SUM(A1)", "\t=1", "\r=1")

@@ -11,7 +11,7 @@ from gradio_client.exceptions import AppError
 
 import emg_llm
 from emg_llm import ui
-from emg_llm.evaluation import evaluate
+from emg_llm.evaluation.metrics import evaluate
 from emg_llm.hub.client import bundle_folder
 from emg_llm.signal.recording import EMOTIONS
 from emg_llm.ui import build_app, launch_options

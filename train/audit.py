@@ -21,7 +21,7 @@ from emg_llm.audit.leak import MAX_SEGMENTS, MODELS, measure_leak
 from emg_llm.audit.report import finding, markdown, table
 from emg_llm.data.datasets import DatasetError, load_dataset
 from emg_llm.data.tables import csv_bytes
-from emg_llm.evaluation import save_results
+from emg_llm.evaluation.results import save_results
 from emg_llm.scripts import DataArguments, run
 
 LEAK = 3  # exit code

@@ -17,7 +17,7 @@ from emg_llm.data.datasets import load_dataset
 from emg_llm.data.splits import held_out_split
 from emg_llm.encoders import load_encoder
 from emg_llm.encoders.examples import Examples, encoder_inputs
-from emg_llm.evaluation import save_results
+from emg_llm.evaluation.results import save_results
 from emg_llm.scripts import DataArguments, HubArguments, finish, run
 
 

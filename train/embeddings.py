@@ -19,7 +19,7 @@ from emg_llm.embeddings.measures import MAPS
 from emg_llm.embeddings.plots import embedding_figures
 from emg_llm.embeddings.report import result_tables, summary
 from emg_llm.encoders import load_encoder
-from emg_llm.evaluation import save_results
+from emg_llm.evaluation.results import save_results
 from emg_llm.hub.client import bundle_folder, resolve
 from emg_llm.plots.page import report_page
 from emg_llm.scripts import DataArguments, run

@@ -23,7 +23,8 @@ from emg_llm.data.splits import held_out_split
 from emg_llm.encoders import ARCHITECTURES, EncoderConfig, build_encoder, load_encoder
 from emg_llm.encoders.examples import Examples, encoder_config, encoder_inputs
 from emg_llm.encoders.training import LOSSES, EncoderTraining, fit_encoder
-from emg_llm.evaluation import control, headline, results_of, save_results
+from emg_llm.evaluation.metrics import control, results_of
+from emg_llm.evaluation.results import headline, save_results
 from emg_llm.experiments.controls import Inputs
 from emg_llm.experiments.measure import training_of
 from emg_llm.experiments.personal import check_personal, personalise

@@ -29,7 +29,8 @@ from emg_llm.bridge.spelling import SPELLINGS
 from emg_llm.data.datasets import load_dataset
 from emg_llm.data.splits import PROTOCOLS, protocol_splits
 from emg_llm.encoders import ARCHITECTURES
-from emg_llm.evaluation import headline, save_comparison, save_report, save_results
+from emg_llm.evaluation.report import save_comparison, save_report
+from emg_llm.evaluation.results import headline, save_results
 from emg_llm.experiments.extras import Extras
 from emg_llm.experiments.fitted import FoldTraining
 from emg_llm.experiments.folds import FoldStore

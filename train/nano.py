@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from trl import TrlParser
 
-from emg_llm.evaluation import save_results
+from emg_llm.evaluation.results import save_results
 from emg_llm.llms.loading import load_base
 from emg_llm.llms.nano import (
     FAMILIES,

@@ -31,7 +31,8 @@ from trl import TrlParser
 from emg_llm.bridge.reading import NO_EMG
 from emg_llm.bridge.spelling import SPELLINGS
 from emg_llm.data.processes import is_main
-from emg_llm.evaluation import control, headline, results_of, save_results
+from emg_llm.evaluation.metrics import control, results_of
+from emg_llm.evaluation.results import headline, save_results
 from emg_llm.llms.finetuning import calibrate, lora_config, make_trainer, prepare, sft_defaults
 from emg_llm.llms.loading import LlmError, load_base
 from emg_llm.llms.model import EmgLLM

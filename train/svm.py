@@ -12,7 +12,8 @@ from trl import TrlParser
 
 from emg_llm.data.datasets import load_dataset
 from emg_llm.data.splits import held_out_split
-from emg_llm.evaluation import headline, results_of, save_results
+from emg_llm.evaluation.metrics import results_of
+from emg_llm.evaluation.results import headline, save_results
 from emg_llm.scripts import DataArguments, HubArguments, finish, run
 from emg_llm.svm import EmotionSVM, dataset_features
 

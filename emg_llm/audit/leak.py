@@ -12,7 +12,7 @@ from tqdm.auto import tqdm
 
 from emg_llm.audit.original import original_split, original_tensor
 from emg_llm.data.datasets import DatasetError
-from emg_llm.evaluation import bootstrap_interval
+from emg_llm.evaluation.metrics import bootstrap_interval
 from emg_llm.signal.features import above_silence, segment_features
 from emg_llm.signal.preprocessing import SEGMENT_LENGTH, clean, resample, segment
 from emg_llm.signal.recording import RecordingError

@@ -9,7 +9,7 @@ from tqdm.auto import tqdm
 from emg_llm.data.datasets import DatasetError
 from emg_llm.embeddings.measures import distribution, project, separability, sparsity, structure
 from emg_llm.encoders.examples import encoder_inputs
-from emg_llm.evaluation import bootstrap_interval, results_of
+from emg_llm.evaluation.metrics import bootstrap_interval, results_of
 from emg_llm.experiments.measure import unseen_rows
 from emg_llm.signal.quality import snr_db
 

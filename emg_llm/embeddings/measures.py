@@ -6,7 +6,7 @@ A sample is a segment or a recording; embeddings are float (samples, d).
 
 import numpy as np
 
-from emg_llm.evaluation import bootstrap_interval
+from emg_llm.evaluation.metrics import bootstrap_interval
 
 ZERO = 1e-6  # what counted as zero in the original project
 PROBE_FOLDS = 5

@@ -1,7 +1,7 @@
 """What an embedding analysis found, in words and tables."""
 
 from emg_llm.embeddings.measures import ZERO
-from emg_llm.evaluation import headline
+from emg_llm.evaluation.results import headline
 
 
 def summary(results):

@@ -47,7 +47,8 @@ class FoldStore:
 def code_hash():
     """A hash of this package's code without its user interface: other code, other results."""
     package = Path(__file__).parents[1]
-    files = sorted(f for f in package.rglob("*.py") if package / "ui" not in f.parents)
+    files = [*package.rglob("*.py"), *package.rglob("*.yaml")]
+    files = sorted(f for f in files if package / "ui" not in f.parents)
     return hashlib.sha256(b"".join(f.read_bytes() for f in files)).hexdigest()[:16]
 
 

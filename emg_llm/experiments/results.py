@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from emg_llm.evaluation import accuracy_of, bootstrap_interval, control, results_of
+from emg_llm.evaluation.metrics import accuracy_of, bootstrap_interval, control, results_of
 
 
 class Measured:

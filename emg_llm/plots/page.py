@@ -1,31 +1,11 @@
 """One HTML page of sentences, figures and tables that opens anywhere, without a network."""
 
 import html
+from pathlib import Path
 
-PAGE = """<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<title>{title}</title>
-<style>
-:root {{ color-scheme: light dark; }}
-body {{ font: 15px/1.5 system-ui, sans-serif; }}
-body {{ max-width: 52rem; margin: 2rem auto; padding: 0 1rem; }}
-li {{ overflow-wrap: anywhere; }}
-h2 {{ margin-top: 2.5rem; }}
-.table {{ overflow-x: auto; }}
-table {{ border-collapse: collapse; font-size: 13px; font-variant-numeric: tabular-nums; }}
-th, td {{ text-align: right; padding: 0.2rem 0.7rem; border-bottom: 1px solid #8884; }}
-th:first-child, td:first-child {{ text-align: left; padding-left: 0; }}
-</style>
-<script>{plotlyjs}</script>
-</head>
-<body>
-{body}
-</body>
-</html>
-"""
+from jinja2 import Template
+
+PAGE = Path(__file__).with_name("page.html")
 
 
 def report_page(title, sentences, figures, tables):
@@ -48,4 +28,5 @@ def report_page(title, sentences, figures, tables):
     for heading, table in tables.items():
         rows = table.to_html(index=False, border=0, na_rep="–", float_format="{:.3f}".format)
         parts.append(f"<h2>{html.escape(heading)}</h2><div class='table'>{rows}</div>")
-    return PAGE.format(title=html.escape(title), plotlyjs=get_plotlyjs(), body="\n".join(parts))
+    page = Template(PAGE.read_text(encoding="utf-8"))
+    return page.render(title=html.escape(title), plotlyjs=get_plotlyjs(), body="\n".join(parts))

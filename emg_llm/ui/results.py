@@ -1,6 +1,7 @@
 """The results tab: how well the models do, on what, and against which chance level."""
 
 import logging
+from pathlib import Path
 
 import gradio as gr
 import pandas as pd
@@ -10,27 +11,7 @@ from emg_llm.ui.analysis import escape
 
 log = logging.getLogger(__name__)
 
-ABOUT = """\
-### How it works
-A recording is opened, checked and cleaned (20–450 Hz, mains removed). Features and the
-embeddings of neural encoders are taken from its segments; a codebook turns one encoder's
-embedding into discrete codes, and each language model reads those codes together with the level
-of each electrode, the signal's quality and its timing. Its probabilities are the normalised
-likelihoods of the complete answers, not parsed text. The prediction is the emotion with the
-highest mean probability over the language models.
-
-In the chat every language model starts from its own scores. When an answer is complete, the
-levels, rankings, times and scores that it states are recomputed from the recording: ✓ marks what
-agrees, ✗ what doesn't, followed by what was measured.
-
-### How to read the numbers
-Every score is counted by recording, on people that the models have never seen, with a
-95 % interval from a bootstrap over people. A score means something only above its chance level
-and above its controls, which read shuffled or empty signals. Calibration error is the mean gap
-between how sure a model is and how often it is right. A 90 % set names as many labels as it takes
-to hold the right one 90 % of the time; its coverage was measured on people that it was not
-fitted on.
-"""
+ABOUT = Path(__file__).with_name("about.md")
 
 
 def results_tab(pipeline):
@@ -51,7 +32,7 @@ def results_tab(pipeline):
     if facts:
         gr.Markdown("  \n".join(facts), elem_classes="hint")
     _figures(_models(results))
-    gr.Markdown(ABOUT)
+    gr.Markdown(ABOUT.read_text(encoding="utf-8"))
 
 
 def _figures(models):
