@@ -5,6 +5,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from emg_llm.data.processes import is_main
 from emg_llm.encoders import load_encoder
 from emg_llm.encoders.base import SCALINGS, EncoderConfig
 from emg_llm.encoders.training import LEADS, EncoderTraining
@@ -113,18 +114,12 @@ def run(main, parser):
     try:
         main(*parsed)
     except known_errors() as error:
-        sys.exit(_fail(error))
+        if not is_main():  # a launcher ends all processes at the first failure
+            sys.exit(0)
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(2)
     except KeyboardInterrupt:
         sys.exit("Stopped.")
-
-
-def _fail(error):
-    from emg_llm.data.processes import is_main
-
-    if not is_main():
-        return 0  # a launcher ends all processes at the first failure: the main one is to speak
-    print(f"error: {error}", file=sys.stderr)
-    return 2
 
 
 class TrackingError(ValueError):

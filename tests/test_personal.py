@@ -2,6 +2,7 @@
 
 import copy
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -83,6 +84,14 @@ def test_what_cannot_be_learned_from_is_refused_in_words(encoder, mine, tmp_path
     encoder.config.n_channels = 4
     with pytest.raises(DatasetError, match=r"reads 4 channels and sim4-P001_anger_1 of .* has 8"):
         personalise(encoder, mine)
+
+
+def test_a_calibrated_encoder_names_the_file_of_its_recordings_without_its_folder(
+    encoder, mine, monkeypatch
+):
+    monkeypatch.setattr(personal, "calibrate", lambda encoder, *_, **__: copy.deepcopy(encoder))
+    calibrated, *_ = personalise(encoder, replace(mine, name="/home/me/real.csv"), progress=False)
+    assert calibrated.config.trained_on == "others, calibrated with real.csv"
 
 
 @pytest.mark.slow

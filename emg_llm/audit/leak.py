@@ -133,12 +133,17 @@ def measure_leak(dataset, preset=None, model="knn", folds=5, max_segments=MAX_SE
     }
     loosest, *_, strictest = correct
 
-    def interval(level, hits):
-        return bootstrap_interval(hits, groups[level], np.random.default_rng(seed))
+    def figures(name, values):
+        rng = np.random.default_rng
+        return {
+            level: {
+                name: float(values[level].mean()),
+                f"{name}_ci95": bootstrap_interval(values[level], groups[level], rng(seed)),
+            }
+            for level in groups
+        }
 
-    gained = {
-        level: 100 * (correct[loosest][level] - correct[strictest][level]) for level in groups
-    }
+    points = {x: 100 * (correct[loosest][x] - correct[strictest][x]) for x in groups}
     return {
         "model": model,
         "data": dataset.name,
@@ -153,22 +158,8 @@ def measure_leak(dataset, preset=None, model="knn", folds=5, max_segments=MAX_SE
         "chance": 1 / len(dataset.label_names),
         "lone_labels": _lone_labels(dataset),
         "majority": float(np.bincount(units.targets).max() / len(units)),
-        "splits": [
-            {"split": name}
-            | {
-                level: {
-                    "accuracy": float(hits[level].mean()),
-                    "accuracy_ci95": interval(level, hits[level]),
-                }
-                for level in groups
-            }
-            for name, hits in correct.items()
-        ],
-        "leak": {"from": loosest, "to": strictest}
-        | {
-            level: {"points": float(x.mean()), "points_ci95": interval(level, x)}
-            for level, x in gained.items()
-        },
+        "splits": [{"split": name} | figures("accuracy", hits) for name, hits in correct.items()],
+        "leak": {"from": loosest, "to": strictest} | figures("points", points),
     }
 
 

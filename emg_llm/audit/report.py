@@ -9,7 +9,7 @@ SHOWN = 20  # duplicates that the page lists
 
 def finding(results):
     """What the splits of a `measure_leak` say together, in words that need no background."""
-    level = "segment" if "segment" in results["leak"] else "recording"
+    level = _levels(results)[0]
     loose, *_, strict = [row[level]["accuracy"] for row in results["splits"]]
     leak = results["leak"][level]
     low, high = leak["points_ci95"]
@@ -66,18 +66,23 @@ def table(results):
     rows = []
     for split in results["splits"]:
         row = {"split": SPLITS[split["split"]]}
-        for level in ("segment", "recording"):
-            if level in split:
-                row[f"{level} accuracy"] = split[level]["accuracy"]
-                row[f"{level} low"], row[f"{level} high"] = split[level]["accuracy_ci95"]
+        for level in _levels(results):
+            row[f"{level} accuracy"] = split[level]["accuracy"]
+            row[f"{level} low"], row[f"{level} high"] = split[level]["accuracy_ci95"]
         rows.append(row | {"chance": results["chance"]})
     return pd.DataFrame(rows).round(4)
 
 
 def markdown(results):
     """The page: what was measured, the table, the finding, the duplicates."""
-    levels = [x for x in ("segment", "recording") if x in results["leak"]]
+    levels = _levels(results)
     people = f"{results['n_subjects']} people" if results["n_subjects"] else "unknown people"
+    chance = f" {results['chance']:.3f} "
+
+    def row(name, figures, key, form, chance=" "):
+        cells = [form.format(figures[x][key], *figures[x][f"{key}_ci95"]) for x in levels]
+        return f"| {name} | {' | '.join(cells)} |{chance}|"
+
     lines = [
         f"# Leakage audit of {results['data']}",
         "",
@@ -88,24 +93,14 @@ def markdown(results):
         "",
         "| split | " + " | ".join(f"{level} accuracy (95 %)" for level in levels) + " | chance |",
         "|---|" + "---|" * (len(levels) + 1),
+        *(
+            row(SPLITS[x["split"]], x, "accuracy", "{:.3f} ({:.3f}–{:.3f})", chance)
+            for x in results["splits"]
+        ),
+        row("**leak**", results["leak"], "points", "{:+.1f} points ({:.1f} to {:.1f})"),
+        "",
+        finding(results),
     ]
-    for split in results["splits"]:
-        cells = [
-            "{:.3f} ({:.3f}–{:.3f})".format(
-                split[level]["accuracy"], *split[level]["accuracy_ci95"]
-            )
-            for level in levels
-        ]
-        lines.append(
-            f"| {SPLITS[split['split']]} | {' | '.join(cells)} | {results['chance']:.3f} |"
-        )
-    cells = [
-        "{:+.1f} points ({:.1f} to {:.1f})".format(
-            results["leak"][level]["points"], *results["leak"][level]["points_ci95"]
-        )
-        for level in levels
-    ]
-    lines += [f"| **leak** | {' | '.join(cells)} | |", "", finding(results)]
     lines += ["", caution(results)] if caution(results) else []
     lines += ["", "## Duplicates", "", duplicates_sentence(results), ""]
     if results["refused"]:
@@ -115,6 +110,10 @@ def markdown(results):
     if len(pairs) > SHOWN:
         lines.append(f"- … and {len(pairs) - SHOWN} more, all in results.json.")
     return "\n".join(lines).rstrip() + "\n"
+
+
+def _levels(results):
+    return [level for level in ("segment", "recording") if level in results["leak"]]
 
 
 def _percent(share):

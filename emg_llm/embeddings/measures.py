@@ -170,9 +170,9 @@ def _folds(apart, seed):
     from sklearn.model_selection import GroupKFold
 
     n = min(PROBE_FOLDS, len(set(apart)))
-    return (
-        GroupKFold(n, shuffle=True, random_state=seed).split(apart, groups=apart) if n > 1 else ()
-    )
+    if n < 2:
+        return ()
+    return GroupKFold(n, shuffle=True, random_state=seed).split(apart, groups=apart)
 
 
 def project(x, method="pca", seed=0):
@@ -193,9 +193,5 @@ def project(x, method="pca", seed=0):
 
 def distribution(values):
     """Mean, min, max and sd (of the population) of float (n,), as a dictionary."""
-    return {
-        "mean": float(np.mean(values)),
-        "min": float(np.min(values)),
-        "max": float(np.max(values)),
-        "sd": float(np.std(values)),
-    }
+    measures = {"mean": np.mean, "min": np.min, "max": np.max, "sd": np.std}
+    return {name: float(measure(values)) for name, measure in measures.items()}

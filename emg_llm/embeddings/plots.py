@@ -7,6 +7,7 @@ import numpy as np
 import plotly.graph_objects as go
 
 from emg_llm.embeddings.measures import ZERO, singular_values
+from emg_llm.plots.results import CHANCE
 from emg_llm.plots.style import COLOURS, TEXT, _escape, _styled
 
 SYMBOLS = ("circle", "diamond", "square", "triangle-up", "cross", "star")
@@ -28,19 +29,16 @@ def map_figure(xy, names, order, hover, shares=None):
     figure = go.Figure()
     for i, name in enumerate(order):
         rows = np.flatnonzero(names == name)
+        # More names than colours are told apart by the marker.
+        symbol = SYMBOLS[i // len(COLOURS) % len(SYMBOLS)]
+        colour = COLOURS[i % len(COLOURS)]
         figure.add_scatter(
             x=xy[rows, 0].astype(np.float32),
             y=xy[rows, 1].astype(np.float32),
             mode="markers",
             name=_escape(name),
             text=[_escape(hover[row]) for row in rows],
-            marker={
-                "color": COLOURS[i % len(COLOURS)],
-                # More names than colours are told apart by the marker.
-                "symbol": SYMBOLS[i // len(COLOURS) % len(SYMBOLS)],
-                "size": 6,
-                "opacity": 0.8,
-            },
+            marker={"color": colour, "symbol": symbol, "size": 6, "opacity": 0.8},
             hovertemplate="%{text}<extra>%{fullData.name}</extra>",
         )
     titles = [f"component {k + 1} ({s:.0%} of the variance)" for k, s in enumerate(shares or ())]
@@ -56,21 +54,13 @@ def sparsity_figure(samples):
     samples: {"segments" or "recordings": float (samples, d)}. The dotted line is the threshold
     below which a value counts as zero.
     """
-    thresholds = np.logspace(-9, 1, CURVE_POINTS)
-    figure = go.Figure()
-    for i, (name, x) in enumerate(samples.items()):
+    thresholds, curves = np.logspace(-9, 1, CURVE_POINTS), {}
+    for name, x in samples.items():
         sizes = np.sort(np.abs(x), axis=None)
-        figure.add_scatter(
-            x=thresholds,
-            y=np.searchsorted(sizes, thresholds, side="left") / len(sizes),
-            name=name,
-            line={"color": COLOURS[i], "width": 2},
-            hovertemplate="%{y:.2%} below %{x:.1e}<extra>%{fullData.name}</extra>",
-        )
-    figure.add_vline(ZERO, line={"color": TEXT, "width": 1, "dash": "dot"})
-    figure.update_xaxes(title_text="threshold", type="log", dtick=2, exponentformat="power")
-    figure.update_yaxes(title_text="share of values below it", tickformat=".0%", range=[0, 1.02])
-    return _styled(figure, height=320, top=8, left=48)
+        curves[name] = thresholds, np.searchsorted(sizes, thresholds, side="left") / len(sizes)
+    figure = _curves(curves, "%{y:.2%} below %{x:.1e}", "share of values below it")
+    figure.add_vline(ZERO, line=CHANCE)
+    return figure.update_xaxes(title_text="threshold", type="log", dtick=2, exponentformat="power")
 
 
 def dimension_figure(samples, ranks):
@@ -78,36 +68,30 @@ def dimension_figure(samples, ranks):
 
     samples: {name: float (samples, d)}; ranks: {name: effective rank}.
     """
-    figure = go.Figure()
-    for i, (name, x) in enumerate(samples.items()):
+    curves = {}
+    for name, x in samples.items():
         variance = np.square(singular_values(x))
         held = np.cumsum(variance) / max(variance.sum(), np.finfo(float).tiny)
-        figure.add_scatter(
-            x=np.arange(1, len(held) + 1),
-            y=held,
-            name=name,
-            line={"color": COLOURS[i], "width": 2},
-            hovertemplate="%{x} dimensions: %{y:.1%}<extra>%{fullData.name}</extra>",
-        )
-        figure.add_vline(ranks[name], line={"color": COLOURS[i], "width": 1, "dash": "dot"})
-    figure.update_xaxes(title_text="dimensions", rangemode="tozero")
-    figure.update_yaxes(title_text="variance held", tickformat=".0%", range=[0, 1.02])
-    return _styled(figure, height=320, top=8, left=48)
+        curves[name] = np.arange(1, len(held) + 1), held
+    figure = _curves(curves, "%{x} dimensions: %{y:.1%}", "variance held")
+    for i, name in enumerate(samples):
+        figure.add_vline(ranks[name], line=CHANCE | {"color": COLOURS[i]})
+    return figure.update_xaxes(title_text="dimensions", rangemode="tozero")
 
 
 def separability_figure(found):
     """What `embeddings.separability` found: bars for label and person, a diamond at chance."""
     figure = go.Figure()
     shown = [
-        (who, MEASURES[key], measure, COLOURS[i])
+        (f"<b>{who}</b> {MEASURES[key]}", measure, COLOURS[i])
         for i, who in enumerate(("label", "person"))
         for key, measure in (found[who] or {}).items()
         if measure is not None
     ]
-    for who, name, measure, colour in reversed(shown):  # a bar chart's first row is at the bottom
-        row = [f"<b>{who}</b> {name}"]
+    outline = {"width": 1.5, "color": "white"}
+    for name, measure, colour in reversed(shown):  # a bar chart's first row is at the bottom
         figure.add_bar(
-            y=row,
+            y=[name],
             x=[measure["value"]],
             orientation="h",
             error_x=_whiskers([measure["value"]], [measure["ci95"]]) if "ci95" in measure else None,
@@ -115,15 +99,10 @@ def separability_figure(found):
             hovertemplate="%{x:.3f}<extra></extra>",
         )
         figure.add_scatter(
-            y=row,
+            y=[name],
             x=[measure["chance"]],
             mode="markers",
-            marker={
-                "symbol": "diamond",
-                "size": 10,
-                "color": TEXT,
-                "line": {"width": 1.5, "color": "white"},
-            },
+            marker={"symbol": "diamond", "size": 10, "color": TEXT, "line": outline},
             hovertemplate="chance %{x:.3f}<extra></extra>",
         )
     figure.update_xaxes(title_text="value, diamond: chance")
@@ -164,7 +143,7 @@ def snr_accuracy_figure(bins, chance):
         text=[f"{b['low_db']:.1f} to {b['high_db']:.1f} dB, {b['n']} recordings" for b in bins],
         hovertemplate="%{y:.1%}, %{text}<extra></extra>",
     )
-    figure.add_hline(chance, line={"color": TEXT, "width": 1, "dash": "dot"})
+    figure.add_hline(chance, line=CHANCE)
     figure.update_xaxes(title_text="SNR (dB), median of each bin")
     figure.update_yaxes(title_text="accuracy, dotted: chance", tickformat=".0%", range=[0, 1.05])
     return _styled(figure, height=320, top=8, left=48, showlegend=False)
@@ -214,6 +193,16 @@ def embedding_figures(results, table, embedded):
             snr_accuracy_figure(results["snr_accuracy"]["bins"], results["chance"]),
         ),
     }
+
+
+def _curves(curves, hover, title):
+    """A line for each of {name: (x, y)}; y is a share, `title` its axis."""
+    figure = go.Figure()
+    for (name, (x, y)), colour in zip(curves.items(), COLOURS, strict=False):
+        line, extra = {"color": colour, "width": 2}, "<extra>%{fullData.name}</extra>"
+        figure.add_scatter(x=x, y=y, name=name, line=line, hovertemplate=hover + extra)
+    figure.update_yaxes(title_text=title, tickformat=".0%", range=[0, 1.02])
+    return _styled(figure, height=320, top=8, left=48)
 
 
 def _whiskers(values, intervals):

@@ -1,6 +1,7 @@
 """What an embedding analysis found, in words and tables."""
 
 from emg_llm.embeddings.measures import ZERO
+from emg_llm.evaluation.report import flat
 from emg_llm.evaluation.results import headline
 
 
@@ -63,26 +64,19 @@ def result_tables(results):
         for part in ("segments", "recordings")
     ]
     separable = [
-        {"of": who, "measure": name} | _flat(measure)
+        {"of": who, "measure": name} | flat(measure)
         for who, measures in results["separability"].items()
         for name, measure in (measures or {}).items()
         if measure is not None
     ]
-    snr = results["snr_db"]
-    by_label = {"overall": snr["overall"]} | snr["by_label"]
+    columns = ["of", "measure", "value", "chance", "ci95_low", "ci95_high"]
+    by_label = {"overall": results["snr_db"]["overall"]} | results["snr_db"]["by_label"]
     return {
         "structure": pd.DataFrame(structures),
-        "separability": pd.DataFrame(separable),
+        "separability": pd.DataFrame(separable, columns=columns),
         "snr_by_label": pd.DataFrame([{"label": k} | v for k, v in by_label.items()]),
-        "snr_accuracy": pd.DataFrame([_flat(b) for b in results["snr_accuracy"]["bins"]]),
+        "snr_accuracy": pd.DataFrame([flat(b) for b in results["snr_accuracy"]["bins"]]),
     }
-
-
-def _flat(measure):
-    """The interval as two columns."""
-    low, high = measure.get("ci95", (None, None))
-    rest = {k: v for k, v in measure.items() if k != "ci95"}
-    return rest | {"ci95_low": low, "ci95_high": high}
 
 
 def _probed(probe):

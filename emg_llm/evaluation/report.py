@@ -136,7 +136,7 @@ def result_tables(results):
     import pandas as pd
 
     return {
-        name: pd.DataFrame([_flat(row) for row in results[name]])
+        name: pd.DataFrame([flat(row) for row in results[name]])
         for name in TABLES
         if results.get(name)
     }
@@ -182,14 +182,15 @@ def result_figures(results):
     return {heading: shown for heading, shown in found.items() if shown[1] is not None}
 
 
-def _flat(row):
-    flat = {}
+def flat(row):
+    """A row of figures with each interval, `ci95` or `..._ci95`, as two columns."""
+    columns = {}
     for key, value in row.items():
-        if key.endswith("_ci95"):
-            flat[f"{key}_low"], flat[f"{key}_high"] = value
+        if key.endswith("ci95"):
+            columns[f"{key}_low"], columns[f"{key}_high"] = value
         else:
-            flat[key] = value
-    return flat
+            columns[key] = value
+    return columns
 
 
 def markdown_table(table):

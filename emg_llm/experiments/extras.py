@@ -110,8 +110,8 @@ def few_shot(model, inputs, rows, trials, seed, draws):
             rng = np.random.default_rng((seed, draw, theirs[0]))
             # One order for every number of trials: fewer trials are part of more.
             order = rng.permutation(theirs)
-            given = [order[dataset.targets[order] == t][:trials] for t in _shown(dataset, theirs)]
-            given = np.concatenate(given)
+            shown = np.unique(dataset.targets[theirs])
+            given = np.concatenate([order[dataset.targets[order] == t][:trials] for t in shown])
             rest = np.array([i for i in theirs if copies[i] not in {copies[j] for j in given}], int)
             if not len(rest):
                 continue
@@ -128,10 +128,6 @@ def _content(item):
 def _by_person(dataset, rows):
     groups = dataset.groups[rows]
     return [rows[groups == g] for g in np.unique(groups)]
-
-
-def _shown(dataset, rows):
-    return np.unique(dataset.targets[rows])
 
 
 def _spare(dataset, rows):

@@ -141,10 +141,10 @@ def measure_trained(folder_or_id, dataset, seed=0, encoder=None, codebook=None, 
     found = Measured(dataset, seed)
     train = split.train if split is not None else rows[:0]
 
-    def make_it(what, make, **more):
+    def keep(what, make, **more):
         return make()
 
-    _ask(found, lambda: fitted, inputs, rows, train, extras, make_it, reference=rows)
+    _ask(found, lambda: fitted, inputs, rows, train, extras, keep, reference=rows)
     if len(others):
         found.calibrate(others, _asked(lambda: fitted, inputs, others)())
     return found.results(fitted.name, protocol), *found.scored

@@ -1,5 +1,7 @@
 """An encoder made one person's: taught their few labelled recordings, and measured on them."""
 
+from pathlib import Path
+
 import numpy as np
 from tqdm.auto import tqdm
 
@@ -78,6 +80,6 @@ def personalise(encoder, dataset, seed=0, progress=True):
     results = results_of(*about, truth, probabilities, person, seed)
     results["before"] = accuracy_of(truth, before, person, seed)
     results["controls"]["noise_emg"] = control(truth, np.stack(control_p), person, seed)
-    personal = learned(rows)
-    personal.config.trained_on = f"{config.trained_on}, calibrated with {dataset.name}"
+    personal, source = learned(rows), Path(dataset.name).name  # a path stays on this machine
+    personal.config.trained_on = f"{config.trained_on}, calibrated with {source}"
     return personal, results, probabilities

@@ -54,23 +54,19 @@ class Measured:
                 results["controls"][name] = control(targets, self.of(what)[1], groups, seed)
         for what in self._named("beside"):
             theirs = self.of(what)[1]
-            results[what[1]] = {
-                **point(data, rows, theirs, seed),
-                **gain(data, rows, probabilities, theirs, seed),
-            }
+            more = gain(data, rows, probabilities, theirs, seed)
+            results[what[1]] = point(data, rows, theirs, seed) | more
         if "answers" in self.told:
             results["free_text"] = self._free_text()
         if "reasons" in self.told:
             from emg_llm.experiments.replies import reasons_figures
 
             results["reasons"] = reasons_figures(self.told["reasons"])
-        alone = [(k[2], self.of(k)) for k in self._named("channel")]
-        if alone:
+        if alone := self._named("channel"):
             results["channels"] = [
-                {"channel": c, **point(data, *asked, seed)} for c, asked in alone
+                {"channel": k[2]} | point(data, *self.of(k), seed) for k in alone
             ]
-        counts = [k[1] for k in self._named("few_shot")]
-        if counts:
+        if counts := [k[1] for k in self._named("few_shot")]:
             results["few_shot"] = self._few_shot(counts)
         return results
 
@@ -89,12 +85,11 @@ class Measured:
             rows, after = self.of(("few_shot", n))
             if not len(rows):
                 continue
-            figures = point(self.dataset, rows, after, self.seed)
-            figures["n_recordings"] = len(np.unique(rows))
             same = before[np.searchsorted(every, rows)]
-            curve.append(
-                {"trials": n, **figures, **gain(self.dataset, rows, after, same, self.seed)}
-            )
+            figures = point(self.dataset, rows, after, self.seed)
+            figures |= {"n_recordings": len(np.unique(rows))}
+            figures |= gain(self.dataset, rows, after, same, self.seed)
+            curve.append({"trials": n} | figures)
         return curve
 
     def learning_curve(self, sizes, most):
