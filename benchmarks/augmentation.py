@@ -1,12 +1,12 @@
-"""Which augmentations help an encoder on people whom it has not seen.
+"""Which augmentations help an encoder on new people.
 
     python benchmarks/augmentation.py --data simulated:subjects=12,trials=2
     python benchmarks/augmentation.py --data manifest.csv --arch tcn --folds 6 --repeats 3
 
-The encoder's network is trained with none, with the defaults, with each one alone, and with the
-defaults without (or, where it is none of them, with) each one: always on the same folds and
-seeds, so what is compared is the same recordings. Each fold is kept in folds/ as it finishes, and
-the same command goes on where it stopped. Writes augmentation.md and augmentation.csv.
+Trains the encoder's network with none, with the defaults, with each augmentation alone, and with
+the defaults without each one (or with it, if it isn't a default), on the same folds and seeds.
+Finished folds are saved in folds/, so that the same command continues an interrupted run. Writes
+augmentation.md and augmentation.csv.
 """
 
 import csv
@@ -28,7 +28,7 @@ from emg_llm.evaluation.metrics import bootstrap_interval
 from emg_llm.experiments.folds import FoldStore, fingerprint
 from emg_llm.scripts import DataArguments, run
 
-# How much of those that are no default.
+# Amounts of the augmentations that are off by default.
 TRIED = {
     "noise_snr_db": 5.0,
     "drop_channel": 0.1,
@@ -42,7 +42,7 @@ COLUMNS = ("augmentation", "accuracy", "low", "high", "gain", "gain_low", "gain_
 
 @dataclass
 class SmallData(DataArguments):
-    """What to train on."""
+    """The data to train on."""
 
     data: str = field(
         default="simulated:subjects=8,trials=2", metadata={"help": "As in the training scripts."}
@@ -51,24 +51,20 @@ class SmallData(DataArguments):
 
 @dataclass
 class AugmentationArguments:
-    """What is compared."""
+    """Settings of the comparison."""
 
     arch: str = field(
         default="cnn", metadata={"help": "Architecture.", "choices": list(ARCHITECTURES)}
     )
     scaling: str = field(
         default=EncoderConfig.scaling,
-        metadata={"help": "What levels are measured against.", "choices": list(SCALINGS)},
+        metadata={"help": "Reference for levels.", "choices": list(SCALINGS)},
     )
     epochs: int = field(default=EncoderTraining.epochs, metadata={"help": "Passes over the data."})
     folds: int = field(default=4, metadata={"help": "Folds over people."})
-    repeats: int = field(default=1, metadata={"help": "Trainings of each fold, with other seeds."})
-    output_dir: str = field(
-        default="runs/augmentation", metadata={"help": "Where everything is written."}
-    )
-    fresh: bool = field(
-        default=False, metadata={"help": "Repeat folds that an earlier run has finished."}
-    )
+    repeats: int = field(default=1, metadata={"help": "Trainings per fold, with different seeds."})
+    output_dir: str = field(default="runs/augmentation", metadata={"help": "Output folder."})
+    fresh: bool = field(default=False, metadata={"help": "Repeat the folds of an earlier run."})
 
 
 def main(data, args):
@@ -78,7 +74,7 @@ def main(data, args):
     store = FoldStore(Path(args.output_dir) / "folds", args.fresh)
     key = {"data": fingerprint(dataset), "scaling": args.scaling, "epochs": args.epochs}
     trials = [(s, seed) for s in splits for seed in range(data.seed, data.seed + args.repeats)]
-    correct = {}  # name -> share of the trainings that read each recording rightly
+    correct = {}  # name -> share of the trainings that classify each recording correctly
     compared = variants()
     with tqdm(total=len(compared) * len(trials), unit="fit", desc=args.arch) as bar:
         for name, settings in compared.items():
@@ -88,7 +84,7 @@ def main(data, args):
                 training = EncoderTraining(
                     epochs=args.epochs, seed=seed, augmentation=settings, lead="deep"
                 )
-                found = store.recall(
+                predicted = store.recall(
                     lambda training=training, split=split: {
                         "probabilities": probabilities(config, dataset, split, training)
                     },
@@ -99,7 +95,7 @@ def main(data, args):
                     settings=asdict(settings),
                     **key,
                 )["probabilities"]
-                hit = found.argmax(axis=1) == dataset.targets[split.scored]
+                hit = predicted.argmax(axis=1) == dataset.targets[split.scored]
                 correct[name][split.scored] += hit / args.repeats
                 bar.update()
     rows = comparison(correct, dataset.groups, data.seed)
@@ -119,31 +115,31 @@ def main(data, args):
 
 
 def variants(default=None):
-    """{name: Augmentation} of all that is compared, the default first."""
+    """{name: Augmentation} to compare, the default first."""
     default = default or Augmentation()
     nothing = Augmentation(**{f.name: type(f.default)(0) for f in fields(Augmentation)})
     amounts = {k: v or TRIED.get(k) for k, v in asdict(default).items()}
     amounts = {k: v for k, v in amounts.items() if v}
-    found = {"default": default, "none": nothing}
-    found |= {f"{k} alone": replace(nothing, **{k: v}) for k, v in amounts.items()}
+    compared = {"default": default, "none": nothing}
+    compared |= {f"{k} alone": replace(nothing, **{k: v}) for k, v in amounts.items()}
     for k, v in amounts.items():
         if getattr(default, k):
-            found[f"default without {k}"] = replace(default, **{k: getattr(nothing, k)})
+            compared[f"default without {k}"] = replace(default, **{k: getattr(nothing, k)})
         else:
-            found[f"default with {k}"] = replace(default, **{k: v})
-    return found
+            compared[f"default with {k}"] = replace(default, **{k: v})
+    return compared
 
 
 def probabilities(config, dataset, split, training):
-    """float (scored rows, labels) of an encoder that was trained on the split's training people."""
+    """float (scored rows, labels) of an encoder trained on the split's training people."""
 
     def part(rows):
         return encoder_inputs(dataset, config, rows), dataset.groups[rows]
 
-    seen, people = part(split.train)
+    inputs, people = part(split.train)
     targets = dataset.targets[split.train]
     encoder = fit_encoder(
-        replace(config), seen, targets, training=training, groups=people, progress=False
+        replace(config), inputs, targets, training=training, groups=people, progress=False
     )
     return encoder.classify(recording_embeddings(encoder, *part(split.scored)))
 
@@ -171,15 +167,15 @@ def markdown(rows, about):
     ]
     for row in rows:
         accuracy, low, high, gain, gain_low, gain_high = (100 * row[c] for c in COLUMNS[1:])
-        told = f"{gain:+.1f} ({gain_low:+.1f} to {gain_high:+.1f})"
-        told = "–" if row["augmentation"] == "default" else told
+        change = f"{gain:+.1f} ({gain_low:+.1f} to {gain_high:+.1f})"
+        change = "–" if row["augmentation"] == "default" else change
         lines.append(
-            f"| {row['augmentation']} | {accuracy:.1f} ({low:.1f} to {high:.1f}) | {told} |"
+            f"| {row['augmentation']} | {accuracy:.1f} ({low:.1f} to {high:.1f}) | {change} |"
         )
     lines += [
         "",
-        "Intervals are from a bootstrap over people, of paired differences in the last column. Of "
-        f"{len(rows) - 1} comparisons about one in twenty excludes zero by chance.",
+        "Intervals are from a bootstrap over people; the last column has paired differences. Of "
+        f"{len(rows) - 1} comparisons, about one in twenty excludes zero by chance.",
         "",
     ]
     return "\n".join(lines)

@@ -1,11 +1,11 @@
-"""Fine-tuning's throughput: train/sft.py's trainer against TRL's own on the same conversations.
+"""Throughput of fine-tuning: the trainer of train/sft.py against TRL's own.
 
     python benchmarks/finetuning.py --dataset_name runs/conversations
     python benchmarks/finetuning.py --llm tinyllama --dataset_name runs/conversations --rows 256
 
-Both train the same LoRA adapter for one epoch, with batches of the same size, in the same
-precision, and with the loss on the answers; they take turns, so that a busy moment falls on both.
-Tokens are those of the conversations, without padding.
+Both train the same LoRA adapter for one epoch on the same conversations, with the same batch size
+and precision and with the loss on the answers. They alternate, so that other load on the machine
+affects both. Tokens are those of the conversations, without padding.
 """
 
 import tempfile
@@ -26,19 +26,19 @@ from emg_llm.scripts import run
 
 @dataclass
 class BenchmarkArguments:
-    """What is trained, and how often."""
+    """Settings of the benchmark."""
 
     llm: str = field(
         default="nano-llama2", metadata={"help": "A language model.", "choices": list(REGISTRY)}
     )
     model_name_or_path: str | None = field(
-        default=None, metadata={"help": "Where its weights are (default: where it is known to be)."}
+        default=None, metadata={"help": "Location of its weights (default: as registered)."}
     )
     dataset_name: str = field(
         default="runs/conversations", metadata={"help": "Conversations: folder, file or Hub id."}
     )
     rows: int = field(default=320, metadata={"help": "Conversations in an epoch."})
-    repeats: int = field(default=3, metadata={"help": "Epochs of each, taken in turn."})
+    repeats: int = field(default=3, metadata={"help": "Epochs for each trainer."})
 
 
 def ours(model, tokenizer, rows, args, adapter, spelling):
@@ -46,7 +46,7 @@ def ours(model, tokenizer, rows, args, adapter, spelling):
 
 
 def bare(model, tokenizer, rows, args, adapter, spelling):
-    """TRL as its documentation has it: messages, a LoraConfig and `assistant_only_loss`."""
+    """TRL as documented: messages, a LoraConfig and `assistant_only_loss`."""
     messages = [{"messages": spell_messages(messages_of(row), spelling)} for row in rows]
     args.assistant_only_loss = True
     return SFTTrainer(
@@ -59,7 +59,7 @@ def bare(model, tokenizer, rows, args, adapter, spelling):
 
 
 def tokens_per_second(make, args, rows):
-    """Tokens of the conversations over the seconds of an epoch."""
+    """Tokens of the conversations per second of an epoch."""
     spec = spec_of(args.llm)
     model, tokenizer = load_base(args.model_name_or_path or args.llm, llm=args.llm)
     prepare(model, tokenizer, {"train": rows}, spec.spelling)
@@ -92,8 +92,8 @@ def main(args):
     )
     (here, there), ratio = np.median(rates, axis=0), np.median(rates[:, 0] / rates[:, 1])
     print(
-        f"{args.llm}, {len(rows)} conversations: {here:,.0f} tokens a second, TRL's own trainer "
-        f"{there:,.0f}; ratio {ratio:.2f}"
+        f"{args.llm}, {len(rows)} conversations: {here:,.0f} tokens/s, TRL's own trainer "
+        f"{there:,.0f} tokens/s; ratio {ratio:.2f}"
     )
 
 

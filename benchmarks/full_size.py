@@ -1,11 +1,11 @@
-"""Fine-tuning the three large LLMs on this machine: tokens a second and peak memory.
+"""Fine-tuning the three large LLMs on this machine: tokens per second and peak memory.
 
     python benchmarks/full_size.py
     python benchmarks/full_size.py --llms tinyllama --batch_size 4 --layers 2
 
-The models have their published shapes and random weights, so nothing is downloaded; they are
-loaded in 4 bits and an adapter is trained as train/sft.py does. Prints one table. --layers makes
-them shallower, to try it where there is no GPU.
+The models have their published shapes and random weights, so nothing is downloaded. They are
+loaded in 4 bits and get an adapter as in train/sft.py. Prints one table. --layers makes them
+shallower, for a test without a GPU.
 """
 
 import tempfile
@@ -57,22 +57,24 @@ SHAPES = {
 
 @dataclass
 class BenchmarkArguments:
-    """What is trained, and for how long."""
+    """Settings of the benchmark."""
 
     llms: list[str] = field(
         default_factory=lambda: list(SHAPES),
         metadata={"help": "Language models.", "choices": list(SHAPES)},
     )
     batch_size: int | None = field(
-        default=None, metadata={"help": "Conversations at once (default: as train/sft.py)."}
+        default=None, metadata={"help": "Conversations per batch (default: as in train/sft.py)."}
     )
-    length: int = field(default=512, metadata={"help": "Tokens of a conversation."})
-    steps: int = field(default=10, metadata={"help": "Batches; the first two are to warm up."})
+    length: int = field(default=512, metadata={"help": "Tokens per conversation."})
+    steps: int = field(
+        default=10, metadata={"help": "Batches, of which the first two are warm-up."}
+    )
     layers: int | None = field(default=None, metadata={"help": "Layers (default: all)."})
 
 
 class Clock(TrainerCallback):
-    """When each step ended."""
+    """Records the end time of each step."""
 
     def __init__(self):
         self.ends = []
@@ -84,7 +86,7 @@ class Clock(TrainerCallback):
 
 
 def train(name, args):
-    """(parameters, tokens a second, peak GPU memory in GiB) of one language model."""
+    """(parameters, tokens per second, peak GPU memory in GiB) of one language model."""
     gpu = torch.cuda.is_available()
     config = SHAPES[name]
     config.num_hidden_layers = args.layers or config.num_hidden_layers

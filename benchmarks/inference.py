@@ -1,16 +1,16 @@
-"""How long one recording takes from its file to the encoder's probabilities, on one core.
+"""Time from a recording's file to the encoder's probabilities, on one core.
 
     python benchmarks/inference.py
     python benchmarks/inference.py --sampling_rate 2000 --hum 0 --repeats 101
 
-The recording is simulated and has hum, which is the slower case. Files are read from a temporary
-folder, so from the system's memory. What is compared is measured in turns, so that a busy moment
-falls on both.
+The recording is simulated, with hum, which is the slower case. Files are in a temporary folder, so
+they are read from the system's cache. Stages alternate, so that other load on the machine affects
+all of them.
 """
 
 import os
 
-os.environ["OMP_NUM_THREADS"] = "1"  # before numpy and torch are loaded
+os.environ["OMP_NUM_THREADS"] = "1"  # before numpy and torch load
 
 import tempfile
 import time
@@ -33,15 +33,17 @@ from emg_llm.signal.simulation import simulate
 
 @dataclass
 class InferenceArguments:
-    """What is timed."""
+    """Settings of the benchmark."""
 
     encoder: str | None = field(
         default=None, metadata={"help": "Encoder (folder, Hub id); the bundle's by default."}
     )
-    sampling_rate: float = field(default=15000.0, metadata={"help": "Of the recording, in Hz."})
-    seconds: float = field(default=3.0, metadata={"help": "Length of the recording."})
-    hum: float = field(default=50.0, metadata={"help": "Amplitude of 50 Hz hum in µV."})
-    repeats: int = field(default=51, metadata={"help": "Runs, of which the median is told."})
+    sampling_rate: float = field(
+        default=15000.0, metadata={"help": "Sampling rate of the recording, Hz."}
+    )
+    seconds: float = field(default=3.0, metadata={"help": "Length of the recording, s."})
+    hum: float = field(default=50.0, metadata={"help": "Amplitude of 50 Hz hum, µV."})
+    repeats: int = field(default=51, metadata={"help": "Runs; the table has their median."})
 
 
 def main(args):
@@ -53,7 +55,7 @@ def main(args):
     tensor = encoder.config.tensor(prepared)
     slow = with_hum(1000.0, args)
     with tempfile.TemporaryDirectory() as folder:
-        files = written(recording, Path(folder))
+        files = write_files(recording, Path(folder))
 
         def opened(ending):
             return read_recording(files[ending], args.sampling_rate, "uV")
@@ -88,8 +90,8 @@ def with_hum(rate, args):
     return recording.replace(signal=recording.signal + hum[:, None])
 
 
-def written(recording, folder):
-    """The recording as files of several kinds: {ending: path}."""
+def write_files(recording, folder):
+    """Write the recording in several formats: {ending: path}."""
     x, files = recording.signal, {e: folder / f"trial{e}" for e in (".npy", ".npz", ".mat", ".csv")}
     np.save(files[".npy"], x)
     np.savez(files[".npz"], signal=x)
@@ -99,7 +101,7 @@ def written(recording, folder):
 
 
 def one_by_one(recording):
-    """What `clean` does, in the straightforward way."""
+    """The same filters as `clean`, applied one after the other."""
     x, rate = recording.signal.astype(np.float64), recording.sampling_rate
     high = min(BAND[1], 0.45 * rate)
     x = sps.sosfiltfilt(
@@ -112,14 +114,16 @@ def one_by_one(recording):
 
 
 def medians(calls, repeats):
-    """Seconds of each call, the median of `repeats` rounds: {name: seconds}."""
+    """Median over `repeats` rounds: {name: seconds}."""
     times = {name: [] for name in calls}
     for _ in range(repeats + 1):
         for name, call in calls.items():
             start = time.perf_counter()
             call()
             times[name].append(time.perf_counter() - start)
-    return {name: float(np.median(t[1:])) for name, t in times.items()}  # the first warms up
+    return {
+        name: float(np.median(t[1:])) for name, t in times.items()
+    }  # the first round is warm-up
 
 
 if __name__ == "__main__":

@@ -1,11 +1,11 @@
-"""What it costs to score all labels, against a forward pass of the prompt and written answers.
+"""Cost of scoring all labels, relative to a forward pass of the prompt and to written answers.
 
     python benchmarks/scoring.py
     python benchmarks/scoring.py --bundle USER/emg-llm --repeats 200
 
-All are timed in turn on the same prompt, and medians are compared: the ratios hardly depend on the
+Times all of them in turn on the same prompt and compares medians: the ratios hardly depend on the
 machine. The label is the greedy answer to the prompt, such as `Emotion: fear`, a handful of tokens;
-the answer is what the chat says to "Why?", which names the emotion and its reasons.
+the answer is the chat's reply to "Why?", which names the emotion and its reasons.
 """
 
 import argparse
@@ -35,7 +35,7 @@ def costs(llm: EmgLLM, reading: Reading, repeats: int):
     )
     times = np.empty((repeats, len(ways)))
     with torch.inference_mode():
-        for row in range(-3, repeats):  # the first are to warm up
+        for row in range(-3, repeats):  # the first three are warm-up
             for k, way in enumerate(ways):
                 start = time.perf_counter()
                 way()
@@ -47,8 +47,8 @@ def costs(llm: EmgLLM, reading: Reading, repeats: int):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--bundle", help="folder or Hub id (default: the one that ships)")
-    parser.add_argument("--repeats", type=int, default=50, help="how often each is timed")
+    parser.add_argument("--bundle", help="folder or Hub id (default: the shipped one)")
+    parser.add_argument("--repeats", type=int, default=50, help="timed runs of each")
     args = parser.parse_args()
     pipeline = emg_llm.EmotionPipeline.from_pretrained(args.bundle)
     recording = emg_llm.read_recording(next(iter(pipeline.samples.values())))

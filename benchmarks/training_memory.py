@@ -1,10 +1,10 @@
-"""Peak memory of training on a small data set and on one that is ten times as large.
+"""Peak memory of training on a small dataset and on one ten times as large.
 
     python benchmarks/training_memory.py
     python benchmarks/training_memory.py --people 48 --scripts encoder
 
-Each training is a process of its own; what is printed is the most memory that it held at once
-(resident set size), and the ratio of the two: about 1 where memory does not grow with the data.
+Each training is a separate process. Prints its peak resident set size and the ratio of the two,
+which is about 1 if memory doesn't grow with the data.
 """
 
 import argparse
@@ -19,7 +19,7 @@ FLAGS = {"encoder": ("--epochs", "2"), "svm": ()}
 
 
 def peak(script, people):
-    """MB that `train/<script>.py` held at most, trained on so many simulated people."""
+    """Peak memory of `train/<script>.py` on `people` simulated people, MB."""
     with tempfile.TemporaryDirectory() as folder:
         data = f"simulated:subjects={people},trials=2"
         command = [sys.executable, ROOT / "train" / f"{script}.py", "--data", data]
@@ -33,7 +33,7 @@ def peak(script, people):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--people", type=int, default=24, help="people in the small data set")
+    parser.add_argument("--people", type=int, default=24, help="people in the small dataset")
     parser.add_argument("--scripts", nargs="+", default=list(FLAGS), choices=list(FLAGS))
     args = parser.parse_args()
     for script in args.scripts:

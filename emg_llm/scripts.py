@@ -1,4 +1,4 @@
-"""What the training scripts share: one parser, one way to show an error, where results go."""
+"""Shared by the training scripts: arguments, error messages, saving and publishing."""
 
 import sys
 from contextlib import contextmanager
@@ -8,50 +8,47 @@ from pathlib import Path
 from emg_llm.data.processes import is_main
 from emg_llm.encoders import load_encoder
 from emg_llm.encoders.base import SCALINGS, EncoderConfig
-from emg_llm.encoders.training import LEADS, EncoderTraining
+from emg_llm.encoders.training import LEADS, CheckpointError, EncoderTraining
 from emg_llm.signal.recording import RecordingError
 
 
 @dataclass
 class DataArguments:
-    """What to train on."""
+    """The data to train on."""
 
     data: str = field(
         default="simulated",
         metadata={
             "help": "'simulated[:subjects=12,seed=3,…]', a folder <label>/<recording>, a manifest "
-            "(CSV with a 'path' column), a feature table (CSV or Parquet), or a folder saved by "
-            "datasets."
+            "(CSV with a 'path' column), a feature table (CSV or Parquet), a folder saved by "
+            "datasets, or a dataset's id on the Hub."
         },
     )
     labels: list[str] | None = field(
         default=None, metadata={"help": "Use only recordings with these labels."}
     )
-    seed: int = field(default=0, metadata={"help": "Seed of the split and of the training."})
+    seed: int = field(default=0, metadata={"help": "Seed for the split and the training."})
 
 
 @dataclass
 class HubArguments:
-    """Whether what was made goes to the Hugging Face Hub."""
+    """Whether and how to publish on the Hugging Face Hub."""
 
-    push_to_hub: bool = field(default=False, metadata={"help": "Send it to the Hub when done."})
+    push_to_hub: bool = field(default=False, metadata={"help": "Push the result to the Hub."})
     hub_model_id: str | None = field(
         default=None, metadata={"help": "Repository, USER/NAME (default: the folder's name)."}
     )
     hub_private_repo: bool | None = field(
-        default=None, metadata={"help": "Make a new repository private."}
+        default=None, metadata={"help": "If the repository is new, make it private."}
     )
     include_names: bool = field(
         default=False,
-        metadata={"help": "Send names of real people and of their files, not numbers for them."},
+        metadata={"help": "Publish names of real people and of their files instead of numbers."},
     )
 
 
 def finish(folder, args):
-    """Write the card of what a script saved in `folder`, and send it where that was asked for.
-
-    args: HubArguments, or anything with its fields.
-    """
+    """Write the card of a saved folder and push it if `args` (with HubArguments' fields) say so."""
     from emg_llm.hub.cards import write_card
 
     write_card(folder)
@@ -66,28 +63,28 @@ def finish(folder, args):
 
 @dataclass
 class ReadingArguments:
-    """How an encoder that is trained reads."""
+    """Settings of an encoder that the script trains."""
 
     scaling: str = field(
         default=EncoderConfig.scaling,
         metadata={
-            "help": "Levels are measured against the training people's, or against those of the "
-            "person's own (unlabelled) recordings.",
+            "help": "Reference for levels: the training people, or each person's own (unlabelled) "
+            "recordings.",
             "choices": list(SCALINGS),
         },
     )
     lead: str = field(
         default=EncoderTraining.lead,
         metadata={
-            "help": "What an encoder goes by: its network (deep), a classifier of the powers or of "
-            "the whole pattern, or (auto) the one that reads people best who were left out.",
+            "help": "The encoder's classifier: its network (deep), one on the channels' powers, "
+            "one on the whole pattern, or the best of these on held-out people (auto).",
             "choices": list(LEADS),
         },
     )
 
 
 def load_codec(encoder, codebook):
-    """(encoder, codebook) from their folders or Hub ids; None where none was named."""
+    """(encoder, codebook) from folders or Hub ids, each None if its name is None."""
     from emg_llm.bridge.codebook import Codebook
 
     return (
@@ -97,24 +94,23 @@ def load_codec(encoder, codebook):
 
 
 def known_errors():
-    """The errors whose text is meant for a person."""
+    """The exceptions whose text is meant for the user."""
     from emg_llm.bridge import BridgeError
     from emg_llm.data.datasets import DatasetError
-    from emg_llm.encoders.training import CheckpointError
     from emg_llm.hub.client import HubError
     from emg_llm.llms.loading import LlmError
 
-    data = RecordingError, DatasetError
-    return *data, BridgeError, HubError, LlmError, CheckpointError, TrackingError
+    training = CheckpointError, TrackingError
+    return RecordingError, DatasetError, BridgeError, HubError, LlmError, *training
 
 
 def run(main, parser):
-    """Parse the command line and call `main`; what goes wrong is said in one line, exit code 2."""
+    """Parse the command line and call `main`; a known error is one line and exit code 2."""
     parsed = parser.parse_args_and_config()
     try:
         main(*parsed)
     except known_errors() as error:
-        if not is_main():  # a launcher ends all processes at the first failure
+        if not is_main():  # the main process reports it before the launcher ends all
             sys.exit(0)
         print(f"error: {error}", file=sys.stderr)
         sys.exit(2)
@@ -123,15 +119,14 @@ def run(main, parser):
 
 
 class TrackingError(ValueError):
-    """A tracker that can't be reported to; the text says what to do about it."""
+    """An unusable experiment tracker; the text says what to do."""
 
 
 @contextmanager
 def reporting_to(name, project, config):
-    """A function log(figures, step) while the run is open; None where `name` is "none".
+    """Context manager that yields log(figures, step), or None if `name` is "none".
 
-    config: dict of what the run was started with. Raises TrackingError before anything is
-    trained.
+    config: dict of the run's settings. Raises TrackingError before anything is trained.
     """
     if name == "none":
         yield None
@@ -140,18 +135,17 @@ def reporting_to(name, project, config):
     from accelerate.tracking import LOGGER_TYPE_TO_CLASS, get_available_trackers
 
     if name not in LOGGER_TYPE_TO_CLASS:
-        known = ", ".join(["none", *LOGGER_TYPE_TO_CLASS])
-        raise TrackingError(f"--report_to {name}: no such tracker; choose one of {known}.")
+        trackers = ", ".join(["none", *LOGGER_TYPE_TO_CLASS])
+        raise TrackingError(f"--report_to {name}: no such tracker; choose one of {trackers}.")
     if name not in map(str, get_available_trackers()):
         package = "'emg-llm[trackio]'" if name == "trackio" else name
         raise TrackingError(
-            f"--report_to {name} needs a package that isn't installed: pip install {package}, or "
-            "leave the option out."
+            f"--report_to {name} needs a missing package: pip install {package}, or omit the flag."
         )
     accelerator = Accelerator(log_with=name, project_dir="runs")
     try:
         accelerator.init_trackers(project, config)
         yield accelerator.log
-    finally:  # end_training() would also part processes that still have work to share
+    finally:  # end_training() would also disconnect processes that still share work
         for tracker in accelerator.trackers:
             tracker.finish()

@@ -59,7 +59,7 @@ def test_where_rows_are_independent_no_leak_is_claimed():
     x = rng.standard_normal((200, 3)) + (labels == "b")[:, None]
     found = measure_leak(rows(x, labels, people))
     assert abs(found["leak"]["recording"]["points"]) < 5
-    assert "can't be told from none" in finding(found)
+    assert "not distinguishable from zero" in finding(found)
 
 
 def test_rows_that_only_tell_the_person_score_chance_across_people():
@@ -171,7 +171,7 @@ def test_the_script_reports_a_leak_and_refuses_it_when_strict(run_script, tables
 def test_the_script_passes_what_is_clean_and_names_a_mistake(run_script, tables, tmp_path):
     flags = ("--data", tables / "clean.csv", "--output_dir", tmp_path / "out")
     done = run_script("audit", *flags, "--strict")
-    assert done.returncode == 0 and "Nothing is in the data twice." in done.stdout, done.stderr
+    assert done.returncode == 0 and "The data has no duplicates." in done.stdout, done.stderr
     wrong = run_script("audit", *flags, "--preset", "original")
     assert wrong.returncode == 2 and "is a feature table" in wrong.stderr
     assert "Traceback" not in wrong.stderr

@@ -65,6 +65,4 @@ def test_both_trainers_learn_the_same_conversations(nano_folder, tmp_path, capsy
     base = {"model_name_or_path": str(nano_folder), "dataset_name": str(file)}
     finetuning.main(finetuning.BenchmarkArguments(**base, rows=8, repeats=1))
     told = capsys.readouterr().out.splitlines()[-1]
-    assert re.match(
-        r"nano-llama2, 8 conversations: [\d,]+ tokens a second, TRL's own trainer", told
-    )
+    assert re.match(r"nano-llama2, 8 conversations: [\d,]+ tokens/s, TRL's own trainer", told)

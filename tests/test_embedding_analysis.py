@@ -203,7 +203,7 @@ def test_the_summary_says_what_could_not_be_measured(measured):
     [
         (0.1, 0.3, "stronger signal is read better"),
         (-0.3, -0.1, "stronger signal is read worse"),
-        (-0.1, 0.3, "no link is certain"),
+        (-0.1, 0.3, "no clear link"),
     ],
 )
 @pytest.mark.parametrize("part", ["point_biserial", "within_label"])

@@ -100,7 +100,7 @@ def test_the_script_calibrates_what_it_trained_and_what_was_trained_before(run_s
     me = ("--calibrate_with", f"simulated:subjects=1,{SETTINGS}", "--output_dir", tmp_path)
     done = run_script("encoder", *data, "--labels", *LABELS, *me)
     assert done.returncode == 0, done.stderr[-3000:]
-    assert "Before it was calibrated: accuracy" in done.stdout
+    assert "Before calibration: accuracy" in done.stdout
     files = {p.name for p in tmp_path.iterdir()}
     assert {p.name for p in (tmp_path / "personal").iterdir()} == files - {"personal"}
     first = load_encoder(tmp_path / "personal")

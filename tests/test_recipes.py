@@ -192,5 +192,5 @@ def test_a_folder_without_a_model_is_said(tmp_path):
     with pytest.raises(DatasetError, match=r"no config\.json"):
         load_fitted(tmp_path)
     (tmp_path / "config.json").write_text('{"model_type": "bert"}')
-    with pytest.raises(DatasetError, match="not known"):
+    with pytest.raises(DatasetError, match="no SVM, encoder or adapter"):
         load_fitted(tmp_path)

@@ -1,13 +1,13 @@
-"""Measure how much of a score is leak, and find recordings that are in the data twice.
+"""Measure how much of a score is leak, and find duplicated recordings.
 
     python train/audit.py --data simulated:subjects=8,trials=3
     python train/audit.py --data manifest.csv --preset original
     python train/audit.py --data features.csv --strict
 
-One model is scored with segments split at random, by recording and by person, side by side.
-Copies, disguised copies (gain, noise, shift) and shared stretches among recordings are named.
-Writes results.json, audit.csv and audit.md. The exit code is 0; with --strict it is 3 where
-one signal would be on both sides of a split between people.
+Scores one model with segments split at random, by recording and by person. Lists copies,
+disguised copies (gain, noise, shift) and shared stretches among recordings. Writes results.json,
+audit.csv and audit.md. The exit code is 0; with --strict it is 3 if a split between people would
+put one signal on both sides.
 """
 
 import sys
@@ -29,7 +29,7 @@ LEAK = 3  # exit code
 
 @dataclass
 class AuditArguments:
-    """What is measured, and how."""
+    """Settings of the audit."""
 
     preset: str | None = field(
         default=None,
@@ -47,22 +47,22 @@ class AuditArguments:
         },
     )
     folds: int = field(
-        default=5, metadata={"help": "Folds of every split; fewer where there are fewer people."}
+        default=5, metadata={"help": "Folds of every split; fewer if there are fewer people."}
     )
     max_segments: int = field(
         default=MAX_SEGMENTS,
-        metadata={"help": "Of more segments than this every second (third, …) is taken."},
+        metadata={"help": "Above this number, keep every second (third, …) segment."},
     )
     strict: bool = field(
         default=False,
-        metadata={"help": "Exit with code 3 where one signal would train and test."},
+        metadata={"help": "Exit with code 3 if a signal would be in training and test."},
     )
-    output_dir: str = field(default="runs/audit", metadata={"help": "Where everything is written."})
+    output_dir: str = field(default="runs/audit", metadata={"help": "Output folder."})
 
 
 def main(data, args):
     if args.folds < 2 or args.max_segments < 1:
-        raise DatasetError("--folds starts at 2 and --max_segments at 1.")
+        raise DatasetError("--folds must be at least 2 and --max_segments at least 1.")
     dataset = load_dataset(data.data, data.labels)
     results = measure_leak(
         dataset, args.preset, args.model, args.folds, args.max_segments, data.seed

@@ -1,10 +1,10 @@
-"""Rebuild everything that the demo ships with, from nothing.
+"""Rebuild everything that the demo ships with, from scratch.
 
     python train/bundle.py
 
-Runs the training scripts one after the other, prints each command before it runs, and puts
-what they made into emg_llm/bundle. A step whose output is there already is not repeated, so
-an interrupted build goes on where it stopped; --fresh starts over.
+Runs the training scripts in order, prints each command before it runs, and copies their output
+into emg_llm/bundle. Steps whose output exists are skipped, so an interrupted build continues
+where it stopped; --fresh starts over.
 """
 
 import json
@@ -23,24 +23,26 @@ from emg_llm.signal.recording import EMOTIONS
 from emg_llm.signal.simulation import is_simulated, simulate
 
 SCRIPTS = Path(__file__).parent
-SAMPLE_SEED = 1000  # people that no training data has
-ENCODERS = "cnn", "tcn"  # the first makes the codes
+SAMPLE_SEED = 1000  # these people are in no training data
+ENCODERS = "cnn", "tcn"  # the first one makes the codes
 LLMS = "nano-llama2", "nano-phi3", "nano-llama3"
 
 
 @dataclass
 class BundleArguments:
-    """What the bundle is trained on."""
+    """Settings of the bundle."""
 
-    data: str = field(default="simulated:subjects=40,seed=1", metadata={"help": "As elsewhere."})
-    seed: int = field(default=0, metadata={"help": "Seed of every step."})
-    work_dir: str = field(default="runs/bundle", metadata={"help": "Where the steps write."})
-    output_dir: str | None = field(
-        default=None, metadata={"help": "Where the bundle goes (default: emg_llm/bundle)."}
+    data: str = field(
+        default="simulated:subjects=40,seed=1", metadata={"help": "As for the other scripts."}
     )
-    fresh: bool = field(default=False, metadata={"help": "Repeat steps that are done already."})
+    seed: int = field(default=0, metadata={"help": "Seed for every step."})
+    work_dir: str = field(default="runs/bundle", metadata={"help": "Output folder of the steps."})
+    output_dir: str | None = field(
+        default=None, metadata={"help": "Output folder of the bundle (default: emg_llm/bundle)."}
+    )
+    fresh: bool = field(default=False, metadata={"help": "Repeat finished steps."})
     quick: bool = field(
-        default=False, metadata={"help": "A few steps of everything, to see that it works."}
+        default=False, metadata={"help": "Train everything for a few steps only, as a test."}
     )
 
 
@@ -50,11 +52,11 @@ def main(args):
         shutil.rmtree(work, ignore_errors=True)
     for script, folder, flags in steps(args, work):
         if any((work / folder / last).exists() for last in ("results.json", "bridge.json")):
-            print(f"{work / folder} is there already")
+            print(f"{work / folder} already exists")
             continue
         print("\n$ python", SCRIPTS / f"{script}.py", *flags, flush=True)
         code = run_step(script, *flags, "--output_dir", work / folder)
-        if code:  # it has said why
+        if code:  # the script has printed why
             sys.exit(code)
     folder = Path(args.output_dir) if args.output_dir else bundle_folder()
     assemble(args, work, folder)
@@ -64,13 +66,13 @@ def main(args):
 
 
 def run_step(script, *flags):
-    """Run a script in a process of its own; returns its exit code."""
+    """Run a script in its own process; returns its exit code."""
     command = sys.executable, SCRIPTS / f"{script}.py", *flags
     return subprocess.run([*map(str, command)]).returncode
 
 
 def steps(args, work):
-    """(script, output folder, flags) in the order in which they build on each other."""
+    """(script, output folder, flags) in order of dependence."""
     data = ["--data", args.data, "--seed", args.seed]
     coder = work / "encoders" / ENCODERS[0]
     codec = ["--encoder", coder, "--codebook", work / "codebook"]
@@ -89,8 +91,8 @@ def steps(args, work):
     yield "nano", first, ["--llm", LLMS[0], "--seed", args.seed, *small]
     for llm in LLMS:
         base, adapter = f"base/{llm}", f"adapters/{llm}"
-        taught = ["--start_with", work / first, *small]
-        yield "nano", base, ["--llm", llm, "--seed", args.seed, *taught]
+        start = ["--start_with", work / first, *small]
+        yield "nano", base, ["--llm", llm, "--seed", args.seed, *start]
         yield (
             "sft",
             adapter,
@@ -100,12 +102,12 @@ def steps(args, work):
                 *fewer("--max_steps", 2, "--per_device_train_batch_size", 8),
             ],
         )
-        asked = ["--replies", 20 if args.quick else 500]
-        yield "evaluate", f"evaluation/{llm}", ["--model", work / adapter, *data, *codec, *asked]
+        chats = ["--replies", 20 if args.quick else 500]
+        yield "evaluate", f"evaluation/{llm}", ["--model", work / adapter, *data, *codec, *chats]
 
 
 def assemble(args, work, folder):
-    """Copy what the demo loads, and write its config.json, results.json and samples."""
+    """Copy the models of the demo and write its config.json, results.json and samples."""
     shutil.rmtree(folder, ignore_errors=True)
     skip = shutil.ignore_patterns("*.csv", "results.json", "checkpoint-*", *NEVER_UPLOADED)
     encoders = [f"encoders/{arch}" for arch in ENCODERS]
@@ -132,7 +134,7 @@ def assemble(args, work, folder):
         "samples": write_samples(folder / "samples"),
     }
     (folder / "config.json").write_text(json.dumps(config, indent=2) + "\n")
-    told = "steps", "start_with", "loss", "n_parameters"
+    keys = "steps", "start_with", "loss", "n_parameters"
     bases = {llm: read(f"base/{llm}") for llm in LLMS}
     results = {
         "command": "python train/bundle.py",
@@ -141,13 +143,13 @@ def assemble(args, work, folder):
         "protocol": tested["protocol"],
         "models": models,
         "codebook": read("codebook")["depths"],
-        "bases": {llm: {k: r[k] for k in told if k in r} for llm, r in bases.items()},
+        "bases": {llm: {k: r[k] for k in keys if k in r} for llm, r in bases.items()},
     }
     (folder / "results.json").write_text(json.dumps(results, indent=2) + "\n")
 
 
 def trained_on(data, n_test):
-    """A sentence that is shown wherever the models speak."""
+    """A sentence that the app shows with every prediction."""
     if not is_simulated(data):
         return f"Trained on {Path(data).name}; tested on {n_test} of its people, who were left out."
     n_people = int(data.partition("subjects=")[2].partition(",")[0] or 24)
@@ -158,7 +160,7 @@ def trained_on(data, n_test):
 
 
 def name_base(adapter, llm):
-    """The adapter names its base, not the folder where it lay when it was trained."""
+    """Write the base's name into the adapter, instead of the folder that it was trained from."""
     for file, key in (("adapter_config.json", "base_model_name_or_path"), ("config.json", "base")):
         config = json.loads((adapter / file).read_text())
         config[key] = llm
@@ -166,13 +168,13 @@ def name_base(adapter, llm):
 
 
 def drop_tokenizer(adapter, base):
-    """Remove an adapter's tokenizer where it does the same as its base's, which is loaded then."""
+    """Remove an adapter's tokenizer if it equals its base's, which is then loaded instead."""
     from transformers import AutoTokenizer
 
     def behaviour(folder):
         tokenizer = AutoTokenizer.from_pretrained(folder)
         whole = json.loads(tokenizer.backend_tokenizer.to_str())
-        whole |= {"truncation": None, "padding": None}  # of its last call
+        whole |= {"truncation": None, "padding": None}  # left by its last call
         special = tokenizer.special_tokens_map, tokenizer.model_max_length
         return whole, special, tokenizer.padding_side, tokenizer.chat_template
 
@@ -183,11 +185,11 @@ def drop_tokenizer(adapter, base):
 
 
 def write_samples(folder):
-    """Recordings of people that no model has seen, in four formats: name -> file."""
+    """Write recordings of people that no model has seen, in three formats: {name: file}."""
     folder.mkdir(parents=True)
     files = {}
 
-    # The original project's layout: (45000, 8) volts at 15 kHz after rows of the sentinel.
+    # The original project's layout: (45000, 8) volts at 15 kHz, starting with sentinel rows.
     recording = simulate("happiness", 0, seed=SAMPLE_SEED, sampling_rate=15000.0)
     volts = (recording.signal * 1e-6).astype(np.float32)
     volts[:1500] = -1000.0
@@ -221,7 +223,7 @@ def write_samples(folder):
 
 
 def table(results):
-    """The bundle's results as a Markdown table, the one in the README."""
+    """The bundle's results as a Markdown table, as in the README."""
     lines = [
         "| model | accuracy (95 %) | chance | shuffled EMG | noise EMG | facts that hold |",
         "|---|---|---|---|---|---|",

@@ -2,9 +2,9 @@
 
     python train/codebook.py --encoder runs/cnn --data simulated --output_dir runs/codebook
 
-Give the same --data and --seed as the encoder's, so that the same people are left out.
-Writes config.json, model.safetensors and results.json: perplexity, unused codes and how much
-of the encoder's accuracy each depth keeps on the test people, by recording and by segment.
+Use the same --data and --seed as for the encoder, so that the same people are held out. Writes
+config.json, model.safetensors and results.json: perplexity, unused codes and the accuracy that
+each depth retains on the test people, per recording and per segment.
 """
 
 from dataclasses import dataclass, field
@@ -23,14 +23,14 @@ from emg_llm.scripts import DataArguments, HubArguments, finish, run
 
 @dataclass
 class CodebookArguments:
-    """The codebook."""
+    """Settings of the codebook."""
 
     encoder: str = field(default="runs/cnn", metadata={"help": "Folder or Hub id of the encoder."})
-    output_dir: str = field(
-        default="runs/codebook", metadata={"help": "Where everything is written."}
+    output_dir: str = field(default="runs/codebook", metadata={"help": "Output folder."})
+    depths: int = field(default=CodebookConfig.depths, metadata={"help": "Codes per recording."})
+    codes: int = field(
+        default=CodebookConfig.codes, metadata={"help": "Size of the codebook at each depth."}
     )
-    depths: int = field(default=CodebookConfig.depths, metadata={"help": "Codes of a recording."})
-    codes: int = field(default=CodebookConfig.codes, metadata={"help": "Codes to choose from."})
 
 
 def main(data, args, sharing):

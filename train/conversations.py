@@ -1,12 +1,12 @@
-"""Turn recordings into ShareGPT conversations that a language model is fine-tuned on.
+"""Turn recordings into ShareGPT conversations for fine-tuning a language model.
 
     python train/conversations.py --data simulated --bridge both \\
         --encoder runs/cnn --codebook runs/codebook --output_dir runs/conversations
     python train/conversations.py --data features.csv --bridge text
 
 Writes a dataset of Parquet files with the splits train, validation and test, a JSONL file for
-each, a card, and bridge.json: how a recording is turned into a prompt, fitted on the training
-people.
+each split, a card, and bridge.json: the bridge that turns a recording into a prompt, fitted on the
+training people.
 """
 
 import json
@@ -24,12 +24,12 @@ from emg_llm.data.splits import held_out_split
 from emg_llm.encoders.base import SCALINGS
 from emg_llm.scripts import DataArguments, HubArguments, finish, load_codec, run
 
-MADE = "bridge", "scaling", "variants", "follow_ups"  # what the card says of the making
+CARD = "bridge", "scaling", "variants", "follow_ups"  # settings that the card lists
 
 
 @dataclass
 class ConversationArguments:
-    """What the conversations hold."""
+    """Settings of the conversations."""
 
     bridge: str = field(
         default="text",
@@ -44,20 +44,17 @@ class ConversationArguments:
     scaling: str = field(
         default=SCALINGS[0],
         metadata={
-            "help": "Levels are measured against the training people's, or against those of the "
-            "person's own recordings.",
+            "help": "Reference for levels: the training people, or each person's own recordings.",
             "choices": SCALINGS,
         },
     )
-    output_dir: str = field(
-        default="runs/conversations", metadata={"help": "Where everything is written."}
-    )
+    output_dir: str = field(default="runs/conversations", metadata={"help": "Output folder."})
     variants: int = field(
         default=12,
-        metadata={"help": "How often a training recording comes, each time a little varied."},
+        metadata={"help": "Conversations per training recording, each slightly varied."},
     )
     follow_ups: int = field(
-        default=3, metadata={"help": "Questions after the emotion, in every third variant."}
+        default=3, metadata={"help": "Further questions after the emotion, in every third variant."}
     )
 
 
@@ -85,7 +82,7 @@ def main(data, args, sharing):
         "bridge": bridge.to_dict(),
         "data": dataset.name,
         "protocol": split.protocol(),
-        "made": {k: v for k, v in asdict(args).items() if k in MADE},
+        "made": {k: v for k, v in asdict(args).items() if k in CARD},
     }
     (folder / "bridge.json").write_text(json.dumps(info, indent=2) + "\n")
     for message in rows[0]["messages"]:

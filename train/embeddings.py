@@ -1,10 +1,10 @@
-"""Look into an encoder's embeddings: sparsity, dimensions, what and who they hold, SNR.
+"""Analyse an encoder's embeddings: sparsity, dimensions, label and person, SNR.
 
     python train/embeddings.py --encoder runs/cnn --data simulated --output_dir runs/embeddings
 
-Where the data is what the encoder was trained on, its test people are used, otherwise all of
-the data. Writes results.json, embeddings.csv (one row for each recording), structure.csv,
-separability.csv, snr_by_label.csv, snr_accuracy.csv and report.html.
+Uses the test people if the encoder was trained on this data, otherwise all of the data. Writes
+results.json, embeddings.csv (one row per recording), structure.csv, separability.csv,
+snr_by_label.csv, snr_accuracy.csv and report.html.
 """
 
 from dataclasses import dataclass, field
@@ -27,16 +27,14 @@ from emg_llm.scripts import DataArguments, run
 
 @dataclass
 class EmbeddingArguments:
-    """The embeddings."""
+    """Settings of the analysis."""
 
     encoder: str | None = field(
         default=None, metadata={"help": "Folder or Hub id of the encoder (default: the bundle's)."}
     )
-    output_dir: str = field(
-        default="runs/embeddings", metadata={"help": "Where everything is written."}
-    )
+    output_dir: str = field(default="runs/embeddings", metadata={"help": "Output folder."})
     map: str = field(
-        default="pca", metadata={"help": "How the map is drawn.", "choices": list(MAPS)}
+        default="pca", metadata={"help": "Projection for the map.", "choices": list(MAPS)}
     )
 
 

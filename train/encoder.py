@@ -5,11 +5,11 @@
     python train/encoder.py --encoder runs/cnn --calibrate_with me.csv --output_dir runs/cnn
     accelerate launch --multi_gpu --num_processes 2 train/encoder.py --data manifest.csv
 
-Writes config.json, model.safetensors, results.json and predictions.csv, and the same of the
-calibrated encoder into `personal`. Training, validation and test people are different people;
-the best epoch and the temperature are chosen on the validation people. Stopped at any moment and
-started again, it goes on from the last epoch and ends as it would have. Several processes share
-the work and end with the weights that one would have.
+Writes config.json, model.safetensors, results.json and predictions.csv; for a calibrated encoder,
+the same files in `personal`. Training, validation and test people are different people; the best
+epoch and the temperature are chosen on the validation people. An interrupted run continues from
+the last epoch when started again, with the same result. Several processes share the work and end
+with the same weights as one.
 """
 
 from dataclasses import asdict, dataclass, field
@@ -34,46 +34,49 @@ from emg_llm.scripts import DataArguments, HubArguments, ReadingArguments, finis
 
 @dataclass
 class EncoderArguments(ReadingArguments):
-    """The encoder."""
+    """Settings of the encoder."""
 
     arch: str = field(
         default="cnn", metadata={"help": "Architecture.", "choices": list(ARCHITECTURES)}
     )
-    output_dir: str = field(default="runs/cnn", metadata={"help": "Where everything is written."})
+    output_dir: str = field(default="runs/cnn", metadata={"help": "Output folder."})
     epochs: int = field(default=EncoderTraining.epochs, metadata={"help": "Passes over the data."})
     batch_size: int = field(
-        default=EncoderTraining.batch_size, metadata={"help": "Recordings in a batch."}
+        default=EncoderTraining.batch_size, metadata={"help": "Recordings per batch."}
     )
     learning_rate: float = field(
-        default=EncoderTraining.learning_rate, metadata={"help": "Highest learning rate."}
+        default=EncoderTraining.learning_rate, metadata={"help": "Peak learning rate."}
     )
     segment_length: int = field(
-        default=EncoderConfig.segment_length, metadata={"help": "Samples at the encoder's rate."}
+        default=EncoderConfig.segment_length,
+        metadata={"help": "Samples per segment at the encoder's rate."},
     )
     loss: str = field(
-        default=EncoderTraining.loss, metadata={"help": "What is minimised.", "choices": LOSSES}
+        default=EncoderTraining.loss, metadata={"help": "Loss function.", "choices": LOSSES}
     )
     encoder: str | None = field(
         default=None,
-        metadata={"help": "Calibrate this trained encoder (a folder or Hub id); train none."},
+        metadata={
+            "help": "Calibrate this trained encoder (folder or Hub id) instead of training one."
+        },
     )
     calibrate_with: str | None = field(
         default=None,
         metadata={
-            "help": "A person's few labelled recordings, as for --data: an encoder that learned "
-            "them too is written into OUTPUT_DIR/personal."
+            "help": "A few labelled recordings of one person, as for --data; the calibrated "
+            "encoder goes into OUTPUT_DIR/personal."
         },
     )
     report_to: str = field(
         default="none",
-        metadata={"help": "Where loss and accuracy are reported by epoch, such as trackio."},
+        metadata={"help": "Experiment tracker for loss and accuracy per epoch, such as trackio."},
     )
 
 
 def main(data, args, sharing):
-    is_main()  # the processes meet before any of them can fail
+    is_main()  # connect the processes before any of them can fail
     if args.encoder and not args.calibrate_with:
-        raise DatasetError("--encoder is calibrated to a person: give --calibrate_with too.")
+        raise DatasetError("--encoder names an encoder to calibrate: give --calibrate_with too.")
     person = load_dataset(args.calibrate_with, data.labels) if args.calibrate_with else None
     if args.encoder:
         encoder, trained = load_encoder(args.encoder), training_of(resolve(args.encoder))
@@ -81,12 +84,11 @@ def main(data, args, sharing):
         encoder, trained = train(data, args, sharing, person)
     if person is not None:
         calibrated, results, probabilities = personalise(encoder, person, data.seed)
-        # Whoever measures it later must know which people it has seen.
+        # Evaluation needs to know which people the encoder has seen.
         results["calibrated_from"] = {k: trained[k] for k in ("data", "protocol") if k in trained}
         folder = Path(args.output_dir, "personal")
-        # It is of one person, and stays here.
-        rows = range(len(person))
-        save(folder, calibrated, results, person, rows, probabilities, HubArguments())
+        rows, private = range(len(person)), HubArguments()  # one person's encoder stays here
+        save(folder, calibrated, results, person, rows, probabilities, private)
 
 
 def train(data, args, sharing, person=None):
@@ -116,7 +118,7 @@ def train(data, args, sharing, person=None):
 
     rows = split.scored
     _, targets, groups = part(rows)
-    # Prepared before the training: what can't be read is said now.
+    # Prepared before the training, so that unreadable data fails now.
     scored = Examples(build_encoder(config), *part(rows))
     with reporting_to(args.report_to, "emg-llm", vars(args) | asdict(data)) as log:
         inputs, targets_of, people_of = part(split.train)
@@ -132,29 +134,29 @@ def train(data, args, sharing, person=None):
         )
     probabilities = scored.ask(encoder)
 
-    # As strong as another recording: how strong one is tells something of its emotion.
+    # With the strength of another recording: strength alone depends on the emotion.
     noise = encoder_inputs(Inputs(dataset, rows).noise, config, rows)
-    replaced = Examples(encoder, noise, targets, groups)
+    control_examples = Examples(encoder, noise, targets, groups)
     about = args.arch, dataset.name, split.protocol(), dataset.label_names
     results = results_of(*about, targets, probabilities, groups, data.seed)
     results["lead"] = encoder.config.lead
-    results["controls"]["noise_emg"] = control(targets, replaced.ask(encoder), groups)
+    results["controls"]["noise_emg"] = control(targets, control_examples.ask(encoder), groups)
     save(args.output_dir, encoder, results, dataset, rows, probabilities, sharing)
     return encoder, results
 
 
 def save(folder, encoder, results, dataset, rows, probabilities, sharing):
-    """Write the encoder, what was measured on `rows` of a dataset, and the card."""
+    """Write the encoder, its results on `rows` of a dataset, and the card."""
     if not is_main():
         return
     encoder.save_pretrained(folder)
-    taken = dataset.take(rows)
+    scored = dataset.take(rows)
     targets = [dataset.targets[i] for i in rows]
-    save_results(folder, results, taken.ids, taken.subjects, targets, probabilities)
+    save_results(folder, results, scored.ids, scored.subjects, targets, probabilities)
     print(headline(results))
-    print(f"Led by: {encoder.config.lead} (see --lead)")
+    print(f"Classifier: {encoder.config.lead} (see --lead)")
     if "before" in results:
-        print(f"Before it was calibrated: accuracy {results['before']['accuracy']:.3f}")
+        print(f"Before calibration: accuracy {results['before']['accuracy']:.3f}")
     finish(folder, sharing)
 
 

@@ -1,4 +1,4 @@
-"""Measure a trained model, or train one afresh for every fold and measure that.
+"""Evaluate a trained model, or train a kind of model on every fold and evaluate that.
 
     python train/evaluate.py --model runs/cnn --data simulated
     python train/evaluate.py --model runs/nano-llama2 --encoder runs/cnn --codebook runs/codebook
@@ -9,13 +9,12 @@
     python train/evaluate.py --model svm --data features.csv --protocol grouped_k_fold \\
         --folds 4 --controls --channels --learning_curve --few_shot 1 3 5
 
-A folder or Hub id is a trained model: it is measured on the test people that its training
-left out, or on all of the data when it was trained on other data. A name (svm, cnn,
-nano-llama2) is trained on each fold of the protocol, and each fold is kept in folds/ as it
-finishes: the same command goes on where it stopped. Where a language model reads tokens, the
-encoder and the codebook are fitted on the fold too, once for all of them. Writes results.json,
-predictions.csv, results.md, report.html and a CSV of each table, into one folder for each model
-where there are several, and table.md, table.csv and table.html, which hold them all.
+A folder or Hub id is a trained model: it is evaluated on its held-out test people, or on all of the
+data if it was trained on other data. A name (svm, cnn, nano-llama2) is trained on each fold of the
+protocol. Finished folds are saved in folds/, so that the same command continues an interrupted run.
+For language models that read tokens, an encoder and a codebook are fitted on each fold and shared.
+Writes results.json, predictions.csv, results.md, report.html and a CSV of each table; for several
+models, each gets its own folder, and table.md, table.csv and table.html compare them.
 """
 
 from dataclasses import asdict, dataclass, field
@@ -42,70 +41,64 @@ from emg_llm.scripts import DataArguments, ReadingArguments, load_codec, run
 
 @dataclass
 class EvaluationArguments:
-    """What is measured, and how."""
+    """Models, protocol and output."""
 
     model: list[str] = field(
-        metadata={"help": "Trained models (folders, Hub ids), or names to be trained by fold."}
+        metadata={"help": "Trained models (folders, Hub ids), or names to train on each fold."}
     )
     protocol: str = field(
         default="held_out",
-        metadata={"help": "Folds for a model that is named.", "choices": list(PROTOCOLS)},
+        metadata={"help": "Protocol for models given by name.", "choices": list(PROTOCOLS)},
     )
     folds: int = field(default=4, metadata={"help": "Folds over people, for grouped_k_fold."})
     validation: bool = field(
         default=False,
-        metadata={"help": "Keep a fifth of each fold's training people to stop training by."},
+        metadata={"help": "Hold out a fifth of each fold's training people for early stopping."},
     )
     encoder: str | None = field(
-        default=None, metadata={"help": "Encoder of a trained LLM that reads tokens."}
+        default=None, metadata={"help": "Encoder for a trained LLM that reads tokens."}
     )
     codebook: str | None = field(
-        default=None, metadata={"help": "Codebook of a trained LLM that reads tokens."}
+        default=None, metadata={"help": "Codebook for a trained LLM that reads tokens."}
     )
-    output_dir: str = field(
-        default="runs/evaluation", metadata={"help": "Where everything is written."}
-    )
-    fresh: bool = field(
-        default=False, metadata={"help": "Repeat folds that an earlier run has finished."}
-    )
+    output_dir: str = field(default="runs/evaluation", metadata={"help": "Output folder."})
+    fresh: bool = field(default=False, metadata={"help": "Repeat the folds of an earlier run."})
 
 
 @dataclass
 class LlmArguments:
-    """How language models that are named are fine-tuned on a fold."""
+    """How to fine-tune language models, given by name, on a fold."""
 
     bridge: list[str] = field(
         default_factory=lambda: [FoldTraining.bridge],
-        metadata={"help": "How EMG gets into them.", "choices": list(BRIDGES)},
+        metadata={"help": "How EMG gets into the LLM.", "choices": list(BRIDGES)},
     )
     arch: str = field(
         default=FoldTraining.arch,
-        metadata={"help": "Encoder whose codes they read.", "choices": list(ARCHITECTURES)},
+        metadata={"help": "Encoder that makes the codes.", "choices": list(ARCHITECTURES)},
     )
     variants: int = field(
         default=FoldTraining.variants,
-        metadata={"help": "How often a training recording comes, each time a little varied."},
+        metadata={"help": "Conversations per training recording, each slightly varied."},
     )
     follow_ups: int = field(
         default=FoldTraining.follow_ups,
-        metadata={"help": "Questions about the recording after its emotion."},
+        metadata={"help": "Further questions about the recording, after the emotion."},
     )
-    epochs: float | None = field(
-        default=FoldTraining.epochs, metadata={"help": "Epochs (default: what suits the LLM)."}
-    )
+    epochs: float | None = field(default=FoldTraining.epochs, metadata={"help": "Epochs."})
     batch_size: int | None = field(
         default=FoldTraining.batch_size,
-        metadata={"help": "Conversations read at once (default: what suits the LLM)."},
+        metadata={"help": "Conversations per batch (default: depends on the LLM)."},
     )
     learning_rate: float | None = field(
         default=FoldTraining.learning_rate,
-        metadata={"help": "Learning rate (default: what suits the LLM)."},
+        metadata={"help": "Learning rate (default: depends on the LLM)."},
     )
     spelling: str | None = field(
         default=FoldTraining.spelling,
         metadata={
-            "help": "How they read codes (default: what suits the LLM): new tokens, or spelled "
-            "with tokens that they have.",
+            "help": "Codes as new tokens, or spelled with existing ones (default: depends on the "
+            "LLM).",
             "choices": list(SPELLINGS),
         },
     )
@@ -113,32 +106,30 @@ class LlmArguments:
 
 @dataclass
 class ExtraArguments:
-    """What is measured besides the score; each costs more training or more asking."""
+    """What to measure besides the score; each takes more training or more inference."""
 
     controls: bool = field(
         default=Extras.controls,
-        metadata={"help": "Train a second time on labels shuffled within the training people."},
+        metadata={"help": "Train again, on labels shuffled within the training people."},
     )
-    channels: bool = field(
-        default=Extras.channels, metadata={"help": "Ask with one channel left at a time."}
-    )
+    channels: bool = field(default=Extras.channels, metadata={"help": "Score each channel alone."})
     learning_curve: bool = field(
         default=Extras.learning_curve,
-        metadata={"help": "Train on 1, 2, 4, … of the training people as well."},
+        metadata={"help": "Train again, on 1, 2, 4, … of the training people."},
     )
     few_shot: list[int] | None = field(
         default=None,
         metadata={
-            "help": "Labelled trials of each label that the new person gives, such as 1 3 5."
+            "help": "Numbers of labelled trials per label from the new person, such as 1 3 5."
         },
     )
-    draws: int = field(default=Extras.draws, metadata={"help": "Draws of these trials."})
+    draws: int = field(default=Extras.draws, metadata={"help": "Random draws of these trials."})
     replies: int = field(
         default=Extras.replies,
-        metadata={"help": "Questions to an LLM, in each fold, whose answers are checked."},
+        metadata={"help": "Chat replies of an LLM to fact-check, in each fold."},
     )
     answers: int = field(
-        default=200, metadata={"help": "Bare prompts, in each fold, that an LLM answers freely."}
+        default=200, metadata={"help": "Free answers of an LLM to bare prompts, in each fold."}
     )
 
 
@@ -153,7 +144,7 @@ def main(data, args, reading, llms, more):
     root = Path(args.output_dir)
     material = Material(root / "folds")
     protocol = partial(protocol_splits, args.protocol, folds=args.folds, validation=args.validation)
-    jobs, found = named_jobs(args.model, llms.bridge), {}
+    jobs, results_of = named_jobs(args.model, llms.bridge), {}
     for name, model, bridge in jobs:
         folder = root / name if len(jobs) > 1 else root
         if is_trained(model):
@@ -166,11 +157,11 @@ def main(data, args, reading, llms, more):
             )
             if store.reused:
                 print(
-                    f"{name}: {len(store.reused)} folds are taken from {store.folder}, where an "
-                    "earlier run left them; --fresh measures them again."
+                    f"{name}: {len(store.reused)} folds are taken from {store.folder}, saved by an "
+                    "earlier run; --fresh repeats them."
                 )
         results, rows, probabilities = measured
-        found[name] = results
+        results_of[name] = results
         save_results(
             folder,
             results,
@@ -181,8 +172,8 @@ def main(data, args, reading, llms, more):
         )
         save_report(folder, results)
         print(headline(results), flush=True)
-        if len(jobs) > 1:  # after each: an interrupted run leaves what it has
-            save_comparison(root, found)
+        if len(jobs) > 1:  # after each model: an interrupted run leaves a table
+            save_comparison(root, results_of)
     if len(jobs) > 1:
         print((root / "table.md").read_text())
     print(f"Saved to {root}")
@@ -193,14 +184,14 @@ def is_trained(model):
 
 
 def named_jobs(models, bridges):
-    """[(folder's name, model, bridge)]; a language model that is named comes once a bridge."""
+    """[(folder name, model, bridge)], with one job per bridge for language models given by name."""
     jobs = {}
     for bridge in dict.fromkeys(bridges):
         for model in models:
             name = Path(model).name
             if model in REGISTRY and not is_trained(model):
                 name = f"{name}-{bridge}" if len(bridges) > 1 else name
-            jobs.setdefault(name, (name, model, bridge))  # all else reads no bridge
+            jobs.setdefault(name, (name, model, bridge))  # other models use no bridge
     return list(jobs.values())
 
 

@@ -1,12 +1,12 @@
-"""Pretrain a nano model: a small chat LLM with its own tokenizer, from nothing.
+"""Pretrain a nano model: a small chat LLM with its own tokenizer, from scratch.
 
     python train/nano.py --llm nano-llama2 --output_dir runs/first/nano-llama2
     python train/nano.py --llm nano-llama3 --start_with runs/first/nano-llama2
 
-The text is generated: conversations about made-up recordings, in which the emotion is drawn
-at random. So the model learns to talk about a recording and to compare its numbers, and knows
-nothing about which muscles mean what. With --start_with it begins with another one's layers,
-without which nano-llama3 hardly learns to look a level up. 10 to 30 minutes on one core.
+The text is generated: conversations about invented recordings with a random emotion. The model
+learns to talk about a recording and to compare its numbers, but nothing about what the muscles
+mean. --start_with initialises the layers from another nano model; without it, nano-llama3 hardly
+learns to look up a level. Takes 10 to 30 minutes on one core.
 """
 
 from dataclasses import dataclass, field
@@ -33,13 +33,13 @@ from emg_llm.scripts import HubArguments, finish, run
 
 @dataclass
 class NanoArguments:
-    """The model and its pretraining."""
+    """Settings of the model and its pretraining."""
 
     llm: str = field(
-        default="nano-llama2", metadata={"help": "Which model.", "choices": list(FAMILIES)}
+        default="nano-llama2", metadata={"help": "The model.", "choices": list(FAMILIES)}
     )
     output_dir: str | None = field(
-        default=None, metadata={"help": "Where it goes (default: runs/base/<llm>)."}
+        default=None, metadata={"help": "Output folder (default: runs/base/<llm>)."}
     )
     steps: int | None = field(
         default=None,
@@ -47,17 +47,15 @@ class NanoArguments:
             "help": f"Optimiser steps (default: {STEPS}, or {STEPS_TAUGHT} with --start_with)."
         },
     )
-    batch_size: int = field(default=32, metadata={"help": "Conversations in a step."})
-    learning_rate: float = field(default=3e-3, metadata={"help": "Highest learning rate."})
+    batch_size: int = field(default=32, metadata={"help": "Conversations per step."})
+    learning_rate: float = field(default=3e-3, metadata={"help": "Peak learning rate."})
     tokenizer_conversations: int = field(
-        default=3000, metadata={"help": "Conversations that the tokenizer is made from."}
+        default=3000, metadata={"help": "Conversations for training the tokenizer."}
     )
-    seed: int = field(default=0, metadata={"help": "Seed of text and weights."})
+    seed: int = field(default=0, metadata={"help": "Seed for text and weights."})
     start_with: str | None = field(
         default=None,
-        metadata={
-            "help": "A nano model of this shape, whose layers it starts with (default: none)."
-        },
+        metadata={"help": "A nano model of the same shape that provides the initial layers."},
     )
 
 

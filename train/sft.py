@@ -13,11 +13,11 @@
     accelerate launch --config_file train/configs/several_gpus.yaml \\
         train/sft.py --config train/configs/llama-3.2-3b.yaml
 
---dataset_name is what train/conversations.py wrote, a ShareGPT JSONL file (each row may name its
-`split`), or a Hub id. Any causal LM goes in with --model_name_or_path; together with --llm it
-says where that one's weights are. Every flag of TRL's SFTConfig passes through;
---resume_from_checkpoint true goes on where an interrupted run stopped. Writes the adapter,
-tokenizer, config.json, README.md and results.json.
+--dataset_name is a folder from train/conversations.py, a ShareGPT JSONL file (with an optional
+`split` in each row), or a Hub id. --model_name_or_path accepts any causal LM; together with --llm
+it is the location of that model's weights. Every flag of TRL's SFTConfig passes through;
+--resume_from_checkpoint true continues an interrupted run. Writes the adapter, tokenizer,
+config.json, README.md and results.json.
 """
 
 import sys
@@ -43,7 +43,7 @@ from emg_llm.scripts import finish, run
 
 @dataclass
 class FinetuningArguments:
-    """What is fine-tuned on what."""
+    """The model, the data and the adapter."""
 
     llm: str | None = field(
         default=None, metadata={"help": "A registered language model.", "choices": list(REGISTRY)}
@@ -51,27 +51,30 @@ class FinetuningArguments:
     model_name_or_path: str | None = field(
         default=None, metadata={"help": "Any other causal LM: a folder or a Hub id."}
     )
-    model_revision: str | None = field(default=None, metadata={"help": "Branch, tag or commit."})
+    model_revision: str | None = field(
+        default=None, metadata={"help": "Branch, tag or commit of the model."}
+    )
     dataset_name: str = field(
         default="runs/conversations", metadata={"help": "Conversations: folder, file or Hub id."}
     )
     dataset_revision: str | None = field(
-        default=None, metadata={"help": "Its branch, tag or commit on the Hub."}
+        default=None, metadata={"help": "Branch, tag or commit of the dataset on the Hub."}
     )
     lora_r: int = field(default=LORA_R, metadata={"help": "Rank of the adapter."})
     lora_alpha: int = field(default=LORA_ALPHA, metadata={"help": "Scale of the adapter."})
     lora_dropout: float | None = field(
         default=None,
-        metadata={"help": "Dropout before it (default: what suits the LLM)."},
+        metadata={"help": "Dropout of the adapter (default: depends on the LLM)."},
     )
     load_in_4bit: bool | None = field(
-        default=None, metadata={"help": "NF4, as in QLoRA (default: on a GPU what suits the LLM)."}
+        default=None,
+        metadata={"help": "Load in NF4, as in QLoRA (default: on a GPU, depends on the LLM)."},
     )
     spelling: str | None = field(
         default=None,
         metadata={
-            "help": "EMG codes as tokens of their own, or with those that the LLM has (default: "
-            "what suits the LLM).",
+            "help": "Codes as new tokens, or spelled with existing ones (default: depends on the "
+            "LLM).",
             "choices": list(SPELLINGS),
         },
     )
@@ -81,8 +84,8 @@ def main(args, training):
     source = args.model_name_or_path or args.llm
     if not source:
         raise LlmError(f"Give --llm ({', '.join(REGISTRY)}) or --model_name_or_path.")
-    is_main()  # the processes meet before any of them can fail
-    # The trainer would push a pickle and a card of its own.
+    is_main()  # connect the processes before any of them can fail
+    # The trainer itself would push a pickle and its own card.
     push, training.push_to_hub = training.push_to_hub, False
     checkpoint = interrupted_at(training)
     spec = spec_of(args.llm or source)
@@ -115,26 +118,26 @@ def main(args, training):
 
 
 def interrupted_at(training):
-    """The checkpoint to go on from: the folder that was named, or the last one for `true`."""
+    """The checkpoint to resume from: the given folder, or the latest one for `true`."""
     from transformers.trainer_utils import get_last_checkpoint
 
-    named = training.resume_from_checkpoint
-    if not named:
+    flag = training.resume_from_checkpoint
+    if not flag:
         return None
-    folder = named
-    if named.lower() == "true":
+    folder = flag
+    if flag.lower() == "true":
         there = Path(training.output_dir).is_dir()
         folder = get_last_checkpoint(training.output_dir) if there else None
     if folder is None or not Path(folder).is_dir():
         raise LlmError(
-            f"--resume_from_checkpoint {named}: there is no checkpoint; start without the flag, or "
+            f"--resume_from_checkpoint {flag}: there is no checkpoint; start without the flag, or "
             "name a folder checkpoint-… of --output_dir."
         )
     return folder
 
 
 def measure(llm, rows, folder, info, seed):
-    """Score the test people's recordings and write results.json and predictions.csv."""
+    """Score the test people and write results.json and predictions.csv."""
     targets = np.array([llm.labels.index(r["label"]) for r in rows])
     subjects = [r.get("subject") or None for r in rows]
     ids = [r.get("recording_id") or f"row {i + 1}" for i, r in enumerate(rows)]
@@ -149,21 +152,21 @@ def measure(llm, rows, folder, info, seed):
 
 
 def make_parser():
-    from trl import SFTConfig  # it loads bitsandbytes, which emg_llm.llms has quietened by now
+    from trl import SFTConfig  # loads bitsandbytes, whose log emg_llm.llms has silenced by now
 
     arguments = sys.argv[1:]
     parser = TrlParser((FinetuningArguments, SFTConfig))
-    # The defaults that suit the language model that was asked for; flags and files come first.
-    name = named(arguments, "--llm")
-    file = named(arguments, "--config")
+    # Defaults depend on the language model; flags and configuration files override them.
+    name = value_of(arguments, "--llm")
+    file = value_of(arguments, "--config")
     if file and not name and Path(file).is_file():
         name = (yaml.safe_load(Path(file).read_text()) or {}).get("llm")
     parser.set_defaults(output_dir=f"runs/{name or 'adapter'}", **sft_defaults(name))
     return parser
 
 
-def named(arguments, flag):
-    """What a flag was given as, `--flag value` or `--flag=value`; None where it wasn't."""
+def value_of(arguments, flag):
+    """The value of `--flag value` or `--flag=value`, or None."""
     for given, following in zip(arguments, [*arguments, None][1:], strict=True):
         if given.split("=")[0] == flag:
             return given.partition("=")[2] or following

@@ -20,12 +20,12 @@ from emg_llm.svm import EmotionSVM, dataset_features
 
 @dataclass
 class SvmArguments:
-    """The SVM."""
+    """Settings of the SVM."""
 
-    output_dir: str = field(default="runs/svm", metadata={"help": "Where everything is written."})
+    output_dir: str = field(default="runs/svm", metadata={"help": "Output folder."})
     C: float = field(default=2.0, metadata={"help": "Penalty of the SVM."})
     gamma: float | None = field(
-        default=None, metadata={"help": "RBF width (default: one over features times variance)."}
+        default=None, metadata={"help": "RBF width (default: 1 / (features * variance))."}
     )
 
 
@@ -52,8 +52,8 @@ def main(data, args, sharing):
     probabilities = svm.predict_proba(features[rows])
     about = "svm", dataset.name, split.protocol(), dataset.label_names
     results = results_of(*about, targets[rows], probabilities, groups[rows], data.seed)
-    taken = dataset.take(rows)
-    save_results(args.output_dir, results, taken.ids, taken.subjects, targets[rows], probabilities)
+    test = dataset.take(rows)
+    save_results(args.output_dir, results, test.ids, test.subjects, targets[rows], probabilities)
     print(headline(results))
     finish(args.output_dir, sharing)
 

@@ -1,1 +1,1 @@
-"""How much of a score is leak."""
+"""Leakage audit: duplicated signals, and how much of a score is leak."""

@@ -1,9 +1,9 @@
-"""The same signal twice: copies, disguised copies and shared stretches among recordings.
+"""Find duplicated signals: copies, disguised copies and shared stretches among recordings.
 
-A copy that trains and tests is a leak whatever the split. Identical recordings are found by
-hash. Others are found by the waveform: EMG is so close to noise that two independent trials
-agree no better than by chance at any shift, even of the same person and expression, while a
-copy agrees whatever its gain, offset, rate and start.
+A copy in both training and test is a leak under any split. A hash finds identical recordings.
+The waveform finds the others: EMG is so close to noise that two independent trials, even of the
+same person and expression, correlate only by chance at any shift, while a copy correlates
+regardless of its gain, offset, rate and start.
 """
 
 import hashlib
@@ -18,45 +18,41 @@ from emg_llm.data.datasets import PARTS, DatasetError
 from emg_llm.data.splits import given_split
 from emg_llm.signal.preprocessing import MAINS, resample
 
-RATE = 500  # Hz, of the signals that are compared
+RATE = 500  # Hz, of the compared signals
 BAND = (20.0, 220.0)  # Hz
 CLIP = 10  # times the median magnitude of a channel
-HUM = 1.5  # Hz, left out on both sides of mains and its harmonics
+HUM = 1.5  # Hz, removed on both sides of mains and its harmonics
 BLOCK = 8192  # samples; longer recordings are compared block by block
-CHANNELS = 8  # of more channels, eight that lie evenly
-MEMORY = 2**29  # bytes of spectra; where more would be needed, fewer channels are compared
-PEAK = 8.0  # a correlation's peak over its RMS, from which a pair is looked at closely
-SIMILAR = 0.6  # correlation within WINDOW, from which two signals are the same
+CHANNELS = 8  # at most; of more, this many evenly spaced ones are compared
+MEMORY = 2**29  # bytes of spectra; above it, fewer channels are compared
+PEAK = 8.0  # a correlation's peak over its RMS, from which a pair is compared closely
+SIMILAR = 0.6  # correlation within WINDOW, from which two signals count as the same
 WINDOW = 0.25  # s
-SHORTEST = 0.5  # s, of a shared stretch; half the recording where that is shorter
-WHOLE = 0.9  # the share of a recording, and the correlation, that count as all of it
+SHORTEST = 0.5  # s, of a shared stretch; or half the recording, if shorter
+WHOLE = 0.9  # share of a recording, and correlation, that count as all of it
 
 
 @dataclass(frozen=True)
 class Duplicate:
     """Two recordings, or two rows of a feature table, that hold the same signal.
 
-    first, second: their places in the dataset.
-    kind: "identical", "copy" (all of both, but for gain, offset, noise or a small shift),
-    "cut" (all of the shorter one lies in the other) or "stretch" (a part of both).
-    similarity: the correlation over what they share, 1 for identical ones.
-    seconds: how much they share; shift: where the second's start lies in the first, both in
-    seconds and None for rows of a table.
+    kind: "identical", "copy" (all of both, except for gain, offset, noise or a small shift),
+    "cut" (all of the shorter one is in the other) or "stretch" (a part of both).
     """
 
-    first: int
+    first: int  # index in the dataset
     second: int
     kind: str
-    similarity: float = 1.0
-    seconds: float | None = None
-    shift: float | None = None
+    similarity: float = 1.0  # correlation over the shared part
+    seconds: float | None = None  # length of the shared part; None for rows of a table
+    shift: float | None = None  # where the second starts in the first, s; None for rows of a table
 
 
 def find_duplicates(dataset, progress=True):
     """Every Duplicate in a dataset, in the order of its recordings.
 
-    Of identical ones the first is paired with each of the others. A feature table is searched
-    for identical rows alone: two trials may well have similar powers.
+    Among identical recordings, the first is paired with each of the others. In a feature table,
+    only identical rows count: two trials may well have similar powers.
     """
     if dataset.recordings is None:
         return [
@@ -64,11 +60,11 @@ def find_duplicates(dataset, progress=True):
             for first, *others in _alike([row.tobytes() for row in dataset.table])
             for other in others
         ]
-    found, distinct = [], []
+    duplicates, distinct = [], []
     for first, *others in _alike([_digest(r) for r in dataset.recordings]):
         distinct.append(first)
         duration = dataset.recordings[first].duration
-        found += [Duplicate(first, other, "identical", 1.0, duration, 0.0) for other in others]
+        duplicates += [Duplicate(first, i, "identical", 1.0, duration, 0.0) for i in others]
     by_channels = {}
     for i in distinct:
         by_channels.setdefault(dataset.recordings[i].n_channels, []).append(i)
@@ -78,13 +74,13 @@ def find_duplicates(dataset, progress=True):
         for a, b, lag in _candidates(signals, progress):
             duplicate = _compare(signals[a], signals[b], lag, places[a], places[b])
             if duplicate:
-                found.append(duplicate)
-    return sorted(found, key=lambda d: (d.first, d.second))
+                duplicates.append(duplicate)
+    return sorted(duplicates, key=lambda d: (d.first, d.second))
 
 
 def across(dataset, duplicate):
-    """What a Duplicate lies across: "parts" of the data's own split, "people", "recordings" of
-    people who are unknown, or None where both are one person's."""
+    """What a Duplicate crosses: "parts" of the data's own split, "people", "recordings" of unknown
+    people, or None if both belong to one person."""
     a, b = duplicate.first, duplicate.second
     if dataset.splits is not None and dataset.splits[a] != dataset.splits[b]:
         return "parts"
@@ -94,7 +90,7 @@ def across(dataset, duplicate):
 
 
 def describe(dataset, duplicate):
-    """One sentence for a person: which two, whose, and what they share."""
+    """One sentence for the user: which two, whose, and what they share."""
     first, second = (_named(dataset, i) for i in (duplicate.first, duplicate.second))
     if duplicate.kind == "identical":
         return f"{first} and {second} are identical."
@@ -105,15 +101,15 @@ def describe(dataset, duplicate):
         return f"{first} and {second} share a stretch ({shared})."
     a, b = (dataset.recordings[i].duration for i in (duplicate.first, duplicate.second))
     cut, source = (second, first) if b < a else (first, second)
-    return f"{cut} is cut from {source} ({shared})."
+    return f"{cut} is a part of {source} ({shared})."
 
 
 def require_disjoint(dataset, split=None, duplicates=None):
-    """Raise DatasetError, naming them, where people or one signal are on both sides of a split.
+    """Raise DatasetError if people or a signal are on both sides of a split; it names them.
 
-    split: a Split, which keeps people apart by itself; without one, the data's own parts must
-    share no people, and no signal may be in two parts, of two people or of people who are
-    unknown. duplicates: what `find_duplicates` found; searched for if None.
+    split: a Split, which separates people by itself. Without one, the data's own parts must share
+    no people, and no signal may occur in two parts, for two people, or for unknown people.
+    duplicates: from `find_duplicates`, which runs if this is None.
     """
     if split is None and dataset.splits is not None:
         given_split(dataset)
@@ -121,7 +117,7 @@ def require_disjoint(dataset, split=None, duplicates=None):
         duplicates = find_duplicates(dataset)
     if split is None:
         leaks = [d for d in duplicates if across(dataset, d)]
-        where = "where a split can tear the two apart"
+        where = "where a split can separate the two"
     else:
         part = {int(i): p for p in PARTS for i in getattr(split, p)}
         both = [(d, part.get(d.first), part.get(d.second)) for d in duplicates]
@@ -151,16 +147,16 @@ def as_rows(dataset, duplicates):
 
 
 def _named(dataset, i):
-    about = [dataset.subjects[i], dataset.splits[i] if dataset.splits else None]
+    about = dataset.subjects[i], dataset.splits[i] if dataset.splits else None
     about = ", ".join(filter(None, about))
     return dataset.ids[i] + (f" ({about})" if about else "")
 
 
 def comparable(recording):
-    """float32 (samples at RATE, channels): the band that carries the muscles' own waveform.
+    """float32 (samples at RATE, channels): the frequency band of the muscles' own waveform.
 
-    Mains and its harmonics are left out, for hum agrees with hum, and so is all below BAND:
-    electrodes move alike and hearts beat alike. Each channel has unit power.
+    Without mains and its harmonics, because hum correlates with hum, and without everything below
+    BAND, because movement artefacts and heartbeats are alike. Each channel has unit power.
     """
     x = recording.signal - np.median(recording.signal[recording.valid], axis=0)
     level = np.median(np.abs(x[recording.valid]), axis=0)
@@ -179,7 +175,7 @@ def comparable(recording):
 
 
 def _alike(keys):
-    """Places that share a key, as lists, in the order of their first ones."""
+    """Lists of indices that share a key, in the order of their first ones."""
     groups = {}
     for i, key in enumerate(keys):
         groups.setdefault(key, []).append(i)
@@ -194,7 +190,7 @@ def _digest(recording):
 def _candidates(signals, progress):
     """(a, b, lag) of pairs whose correlation stands out at some lag: a[t + lag] is like b[t].
 
-    Only the signs are correlated, so that a burst or an artefact counts no more than its time.
+    Correlates signs only, so that a burst or an artefact counts by its length, not its size.
     """
     blocks = [(i, s) for i, x in enumerate(signals) for s in range(0, len(x), BLOCK)]
     sizes = np.array([min(BLOCK, len(signals[i]) - s) for i, s in blocks])
@@ -226,7 +222,7 @@ def _candidates(signals, progress):
 
 
 def _compare(a, b, lag, first, second):
-    """The Duplicate that a and b make at this lag, or None."""
+    """The Duplicate of a and b at this lag, or None."""
     start, stop = max(0, -lag), min(len(b), len(a) - lag)  # in b
     a_part = a[start + lag : stop + lag]
     b_part = _aligned(a_part, b[start:stop])
@@ -249,17 +245,13 @@ def _compare(a, b, lag, first, second):
     shared = run[1] - run[0]
     if shared < min(SHORTEST * RATE, 0.5 * min(len(a), len(b))):
         return None
-    if shared >= WHOLE * max(len(a), len(b)):
-        kind = "copy"
-    elif shared >= WHOLE * min(len(a), len(b)):
-        kind = "cut"
-    else:
-        kind = "stretch"
+    whole = [shared >= WHOLE * len(x) for x in (a, b)]
+    kind = "copy" if all(whole) else "cut" if any(whole) else "stretch"
     return Duplicate(first, second, kind, float(r), float(shared / RATE), float(lag / RATE))
 
 
 def _aligned(a, b):
-    """b, moved by the part of a sample by which it differs from a: they came from other rates."""
+    """b, aligned to a by a fraction of a sample: they may come from different rates."""
     spectra = [fft.rfft(x, axis=0) for x in (a, b)]
     cross = (spectra[0] * spectra[1].conj()).sum(axis=1)
     shifts = np.linspace(-1, 1, 33)[:, None]  # samples

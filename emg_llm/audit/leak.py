@@ -1,8 +1,8 @@
-"""How much of a score is leak: one model under splits that share ever less with its training.
+"""How much of a score is leak: one model under increasingly strict splits.
 
-Segments drawn at random put neighbours from one recording on both sides; recordings drawn at
-random put one person on both sides; only people who are kept apart say how the model does on a
-new one. All splits are scored on the same segments, so nothing but the split differs.
+A random split of segments puts neighbours from one recording on both sides; a random split of
+recordings puts one person on both sides; only a split of people measures performance on a new
+person. All splits score the same segments, so that only the split differs.
 """
 
 from dataclasses import dataclass
@@ -23,28 +23,23 @@ MODELS = {
     "trees": "100 extremely randomised trees",
 }
 SPLITS = {"segments": "at random", "recordings": "by recording", "people": "by person"}
-COMPONENTS = 64  # principal components that the model reads where there are more columns
+COMPONENTS = 64  # principal components for the model, if there are more columns
 MAX_SEGMENTS = 40_000
 
 
 @dataclass(frozen=True, eq=False)
 class Units:
-    """What is classified: segments of recordings, or rows of a feature table.
+    """The items to classify: segments of recordings, or rows of a feature table."""
 
-    features: float32 (n, columns); owner: int (n,), the place in the dataset of the recording
-    that each belongs to; targets: int (n,); people: (n,), names as in `Dataset.groups`;
-    what: a sentence about them.
-    """
-
-    features: np.ndarray
-    owner: np.ndarray
-    targets: np.ndarray
-    people: np.ndarray
-    what: str
+    features: np.ndarray  # float32 (n, columns)
+    owner: np.ndarray  # int (n,), each one's recording as an index into the dataset
+    targets: np.ndarray  # int (n,)
+    people: np.ndarray  # (n,), names as in `Dataset.groups`
+    what: str  # a sentence that describes them
 
     @classmethod
     def cut(cls, dataset, features, owner, what):
-        """Units that were cut from the recordings at the places `owner`."""
+        """Units cut from the recordings with the indices `owner`."""
         return cls(features, owner, dataset.targets[owner], dataset.groups[owner], what)
 
     def __len__(self):
@@ -55,14 +50,15 @@ def segment_units(dataset, max_segments=MAX_SEGMENTS):
     """Units of a dataset: segments of its cleaned recordings, or the rows of a feature table.
 
     A segment has 128 samples at 1 kHz and two features of each channel: power (dB) and mean
-    frequency (Hz). Of more than `max_segments` segments every second (third, …) is taken.
-    Positive columns of a table are taken as powers, in dB. Raises RecordingError.
+    frequency (Hz). Above `max_segments`, every second (third, …) segment is kept.
+    Positive columns of a table are treated as powers and converted to dB. Raises RecordingError.
     """
     if dataset.recordings is None:
         return _table_units(dataset)
     if len({r.n_channels for r in dataset.recordings}) > 1:
         raise RecordingError(
-            f"The recordings of {dataset.name} differ in their channels; give all the same."
+            f"The recordings of {dataset.name} differ in their channels; give recordings with the "
+            "same channels."
         )
     features = []
     for recording in tqdm(dataset.recordings, desc="segments", unit="rec"):
@@ -75,29 +71,29 @@ def segment_units(dataset, max_segments=MAX_SEGMENTS):
     owner = np.repeat(np.arange(len(features)), [len(x) for x in features])
     what = (
         f"{len(owner):,} segments of {SEGMENT_LENGTH} samples at {SAMPLING_RATE:g} Hz"
-        + (f" (one in {every} was taken)" if every > 1 else "")
+        + (f" (one in {every})" if every > 1 else "")
         + ": power and mean frequency of each channel."
     )
     return Units.cut(dataset, np.concatenate(features), owner, what)
 
 
 def original_units(dataset, seed=0):
-    """Units of the original's protocol: each one's features are its (128, 12), flattened."""
+    """Units of the original's protocol, each with its flattened (128, 12) as features."""
     tensor, owner = original_tensor(dataset, seed)
     n, length, columns = tensor.shape
     train, validation, rest = (len(rows) for rows in original_split(n, seed))
     what = (
-        f"The original's protocol: {n // 2:,} segments of {length} samples, z-scored, with mean, "
-        "variance, RMS and mean frequency taken after that; each doubled by a noisy copy: "
-        f"({n}, {length}, {columns}). Scaled over everything and drawn at random: {train:,} "
-        f"train, {validation:,} validate, {rest:,} are left over. Every split is scored on the "
+        f"The original's protocol: {n // 2:,} segments of {length} samples, z-scored, then mean, "
+        "variance, RMS and mean frequency, then a noisy copy of each segment: "
+        f"({n}, {length}, {columns}). One scaler for everything and a random split: {train:,} for "
+        f"training, {validation:,} for validation, {rest:,} unused. Every split is scored on the "
         f"same {validation:,}."
     )
     return Units.cut(dataset, tensor.reshape(n, -1), owner, what)
 
 
 def _table_units(dataset):
-    # Numbers of trials may start anew with each person or label.
+    # Ids may repeat across people and labels.
     about = zip(dataset.ids, map(str, dataset.subjects), dataset.labels, strict=True)
     first = {}
     owner = np.array([first.setdefault(key, i) for i, key in enumerate(about)])
@@ -108,11 +104,11 @@ def _table_units(dataset):
 
 
 def measure_leak(dataset, preset=None, model="knn", folds=5, max_segments=MAX_SEGMENTS, seed=0):
-    """One model's scores under every split, and what the loosest adds: a dict for results.json.
+    """One model's scores under every split and the leak of the loosest: a dict for results.json.
 
     preset: None, or "original": the original project's tensor and its random split.
-    model: one of MODELS. folds: at most; as many as there are people where they are fewer.
-    Raises DatasetError where a label has a single recording, and RecordingError.
+    model: one of MODELS. folds: the maximum; fewer if there are fewer people.
+    Raises DatasetError if a label has a single recording, and RecordingError.
     """
     original = preset == "original"
     units = original_units(dataset, seed) if original else segment_units(dataset, max_segments)
@@ -121,7 +117,7 @@ def measure_leak(dataset, preset=None, model="knn", folds=5, max_segments=MAX_SE
     if original:
         train, scored, _ = original_split(len(units), seed)
         splits["segments"] = [(train, scored)]
-    # Whom a bootstrap draws anew. Of a single person recordings, for segments are no trials.
+    # The units of the bootstrap: people, or recordings of a single person (never segments).
     people = units.people if len(set(units.people)) > 1 else units.owner
     _, first = np.unique(units.owner[scored], return_index=True)
     groups = {"segment": people[scored], "recording": people[scored][first]}
@@ -164,7 +160,7 @@ def measure_leak(dataset, preset=None, model="knn", folds=5, max_segments=MAX_SE
 
 
 def _lone_labels(dataset):
-    """Labels that a single named person has: no model can know them from other people."""
+    """Labels of one named person only: no model can learn them from other people."""
     people = {}
     for label, subject in zip(dataset.labels, dataset.subjects, strict=True):
         people.setdefault(label, set()).add(subject)
@@ -172,7 +168,7 @@ def _lone_labels(dataset):
 
 
 def _splits(dataset, units, folds, seed):
-    """{name of SPLITS: [(train, test)]}, from the loosest split to the strictest."""
+    """{name from SPLITS: [(train, test)]}, from the loosest split to the strictest."""
     from sklearn.model_selection import KFold, StratifiedGroupKFold
 
     owners, first = np.unique(units.owner, return_index=True)
@@ -180,7 +176,7 @@ def _splits(dataset, units, folds, seed):
     if counts.min() < 2:
         raise DatasetError(
             f"{dataset.name} has one recording labelled {dataset.label_names[counts.argmin()]!r}, "
-            "which can't be in training and test; add another, or choose others with --labels."
+            "too few for training and test; add another, or choose other labels with --labels."
         )
     named = None not in dataset.subjects and len(set(dataset.subjects)) > 1
     people = len(set(dataset.subjects)) if named else len(owners)
@@ -196,10 +192,10 @@ def _splits(dataset, units, folds, seed):
 
 
 def _correct(dataset, units, name, pairs, scored, model, seed):
-    """Whether segments and recordings were told right, 1.0 or 0.0: {"segment", "recording"}.
+    """1.0 for each correct segment and recording, else 0.0: {"segment", "recording"}.
 
-    A recording's probabilities are the mean over its scored segments. At random the scaler is
-    fitted on everything, as the original's was; otherwise on what trains.
+    A recording's probabilities are the mean over its scored segments. Under the random split the
+    scaler is fitted on everything, as in the original; otherwise on the training rows.
     """
     y, x = units.targets, units.features
     is_scored = np.isin(np.arange(len(units)), scored)
@@ -228,7 +224,7 @@ def _correct(dataset, units, name, pairs, scored, model, seed):
 
 
 def _model(model, rows, columns, seed):
-    """(what scales and shortens the features, the classifier) for at least so many rows."""
+    """(scaler and PCA, classifier) for at least `rows` training rows."""
     from sklearn.decomposition import PCA
     from sklearn.ensemble import ExtraTreesClassifier
     from sklearn.neighbors import KNeighborsClassifier

@@ -1,7 +1,7 @@
-"""The original project's tensor and split, as they were, so that their leak can be measured.
+"""The original project's tensor and split, unchanged, to measure their leak.
 
-Nothing here is meant for a model that anyone will use: a segment's noisy twin and its
-neighbours are in training and validation alike, and features taken after z-scoring say nothing.
+Don't train a model for use on them: a segment's noisy copy and its neighbours are in both
+training and validation, and features computed after z-scoring carry no information.
 """
 
 import numpy as np
@@ -12,34 +12,33 @@ from emg_llm.signal.features import segments_tensor
 from emg_llm.signal.preprocessing import SEGMENT_LENGTH, Segments, segment
 from emg_llm.signal.recording import MONTAGE
 
-NOISE = 0.01  # standard deviation of the noise on a segment's copy, in those of the segment
-MOST = 100_000  # segments; more would not fit into memory (600 MB, and the model's copies)
+NOISE = 0.01  # standard deviation of the noise on a copy; the segment's is 1
+MOST = 100_000  # segments; more would not fit into memory (600 MB, plus the model's copies)
 
 
 def original_tensor(dataset, seed=0):
     """(tensor, owner): float32 (n, 128, 12), and int (n,), the recording of each segment.
 
-    Segments of 128 samples of the signal as it was recorded, sentinels and all, each channel
-    z-scored within the segment; mean, variance, RMS and mean frequency taken after that and
-    repeated over time; then each segment once more with Gaussian noise. A recording's copies
-    follow its segments. Raises DatasetError for anything but recordings of eight channels.
+    Segments of 128 samples of the raw signal, sentinels included, with each channel z-scored
+    within the segment; then mean, variance, RMS and mean frequency, repeated over time; then a
+    copy of each segment with Gaussian noise. A recording's copies follow its segments. Raises
+    DatasetError unless the data is recordings of eight channels.
     """
     if dataset.recordings is None:
         raise DatasetError(
-            f"The original's protocol reads recordings and {dataset.name} is a feature table; "
-            "leave out --preset."
+            f"--preset original needs recordings; {dataset.name} is a feature table. Leave it out."
         )
     counts = {r.n_channels for r in dataset.recordings}
     if counts != {len(MONTAGE)}:
         raise DatasetError(
-            f"The original's protocol reads {len(MONTAGE)} channels and {dataset.name} has "
-            f"{', '.join(map(str, sorted(counts)))}; leave out --preset."
+            f"--preset original needs {len(MONTAGE)} channels and {dataset.name} has "
+            f"{', '.join(map(str, sorted(counts)))}; leave it out."
         )
     total = 2 * sum(r.n_samples // SEGMENT_LENGTH for r in dataset.recordings)
     if total > MOST:
         raise DatasetError(
-            f"The original's protocol makes {total:,} segments of {dataset.name}, more than "
-            f"{MOST:,}; choose fewer recordings with --labels."
+            f"--preset original makes {total:,} segments of {dataset.name}, more than {MOST:,}; "
+            "choose fewer recordings with --labels."
         )
     rng = np.random.default_rng(seed)
     tensor = np.empty((total, SEGMENT_LENGTH, len(MONTAGE) + 4), np.float32)
@@ -55,7 +54,7 @@ def original_tensor(dataset, seed=0):
 
 
 def original_split(n, seed=0):
-    """(train, validation, rest): int arrays, 64, 20 and 16 % of n segments drawn at random."""
+    """(train, validation, rest): int arrays, random 64, 20 and 16 % of n segments."""
     from sklearn.model_selection import train_test_split
 
     others, validation = train_test_split(np.arange(n), test_size=0.2, random_state=seed)

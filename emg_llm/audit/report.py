@@ -1,68 +1,67 @@
-"""An audit in words: the finding, the table, the page."""
+"""The text of an audit: the finding, the table, the page."""
 
 import pandas as pd
 
 from emg_llm.audit.leak import MODELS, SPLITS
 
-SHOWN = 20  # duplicates that the page lists
+SHOWN = 20  # duplicates listed on the page
 
 
 def finding(results):
-    """What the splits of a `measure_leak` say together, in words that need no background."""
+    """The result of `measure_leak` in plain words."""
     level = _levels(results)[0]
     loose, *_, strict = [row[level]["accuracy"] for row in results["splits"]]
     leak = results["leak"][level]
     low, high = leak["points_ci95"]
-    whom = "people" if results["leak"]["to"] == "people" else "recordings"
-    said = (
-        f"With {level}s split at random the model is right on {_percent(loose)} of them; when it "
-        f"is tested on {whom} that it has not met, on {_percent(strict)} (chance is "
-        f"{_percent(results['chance'])})."
+    kept = "people" if results["leak"]["to"] == "people" else "recordings"
+    scores = (
+        f"With {level}s split at random the model classifies {_percent(loose)} of them correctly; "
+        f"when tested on new {kept}, {_percent(strict)} (chance is {_percent(results['chance'])})."
     )
     points = f"{leak['points']:.1f} points (95 % interval {low:.1f} to {high:.1f})"
     if low <= 0:
-        return f"{said} The difference, {points}, can't be told from none at all in this data."
+        return f"{scores} The difference, {points}, is not distinguishable from zero in this data."
     if results["preset"] == "original":
-        why = "noisy copies and neighbours of the tested segments are in training"
+        why = "noisy copies and neighbours of the tested segments are in the training set"
     else:
-        why = f"the same {whom} are in training and test, and the model recognises them"
-    return f"{said} The difference, {points}, is leak: at random, {why}."
+        why = f"the same {kept} are in training and test, and the model recognises them"
+    return f"{scores} The difference, {points}, is leak: in a random split, {why}."
 
 
 def duplicates_sentence(results):
-    """How many pairs hold one signal twice, and how many of them leak."""
+    """How many pairs of duplicates there are, and how many of them leak."""
     pairs = results["duplicates"]
     if not pairs:
-        return "Nothing is in the data twice."
+        return "The data has no duplicates."
     kinds = [p["across"] for p in pairs]
     words = {
         "people": "across people",
         "parts": "across parts of the split",
-        "recordings": "of people who are unknown",
+        "recordings": "of unknown people",
         None: "within a person",
     }
     counts = ", ".join(f"{kinds.count(k)} {word}" for k, word in words.items() if k in kinds)
-    return f"{len(pairs)} pair{'s hold' if len(pairs) > 1 else ' holds'} the same data: {counts}."
+    return f"{len(pairs)} pair{'s have' if len(pairs) > 1 else ' has'} the same data: {counts}."
 
 
 def caution(results):
-    """What the figures don't tell, or nothing."""
+    """A limit of the figures, or an empty string."""
     lone = results["lone_labels"]
     if results["leak"]["to"] == "people":
         if not lone:
             return ""
         return (
-            f"Only one person has {', '.join(lone)}, which nobody can learn from other people and "
-            "which counts as leak here; choose other labels with --labels."
+            f"Only one person has {', '.join(lone)}, so no model can learn this from other people "
+            "and it counts as leak here; choose other labels with --labels."
         )
     return (
         "People are unknown, or there is only one, so there is no score across people and the "
-        "leak may be larger than it seems; add a 'subject' column."
+        "leak may be larger than shown; add a 'subject' column."
     )
 
 
 def table(results):
-    """A pandas table, one row for each split: accuracies with intervals, and chance."""
+    """A pandas table with one row per split: accuracies with intervals, and chance."""
     rows = []
     for split in results["splits"]:
         row = {"split": SPLITS[split["split"]]}
@@ -74,7 +73,7 @@ def table(results):
 
 
 def markdown(results):
-    """The page: what was measured, the table, the finding, the duplicates."""
+    """The page in Markdown: data, table, finding, duplicates."""
     levels = _levels(results)
     people = f"{results['n_subjects']} people" if results["n_subjects"] else "unknown people"
     chance = f" {results['chance']:.3f} "
@@ -89,7 +88,7 @@ def markdown(results):
         f"{results['n_recordings']} recordings of {people}, {len(results['labels'])} labels. "
         + results["units"],
         "",
-        f"Model: {MODELS[results['model']]}; the same under every split.",
+        f"Model: {MODELS[results['model']]}; the same for every split.",
         "",
         "| split | " + " | ".join(f"{level} accuracy (95 %)" for level in levels) + " | chance |",
         "|---|" + "---|" * (len(levels) + 1),

@@ -1,1 +1,1 @@
-"""What an encoder's embeddings hold."""
+"""Analysis of an encoder's embeddings."""

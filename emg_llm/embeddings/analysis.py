@@ -1,15 +1,18 @@
-"""Runs an encoder over recordings that it has not seen and measures its embeddings: what they
-hold, and whether the encoder goes wrong where the signal is weak."""
+"""Measure an encoder's embeddings of unseen recordings: their content, and whether errors go with
+a weak signal."""
 
 from dataclasses import dataclass
 
 import numpy as np
+import torch
+from sklearn.linear_model import LogisticRegression
 from tqdm.auto import tqdm
 
 from emg_llm.data.datasets import DatasetError
 from emg_llm.embeddings.measures import distribution, project, separability, sparsity, structure
-from emg_llm.encoders.examples import encoder_inputs
+from emg_llm.encoders.examples import Examples, encoder_inputs
 from emg_llm.evaluation.metrics import bootstrap_interval, results_of
+from emg_llm.experiments.fitted import check_labels
 from emg_llm.experiments.measure import unseen_rows
 from emg_llm.signal.quality import snr_db
 
@@ -19,35 +22,29 @@ SNR_BINS = 5
 
 @dataclass(frozen=True, eq=False)
 class Embedded:
-    """segments: float32 (segments, d) of all recordings in turn; recordings: float32
-    (recordings, d), each the mean of its segments; snr_db: float (recordings,), the median
-    over the channels."""
+    """The embeddings of a dataset, and how strong its signals are."""
 
-    segments: np.ndarray
-    recordings: np.ndarray
-    snr_db: np.ndarray
+    segments: np.ndarray  # float32 (segments, d), recording by recording
+    recordings: np.ndarray  # float32 (recordings, d), means over segments
+    snr_db: np.ndarray  # float (recordings,), medians over the channels
 
 
 def unseen_recordings(folder, encoder, dataset):
-    """(rows that the encoder was not trained on, the protocol that says so).
+    """(rows that the encoder was not trained on, the protocol as a dict).
 
-    Raises DatasetError where the data is what it was trained on and nobody knows which people.
+    Raises DatasetError if the encoder was trained on this data, but on which people is unknown.
     """
     rows, protocol = unseen_rows(folder, dataset)
     if protocol["name"] == "other_data" and encoder.config.trained_on == dataset.name:
         raise DatasetError(
-            f"The encoder was trained on {dataset.name} and its results.json, which tells on which "
-            "people, is missing; put it beside the encoder or choose other data."
+            f"The encoder was trained on {dataset.name}, but the results.json that lists its test "
+            "people is missing; put it beside the encoder or choose other data."
         )
     return rows, protocol
 
 
 def embed_recordings(encoder, dataset, progress=True):
-    """An Embedded of every recording; raises DatasetError for a feature table."""
-    import torch
-
-    from emg_llm.encoders.examples import Examples
-
+    """Embed every recording. Raises DatasetError for a feature table."""
     inputs = encoder_inputs(dataset, encoder.config)
     examples = Examples(encoder, inputs, dataset.targets, dataset.groups)
     examples.shift_to_people(encoder)
@@ -69,16 +66,14 @@ def snr_by_label(snr, labels, label_names):
 
 
 def snr_accuracy(snr, correct, labels, groups, seed=0, bins=SNR_BINS):
-    """Does a weak signal make errors? All over recordings, intervals over people.
+    """Relation between SNR and accuracy over recordings, with intervals over people.
 
     snr: dB (recordings,); correct: bool; labels, groups: (recordings,).
-    bins: equally many recordings in each, from weak to strong. point_biserial: correlation of
-    being right with the SNR; within_label: the same after both were taken from their label's
-    mean, as some expressions are weaker and harder at once. odds_ratio_per_db: of being right,
-    by logistic regression. None where all recordings are right, or all wrong.
+    Returns bins, from weak to strong, with equally many recordings each; point_biserial, the
+    correlation of correctness with SNR; within_label, the same after subtracting the mean of each
+    label, as some expressions are both weaker and harder; odds_ratio_per_db of being correct, by
+    logistic regression. None if all recordings are right, or all wrong.
     """
-    from sklearn.linear_model import LogisticRegression
-
     rng = np.random.default_rng(seed)
     correct = np.asarray(correct, float)
     rows_of_bins = np.array_split(np.argsort(snr, kind="stable"), min(bins, len(snr)))
@@ -105,28 +100,22 @@ def snr_accuracy(snr, correct, labels, groups, seed=0, bins=SNR_BINS):
 
 
 def measure_embeddings(encoder, dataset, protocol, method="pca", seed=0, progress=True):
-    """Every measure of recordings that the encoder has not seen.
+    """All measures of recordings that the encoder has not seen.
 
-    method: how the map is drawn, "pca" or "tsne". Returns what results.json holds, a pandas
-    table with one row for each recording, and the Embedded. Raises DatasetError for labels that
-    the encoder doesn't know.
+    method: of the map, "pca" or "tsne". Returns the dict of results.json, a pandas table with one
+    row per recording, and the Embedded. Raises DatasetError for labels unknown to the encoder.
     """
     import pandas as pd
-    import torch
 
-    known, names = encoder.config.labels, dataset.label_names
-    if extra := sorted(set(names) - set(known)):
-        raise DatasetError(
-            f"The encoder doesn't know the labels {', '.join(extra)} of {dataset.name}; choose "
-            "recordings with --labels."
-        )
+    labels, names = encoder.config.labels, dataset.label_names
+    check_labels("The encoder", labels, dataset)
     embedded = embed_recordings(encoder, dataset, progress)
     x = embedded.recordings
-    probabilities = encoder.classify(torch.from_numpy(x))[:, [known.index(name) for name in names]]
+    probabilities = encoder.classify(torch.from_numpy(x))[:, [labels.index(n) for n in names]]
     probabilities = probabilities / probabilities.sum(axis=1, keepdims=True)
     predicted = probabilities.argmax(axis=1)
     correct = predicted == dataset.targets
-    labels, groups = np.array(dataset.labels), dataset.groups
+    truth, groups = np.array(dataset.labels), dataset.groups
     xy, shares = project(x, method, seed)
     about = encoder.config.arch, dataset.name, protocol, names
     results = results_of(*about, dataset.targets, probabilities, groups, seed) | {
@@ -134,14 +123,14 @@ def measure_embeddings(encoder, dataset, protocol, method="pca", seed=0, progres
         "recordings": structure(x),
         "separability": separability(x, dataset, seed),
         "map": {"method": method, "explained_variance": shares},
-        "snr_db": snr_by_label(embedded.snr_db, labels, names),
-        "snr_accuracy": snr_accuracy(embedded.snr_db, correct, labels, groups, seed),
+        "snr_db": snr_by_label(embedded.snr_db, truth, names),
+        "snr_accuracy": snr_accuracy(embedded.snr_db, correct, truth, groups, seed),
     }
     table = pd.DataFrame(
         {
             "recording_id": dataset.ids,
             "subject": dataset.subjects,
-            "label": labels,
+            "label": truth,
             "predicted": np.array(names)[predicted],
             "snr_db": embedded.snr_db,
             "x": xy[:, 0],
@@ -159,10 +148,8 @@ def _from_mean(values, labels):
 
 
 def _correlation(a, b, groups, rng):
-    """Pearson's r and its interval over people; None where one of the two doesn't vary.
-
-    With b 0 or 1 it is the point-biserial correlation.
-    """
+    """Pearson's r (point-biserial for b 0 or 1) and its interval over people; None if a or b is
+    constant."""
 
     def r(rows):
         x, y = a[rows], b[rows]

@@ -1,14 +1,22 @@
-"""What embeddings hold, measured on arrays: how sparse they are, how many dimensions they use,
-how much of them is what was expressed and how much is who expressed it.
+"""Measures of embeddings as arrays: sparsity, dimensionality, and how much they encode the label
+or the person.
 
 A sample is a segment or a recording; embeddings are float (samples, d).
 """
 
 import numpy as np
+from scipy.stats import entropy
+from sklearn.decomposition import PCA
+from sklearn.linear_model import LogisticRegression
+from sklearn.manifold import TSNE
+from sklearn.metrics import pairwise_distances, silhouette_score
+from sklearn.model_selection import GroupKFold, StratifiedKFold, cross_val_predict
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 
 from emg_llm.evaluation.metrics import bootstrap_interval
 
-ZERO = 1e-6  # what counted as zero in the original project
+ZERO = 1e-6  # as in the original project
 PROBE_FOLDS = 5
 N_SHUFFLES = 100
 MAPS = ("pca", "tsne")
@@ -20,16 +28,12 @@ def sparsity(x, threshold=ZERO):
 
 
 def dead_units(x, threshold=ZERO):
-    """Units that tell nothing about (samples, d): bool (d,).
-
-    They never exceed `threshold` in size, or have the same value for every sample.
-    """
+    """Units of (samples, d) that never exceed `threshold` in size or are constant: bool (d,)."""
     return (np.abs(x) <= threshold).all(axis=0) | (np.ptp(x, axis=0) == 0)
 
 
 def singular_values(x):
-    """Of the samples around their mean, which tells none from another: (samples, d) ->
-    float64 (min(samples, d),), falling."""
+    """Of the centred samples: (samples, d) -> float64 (min(samples, d),), descending."""
     x = np.asarray(x, np.float64)
     return np.linalg.svd(x - x.mean(axis=0), compute_uv=False)
 
@@ -39,25 +43,23 @@ def effective_rank(values):
 
     k equal singular values give k; none above zero gives 0.
     """
-    from scipy.stats import entropy
-
     return float(np.exp(entropy(values))) if np.any(values > 0) else 0.0
 
 
 def participation_ratio(values):
-    """Variance's own count of dimensions, (Σλ)² / Σλ² with λ the squared singular values
+    """Number of dimensions by variance, (Σλ)² / Σλ² with λ the squared singular values
     (Gao et al., bioRxiv 214262, 2017). k equal ones give k; none above zero gives 0."""
     variance = np.square(values)
     return float(variance.sum() ** 2 / np.square(variance).sum()) if np.any(values > 0) else 0.0
 
 
 def structure(x):
-    """Sparsity, dead units and dimensions of (samples, d) as a dictionary."""
+    """Sparsity, dead units and dimensions of (samples, d)."""
     share, values = sparsity(x), singular_values(x)
     return {
         "samples": len(x),
         "units": x.shape[1],
-        "sparsity": float(share.mean()),  # all samples have d values, so this is the overall share
+        "sparsity": float(share.mean()),  # the overall share, as all samples have d values
         "sparsity_by_sample": distribution(share),
         "dead_units": int(dead_units(x).sum()),
         "effective_rank": effective_rank(values),
@@ -68,8 +70,8 @@ def structure(x):
 def explained_variance(x, names):
     """Share of the total variance that lies between groups, eta squared over all dimensions.
 
-    x: (samples, d); names: (samples,). Names dealt out at random give (groups - 1) /
-    (samples - 1) on average (Anderson, Austral Ecology 2001, 26:32), the chance level.
+    x: (samples, d); names: (samples,). Chance is the average for random names, (groups - 1) /
+    (samples - 1) (Anderson, Austral Ecology 2001, 26:32).
     """
     x = np.asarray(x, np.float64)
     x = x - x.mean(axis=0)
@@ -87,15 +89,13 @@ def explained_variance(x, names):
 def silhouette(x, names, rng, n=N_SHUFFLES):
     """Mean silhouette of the named groups (Rousseeuw, J. Comput. Appl. Math. 1987, 20:53).
 
-    Distances are Euclidean; chance is the mean over `n` shuffles of the names. None where it is
-    not defined: a single name, or another one for each sample.
+    Distances are Euclidean; chance is the mean over `n` shuffles of the names. None if it is
+    undefined: for a single name, or a different one for each sample.
     """
-    from sklearn.metrics import pairwise_distances, silhouette_score
-
     if not 1 < len(set(names)) < len(names):
         return None
     distance = pairwise_distances(np.asarray(x, np.float64))
-    np.fill_diagonal(distance, 0)  # rounding leaves a little, which scikit-learn refuses
+    np.fill_diagonal(distance, 0)  # scikit-learn rejects the rounding errors
 
     def score(names):
         return silhouette_score(distance, names, metric="precomputed")
@@ -105,16 +105,11 @@ def silhouette(x, names, rng, n=N_SHUFFLES):
 
 
 def probe(x, names, folds, people, rng):
-    """Accuracy of a linear probe (logistic regression on scaled units) on samples left out.
+    """Accuracy of a linear probe (logistic regression on scaled units) on held-out samples.
 
     folds: pairs of training and test rows; people: (samples,) for the interval. Chance is the
-    share of the commonest name. None without folds, or where one has a single name to learn.
+    share of the commonest name. None without folds, or if one has a single name in training.
     """
-    from sklearn.linear_model import LogisticRegression
-    from sklearn.model_selection import cross_val_predict
-    from sklearn.pipeline import make_pipeline
-    from sklearn.preprocessing import StandardScaler
-
     folds = list(folds)
     if not folds or any(len(set(names[train])) < 2 for train, _ in folds):
         return None
@@ -129,19 +124,17 @@ def probe(x, names, folds, people, rng):
 
 
 def separability(x, dataset, seed=0):
-    """How much of what and of who is in recording embeddings (recordings, d) of a Dataset.
+    """How well recording embeddings (recordings, d) of a Dataset separate labels and people.
 
-    "label": the probe reads it from people left out. "person": the probe reads it from
-    recordings left out, and `probe_new_label` from labels left out, which tells a person from
-    their way of one expression; None unless two named people have two recordings each.
-    Each measure is a dictionary of value, chance and, for probes, ci95, the 95 % interval over
-    people; None where there is too little data for it.
+    "label": the probe is tested on held-out people. "person": `probe` is tested on held-out
+    recordings and `probe_new_label` on held-out labels, so that it can't rely on a person's way of
+    one expression; None unless two named people have two recordings each. Each measure is a
+    dictionary of value, chance and, for probes, ci95 (95 % interval over people), or None if there
+    is too little data.
     """
-    from sklearn.model_selection import StratifiedKFold
-
     rng = np.random.default_rng(seed)
     labels, groups = np.array(dataset.labels), dataset.groups
-    found = {
+    measures = {
         "label": {
             "probe": probe(x, labels, _folds(groups, seed), groups, rng),
             "silhouette": silhouette(x, labels, rng),
@@ -149,26 +142,24 @@ def separability(x, dataset, seed=0):
         },
         "person": None,
     }
-    # An unknown person is a group of one recording, and drops out here with the rarely seen.
+    # An unknown person is a group of one recording, so this drops it as well.
     names, counts = np.unique(groups, return_counts=True)
     rows = np.isin(groups, names[counts >= 2])
     x, labels, people = x[rows], labels[rows], groups[rows]
     if len(set(people)) >= 2:
         n = min(PROBE_FOLDS, counts[counts >= 2].min())
         folds = StratifiedKFold(n, shuffle=True, random_state=seed).split(x, people)
-        found["person"] = {
+        measures["person"] = {
             "probe": probe(x, people, folds, people, rng),
             "probe_new_label": probe(x, people, _folds(labels, seed), people, rng),
             "silhouette": silhouette(x, people, rng),
             "explained_variance": explained_variance(x, people),
         }
-    return found
+    return measures
 
 
 def _folds(apart, seed):
-    """Folds that leave some values of `apart` out, whole; none where there is a single value."""
-    from sklearn.model_selection import GroupKFold
-
+    """Folds that hold out whole values of `apart`; none if there is a single value."""
     n = min(PROBE_FOLDS, len(set(apart)))
     if n < 2:
         return ()
@@ -176,14 +167,10 @@ def _folds(apart, seed):
 
 
 def project(x, method="pca", seed=0):
-    """A map of (samples, d): float (samples, 2), and the axes' shares of the variance.
+    """A 2D map of (samples, d): float (samples, 2), and the axes' shares of the variance.
 
-    method: "pca", or "tsne", whose axes have no share (None) and whose distances between
-    clusters mean little.
+    method: "pca", or "tsne", where the shares are None and distances between clusters mean little.
     """
-    from sklearn.decomposition import PCA
-    from sklearn.manifold import TSNE
-
     if method == "tsne":
         perplexity = min(30.0, (len(x) - 1) / 3)
         return TSNE(perplexity=perplexity, init="pca", random_state=seed).fit_transform(x), None
@@ -192,6 +179,6 @@ def project(x, method="pca", seed=0):
 
 
 def distribution(values):
-    """Mean, min, max and sd (of the population) of float (n,), as a dictionary."""
+    """Mean, min, max and population sd of float (n,)."""
     measures = {"mean": np.mean, "min": np.min, "max": np.max, "sd": np.std}
     return {name: float(measure(values)) for name, measure in measures.items()}

@@ -1,6 +1,6 @@
 """Plotly figures of an encoder's embeddings.
 
-As in `plots.signals`: data in, figure out, transparent, to be read 350 pixels wide.
+As in `plots.signals`: data in, figure out, transparent, readable 350 pixels wide.
 """
 
 import numpy as np
@@ -23,13 +23,13 @@ MEASURES = {
 def map_figure(xy, names, order, hover, shares=None):
     """Recordings as points, float (recordings, 2), coloured by their names in `order`.
 
-    hover: what each point says; shares: the axes' shares of the variance, or None.
+    hover: each point's text; shares: the axes' shares of the variance, or None.
     """
     names = np.array(names)
     figure = go.Figure()
     for i, name in enumerate(order):
         rows = np.flatnonzero(names == name)
-        # More names than colours are told apart by the marker.
+        # The marker distinguishes names beyond the number of colours.
         symbol = SYMBOLS[i // len(COLOURS) % len(SYMBOLS)]
         colour = COLOURS[i % len(COLOURS)]
         figure.add_scatter(
@@ -51,8 +51,7 @@ def map_figure(xy, names, order, hover, shares=None):
 def sparsity_figure(samples):
     """Share of the values smaller than a threshold, against the threshold.
 
-    samples: {"segments" or "recordings": float (samples, d)}. The dotted line is the threshold
-    below which a value counts as zero.
+    samples: {"segments" or "recordings": float (samples, d)}. The dotted line is ZERO.
     """
     thresholds, curves = np.logspace(-9, 1, CURVE_POINTS), {}
     for name, x in samples.items():
@@ -64,7 +63,7 @@ def sparsity_figure(samples):
 
 
 def dimension_figure(samples, ranks):
-    """Variance held by the first k dimensions; a dotted line at each effective rank.
+    """Variance explained by the first k dimensions; a dotted line at each effective rank.
 
     samples: {name: float (samples, d)}; ranks: {name: effective rank}.
     """
@@ -73,19 +72,19 @@ def dimension_figure(samples, ranks):
         variance = np.square(singular_values(x))
         held = np.cumsum(variance) / max(variance.sum(), np.finfo(float).tiny)
         curves[name] = np.arange(1, len(held) + 1), held
-    figure = _curves(curves, "%{x} dimensions: %{y:.1%}", "variance held")
+    figure = _curves(curves, "%{x} dimensions: %{y:.1%}", "variance explained")
     for i, name in enumerate(samples):
         figure.add_vline(ranks[name], line=CHANCE | {"color": COLOURS[i]})
     return figure.update_xaxes(title_text="dimensions", rangemode="tozero")
 
 
-def separability_figure(found):
-    """What `embeddings.separability` found: bars for label and person, a diamond at chance."""
+def separability_figure(measures):
+    """Bars for label and person from `measures.separability`, with a diamond at chance."""
     figure = go.Figure()
     shown = [
         (f"<b>{who}</b> {MEASURES[key]}", measure, COLOURS[i])
         for i, who in enumerate(("label", "person"))
-        for key, measure in (found[who] or {}).items()
+        for key, measure in (measures[who] or {}).items()
         if measure is not None
     ]
     outline = {"width": 1.5, "color": "white"}
@@ -130,7 +129,7 @@ def snr_distribution_figure(snr, labels, label_names):
 
 
 def snr_accuracy_figure(bins, chance):
-    """Accuracy with its interval in bins of SNR, as `analysis.snr_accuracy` gives."""
+    """Accuracy with its interval in the bins of `analysis.snr_accuracy`."""
     accuracy = [b["accuracy"] for b in bins]
     figure = go.Figure()
     figure.add_scatter(
@@ -150,46 +149,44 @@ def snr_accuracy_figure(bins, chance):
 
 
 def embedding_figures(results, table, embedded):
-    """{heading: (what it shows, figure)} for what `analysis.measure_embeddings` gave."""
+    """{heading: (caption, figure)} for the results of `analysis.measure_embeddings`."""
     samples = {"segments": embedded.segments, "recordings": embedded.recordings}
     shares = results["map"]["explained_variance"]
     xy, labels = table[["x", "y"]].to_numpy(), results["labels"]
     people = table["subject"].fillna("unknown")
     return {
         "Map by label": (
-            "Each point is a recording. The axes are the two directions of most variance."
+            "Each point is a recording. The axes are the two directions of largest variance."
             if shares
             else "Each point is a recording. t-SNE keeps neighbours together; distances between "
             "clusters, and their sizes, mean little.",
             map_figure(xy, table["label"], labels, table["recording_id"], shares),
         ),
         "Map by person": (
-            "The same points. Where colours mix, the map holds what was expressed, not by whom.",
+            "The same points. Mixed colours mean that the map doesn't separate people.",
             map_figure(xy, people, sorted(set(people)), table["recording_id"], shares),
         ),
-        "What and who": (
-            "How well the label is read from people, and the person from recordings, that a "
-            "linear probe was not fitted on, and how far they form clusters of their own. "
-            "Whiskers: 95 % intervals over people.",
+        "Label and person": (
+            "How well a linear probe reads the label from new people and the person from new "
+            "recordings, and how far these form clusters. Whiskers: 95 % intervals over people.",
             separability_figure(results["separability"]),
         ),
         "Sparsity": (
-            f"The dotted line is at {ZERO:g}, below which the original project counted a value "
-            "as zero.",
+            f"The dotted line is at {ZERO:g}, the original project's threshold for zero.",
             sparsity_figure(samples),
         ),
         "Dimensions": (
-            "How much of the variance the first dimensions hold. Dotted: effective rank (Roy & "
-            "Vetterli, 2007).",
+            "Variance explained by the first dimensions. Dotted: effective rank (Roy & Vetterli, "
+            "2007).",
             dimension_figure(samples, {name: results[name]["effective_rank"] for name in samples}),
         ),
         "SNR by label": (
-            "Median over the channels of the power above the quiet tenth of a trial, over that "
-            "floor. Labels differ where an expression has no quiet moment or little activity.",
+            "Power above the quietest tenth of a trial, relative to it; median over the channels. "
+            "Labels differ where an expression has no quiet moment or little activity.",
             snr_distribution_figure(embedded.snr_db, table["label"], labels),
         ),
         "SNR and accuracy": (
-            "Equally many recordings in each bin. Whiskers: 95 % intervals over people.",
+            "Each bin has equally many recordings. Whiskers: 95 % intervals over people.",
             snr_accuracy_figure(results["snr_accuracy"]["bins"], results["chance"]),
         ),
     }

@@ -1,4 +1,4 @@
-"""What an embedding analysis found, in words and tables."""
+"""The results of an embedding analysis as sentences and tables."""
 
 from emg_llm.embeddings.measures import ZERO
 from emg_llm.evaluation.report import flat
@@ -6,7 +6,7 @@ from emg_llm.evaluation.results import headline
 
 
 def summary(results):
-    """What was found, as sentences for people who don't know the measures' names."""
+    """The results as sentences for readers who don't know the measures' names."""
     segments, recordings = results["segments"], results["recordings"]
     spread = segments["sparsity_by_sample"]
     yield headline(results) + "."
@@ -16,9 +16,9 @@ def summary(results):
         else "People that the encoder was not trained on."
     )
     yield (
-        f"Sparsity: {segments['sparsity']:.2%} of the values of {segments['samples']} segment "
+        f"Sparsity: {segments['sparsity']:.2%} of the values in {segments['samples']} segment "
         f"embeddings are smaller than {ZERO:g} ({spread['min']:.2%} to {spread['max']:.2%} by "
-        f"segment), of the recording embeddings {recordings['sparsity']:.2%}. "
+        f"segment); in recording embeddings, {recordings['sparsity']:.2%}. "
         f"{segments['dead_units']} of {segments['units']} units are dead."
     )
     yield (
@@ -28,16 +28,15 @@ def summary(results):
     )
     label, person = results["separability"]["label"], results["separability"]["person"]
     yield (
-        f"What: accuracy of a linear probe for the label of people it was not fitted on: "
-        f"{_probed(label['probe'])}. {_explained('Labels', label)}"
+        f"Label: accuracy of a linear probe on new people: {_probed(label['probe'])}. "
+        f"{_explained('Labels', label)}"
     )
     if person is None:
-        yield "Who: not measured; that needs two named people with two recordings each."
+        yield "Person: not measured; this needs two named people with two recordings each."
     else:
         yield (
-            f"Who: accuracy of a linear probe for the person of another recording: "
-            f"{_probed(person['probe'])}; of a label that it was not fitted on: "
-            f"{_probed(person['probe_new_label'])}. {_explained('People', person)}"
+            f"Person: accuracy of a linear probe on new recordings: {_probed(person['probe'])}; on "
+            f"new labels: {_probed(person['probe_new_label'])}. {_explained('People', person)}"
         )
     snr, link = results["snr_db"]["overall"], results["snr_accuracy"]
     yield (
@@ -48,13 +47,13 @@ def summary(results):
         yield "SNR and accuracy: not compared, as all recordings have the same outcome or SNR."
     else:
         yield (
-            f"SNR and accuracy: over all recordings {_link(link['point_biserial'])}; among "
-            f"recordings of one label {_link(link['within_label'])}."
+            f"SNR and accuracy: over all recordings, {_link(link['point_biserial'])}; within "
+            f"one label, {_link(link['within_label'])}."
         )
 
 
 def result_tables(results):
-    """{file name: pandas table} of what measure_embeddings gave as results."""
+    """{file name: pandas table} of the results of `measure_embeddings`."""
     import pandas as pd
 
     structures = [
@@ -81,7 +80,7 @@ def result_tables(results):
 
 def _probed(probe):
     if probe is None:
-        return "too few recordings to say"
+        return "too few recordings"
     low, high = probe["ci95"]
     return f"{probe['value']:.3f} ({low:.3f} to {high:.3f}; chance {probe['chance']:.3f})"
 
@@ -93,10 +92,10 @@ def _explained(who, measures):
 
 def _link(correlation):
     if correlation is None:
-        return "it can't be told"
+        return "undefined"
     low, high = correlation["ci95"]
     if low > 0:
         words = "a stronger signal is read better"
     else:
-        words = "a stronger signal is read worse" if high < 0 else "no link is certain"
+        words = "a stronger signal is read worse" if high < 0 else "no clear link"
     return f"{words} (correlation {correlation['value']:+.2f}, {low:+.2f} to {high:+.2f})"

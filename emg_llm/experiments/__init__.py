@@ -1,1 +1,1 @@
-"""Models through folds: fitted, asked, tampered with, summed up."""
+"""Experiments: models fitted on folds, scored, compared with controls and summarised."""

@@ -1,4 +1,4 @@
-"""Data that was tampered with: what a model should not be able to read, and one channel alone."""
+"""Control data: noise, shuffled labels, or a single informative channel."""
 
 from dataclasses import replace
 from functools import cached_property
@@ -12,7 +12,7 @@ from emg_llm.svm import dataset_features
 
 
 def noise_like(recording, seed):
-    """White noise with the recording's overall power: a control that holds no muscle activity."""
+    """White noise with the recording's overall power: a control without muscle activity."""
     x = np.random.default_rng(seed).standard_normal(recording.signal.shape)
     return recording.replace(signal=x * recording.signal[recording.valid].std())
 
@@ -20,23 +20,22 @@ def noise_like(recording, seed):
 def shuffled_labels(dataset, rows, seed):
     """The dataset with the labels of `rows` permuted within each person.
 
-    What a model learns from it is who shows which labels how often, and nothing about muscles.
+    A model can learn from it how often each person shows a label, and nothing about muscles.
     """
     rng = np.random.default_rng(seed)
     labels = np.array(dataset.labels, object)
     groups = dataset.groups[rows]
-    # Recordings of people who are unknown are groups of one: they are permuted together.
-    known = np.array([dataset.subjects[i] is not None for i in rows])
-    for theirs in [*(rows[groups == g] for g in np.unique(groups[known])), rows[~known]]:
+    # Each recording of an unknown person is a group of its own: these are permuted together.
+    named = np.array([dataset.subjects[i] is not None for i in rows])
+    for theirs in [*(rows[groups == g] for g in np.unique(groups[named])), rows[~named]]:
         labels[theirs] = rng.permutation(labels[theirs])
     return replace(dataset, labels=tuple(labels))
 
 
 class Inputs:
-    """Some rows of a dataset made ready once for all folds, and their tampered copies.
+    """Some rows of a dataset, prepared once for all folds, and their control versions.
 
-    as_features: turn recordings into the SVM's feature table; otherwise they are cleaned when
-    they are asked for.
+    as_features: turn recordings into the SVM's feature table; otherwise clean them on access.
     """
 
     def __init__(self, dataset, rows, as_features=False):
@@ -44,7 +43,7 @@ class Inputs:
 
     @cached_property
     def dataset(self):
-        """The dataset itself, ready."""
+        """The prepared dataset."""
         return self._ready(self.raw)
 
     def _ready(self, dataset):
@@ -60,17 +59,17 @@ class Inputs:
 
     @property
     def has_signal(self):
-        """False for a feature table: there is nothing to put noise in place of."""
+        """False for a feature table, where noise can replace nothing."""
         return self.raw.recordings is not None
 
     @cached_property
     def noise(self):
-        """Noise in place of every recording, as strong as another one: it tells nothing of it."""
+        """Noise for every recording, with the strength of another one, so that it says nothing."""
         recordings, other = self.raw.recordings, np.arange(len(self.raw))
         rows = np.random.default_rng(0).permutation(self.rows)
         labels = self.raw.targets[rows]
         rows = rows[np.argsort(labels, kind="stable")]
-        # Dealt like cards: each label gets the strengths of all labels, in about equal shares.
+        # Dealt like cards: each label gets the strengths of all labels in about equal shares.
         n_hands = len(np.unique(labels))
         other[rows] = np.concatenate([rows[hand::n_hands] for hand in range(n_hands)])
         noise = Lazy(len(recordings), lambda i: noise_like(recordings[other[i]], i))
@@ -78,16 +77,16 @@ class Inputs:
 
     @property
     def channels(self):
-        """Names of what `only` can keep: channels, or the columns of a feature table."""
+        """The names that `only` chooses from: channels, or the columns of a feature table."""
         if self.raw.recordings is None:
             return tuple(self.raw.columns)
         return tuple(self.raw.recordings[0].channel_names)
 
     def only(self, channel, reference):
-        """The dataset with one channel (its place in `channels`) left; the others tell nothing.
+        """The dataset with one informative channel (its index in `channels`).
 
-        Columns of the others become their median over the rows `reference`, the training
-        people's; signals become noise in the EMG band, at the channel's median power over them.
+        The other columns become their median over the rows `reference` (the training people);
+        the other signals become noise in the EMG band, at their median power over these rows.
         """
         if self.dataset.table is not None:
             table = self.dataset.table

@@ -1,4 +1,4 @@
-"""What one fold can tell beyond its score: fewer training people, a new person's own trials."""
+"""Measurements on a fold beyond its score: learning curve, single channels, few-shot trials."""
 
 from dataclasses import dataclass, replace
 
@@ -10,66 +10,59 @@ from emg_llm.experiments.controls import shuffled_labels
 
 @dataclass(frozen=True)
 class Extras:
-    """What is measured besides the score.
+    """What to measure besides the score, on each fold."""
 
-    controls: refit on labels shuffled within the training people. channels: ask with one
-    channel left at a time. learning_curve: refit on 1, 2, 4, … of the training people.
-    few_shot: labelled trials of each label that the new person gives, each over `draws` draws.
-    Of language models: replies, to questions, whose statements are checked; answers, greedy ones
-    to bare prompts, of a fold.
-    """
-
-    controls: bool = False
-    channels: bool = False
-    learning_curve: bool = False
-    few_shot: tuple[int, ...] = ()
-    draws: int = 5
-    replies: int = 0
-    answers: int = 0
+    controls: bool = False  # refit on labels shuffled within the training people
+    channels: bool = False  # score each channel alone
+    learning_curve: bool = False  # refit on 1, 2, 4, … of the training people
+    few_shot: tuple[int, ...] = ()  # labelled trials per label from the new person
+    draws: int = 5  # of these trials
+    replies: int = 0  # chat replies of a language model to fact-check
+    answers: int = 0  # greedy answers of a language model to bare prompts
 
 
 def check_extras(extras, dataset, splits, trained=False):
-    """Raises DatasetError where something was asked for that can't be measured."""
+    """Raise DatasetError for a measurement that this data or model doesn't allow."""
     refits = [f"--{n}" for n in ("controls", "learning_curve") if getattr(extras, n)]
     if trained and refits:
         raise DatasetError(
-            f"{' and '.join(refits)} trains a model anew, which a trained one can't be; name a "
+            f"{' and '.join(refits)} trains a new model, but --model names a trained one; name a "
             "kind of model, such as svm, instead of a folder."
         )
-    asked = [f"--{n}" for n in ("learning_curve", "few_shot") if getattr(extras, n)]
-    if asked and (None in dataset.subjects or any(s.grouping == "session" for s in splits)):
+    flags = [f"--{n}" for n in ("learning_curve", "few_shot") if getattr(extras, n)]
+    if flags and (None in dataset.subjects or any(s.grouping == "session" for s in splits)):
         raise DatasetError(
-            f"{' and '.join(asked)} needs test people who have names and whom training has not "
-            "seen; add a 'subject' column, or choose another protocol."
+            f"{' and '.join(flags)} needs named test people that training has not seen; add a "
+            "'subject' column, or choose another protocol."
         )
     if extras.few_shot and min(extras.few_shot) < 1:
-        raise DatasetError("--few_shot counts the trials of each label, from 1 on.")
+        raise DatasetError("--few_shot is a number of trials per label; the smallest is 1.")
     for split in splits if extras.few_shot else ():
         most = max(_spare(dataset, rows) for rows in _by_person(dataset, split.scored))
         if min(extras.few_shot) > most:
             raise DatasetError(
-                f"--few_shot {min(extras.few_shot)} would leave nothing to score: each label needs "
-                f"a trial more, and the people of {dataset.name} have {most + 1}."
+                f"--few_shot {min(extras.few_shot)} leaves no trial to score: each label needs at "
+                f"least one more, and the people of {dataset.name} have {most + 1}."
             )
 
 
 def refit_on_shuffled_labels(fit, inputs, split, seed):
-    """{"probabilities": (scored rows, labels)} of a model whose training labels mean nothing."""
-    known = np.setdiff1d(np.concatenate([split.train, split.validation]), split.scored)
-    fitted = fit(shuffled_labels(inputs.dataset, known, seed), split, seed)
+    """{"probabilities": (scored rows, labels)} of a model fitted on shuffled labels."""
+    training = np.setdiff1d(np.concatenate([split.train, split.validation]), split.scored)
+    fitted = fit(shuffled_labels(inputs.dataset, training, seed), split, seed)
     return {"probabilities": fitted.ask(inputs.dataset, split.scored)}
 
 
 def curve_sizes(dataset, splits):
-    """Numbers of training people to refit with: 1, 2, 4, … below those of the smallest fold."""
+    """([1, 2, 4, …], n): numbers of training people, all below the smallest fold's number n."""
     least = min(len(np.unique(dataset.groups[s.train])) for s in splits)
     return [2**k for k in range(least.bit_length()) if 2**k < least], least
 
 
 def refit_on_fewer_people(fit, inputs, split, seed, size):
-    """{"probabilities": (scored rows, labels)} of a model of `size` training people, drawn.
+    """{"probabilities": (scored rows, labels)} of a model fitted on `size` random people.
 
-    A smaller draw is part of every larger one. NaN where so few people are too little to fit.
+    A smaller draw is part of every larger one. NaN where so few people can't fit a model.
     """
     dataset = inputs.dataset
     groups = dataset.groups[split.train]
@@ -82,26 +75,26 @@ def refit_on_fewer_people(fit, inputs, split, seed, size):
 
 
 def ask_by_channel(fitted, inputs, rows, reference):
-    """{place of a channel: probabilities of `rows`} when the others tell nothing (Inputs.only)."""
+    """{channel index: probabilities of `rows`} with that channel alone (see Inputs.only)."""
     return {
         str(c): fitted.ask(inputs.only(c, reference), rows) for c in range(len(inputs.channels))
     }
 
 
 def few_shot(model, inputs, rows, trials, seed, draws):
-    """What a model says that got `trials` labelled trials of each label from each person.
+    """Scores after the model has learned `trials` labelled trials per label from each person.
 
-    model: a function that gives the Fitted. Returns {"rows": int (n,), "probabilities": float
-    (n, labels)} of the person's other trials among `rows`, over all draws. What was given, or is
-    an exact copy of it, is never scored; people without a trial to spare are left out.
+    model: a function that returns the Fitted. Returns {"rows": int (n,), "probabilities": float
+    (n, labels)} of the person's other trials among `rows`, over all draws. Trials that were
+    given, and exact copies of them, are never scored; people with no trial to spare are skipped.
     """
     fitted, dataset = model(), inputs.dataset
     if fitted.adapt is None:
         raise DatasetError(
-            f"A model of the kind {fitted.name} can't learn from a few trials; --few_shot is for "
-            "encoders, for --model svm, and for language models that read text or both."
+            f"{fitted.name} can't learn from a few trials; --few_shot works with encoders, with "
+            "--model svm, and with language models on the bridges text and both."
         )
-    asked, answers = [np.empty(0, int)], [np.empty((0, len(dataset.label_names)))]
+    scored, answers = [np.empty(0, int)], [np.empty((0, len(dataset.label_names)))]
     for theirs in _by_person(dataset, rows):
         if _spare(dataset, theirs) < trials:
             continue
@@ -115,13 +108,13 @@ def few_shot(model, inputs, rows, trials, seed, draws):
             rest = np.array([i for i in theirs if copies[i] not in {copies[j] for j in given}], int)
             if not len(rest):
                 continue
-            asked.append(rest)
+            scored.append(rest)
             answers.append(fitted.adapt(dataset, given, seed).ask(dataset, rest))
-    return {"rows": np.concatenate(asked), "probabilities": np.concatenate(answers)}
+    return {"rows": np.concatenate(scored), "probabilities": np.concatenate(answers)}
 
 
 def _content(item):
-    """What tells a recording, or a row of a table, from another one."""
+    """The values of a recording or a table row as bytes, to recognise copies."""
     return np.ascontiguousarray(getattr(item, "signal", item)).tobytes()
 
 
@@ -131,5 +124,5 @@ def _by_person(dataset, rows):
 
 
 def _spare(dataset, rows):
-    """How many trials of each label a person can give away and still have one left."""
+    """How many trials per label a person can give and still have one left."""
     return int(np.unique(dataset.targets[rows], return_counts=True)[1].min()) - 1

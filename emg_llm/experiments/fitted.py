@@ -1,4 +1,4 @@
-"""Fitted models of every kind under one contract: asked about recordings, taught a new person."""
+"""One contract for fitted models of every kind: score recordings, adapt to a new person."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -10,66 +10,52 @@ from emg_llm.data.datasets import DatasetError
 
 @dataclass(frozen=True)
 class FoldTraining:
-    """How a model is trained on a fold; each kind takes what it has to do with.
+    """How to train a model on a fold; each kind uses the settings that concern it."""
 
-    scaling: see EncoderConfig and Bridge.fit. lead: the way of reading that an encoder goes by,
-    see EncoderTraining. Of language models alone: bridge, one of BRIDGES; arch, of the encoder
-    whose codes are read; variants, follow_ups: see build_rows; epochs, batch_size (conversations
-    read at once), learning_rate, spelling (one of SPELLINGS): the registry's where None.
-    """
-
-    scaling: str = "training"
-    lead: str = "auto"
-    bridge: str = "text"
-    arch: str = "cnn"
-    variants: int = 16
-    follow_ups: int = 0
+    scaling: str = "training"  # see EncoderConfig and Bridge.fit
+    lead: str = "auto"  # an encoder's classifier, see EncoderTraining
+    # Language models only; None stands for the registry's setting.
+    bridge: str = "text"  # one of BRIDGES
+    arch: str = "cnn"  # of the encoder that makes the codes
+    variants: int = 16  # see build_rows
+    follow_ups: int = 0  # see build_rows
     epochs: float | None = 2.0
-    batch_size: int | None = None
+    batch_size: int | None = None  # conversations
     learning_rate: float | None = None
-    spelling: str | None = None
+    spelling: str | None = None  # one of SPELLINGS
 
 
 @dataclass(frozen=True)
 class Fitted:
-    """A model that has been fitted, of whatever kind.
-
-    predict(dataset, rows) -> float (rows, labels), in the order of `labels`.
-    adapt(dataset, rows, seed) -> another Fitted that also learned these labelled recordings of
-    a new person; None where this kind can't. model: the model itself.
-    Of language models alone: controls(dataset, rows) -> {name: as predict}, what must know
-    nothing; beside(dataset, train, rows) -> {name: float (rows, dataset.label_names)}, others
-    that read the same embeddings; answers(dataset, rows) -> list of str, free text;
-    reasons(dataset, rows, n_replies, seed) -> counts, see `reasons`.
-    """
+    """A fitted model of any kind."""
 
     name: str
     labels: tuple[str, ...]
-    predict: Callable
-    adapt: Callable | None = None
-    model: object = None
-    controls: Callable | None = None
-    beside: Callable | None = None
-    answers: Callable | None = None
-    reasons: Callable | None = None
+    predict: Callable  # (dataset, rows) -> float (rows, labels)
+    adapt: Callable | None = None  # (dataset, rows, seed) -> Fitted that also learned these trials
+    model: object = None  # the model itself
+    # Language models only.
+    controls: Callable | None = None  # (dataset, rows) -> {name: float (rows, labels)} at chance
+    beside: Callable | None = None  # (dataset, train, rows) -> {name: float (rows, label_names)}
+    answers: Callable | None = None  # (dataset, rows) -> list of str, free text
+    reasons: Callable | None = None  # (dataset, rows, n_replies, seed) -> as count_reasons
 
     def ask(self, dataset, rows):
-        """Probabilities float (rows, dataset.label_names) of the recordings in `rows`.
+        """Probabilities float (rows, dataset.label_names), renormalised over the data's labels.
 
-        Raises DatasetError for labels that the model doesn't know; the share of labels that the
-        data doesn't have is spread over those that it has.
+        Raises DatasetError for labels that the model doesn't know.
         """
         check_labels(self.name, self.labels, dataset)
         return in_terms_of(dataset, self.labels, self.predict(dataset, rows))
 
     def ask_controls(self, dataset, rows):
-        """{control: probabilities float (rows, dataset.label_names)}; empty where it has none."""
-        found = self.controls(dataset, rows) if self.controls else {}
-        return {name: in_terms_of(dataset, self.labels, p) for name, p in found.items()}
+        """{control: probabilities float (rows, dataset.label_names)}, empty without controls."""
+        controls = self.controls(dataset, rows) if self.controls else {}
+        return {name: in_terms_of(dataset, self.labels, p) for name, p in controls.items()}
 
 
 def check_labels(name, labels, dataset):
-    """Raise DatasetError where the model `name`, which knows `labels`, lacks one of the data's."""
+    """Raise DatasetError if the data has labels that the model `name` doesn't know."""
     extra = sorted(set(dataset.label_names) - set(labels))
     if extra:
         raise DatasetError(
@@ -79,7 +65,7 @@ def check_labels(name, labels, dataset):
 
 
 def in_terms_of(dataset, labels, probabilities):
-    """Probabilities (n, labels) as (n, dataset.label_names); those of other labels are spread."""
+    """Probabilities (n, labels) as (n, dataset.label_names), renormalised over these labels."""
     order = [list(labels).index(label) for label in dataset.label_names]
     p = np.asarray(probabilities, np.float64)[:, order]
     return p / np.maximum(p.sum(axis=1, keepdims=True), 1e-12)

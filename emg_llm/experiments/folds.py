@@ -1,4 +1,4 @@
-"""What each fold measured, kept in files: an interrupted run goes on where it stopped."""
+"""Results of each fold, saved to files so that an interrupted run can continue."""
 
 import hashlib
 import json
@@ -9,10 +9,9 @@ import numpy as np
 
 
 class FoldStore:
-    """Arrays by what they depend on; without a folder nothing is kept.
+    """A cache of arrays, keyed by everything they depend on; without a folder it keeps nothing.
 
-    fresh: measure everything again, over what is there. `reused` holds the folds of which
-    something was read from disk.
+    fresh: measure everything again and overwrite. `reused`: the folds read from disk.
     """
 
     def __init__(self, folder=None, fresh=False):
@@ -21,14 +20,14 @@ class FoldStore:
         self.reused = set()
 
     def recall(self, make, *, model, what, fold, **key):
-        """The arrays {name: array} that `make()` returns, or those it returned before.
+        """{name: array} from `make()`, or from the file of an earlier call.
 
-        model, what, fold: words for the file's name; key: all else that the arrays depend on.
+        model, what, fold: parts of the file's name; key: all else that the arrays depend on.
         """
         if self.folder is None:
             return make()
-        told = json.dumps(key | {"code": code_hash()}, sort_keys=True, default=str)
-        digest = hashlib.sha256(told.encode()).hexdigest()[:16]
+        settings = json.dumps(key | {"code": code_hash()}, sort_keys=True, default=str)
+        digest = hashlib.sha256(settings.encode()).hexdigest()[:16]
         path = self.folder / f"{Path(model).name}-{fold}-{what}-{digest}.npz"
         if path.exists() and not self.fresh:
             self.reused.add(fold)
@@ -36,7 +35,7 @@ class FoldStore:
                 return dict(arrays)
         arrays = make()
         self.folder.mkdir(parents=True, exist_ok=True)
-        # Renamed when it is complete: an interrupted write must not pass for a result.
+        # Renamed once complete: an interrupted write must not pass for a result.
         half = path.with_suffix(".part.npz")
         np.savez_compressed(half, **arrays)
         half.replace(path)
@@ -45,7 +44,7 @@ class FoldStore:
 
 @cache
 def code_hash():
-    """A hash of this package's code without its user interface: other code, other results."""
+    """A hash of the package's code, except its user interface: other code, other results."""
     package = Path(__file__).parents[1]
     files = [*package.rglob("*.py"), *package.rglob("*.yaml")]
     files = sorted(f for f in files if package / "ui" not in f.parents)
@@ -53,7 +52,7 @@ def code_hash():
 
 
 def fingerprint(dataset):
-    """A hash of all that a dataset holds: the same names over other numbers are other data."""
+    """A hash of everything in a dataset: names, labels and values."""
     digest = hashlib.sha256()
     for part in (dataset.ids, dataset.labels, dataset.subjects, dataset.columns):
         digest.update(repr(part).encode())

@@ -1,7 +1,7 @@
-"""Language models under the contract of `fitted`: made on a fold, asked with and without EMG.
+"""Language models under the contract of `fitted`: fine-tuned on a fold, scored with controls.
 
-What a fold's encoder, codebook and conversations are doesn't depend on the language model, so
-they are made once for all of them.
+A fold's encoder, codebook and conversations don't depend on the language model, so all language
+models share them.
 """
 
 import hashlib
@@ -29,11 +29,11 @@ from emg_llm.llms.finetuning import finetune
 from emg_llm.llms.generation import generate
 from emg_llm.llms.model import EmgLLM
 
-KEPT = 12  # sets of conversations
+KEPT = 12  # sets of conversations in memory
 
 
 class Material:
-    """What language models learn from in a fold; encoder and codebook are kept in `folder`."""
+    """Training material of the folds; encoders and codebooks are saved in `folder`."""
 
     def __init__(self, folder=None):
         self.folder = None if folder is None else Path(folder)
@@ -45,11 +45,11 @@ class Material:
         key = hashlib.sha256(repr((*what, code_hash())).encode()).hexdigest()[:16]
         if key not in self._codecs:
             folder = None if self.folder is None else self.folder / f"{how.arch}-{key}"
-            self._codecs = {key: _codec(folder, how, dataset, split, seed)}  # the last one's
+            self._codecs = {key: _codec(folder, how, dataset, split, seed)}  # only the last one
         return self._codecs[key]
 
     def lessons(self, how, dataset, split, seed):
-        """(Bridge, rows of conversations) of the split's training and validation people."""
+        """(Bridge, conversation rows) for the split's training and validation people."""
         key = (how, dataset.name, dataset.label_names, split.hash, seed)
         if key not in self._lessons:
             kind = bridge_named(how.bridge)
@@ -72,12 +72,14 @@ def _codec(folder, how, dataset, split, seed):
     codebook = Codebook.fit(embeddings.cpu(), encoder.head.weight.cpu(), seed=seed)
     if folder is not None:
         encoder.save_pretrained(folder / "encoder")
-        codebook.save_pretrained(folder / "codebook")  # written last: then all is there
+        codebook.save_pretrained(
+            folder / "codebook"
+        )  # last: its presence means that both are complete
     return encoder, codebook
 
 
 def llm_on(name, dataset, split, seed=0, how=None, material=None, **training):
-    """A language model that was fine-tuned to read the training people of a fold."""
+    """A language model fine-tuned on the training people of a fold."""
     how, material = how or FoldTraining(), material or Material()
     bridge, rows = material.lessons(how, dataset, split, seed)
     chosen = {
@@ -95,7 +97,7 @@ def llm_on(name, dataset, split, seed=0, how=None, material=None, **training):
 
 
 def as_fitted(llm, known=None, progress=False):
-    """An EmgLLM under the contract; with `known`, told these labelled recordings of the person."""
+    """An EmgLLM as a Fitted; `known`: rows of labelled recordings that its prompts mention."""
 
     def readings(dataset, rows):
         key = llm.bridge, tuple(rows), None if known is None else tuple(known)
@@ -111,8 +113,8 @@ def as_fitted(llm, known=None, progress=False):
         return generate(llm, [Chat(r) for r in readings(dataset, rows)], max_new_tokens=24)
 
     def reasons(dataset, rows, n_replies, seed):
-        told = readings(dataset, rows)
-        return count_reasons(llm, told, llm.probabilities(told), n_replies, seed, progress)
+        read = readings(dataset, rows)
+        return count_reasons(llm, read, llm.probabilities(read), n_replies, seed, progress)
 
     return Fitted(
         llm.name,
@@ -128,23 +130,23 @@ def as_fitted(llm, known=None, progress=False):
 
 
 def llm_controls(llm: EmgLLM, readings: Sequence[Reading]) -> dict[str, np.ndarray]:
-    """{control: probabilities (readings, labels)} of what must know nothing.
+    """{control: probabilities (readings, labels)}, which should be at chance.
 
-    no_emg: the prompt without EMG. untrained_adapter: the base, with an adapter as it starts.
-    random_base: the trained adapter on a base of random weights; left out for weights in 4 bits.
+    no_emg: the prompt without EMG. untrained_adapter: the base with the adapter's initial
+    weights. random_base: the trained adapter on random base weights; not with 4-bit weights.
     """
-    found = {"no_emg": llm.probabilities([NO_EMG]).repeat(len(readings), axis=0)}
+    controls = {"no_emg": llm.probabilities([NO_EMG]).repeat(len(readings), axis=0)}
     with llm.model.disable_adapter():
-        found["untrained_adapter"] = llm.probabilities(readings)
+        controls["untrained_adapter"] = llm.probabilities(readings)
     if not getattr(llm.model, "is_loaded_in_4bit", False):
         with _random_base(llm.model):
-            found["random_base"] = llm.probabilities(readings)
-    return found
+            controls["random_base"] = llm.probabilities(readings)
+    return controls
 
 
 @contextmanager
 def _random_base(model, seed=0):
-    """New random weights for the base, and its own again afterwards; the adapter's stay."""
+    """Random base weights within the context; the adapter keeps its own."""
     generator, kept = torch.Generator().manual_seed(seed), {}
     spread = model.get_base_model().config.initializer_range
     for name, parameter in model.named_parameters():
@@ -164,7 +166,7 @@ def _random_base(model, seed=0):
 def encoder_beside(
     bridge: Bridge, dataset: Dataset, train: np.ndarray, rows: np.ndarray
 ) -> dict[str, np.ndarray]:
-    """{"encoder", "probe": probabilities (rows, dataset.label_names)} where codes are read.
+    """{"encoder", "probe": probabilities (rows, dataset.label_names)}; empty without an encoder.
 
     The probe is a logistic regression on the embeddings of the recordings in `train`.
     """
@@ -172,20 +174,19 @@ def encoder_beside(
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import StandardScaler
 
-    encoder, found = bridge.encoder, {}
+    encoder = bridge.encoder
     if encoder is None:
-        return found
+        return {}
 
     def embeddings(some):
         inputs = encoder_inputs(dataset, encoder.config, some)
         return recording_embeddings(encoder, inputs, dataset.groups[some])
 
-    asked = embeddings(rows)
-    found["encoder"] = in_terms_of(dataset, encoder.config.labels, encoder.classify(asked))
+    x = embeddings(rows)
+    readers = {"encoder": in_terms_of(dataset, encoder.config.labels, encoder.classify(x))}
     if len(train):
         probe = make_pipeline(StandardScaler(), LogisticRegression(max_iter=2000))
         probe.fit(embeddings(train).cpu().numpy(), dataset.targets[train])
-        known = probe.predict_proba(asked.cpu().numpy())
-        found["probe"] = np.zeros((len(rows), len(dataset.label_names)))
-        found["probe"][:, probe.classes_] = known
-    return found
+        readers["probe"] = np.zeros((len(rows), len(dataset.label_names)))
+        readers["probe"][:, probe.classes_] = probe.predict_proba(x.cpu().numpy())
+    return readers

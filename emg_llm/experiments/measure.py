@@ -1,7 +1,6 @@
-"""Models measured: trained anew in every fold of a protocol, or trained before and asked.
+"""Measure models: either a recipe, trained on every fold of a protocol, or a trained model.
 
-A recipe is what `train/evaluate.py` trains afresh in every fold: the SVM, an encoder, or a
-language model that reads text.
+A recipe is a kind of model: the SVM, an encoder architecture or a registered language model.
 """
 
 import hashlib
@@ -37,7 +36,7 @@ from emg_llm.svm import EmotionSVM
 def fitter(name, how=None, material=None):
     """fit(dataset, split, seed) -> a Fitted of the kind `name`, from the split's training part.
 
-    how: a FoldTraining. material: what language models share, see language_models.Material.
+    how: a FoldTraining. material: a language_models.Material, shared by language models.
     """
     from emg_llm.encoders import ARCHITECTURES
 
@@ -51,15 +50,15 @@ def fitter(name, how=None, material=None):
         from emg_llm.experiments.language_models import llm_on
 
         return lambda dataset, split, seed: llm_on(name, dataset, split, seed, how, material)
-    known = ", ".join(["svm", *ARCHITECTURES, *REGISTRY])
-    raise DatasetError(f"{name} is neither a folder of a trained model nor one of {known}.")
+    names = ", ".join(["svm", *ARCHITECTURES, *REGISTRY])
+    raise DatasetError(f"{name} is neither a folder of a trained model nor one of {names}.")
 
 
 def load_fitted(folder, encoder=None, codebook=None):
-    """A saved model of any kind as a Fitted; raises DatasetError where the folder has none."""
+    """Load a saved model of any kind as a Fitted. Raises DatasetError if there is none."""
     path = Path(folder) / "config.json"
     if not path.exists():
-        raise DatasetError(f"{folder} holds no trained model: there is no config.json in it.")
+        raise DatasetError(f"{folder} holds no trained model: it has no config.json.")
     config = json.loads(path.read_text())
     if config.get("kind") == "emg-svm":
         return _svm(EmotionSVM.from_pretrained(folder))
@@ -73,16 +72,19 @@ def load_fitted(folder, encoder=None, codebook=None):
 
         llm = EmgLLM.from_pretrained(folder, encoder, codebook)
         if llm.bridge is None:
-            raise DatasetError(f"{folder} doesn't say how a recording becomes its prompt.")
+            raise DatasetError(
+                f"{folder} has no bridge in its config.json, so recordings can't become prompts; "
+                "train it on conversations of train/conversations.py."
+            )
         return as_fitted(llm, progress=True)
-    raise DatasetError(f"{folder} holds a model of a kind that is not known here.")
+    raise DatasetError(f"{folder} holds no SVM, encoder or adapter of this project.")
 
 
 def measure_recipe(name, dataset, protocol, seed, extras=None, store=None, how=None, material=None):
     """Train `name` on every fold of a protocol: (results, test rows, probabilities of them).
 
-    protocol(dataset, seed) -> Splits. extras: what else to measure. store: a FoldStore, where
-    finished folds are kept and found again. how: a FoldTraining. material: see `fitter`.
+    protocol(dataset, seed) -> Splits. extras: what else to measure. store: a FoldStore for
+    finished folds. how: a FoldTraining. material: see `fitter`.
     """
     extras, store = extras or Extras(), store or FoldStore()
     how = how or FoldTraining()
@@ -93,7 +95,7 @@ def measure_recipe(name, dataset, protocol, seed, extras=None, store=None, how=N
     inputs = Inputs(dataset, used, as_features=name == "svm")
     sizes, most = curve_sizes(dataset, splits) if extras.learning_curve else ([], 0)
     key = {"model": name, "seed": seed, "data": fingerprint(dataset), **asdict(how)}
-    found = Measured(dataset, seed)
+    measured = Measured(dataset, seed)
     bar = tqdm(splits, desc=name, unit="fold", disable=len(splits) == 1)
     for split in bar:
 
@@ -101,71 +103,71 @@ def measure_recipe(name, dataset, protocol, seed, extras=None, store=None, how=N
             bar.set_postfix_str(what.replace("_", " "))
             return store.recall(make, what=what, fold=split.hash, **key, **more)
 
-        # Fitted when it is first asked: a fold that was kept needs no model.
+        # Fitted on first use: a fold read from the store needs no model.
         fitted = cache(lambda split=split: fit(inputs.dataset, split, seed))
-        _ask(found, fitted, inputs, split.scored, split.train, extras, keep)
+        _add_scores(measured, fitted, inputs, split.scored, split.train, extras, keep)
         if extras.controls:
             refit = partial(refit_on_shuffled_labels, fit, inputs, split, seed)
-            found.add("shuffled_labels", split.scored, keep("shuffled_labels", refit))
+            measured.add("shuffled_labels", split.scored, keep("shuffled_labels", refit))
         for n in sizes:
             refit = partial(refit_on_fewer_people, fit, inputs, split, seed, n)
-            found.add(("people", n), split.scored, keep(f"people_{n}", refit))
+            measured.add(("people", n), split.scored, keep(f"people_{n}", refit))
     if len(splits) == 1 and len(split.test) and len(split.validation):
-        found.calibrate(
-            split.validation, keep("validation", _asked(fitted, inputs, split.validation))
+        measured.calibrate(
+            split.validation, keep("validation", _scorer(fitted, inputs, split.validation))
         )
-    described = splits[0].protocol()
+    protocol_info = splits[0].protocol()
     if len(splits) > 1:
         every = hashlib.sha256("".join(s.hash for s in splits).encode()).hexdigest()[:16]
-        described |= {"split_hash": every, "folds": len(splits)}
-    results = found.results(name, described)
+        protocol_info |= {"split_hash": every, "folds": len(splits)}
+    results = measured.results(name, protocol_info)
     if extras.learning_curve:
-        results["learning_curve"] = found.learning_curve(sizes, most)
-    return results, *found.scored
+        results["learning_curve"] = measured.learning_curve(sizes, most)
+    return results, *measured.scored
 
 
 def measure_trained(folder_or_id, dataset, seed=0, encoder=None, codebook=None, extras=None):
     """Measure a saved model of any kind: (results, test rows, probabilities of them).
 
-    It is asked about the test people of its own training split when the data is the same,
-    about the rows marked `test` where the data has a split column, otherwise about all.
+    Scores the test people of the model's training split if the data is the same, the rows
+    marked `test` if the data has a split column, otherwise all rows.
     """
     extras = extras or Extras()
     folder = resolve(folder_or_id)
     fitted = load_fitted(folder, encoder, codebook)
     split, rows, protocol = _unseen(folder, dataset)
     check_extras(extras, dataset, [] if split is None else [split], trained=True)
-    # Where there is no test part, the validation people are those who are scored.
+    # Without a test part, the validation people are the ones scored.
     others = split.validation if split is not None and len(split.test) else rows[:0]
     inputs = Inputs(dataset, np.union1d(rows, others), as_features=fitted.name == "svm")
-    found = Measured(dataset, seed)
+    measured = Measured(dataset, seed)
     train = split.train if split is not None else rows[:0]
 
     def keep(what, make, **more):
         return make()
 
-    _ask(found, lambda: fitted, inputs, rows, train, extras, keep, reference=rows)
+    _add_scores(measured, lambda: fitted, inputs, rows, train, extras, keep, reference=rows)
     if len(others):
-        found.calibrate(others, _asked(lambda: fitted, inputs, others)())
-    return found.results(fitted.name, protocol), *found.scored
+        measured.calibrate(others, _scorer(lambda: fitted, inputs, others)())
+    return measured.results(fitted.name, protocol), *measured.scored
 
 
 def unseen_rows(folder, dataset):
-    """(rows that a saved model was not trained on, the protocol that says so).
+    """(rows that a saved model was not trained on, the protocol as a dict).
 
-    Raises DatasetError where nobody can tell which people it has seen.
+    Raises DatasetError if the people it was trained on can't be determined.
     """
     return _unseen(folder, dataset)[1:]
 
 
 def _unseen(folder, dataset):
-    """(the Split that keeps them unseen or None, rows, protocol)."""
+    """(the Split or None, unseen rows, protocol)."""
     trained = training_of(folder)
     if "calibrated_from" in trained:
         if trained["data"] == dataset.name:
             raise DatasetError(
-                f"The encoder has learned all of {dataset.name}; its results.json says how each "
-                "recording was read after learning the others."
+                f"The encoder has learned all of {dataset.name}; its results.json has the score "
+                "of each recording after learning only the others."
             )
         trained = trained["calibrated_from"]
     protocol = trained.get("protocol", {})
@@ -177,16 +179,18 @@ def _unseen(folder, dataset):
     split = held_out_split(dataset, seed) if dataset.splits is None else given_split(dataset, seed)
     if same and split.hash != protocol.get("split_hash"):
         raise DatasetError(
-            f"The model was trained on {dataset.name} with another split, so nobody can tell which "
-            "people it has seen; train it again on this data."
+            f"The model was trained on {dataset.name} with another split, so the people it has "
+            "seen are unknown; train it again on this data."
         )
     if not len(split.test):
-        raise DatasetError(f"{dataset.name}: no row of the 'split' column says 'test'.")
+        raise DatasetError(
+            f"{dataset.name} has no row whose 'split' column says 'test'; mark some."
+        )
     return split, split.test, split.protocol()
 
 
 def training_of(folder):
-    """What the results file says of a model's training; in a bundle it lies above the models."""
+    """results.json of a model's training; a bundle keeps it above the models."""
     folder = Path(folder)
     for place in (folder, folder.parent, folder.parent.parent):
         path = place / "results.json"
@@ -195,37 +199,37 @@ def training_of(folder):
     return {}
 
 
-def _ask(found, fitted, inputs, rows, train, extras, keep, reference=None):
-    """Add what one fitted model says of `rows`, and of what was made of them."""
+def _add_scores(measured, fitted, inputs, rows, train, extras, keep, reference=None):
+    """Add the probabilities of one fitted model for `rows` and for their controls."""
     reference = train if reference is None else reference
-    found.add("emg", rows, keep("emg", _asked(fitted, inputs, rows)))
+    measured.add("emg", rows, keep("emg", _scorer(fitted, inputs, rows)))
     if inputs.has_signal:
-        found.add("noise_emg", rows, keep("noise", _asked(fitted, inputs, rows, "noise")))
+        measured.add("noise_emg", rows, keep("noise", _scorer(fitted, inputs, rows, "noise")))
     for kind in ("control", "beside"):
         for name, p in keep(kind, partial(_others, fitted, inputs, rows, train, kind)).items():
-            found.add((kind, name), rows, {"probabilities": p})
-    _tell(found, fitted, inputs, rows, extras, keep)
+            measured.add((kind, name), rows, {"probabilities": p})
+    _add_words(measured, fitted, inputs, rows, extras, keep)
     if extras.channels:
         kept = keep("channels", lambda: ask_by_channel(fitted(), inputs, rows, reference))
         for c, name in enumerate(inputs.channels):
-            found.add(("channel", c, name), rows, {"probabilities": kept[str(c)]})
+            measured.add(("channel", c, name), rows, {"probabilities": kept[str(c)]})
     for n in extras.few_shot:
-        teach = partial(few_shot, fitted, inputs, rows, n, found.seed, extras.draws)
+        teach = partial(few_shot, fitted, inputs, rows, n, measured.seed, extras.draws)
         kept = keep(f"few_shot_{n}", teach, draws=extras.draws)
-        found.add(("few_shot", n), kept["rows"], kept)
+        measured.add(("few_shot", n), kept["rows"], kept)
 
 
 def _others(fitted, inputs, rows, train, kind):
-    """{name: probabilities of `rows`} of a model's controls, or of what reads beside it."""
+    """{name: probabilities of `rows`} of a model's controls, or of its fellow readers."""
     model = fitted()
     if kind == "control":
         return model.ask_controls(inputs.dataset, rows)
     return model.beside(inputs.dataset, train, rows) if model.beside else {}
 
 
-def _tell(found, fitted, inputs, rows, extras, keep):
-    """What a language model answers in words, and whether its reasons hold."""
-    some = np.sort(np.random.default_rng(found.seed).permutation(rows)[: extras.answers])
+def _add_words(measured, fitted, inputs, rows, extras, keep):
+    """Add a language model's free answers and the check of its reasons."""
+    some = np.sort(np.random.default_rng(measured.seed).permutation(rows)[: extras.answers])
 
     def answers():
         answer = fitted().answers
@@ -234,15 +238,15 @@ def _tell(found, fitted, inputs, rows, extras, keep):
     def reasons():
         if fitted().reasons is None:
             return {}
-        counts = fitted().reasons(inputs.dataset, rows, extras.replies, found.seed)
+        counts = fitted().reasons(inputs.dataset, rows, extras.replies, measured.seed)
         return {"reasons": np.array(json.dumps(counts))}
 
     if extras.answers and (kept := keep("answers", answers, n=extras.answers)):
-        found.tell("answers", (some, kept["answers"]))
+        measured.add_words("answers", (some, kept["answers"]))
     if extras.replies and (kept := keep("reasons", reasons, n=extras.replies)):
-        found.tell("reasons", json.loads(str(kept["reasons"])))
+        measured.add_words("reasons", json.loads(str(kept["reasons"])))
 
 
-def _asked(fitted, inputs, rows, data="dataset"):
-    """A function that asks when it is called, for what a store may have already."""
+def _scorer(fitted, inputs, rows, data="dataset"):
+    """A function that scores `rows` when called: a store may have the result already."""
     return lambda: {"probabilities": fitted().ask(getattr(inputs, data), rows)}

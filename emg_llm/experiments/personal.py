@@ -1,4 +1,4 @@
-"""An encoder made one person's: taught their few labelled recordings, and measured on them."""
+"""Calibrate an encoder to one person with a few labelled recordings, and measure the effect."""
 
 from pathlib import Path
 
@@ -16,34 +16,34 @@ from emg_llm.experiments.folds import fingerprint
 
 
 def check_personal(dataset, labels, n_channels):
-    """Raise DatasetError where an encoder of these labels and channels can't learn a dataset."""
+    """Raise DatasetError if an encoder with these labels and channels can't learn the dataset."""
     if dataset.recordings is None:
         raise DatasetError(
-            f"{dataset.name} is a feature table and an encoder is calibrated with recordings; "
+            f"{dataset.name} is a feature table, and calibrating an encoder needs recordings; "
             "give recordings."
         )
     people = sorted(set(dataset.subjects) - {None})
     if len(people) > 1:
         raise DatasetError(
             f"{dataset.name} holds recordings of {len(people)} people ({people[0]}, {people[1]}"
-            f"{', …' if len(people) > 2 else ''}) and an encoder is calibrated to one; give one "
-            "person's alone."
+            f"{', …' if len(people) > 2 else ''}) and an encoder is calibrated to one; give the "
+            "recordings of one person."
         )
     check_labels("The encoder", labels, dataset)
     for recording in dataset.recordings:
         if recording.n_channels != n_channels:
             raise DatasetError(
                 f"The encoder reads {n_channels} channels and {recording.recording_id} of "
-                f"{dataset.name} has {recording.n_channels}; give recordings of the same channels."
+                f"{dataset.name} has {recording.n_channels}; give recordings with those channels."
             )
 
 
 def personalise(encoder, dataset, seed=0, progress=True):
-    """(the encoder after learning all of one person's recordings, results, probabilities).
+    """(the encoder calibrated with all of one person's recordings, results, probabilities).
 
-    The figures are those of each recording, read by an encoder that learned the person's other
-    ones (and no copy of it): `probabilities` float (recordings, dataset.label_names). Beside
-    them in `results`, "before": what the encoder said of them as it came.
+    `probabilities`, float (recordings, dataset.label_names), and the results are leave-one-out:
+    each recording is scored by an encoder calibrated with the others (without copies of it).
+    results["before"] is the accuracy of the original encoder.
     """
     config, rows = encoder.config, np.arange(len(dataset))
     check_personal(dataset, config.labels, config.n_channels)
@@ -54,19 +54,19 @@ def personalise(encoder, dataset, seed=0, progress=True):
         for data in (dataset, Inputs(dataset, rows).noise)
     )
 
-    def learned(given):
+    def calibrated(given):
         inputs = encoder_inputs(dataset, config, given)
         return calibrate(encoder, inputs, targets[given], seed=seed)
 
-    def ask(asked, examples):
-        return in_terms_of(dataset, config.labels, examples.ask(asked))
+    def ask(model, examples):
+        return in_terms_of(dataset, config.labels, examples.ask(model))
 
     before, after, control_p = ask(encoder, mine), [], []
     content = [recording.signal.tobytes() for recording in dataset.recordings]
     bar = tqdm(rows, desc="calibrating", unit="trial", disable=not (progress and is_main()))
     for i in bar:
         others = [j for j in rows if content[j] != content[i]]
-        tuned = learned(others)
+        tuned = calibrated(others)
         after.append(ask(tuned, mine)[i])
         control_p.append(ask(tuned, hum)[i])
     probabilities, truth = np.stack(after), dataset.targets
@@ -80,6 +80,6 @@ def personalise(encoder, dataset, seed=0, progress=True):
     results = results_of(*about, truth, probabilities, person, seed)
     results["before"] = accuracy_of(truth, before, person, seed)
     results["controls"]["noise_emg"] = control(truth, np.stack(control_p), person, seed)
-    personal, source = learned(rows), Path(dataset.name).name  # a path stays on this machine
+    personal, source = calibrated(rows), Path(dataset.name).name  # a path stays on this machine
     personal.config.trained_on = f"{config.trained_on}, calibrated with {source}"
     return personal, results, probabilities

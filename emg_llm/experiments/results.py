@@ -1,4 +1,4 @@
-"""What the folds said, gathered into the dict of results.json."""
+"""Collect the probabilities of all folds and turn them into the dict of results.json."""
 
 import numpy as np
 
@@ -6,30 +6,30 @@ from emg_llm.evaluation.metrics import accuracy_of, bootstrap_interval, control,
 
 
 class Measured:
-    """What the folds said, gathered; `results` makes figures of it.
+    """The outputs of all folds; `results` computes the figures.
 
-    calibration: (targets, probabilities) of validation people, where a trained model has them.
+    calibration: (targets, probabilities) of validation people, for a trained model.
     """
 
     def __init__(self, dataset, seed):
         self.dataset, self.seed, self.calibration = dataset, seed, None
-        self._found = {}
-        self.told = {}  # what is no probability, by fold
+        self._parts = {}
+        self.words = {}  # name -> one entry per fold; not probabilities
 
     def _named(self, kind):
-        return [what for what in self._found if isinstance(what, tuple) and what[0] == kind]
+        return [what for what in self._parts if isinstance(what, tuple) and what[0] == kind]
 
-    def tell(self, what, value):
-        """Something else that one fold told: "answers" or "reasons"."""
-        self.told.setdefault(what, []).append(value)
+    def add_words(self, what, value):
+        """Add the "answers" or "reasons" of one fold."""
+        self.words.setdefault(what, []).append(value)
 
     def add(self, what, rows, arrays):
-        """Probabilities of `rows` from one fold; `what` is "emg" for the recordings as they are."""
-        self._found.setdefault(what, []).append((rows, arrays["probabilities"]))
+        """Add one fold's probabilities of `rows`; `what` is "emg" for the original recordings."""
+        self._parts.setdefault(what, []).append((rows, arrays["probabilities"]))
 
     def of(self, what):
-        """(rows, probabilities of them) over all folds, by row."""
-        rows, probabilities = (np.concatenate(x) for x in zip(*self._found[what], strict=True))
+        """(rows, their probabilities) over all folds, sorted by row."""
+        rows, probabilities = (np.concatenate(x) for x in zip(*self._parts[what], strict=True))
         order = np.argsort(rows, kind="stable")
         return rows[order], probabilities[order]
 
@@ -38,7 +38,7 @@ class Measured:
         return self.of("emg")
 
     def calibrate(self, rows, arrays):
-        """Fit temperature and threshold on these validation people instead of the other ones."""
+        """Fit temperature and threshold on these validation people instead of the scored ones."""
         self.calibration = self.dataset.targets[rows], arrays["probabilities"]
 
     def results(self, name, protocol):
@@ -49,19 +49,15 @@ class Measured:
         about = name, data.name, protocol, data.label_names
         results = results_of(*about, targets, probabilities, groups, seed, self.calibration)
         for what in ("noise_emg", "shuffled_labels", *self._named("control")):
-            if what in self._found:
+            if what in self._parts:
                 name = what if isinstance(what, str) else what[1]
                 results["controls"][name] = control(targets, self.of(what)[1], groups, seed)
         for what in self._named("beside"):
             theirs = self.of(what)[1]
             more = gain(data, rows, probabilities, theirs, seed)
             results[what[1]] = point(data, rows, theirs, seed) | more
-        if "answers" in self.told:
-            results["free_text"] = self._free_text()
-        if "reasons" in self.told:
-            from emg_llm.experiments.replies import reasons_figures
-
-            results["reasons"] = reasons_figures(self.told["reasons"])
+        if self.words:
+            results |= self._of_words()
         if alone := self._named("channel"):
             results["channels"] = [
                 {"channel": k[2]} | point(data, *self.of(k), seed) for k in alone
@@ -70,13 +66,17 @@ class Measured:
             results["few_shot"] = self._few_shot(counts)
         return results
 
-    def _free_text(self):
-        from emg_llm.experiments.replies import free_text
+    def _of_words(self):
+        from emg_llm.experiments.replies import free_text, reasons_figures
 
-        rows, probabilities = self.scored
-        asked, said = zip(*self.told["answers"], strict=True)
-        same = probabilities[np.searchsorted(rows, np.concatenate(asked))]
-        return free_text(self.dataset.label_names, same, np.concatenate(said))
+        figures, (rows, probabilities) = {}, self.scored
+        if "answers" in self.words:
+            answered, texts = map(np.concatenate, zip(*self.words["answers"], strict=True))
+            same = probabilities[np.searchsorted(rows, answered)]
+            figures["free_text"] = free_text(self.dataset.label_names, same, texts)
+        if "reasons" in self.words:
+            figures["reasons"] = reasons_figures(self.words["reasons"])
+        return figures
 
     def _few_shot(self, counts):
         every, before = self.scored
@@ -93,7 +93,7 @@ class Measured:
         return curve
 
     def learning_curve(self, sizes, most):
-        """A list of points; sizes that some fold could not be fitted with are left out."""
+        """A list of points, without the sizes that some fold could not be fitted with."""
         curve = [(size, *self.of(("people", size))) for size in sizes]
         curve.append((most, *self.scored))
         return [
@@ -104,14 +104,14 @@ class Measured:
 
 
 def point(dataset, rows, probabilities, seed):
-    """Accuracy, interval over people and counts of one point of a curve."""
+    """Accuracy, interval over people and counts, for one point of a curve."""
     targets, groups = dataset.targets[rows], dataset.groups[rows]
     figures = accuracy_of(targets, probabilities, groups, seed)
     return figures | {"n_recordings": len(rows), "n_subjects": len(np.unique(groups))}
 
 
 def gain(dataset, rows, after, before, seed):
-    """How much more often the recordings are read rightly: {"gain", "gain_ci95" over people}."""
+    """{"gain": difference in accuracy, "gain_ci95": its interval over people}."""
     targets, groups = dataset.targets[rows], dataset.groups[rows]
     more = (after.argmax(axis=1) == targets).astype(float) - (before.argmax(axis=1) == targets)
     interval = bootstrap_interval(more, groups, np.random.default_rng(seed))

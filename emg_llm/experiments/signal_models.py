@@ -8,27 +8,27 @@ from emg_llm.svm import EmotionSVM, dataset_features
 
 
 def svm_on(dataset, split, seed=0):
-    """An SVM; a refit with a new person's recordings gives them as much weight as all others."""
+    """An SVM; adapting it weights a new person's recordings as much as all others together."""
     labels = dataset.label_names
 
-    def fit(asked, rows, groups, adapt=None):
-        features, columns = dataset_features(asked, rows)
-        svm = EmotionSVM.fit(features, columns, asked.targets[rows], groups, labels)
+    def fit(data, rows, groups, adapt=None):
+        features, columns = dataset_features(data, rows)
+        svm = EmotionSVM.fit(features, columns, data.targets[rows], groups, labels)
         return _svm(svm, adapt)
 
-    def adapt(asked, rows, seed):
+    def adapt(data, rows, seed):
         weight = max(1, round(len(split.train) / len(rows)))
         given = np.repeat(rows, weight)
-        # A trial is a group of its own: the probabilities are calibrated on this person's trials
-        # by SVMs that know their others, as they do when they are used.
-        groups = [*asked.groups[split.train], *(f"trial {i}" for i in given)]
-        return fit(asked, np.concatenate([split.train, given]), np.array(groups))
+        # Each trial is a group of its own: as in use, the probabilities of this person's trials
+        # are calibrated by SVMs that have seen the person's other trials.
+        groups = [*data.groups[split.train], *(f"trial {i}" for i in given)]
+        return fit(data, np.concatenate([split.train, given]), np.array(groups))
 
     return fit(dataset, split.train, dataset.groups[split.train], adapt)
 
 
 def encoder_on(arch, dataset, split, seed=0, scaling="training", lead="auto"):
-    """An encoder at its best epoch on the validation people, where the split has any."""
+    """An encoder at its best epoch on the validation people, if the split has any."""
     from emg_llm.encoders.training import EncoderTraining, fit_encoder
 
     config = encoder_config(arch, dataset, scaling=scaling)
