@@ -23,6 +23,7 @@ from tests import scripts
 SMALL_DATA = "simulated:subjects=5,trials=1,duration=1"
 
 
+@pytest.hookimpl(tryfirst=True)  # before xdist looks for the groups
 def pytest_collection_modifyitems(items):
     """One worker gets a module's tests, and one all tests of the bundle, which is made once."""
     if "PYTEST_XDIST_WORKER" in os.environ:
