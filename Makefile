@@ -23,7 +23,7 @@ demo: .venv/.ready ## start the app on http://127.0.0.1:7860
 	GRADIO_SERVER_PORT="$${GRADIO_SERVER_PORT:-7860}" $(BIN)/python app.py
 
 test: .venv/.ready-dev browser ## run all tests; PYTEST_ARGS="-m 'not slow'" for the quick ones
-	$(BIN)/python -m pytest -n 2 --dist loadgroup $(PYTEST_ARGS)
+	$(BIN)/python -m pytest -n 2 --dist loadscope $(PYTEST_ARGS)
 
 browser: .venv/.ready-dev ## find or install the Chromium that the browser tests drive
 	@sh tests/install_browser.sh $(BIN)/python

@@ -20,8 +20,8 @@ class DataArguments:
         default="simulated",
         metadata={
             "help": "'simulated[:subjects=12,seed=3,…]', a folder <label>/<recording>, a manifest "
-            "(CSV with a 'path' column), a feature table (CSV or Parquet), a folder saved by "
-            "datasets, or a dataset's id on the Hub."
+            "(CSV with a 'path' column), a feature table (CSV or Parquet), or a folder saved by "
+            "datasets."
         },
     )
     labels: list[str] | None = field(

@@ -23,14 +23,6 @@ from tests import scripts
 SMALL_DATA = "simulated:subjects=5,trials=1,duration=1"
 
 
-def pytest_collection_modifyitems(items):
-    """One worker gets a module's tests, and one all tests of the bundle, which is made once."""
-    if "PYTEST_XDIST_WORKER" in os.environ:
-        for item in items:
-            group = "bundle" if "quick_bundle" in item.fixturenames else item.path.stem
-            item.add_marker(pytest.mark.xdist_group(group))
-
-
 @pytest.fixture(scope="session")
 def run_script(tmp_path_factory):
     """Run `train/<script>.py` from another folder, without network: a CompletedProcess."""

@@ -1,12 +1,16 @@
 import copy
+import gc
+import itertools
 import json
-import pickle
 import re
+import weakref
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
+import scipy.fft
+import scipy.signal
 
 import emg_llm
 from emg_llm.bridge import Bridge
@@ -15,7 +19,7 @@ from emg_llm.encoders.base import EncoderConfig
 from emg_llm.hub.client import HubError
 from emg_llm.llms.model import EmgLLM
 from emg_llm.pipeline import REMEMBERED
-from emg_llm.signal import preprocessing, quality
+from emg_llm.signal import quality
 from emg_llm.signal.recording import EMOTIONS, RecordingError
 from emg_llm.signal.simulation import simulate
 
@@ -32,10 +36,12 @@ def sample(pipeline):
 
 
 @pytest.fixture
-def forgetful(pipeline):
-    """The pipeline, which has read nothing yet."""
-    pipeline._recent.clear()
-    return pipeline
+def unread(sample):
+    """make() -> a recording like the sample that the pipeline has not read yet."""
+    return lambda: sample.replace(signal=sample.signal * (1 + 1e-4 * next(NUMBERS)))
+
+
+NUMBERS = itertools.count(1)
 
 
 @pytest.fixture
@@ -109,14 +115,9 @@ def test_every_sample_is_predicted_by_every_model(pipeline):
         assert len({tuple(p[model].values()) for p in said}) == 4
 
 
-def test_a_recording_is_predicted_the_same_way_every_time(forgetful, sample):
-    first = forgetful(sample)
-    forgetful._recent.clear()
-    assert forgetful(sample) == first
-
-
-def test_a_recording_is_cleaned_read_and_scored_once(forgetful, sample, monkeypatch):
-    """By three language models of one bridge, a prediction, another of the same file, a chat."""
+@pytest.fixture
+def done(monkeypatch):
+    """How often signals are cleaned, searched for hum and judged, and models asked."""
     done = Counter()
 
     def counted(owner, name):
@@ -128,49 +129,76 @@ def test_a_recording_is_cleaned_read_and_scored_once(forgetful, sample, monkeypa
 
         monkeypatch.setattr(owner, name, call)
 
-    for owner, name in ((preprocessing, "_clean"), (preprocessing, "_detect_mains")):
-        counted(owner, name)
-    counted(quality, "_assess")
+    counted(scipy.fft, "dct")
+    counted(scipy.signal, "welch")
+    counted(quality, "QualityReport")
     counted(EncoderConfig, "tensor")
     counted(Bridge, "read")
     counted(EmgLLM, "probabilities")
-    prediction = forgetful(sample)
-    again = sample.replace(signal=sample.signal.copy())
-    assert forgetful(again) is prediction
+    return done
+
+
+def test_a_recording_is_cleaned_judged_embedded_read_and_scored_once(pipeline, unread, done):
+    """By three language models of one bridge, a prediction, another of the same file, a chat."""
+    recording = unread()
+    prediction = pipeline(recording)
+    again = recording.replace(signal=recording.signal.copy())
+    assert pipeline(again) is prediction
     for llm in LLMS:
-        forgetful.checked(again, "Why?", "Because.", llm=llm)
-        next(forgetful.chat(again, "Why?", llm=llm))
-    once = ("_clean", "_detect_mains", "_assess", "tensor", "read")
-    assert done == dict.fromkeys(once, 1) | {"probabilities": 3}
+        pipeline.checked(again, "Why?", "Because.", llm=llm)
+        next(pipeline.chat(again, "Why?", llm=llm))
+    once = ("dct", "welch", "QualityReport", "tensor", "read")
+    assert done == dict.fromkeys(once, 1) | {"probabilities": len(LLMS)}
 
 
-def test_another_recording_is_never_taken_for_the_one_before(forgetful, sample):
-    first = forgetful(sample)
+def test_what_is_known_is_kept_of_the_last_few_recordings_and_found_again_the_same(
+    pipeline, unread, done
+):
+    recording = unread()
+    first = pipeline(recording)
+    for k in range(REMEMBERED):
+        assert pipeline(recording) is first, k
+        pipeline(unread())
+    done.clear()
+    assert pipeline(recording) == first  # it was asked for again and again, so it is still known
+    assert not done
+    for _ in range(REMEMBERED):
+        pipeline(unread())
+    done.clear()
+    again = pipeline(recording)
+    assert again == first and again is not first and done["probabilities"] == len(LLMS)
+
+
+def test_the_recordings_themselves_are_not_kept(pipeline, unread):
+    recording = unread()
+    signal = weakref.ref(recording.signal)
+    pipeline(recording)
+    list(pipeline.chat(recording, "Why?"))
+    del recording
+    gc.collect()
+    assert signal() is None
+
+
+def test_another_recording_is_never_taken_for_the_one_before(pipeline, sample):
+    first = pipeline(sample)
     for change in (
         {"signal": sample.signal * 1.001},
         {"sampling_rate": sample.sampling_rate / 2},
         {"unit": "a.u."},
         {"valid": np.arange(sample.n_samples) > 100},
     ):
-        assert forgetful(sample.replace(**change)) is not first
+        assert pipeline(sample.replace(**change)) is not first
 
 
-def test_what_was_found_out_is_kept_of_few_recordings_and_without_the_recording(forgetful, sample):
-    for k in range(REMEMBERED + 3):
-        forgetful._found(sample.replace(sampling_rate=1000.0 + k))
-    assert len(forgetful._recent) == REMEMBERED
-    forgetful(sample)
-    [*_, found] = forgetful._recent.values()
-    kept = pickle.dumps([v for v in found._values.values() if not isinstance(v, EmgLLM)])
-    assert len(kept) < 20_000 < sample.signal.nbytes
-
-
-def test_people_who_ask_at_once_get_what_one_would(forgetful, sample):
-    quiet = sample.replace(signal=sample.signal * 0.5)
-    expected = [forgetful(sample), forgetful(quiet)]
-    forgetful._recent.clear()
+def test_people_who_ask_at_once_get_what_one_would(pipeline, unread, done):
+    one, other = unread(), unread()
     with ThreadPoolExecutor(4) as pool:
-        assert list(pool.map(forgetful, [sample, quiet] * 2)) == expected * 2
+        at_once = list(pool.map(pipeline, [one, other] * 2))
+    assert done["read"] == 2 and done["probabilities"] == 2 * len(LLMS)
+    assert at_once[:2] == at_once[2:] and at_once[0] != at_once[1]
+    for _ in range(REMEMBERED):
+        pipeline(unread())
+    assert [pipeline(one), pipeline(other)] == at_once[:2]
 
 
 def test_the_llms_score_the_prompt_that_their_bridge_makes(pipeline, sample):

@@ -16,7 +16,7 @@ def finding(results):
     kept = "people" if results["leak"]["to"] == "people" else "recordings"
     scores = (
         f"With {level}s split at random the model classifies {_percent(loose)} of them correctly; "
-        f"when tested on new {kept}, {_percent(strict)} (chance is {_percent(results['chance'])})."
+        f"on new {kept}, {_percent(strict)} (chance is {_percent(results['chance'])})."
     )
     points = f"{leak['points']:.1f} points (95 % interval {low:.1f} to {high:.1f})"
     if low <= 0:

@@ -72,9 +72,8 @@ def _codec(folder, how, dataset, split, seed):
     codebook = Codebook.fit(embeddings.cpu(), encoder.head.weight.cpu(), seed=seed)
     if folder is not None:
         encoder.save_pretrained(folder / "encoder")
-        codebook.save_pretrained(
-            folder / "codebook"
-        )  # last: its presence means that both are complete
+        # Last: its presence means that both are complete.
+        codebook.save_pretrained(folder / "codebook")
     return encoder, codebook
 
 

@@ -183,9 +183,7 @@ def _unseen(folder, dataset):
             "seen are unknown; train it again on this data."
         )
     if not len(split.test):
-        raise DatasetError(
-            f"{dataset.name} has no row whose 'split' column says 'test'; mark some."
-        )
+        raise DatasetError(f"{dataset.name}: mark the test rows; no row's 'split' says 'test'.")
     return split, split.test, split.protocol()
 
 
