@@ -295,7 +295,7 @@ def test_an_encoder_is_calibrated_on_a_persons_trials(people, tmp_path, monkeypa
     adapted = fitted.adapt(data, np.array([0, 1]), seed=5)
     ((tensors, targets, seed),) = given
     assert [config.labels[t] for t in targets] == [data.labels[0], data.labels[1]] and seed == 5
-    np.testing.assert_array_equal(tensors[1], config.tensor(data.recordings[1]))
+    np.testing.assert_array_equal(tensors[1][1], config.front(data.recordings[1])[1])
     p = adapted.ask(data, np.arange(2))
     assert p.shape == (2, 2) and (p[:, data.label_names.index("fear")] > 0.9).all()
     assert abs(fitted.ask(data, np.arange(2)) - 0.5).max() < 0.4  # the first one is as it was

@@ -58,13 +58,13 @@ def test_no_recording_nor_its_copy_is_learned_before_it_is_scored(
     taught = []
 
     def calibrate(encoder, tensors, targets, seed=0):
-        taught.append([t.tobytes() for t in tensors])
+        taught.append([whole.numpy().tobytes() for _, whole in tensors])
         assert len(targets) == len(tensors)
         return encoder
 
     monkeypatch.setattr(personal, "calibrate", calibrate)
     personalise(encoder, mine, progress=False)
-    of = [encoder.config.tensor(r).tobytes() for r in mine.recordings]
+    of = [encoder.config.front(r)[1].numpy().tobytes() for r in mine.recordings]
     *folds, whole = taught
     assert whole == of and len(folds) == len(mine)
     for own, given in zip(of, folds, strict=True):
