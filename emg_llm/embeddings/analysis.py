@@ -37,8 +37,8 @@ def unseen_recordings(folder, encoder, dataset):
     rows, protocol = unseen_rows(folder, dataset)
     if protocol["name"] == "other_data" and encoder.config.trained_on == dataset.name:
         raise DatasetError(
-            f"The encoder was trained on {dataset.name}, but its results.json, which identifies the "
-            "test people, is missing; put it beside the encoder or choose other data."
+            f"The encoder was trained on {dataset.name}, but its results.json, which says who the "
+            "test people are, is missing; put it beside the encoder or choose other data."
         )
     return rows, protocol
 
