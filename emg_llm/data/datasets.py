@@ -8,7 +8,7 @@ CSV with a `path` column), a feature table (a CSV or Parquet without one), or a 
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Self, cast
 
 import numpy as np
 
@@ -57,7 +57,7 @@ class Dataset:
     sessions: tuple[str | None, ...] | None = None
     _memo: Memo = field(default_factory=Memo, init=False, repr=False)
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         if not self.ids:
             raise DatasetError(f"{self.name} holds no recordings.")
         if len(set(self.labels)) < 2:
@@ -66,37 +66,37 @@ class Dataset:
                 "apart. Add recordings of another label."
             )
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self.ids)
 
     @property
-    def label_names(self):
+    def label_names(self) -> tuple[str, ...]:
         """The labels in their usual order: the emotions as listed, anything else sorted."""
         present = set(self.labels)
         known = [e for e in EMOTIONS if e in present]
         return tuple(known + sorted(present - set(known)))
 
     @property
-    def targets(self):
+    def targets(self) -> np.ndarray:
         """int (recordings,): each label's place in `label_names`."""
         place = {label: i for i, label in enumerate(self.label_names)}
         return np.array([place[label] for label in self.labels])
 
     @property
-    def groups(self):
+    def groups(self) -> np.ndarray:
         """What must not be torn apart: the subject, the recording where it is unknown."""
         known = zip(self.ids, self.subjects, strict=True)
         return np.array([subject or f"recording {i}" for i, subject in known])
 
     def item(self, i: int) -> Recording | np.ndarray:
         """The Recording, or the feature row, at place i."""
-        return self.table[i] if self.recordings is None else self.recordings[i]
+        return cast(np.ndarray, self.table)[i] if self.recordings is None else self.recordings[i]
 
     def once(self, key: Hashable, make: Callable[[], Any]) -> Any:
         """What make() gave when it was first asked for by this key; kept as long as the data."""
         return self._memo.once(key, make)
 
-    def with_labels(self, labels):
+    def with_labels(self, labels: Sequence[str]) -> Self:
         """Only the recordings with one of these labels."""
         unknown = sorted(set(labels) - set(self.labels))
         if unknown:
@@ -106,7 +106,7 @@ class Dataset:
             )
         return self.take([i for i, label in enumerate(self.labels) if label in labels])
 
-    def take(self, rows):
+    def take(self, rows: Sequence[int] | np.ndarray) -> Self:
         """The recordings in `rows` alone, in that order."""
         rows, recordings = list(rows), self.recordings
 
@@ -125,7 +125,7 @@ class Dataset:
         )
 
 
-def load_dataset(data, labels=None):
+def load_dataset(data: str | Path, labels: Sequence[str] | None = None) -> Dataset:
     """A Dataset from any value of `--data`. Raises DatasetError or RecordingError in words."""
     data = str(data)
     if is_simulated(data):

@@ -2,31 +2,33 @@
 
 import shutil
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, Generic, TypeVar
 
 import numpy as np
 
 from emg_llm.signal.recording import Recording, RecordingError
 
 ARRAYS = ("signal", "valid")
+Item = TypeVar("Item")
 
 
-class Lazy(Sequence):
+class Lazy(Sequence[Item], Generic[Item]):
     """`n` items; `make(i)`, 0 <= i < n, makes one whenever it is asked for."""
 
-    def __init__(self, n, make):
+    def __init__(self, n: int, make: Callable[[int], Item]) -> None:
         self._n, self._make = n, make
 
-    def __len__(self):
+    def __len__(self) -> int:
         return self._n
 
-    def __getitem__(self, i):
+    def __getitem__(self, i: Any) -> Any:
         place = range(self._n)[i]
         if isinstance(place, range):
             return Lazy(len(place), lambda k: self[place[k]])
         return self._item(place)
 
-    def __iter__(self):
+    def __iter__(self) -> Iterator[Item]:
         return map(self._item, range(self._n))
 
     def _item(self, i):
@@ -40,20 +42,20 @@ class Spool:
     which disk the file is.
     """
 
-    def __init__(self):
+    def __init__(self) -> None:
         self.size = 0  # bytes
         self._file = tempfile.TemporaryFile(prefix="emg-llm-")  # noqa: SIM115, it is open as long as this
         self._places = []
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self._places)
 
-    def append(self, array):
+    def append(self, array: np.ndarray) -> int:
         """Keep an array; returns its place. Raises RecordingError where the disk is full."""
         array = np.ascontiguousarray(array)
         try:
             self._file.seek(self.size)
-            self._file.write(array)
+            self._file.write(array.data)
             self._file.flush()
         except OSError as error:
             raise RecordingError(
@@ -64,21 +66,21 @@ class Spool:
         self.size += array.nbytes
         return len(self._places) - 1
 
-    def __getitem__(self, place):
+    def __getitem__(self, place: int) -> np.ndarray:
         start, dtype, shape = self._places[place]
         array = np.empty(shape, dtype)
         self._file.seek(start)
-        self._file.readinto(array)
+        self._file.readinto(array.data)
         return array
 
 
-class KeptRecordings(Lazy):
+class KeptRecordings(Lazy[Recording]):
     """Recordings that are made when they are first asked for, and read from a Spool after that.
 
     They take half of the free disk at most; what finds no room is made each time.
     """
 
-    def __init__(self, n, make):
+    def __init__(self, n: int, make: Callable[[int], Recording]) -> None:
         super().__init__(n, make)
         self._spool, self._kept = Spool(), {}
         self._room = shutil.disk_usage(tempfile.gettempdir()).free // 2

@@ -5,16 +5,19 @@ whole result, so that they go through one training side by side and end with the
 """
 
 import atexit
+from collections.abc import Callable, Iterator
 from functools import cache
+from typing import TypeVar
 
 import torch
 from accelerate import PartialState
 from accelerate.utils import gather, gather_object, parse_flag_from_env
 
+Item = TypeVar("Item")
 BLOCK = 16  # items that each process makes before they are exchanged
 
 
-def state():
+def state() -> PartialState:
     """accelerate's PartialState; the first call waits for the other processes."""
     # Without being told, processes that have no GPU would each take themselves for the only one.
     cpu = not torch.cuda.is_available() or parse_flag_from_env("ACCELERATE_USE_CPU")
@@ -30,17 +33,19 @@ def _leave_at_exit():
     atexit.register(PartialState().destroy_process_group)
 
 
-def device():
+def device() -> str:
     """The kind of device that this process trains on, "cuda" or "cpu"."""
     return state().device.type
 
 
-def is_main():
+def is_main() -> bool:
     """Whether this process is the one that prints and writes files."""
     return state().is_main_process
 
 
-def share_rows(compute, *values):
+def share_rows(
+    compute: Callable[..., tuple[torch.Tensor, ...]], *values: torch.Tensor
+) -> tuple[torch.Tensor, ...]:
     """compute(*values), where each process computes some of the rows.
 
     values: tensors of n rows; compute gives a tuple of tensors, row i from row i alone.
@@ -54,7 +59,7 @@ def share_rows(compute, *values):
     return tuple(gather(x.contiguous())[:n] for x in compute(*(v[mine] for v in values)))
 
 
-def share_items(make, n):
+def share_items(make: Callable[[int], Item], n: int) -> Iterator[Item]:
     """make(i) for i = 0 … n - 1, in order, where each process makes some of them.
 
     An error in words (ValueError) that one process meets is raised by all.

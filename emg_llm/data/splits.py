@@ -1,11 +1,13 @@
 """Who trains, who validates, who tests: people are kept apart before anything is cut or fitted."""
 
 import hashlib
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any, Self
 
 import numpy as np
 
-from emg_llm.data.datasets import PARTS, DatasetError
+from emg_llm.data.datasets import PARTS, Dataset, DatasetError
 
 VALIDATION_SHARE = 0.2  # of the training people, where a fold has validation people
 
@@ -28,23 +30,30 @@ class Split:
     hash: str
 
     @classmethod
-    def of(cls, dataset, name, grouping, seed, parts):
+    def of(
+        cls,
+        dataset: Dataset,
+        name: str,
+        grouping: str,
+        seed: int,
+        parts: Sequence[Sequence[int] | np.ndarray],
+    ) -> Self:
         """A Split of three lists of rows; raises DatasetError where it tears a group apart."""
         digest = hashlib.sha256()
         for part, rows in zip(PARTS, parts, strict=True):
             digest.update(f"{part}:{','.join(sorted(dataset.ids[i] for i in rows))};".encode())
-        rows = [np.sort(np.asarray(p, int)) for p in parts]
-        torn = _torn(_units(dataset, grouping), rows)
+        train, validation, test = (np.sort(np.asarray(rows, int)) for rows in parts)
+        torn = _torn(_units(dataset, grouping), (train, validation, test))
         if torn:
             where = "The 'split' column of" if grouping == "given" else f"The split {name} of"
             raise DatasetError(
                 f"{where} {dataset.name} has {_listed(torn)} in more than one part, which is no "
                 "test on people who are new; put all recordings of a person into one part."
             )
-        return cls(name, grouping, seed, *rows, digest.hexdigest()[:16])
+        return cls(name, grouping, seed, train, validation, test, digest.hexdigest()[:16])
 
     @property
-    def scored(self):
+    def scored(self) -> np.ndarray:
         """The rows that results are about: test, or validation where there is no test."""
         rows = self.test if len(self.test) else self.validation
         if not len(rows):
@@ -53,7 +62,7 @@ class Split:
             )
         return rows
 
-    def protocol(self):
+    def protocol(self) -> dict[str, Any]:
         """What results files say about how the data was split."""
         return {
             "name": self.name,
@@ -63,7 +72,7 @@ class Split:
         }
 
 
-def held_out_split(dataset, seed=0):
+def held_out_split(dataset: Dataset, seed: int = 0) -> Split:
     """One Split: the data's own where it has one, otherwise people (60/20/20 %).
 
     A recording whose person is unknown counts as a person of its own. Where no person is named
@@ -82,11 +91,9 @@ def held_out_split(dataset, seed=0):
                 f"{dataset.name} has {len(people)} people; training, validation and test need "
                 "one each. Add people, or a 'split' column."
             )
-        n = max(1, round(0.2 * len(people)))
-        chosen = people[2 * n :], people[:n], people[n : 2 * n]
-        parts = [np.flatnonzero(np.isin(dataset.groups, part)) for part in chosen]
+        parts = [np.flatnonzero(np.isin(dataset.groups, part)) for part in _shares(people)]
         return Split.of(dataset, "held_out", "subject", seed, parts)
-    parts = [], [], []
+    by_label = []
     for label in dataset.label_names:
         rows = rng.permutation([i for i, value in enumerate(dataset.labels) if value == label])
         if len(rows) < 3:
@@ -94,19 +101,26 @@ def held_out_split(dataset, seed=0):
                 f"{dataset.name} has {len(rows)} recordings labelled {label!r}; training, "
                 "validation and test need one each. Add recordings, or a 'split' column."
             )
-        n = max(1, round(0.2 * len(rows)))
-        for part, chosen in zip(parts, (rows[2 * n :], rows[:n], rows[n : 2 * n]), strict=True):
-            part.extend(chosen)
+        by_label.append(_shares(rows))
+    parts = [np.concatenate(shares) for shares in zip(*by_label, strict=True)]
     return Split.of(dataset, "held_out", "recording", seed, parts)
 
 
-def given_split(dataset, seed=0):
+def _shares(shuffled):
+    """(train, validation, test): 60, 20 and 20 % of a shuffled array."""
+    n = max(1, round(0.2 * len(shuffled)))
+    return shuffled[2 * n :], shuffled[:n], shuffled[n : 2 * n]
+
+
+def given_split(dataset: Dataset, seed: int = 0) -> Split:
     """The Split that the data's own column says; raises DatasetError where it shares people."""
-    parts = [[i for i, s in enumerate(dataset.splits) if s == part] for part in PARTS]
+    parts = [[i for i, s in enumerate(dataset.splits or ()) if s == part] for part in PARTS]
     return Split.of(dataset, "held_out", "given", seed, parts)
 
 
-def leave_one_subject_out(dataset, seed=0, validation=False):
+def leave_one_subject_out(
+    dataset: Dataset, seed: int = 0, validation: bool = False
+) -> Iterator[Split]:
     """A Split for each person: tested on that person, trained on the others.
 
     validation: keep a fifth of the training people of each fold to stop training by.
@@ -119,7 +133,9 @@ def leave_one_subject_out(dataset, seed=0, validation=False):
         yield Split.of(dataset, "leave_one_subject_out", "subject", seed, parts)
 
 
-def grouped_k_fold(dataset, seed=0, folds=4, validation=False):
+def grouped_k_fold(
+    dataset: Dataset, seed: int = 0, folds: int = 4, validation: bool = False
+) -> Iterator[Split]:
     """`folds` Splits, each tested on another share of the people and trained on the others.
 
     validation: keep a fifth of the training people of each fold to stop training by.
@@ -141,7 +157,7 @@ def grouped_k_fold(dataset, seed=0, folds=4, validation=False):
         yield Split.of(dataset, "grouped_k_fold", "subject", seed, parts)
 
 
-def held_out_sessions(dataset, seed=0, validation=False):
+def held_out_sessions(dataset: Dataset, seed: int = 0, validation: bool = False) -> Iterator[Split]:
     """Within every person one session is left out in turn: how well a model meets them again.
 
     Fold k tests the k-th session of every person (sorted by name) and trains on all others; a
@@ -152,15 +168,17 @@ def held_out_sessions(dataset, seed=0, validation=False):
     least = 3 if validation else 2
     sessions = dataset.sessions or (None,) * len(dataset)
     units = list(zip(dataset.subjects, sessions, strict=True))
-    known = {p: sorted({s for q, s in units if q == p and s is not None}) for p in people}
-    few = [p for p in people if len(known[p]) < least or (p, None) in units]
+    named: dict[str | None, Sequence[str]] = {
+        p: sorted({s for q, s in units if q == p and s is not None}) for p in people
+    }
+    few = [p for p in people if len(named[p]) < least or (p, None) in units]
     if few:
         raise DatasetError(
             f"Leaving sessions out needs {least} named sessions or more of each person, which "
             f"{_listed(few)} of {dataset.name} has not; fill the 'session' column."
         )
-    place = np.array([known[p].index(s) for p, s in units])
-    count = np.array([len(known[p]) for p, _ in units])
+    place = np.array([named[p].index(s) for p, s in units])
+    count = np.array([len(named[p]) for p, _ in units])
     for fold in range(count.max()):
         is_test = place == fold
         is_validation = validation & (place == (fold - 1) % count) & (fold < count)
@@ -168,7 +186,9 @@ def held_out_sessions(dataset, seed=0, validation=False):
         yield Split.of(dataset, "held_out_sessions", "session", seed, parts)
 
 
-def protocol_splits(name, dataset, seed=0, folds=4, validation=False):
+def protocol_splits(
+    name: str, dataset: Dataset, seed: int = 0, folds: int = 4, validation: bool = False
+) -> list[Split]:
     """The list of Splits of a protocol by its name; settings that it has no use for are ignored."""
     options = {"grouped_k_fold": {"folds": folds}}.get(name, {})
     if name != "held_out":
@@ -176,7 +196,7 @@ def protocol_splits(name, dataset, seed=0, folds=4, validation=False):
     return list(PROTOCOLS[name](dataset, seed, **options))
 
 
-PROTOCOLS = {
+PROTOCOLS: dict[str, Callable[..., Iterator[Split]]] = {
     "held_out": lambda dataset, seed=0: iter([held_out_split(dataset, seed)]),
     "leave_one_subject_out": leave_one_subject_out,
     "grouped_k_fold": grouped_k_fold,

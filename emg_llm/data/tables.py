@@ -1,17 +1,15 @@
 """Tables as CSV that a spreadsheet opens without taking a name from a file for a formula."""
 
-FORMULA = (
-    "=",
-    "+",
-    "-",
-    "@",
-    "\t",
-    "\r",
-    "\n",
-)  # https://owasp.org/www-community/attacks/CSV_Injection
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+# https://owasp.org/www-community/attacks/CSV_Injection
+FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
 
 
-def csv_bytes(table):
+def csv_bytes(table: "pd.DataFrame") -> bytes:
     """A pandas table as CSV; an apostrophe comes before text that begins like a formula."""
     words = table.select_dtypes(exclude="number")
     table = table.assign(**words.map(_plain)) if len(words.columns) else table

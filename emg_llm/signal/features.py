@@ -4,8 +4,6 @@ All of them are taken from the cleaned signal before any normalisation: z-scorin
 first would turn the first three into constants.
 """
 
-from __future__ import annotations
-
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -67,7 +65,7 @@ def tensor_column(n_channels: int, feature: str) -> int:
     return n_channels + list(FEATURES).index(feature)
 
 
-def feature_table(recording: Recording, segment_length: int = SEGMENT_LENGTH) -> pd.DataFrame:
+def feature_table(recording: Recording, segment_length: int = SEGMENT_LENGTH) -> "pd.DataFrame":
     """A pandas table, one row for each segment: segment, start_s, then `<feature> <channel>`."""
     import pandas as pd
 
@@ -80,7 +78,7 @@ def feature_table(recording: Recording, segment_length: int = SEGMENT_LENGTH) ->
     return pd.DataFrame(columns)
 
 
-def feature_summary(recording: Recording) -> pd.DataFrame:
+def feature_summary(recording: Recording) -> "pd.DataFrame":
     """A pandas table, one row for each channel: FEATURES over the whole recording."""
     import pandas as pd
 
@@ -100,7 +98,7 @@ def channel_power(recording: Recording) -> np.ndarray:
     return above_silence(np.mean(np.square(x, dtype=np.float64), axis=0))
 
 
-def above_silence(power):
+def above_silence(power: np.ndarray) -> np.ndarray:
     """Powers of one recording, those far below its mean raised: each has a logarithm.
 
     The floor is relative, so that it is the same for microvolts, volts and arbitrary units.
@@ -109,7 +107,7 @@ def above_silence(power):
     return np.maximum(power, SILENT * power.mean() + TINY)
 
 
-def activity(recording):
+def activity(recording: Recording) -> tuple[float, float, float] | None:
     """When the muscles were active, in seconds: (start, end, peak), or None without a clear burst.
 
     Each channel's power in windows of 50 ms is taken relative to that channel's own floor, the

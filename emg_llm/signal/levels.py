@@ -5,7 +5,9 @@ level is the distance from what is typical: in dB for powers, in tenths of the i
 range otherwise.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Any, Self
 
 import numpy as np
 
@@ -14,6 +16,14 @@ from emg_llm.signal.preprocessing import TINY
 LIMIT = 40
 # How much of a person's wider or narrower spread is taken away: some of it is expression.
 WIDTH_SHARE = 0.5
+
+
+@dataclass(frozen=True)
+class Measure:
+    """A person's own recordings, labelled or not: their median level and width around it."""
+
+    median: tuple[float, ...]
+    width: float
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,13 +43,19 @@ class LevelScale:
     width: float = 0.0
 
     @classmethod
-    def fit(cls, values, names, neutral=None, people=None):
+    def fit(
+        cls,
+        values: np.ndarray,
+        names: Sequence[str],
+        neutral: np.ndarray | None = None,
+        people: np.ndarray | None = None,
+    ) -> Self:
         """values: float (recordings, columns) of the training people alone.
 
         neutral: bool (recordings,), which are labelled neutral. people: (recordings,), whose each
         is, where every person's own recordings are to be the measure of their levels.
         """
-        is_power = (values > 0).all(axis=0)
+        is_power = np.all(values > 0, axis=0)
         x = _decibel(values, is_power)
         q25, q50, q75 = np.nanpercentile(x, (25, 50, 75), axis=0)
         step = np.where(is_power, 1.0, np.maximum(q75 - q25, 1e-9) / 10)
@@ -54,11 +70,12 @@ class LevelScale:
         return scale
 
     @classmethod
-    def from_dict(cls, config):
+    def from_dict(cls, config: dict[str, Any]) -> Self:
         """What `dataclasses.asdict` made of one, after a way through JSON."""
-        return cls(**{k: tuple(v) if isinstance(v, list) else v for k, v in config.items()})
+        fields: Any = {k: tuple(v) if isinstance(v, list) else v for k, v in config.items()}
+        return cls(**fields)
 
-    def continuous(self, values, measure=None):
+    def continuous(self, values: np.ndarray, measure: Measure | None = None) -> np.ndarray:
         """float (…, columns) -> levels before rounding, the same shape."""
         x = _decibel(np.asarray(values, np.float64), np.array(self.is_power))
         x = np.nan_to_num((x - np.array(self.center)) / np.array(self.step))
@@ -67,7 +84,7 @@ class LevelScale:
         wider = measure.width / self.width if self.width else 1.0
         return (x - np.array(measure.median)) / wider**WIDTH_SHARE
 
-    def of_people(self, values, people=None):
+    def of_people(self, values: np.ndarray, people: np.ndarray | None = None) -> np.ndarray:
         """Levels before rounding, (recordings, columns), each against the person's own measure.
 
         people: whose each recording is; None where that doesn't matter.
@@ -78,7 +95,7 @@ class LevelScale:
             x[rows] = self.continuous(values[rows], self.measure(values[rows]))
         return x
 
-    def measure(self, values):
+    def measure(self, values: np.ndarray) -> Measure | None:
         """The Measure of one person from their recordings (n, columns); None for fewer than two."""
         if len(values) < 2:  # of a single recording, all would be taken away
             return None
@@ -88,15 +105,7 @@ class LevelScale:
         return Measure(_floats(median), float(max(width, 1e-3)))
 
 
-@dataclass(frozen=True)
-class Measure:
-    """A person's own recordings, labelled or not: their median level and width around it."""
-
-    median: tuple[float, ...]
-    width: float
-
-
-def whole(levels):
+def whole(levels: np.ndarray | float) -> np.ndarray:
     """Levels as whole numbers within ±LIMIT."""
     return np.clip(np.rint(levels), -LIMIT, LIMIT).astype(int)
 

@@ -28,6 +28,8 @@ class Prepared(Recording):
     keeps nothing, so a long list of them stays as small as it is.
     """
 
+    _memo: Memo
+
     def __post_init__(self) -> None:
         super().__post_init__()
         object.__setattr__(self, "_memo", Memo())

@@ -35,7 +35,7 @@ class QualityReport:
     messages: tuple[str, ...]
 
     @property
-    def snr_db(self):
+    def snr_db(self) -> float:
         """The median over the channels, dB."""
         return float(np.median([c.snr_db for c in self.channels]))
 

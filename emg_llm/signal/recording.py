@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field, replace
-from typing import Any, Self
+from typing import Any, Self, cast
 
 import numpy as np
 
@@ -57,7 +57,7 @@ class Recording:
     sampling_rate: float
     channel_names: tuple[str, ...] = ()
     unit: str = "uV"
-    valid: np.ndarray | None = None
+    valid: np.ndarray = field(default=cast(np.ndarray, None))  # None: every sample is valid
     label: str | None = None
     subject: str | None = None
     session: str | None = None
@@ -100,7 +100,7 @@ class Recording:
         """Seconds."""
         return self.n_samples / self.sampling_rate
 
-    def replace(self, **changes) -> Self:
+    def replace(self, **changes: Any) -> Self:
         return replace(self, **changes)
 
     def once(self, key: Hashable, make: Callable[[], Any]) -> Any:

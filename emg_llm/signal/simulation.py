@@ -9,6 +9,7 @@ strengths and variations are choices, not measurements.
 """
 
 from dataclasses import asdict, dataclass
+from typing import Any
 
 import numpy as np
 
@@ -72,7 +73,7 @@ class SimulationConfig:
 class Person:
     """One simulated person: what stays the same over their trials."""
 
-    def __init__(self, index, config):
+    def __init__(self, index: int, config: SimulationConfig) -> None:
         self.config = config
         self.index = index
         self.name = person_name(config, index)
@@ -89,7 +90,7 @@ class Person:
         self.mains = rng.choice((50.0, 60.0))
         self.hum = rng.exponential(1.0, n)
 
-    def record(self, emotion, trial):
+    def record(self, emotion: str, trial: int) -> Recording:
         """A Recording in microvolts, (duration x rate, 8). The same arguments, the same signal."""
         config, e = self.config, EMOTIONS.index(emotion)
         rng = np.random.default_rng((config.seed, self.index, e, trial))
@@ -115,28 +116,34 @@ class Person:
         )
 
 
-def simulate(emotion, subject=0, trial=0, config=None, **settings):
+def simulate(
+    emotion: str,
+    subject: int = 0,
+    trial: int = 0,
+    config: SimulationConfig | None = None,
+    **settings: Any,
+) -> Recording:
     """One simulated Recording; `settings` are fields of SimulationConfig."""
     if emotion not in PATTERNS:
         raise ValueError(f"No emotion {emotion!r}; choose one of {', '.join(EMOTIONS)}.")
     return Person(subject, config or SimulationConfig(**settings)).record(emotion, trial)
 
 
-def trials(config):
+def trials(config: SimulationConfig) -> list[tuple[str, int, int]]:
     """(emotion, subject, trial) of every recording of a configuration, as `simulate` takes them."""
     people, times = range(config.subjects), range(config.trials)
     return [(e, person, time) for person in people for e in EMOTIONS for time in times]
 
 
-def person_name(config, subject):
+def person_name(config: SimulationConfig, subject: int) -> str:
     return f"sim{config.seed}-P{subject + 1:03d}"
 
 
-def recording_name(config, emotion, subject, trial):
+def recording_name(config: SimulationConfig, emotion: str, subject: int, trial: int) -> str:
     return f"{person_name(config, subject)}_{emotion}_{trial + 1}"
 
 
-def describe(config):
+def describe(config: SimulationConfig) -> str:
     """The configuration as one line for results files."""
     # `:g` alone would round a long seed.
     settings = asdict(config).items()

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from emg_llm.signal.readers.raw import MAX_BYTES, refusing
-from emg_llm.signal.recording import RecordingError
+from emg_llm.signal.recording import Recording, RecordingError
 
 TEXT_EXTENSIONS = (".csv", ".tsv", ".txt")
 SUPPORTED_EXTENSIONS = (".npy", ".npz", *TEXT_EXTENSIONS, ".mat")
@@ -38,15 +38,15 @@ ENDINGS = ".csv, .tsv, .txt, .npy, .npz or .mat"
 
 
 def read_recording(
-    path,
-    sampling_rate=None,
-    unit=None,
+    path: str | Path,
+    sampling_rate: float | str | None = None,
+    unit: str | None = None,
     *,
-    label=None,
-    subject=None,
-    session=None,
-    recording_id=None,
-):
+    label: str | None = None,
+    subject: str | None = None,
+    session: str | None = None,
+    recording_id: str | None = None,
+) -> Recording:
     """One file as a Recording: float32 (samples, channels), in microvolts where a unit is known.
 
     path: .npy, .npz, .csv, .tsv, .txt, or .mat up to version 7.

@@ -6,6 +6,7 @@ allocated.
 
 import math
 import zipfile
+from pathlib import Path
 
 import numpy as np
 
@@ -22,7 +23,7 @@ from emg_llm.signal.readers.raw import (
 from emg_llm.signal.recording import RecordingError
 
 
-def read_npy(path):
+def read_npy(path: Path) -> Raw:
     """Raw of an .npy file: its one array."""
     name = path.name
     with path.open("rb") as stream:
@@ -59,7 +60,7 @@ def _npy_body(stream, name, shape, fortran, dtype, size):
         return values.reshape(shape, order="F" if fortran else "C")
 
 
-def read_npz(path):
+def read_npz(path: Path) -> Raw:
     """Raw of an .npz file: its signal and what stands beside it."""
     name = path.name
     damaged = f"{name} is a damaged .npz file; copy it, or save it with np.savez, again."

@@ -4,6 +4,7 @@ Whatever is assumed or repaired here is said in the recording's notes.
 """
 
 import math
+from typing import Any
 
 import numpy as np
 
@@ -31,7 +32,14 @@ ARBITRARY = {"a.u.", "au", "a.u", "arbitrary", "arb. units"}
 ACCEPTED_UNITS = "V, mV, uV (µV), nV or a.u."
 
 
-def assemble(name, raw: Raw, sampling_rate, unit, stem, **about):
+def assemble(
+    name: str,
+    raw: Raw,
+    sampling_rate: float | str | None,
+    unit: str | None,
+    stem: str,
+    **about: Any,
+) -> Recording:
     """A Recording from a file's contents and from what the caller knows about it.
 
     sampling_rate (Hz) and unit go before what the file says. Raises RecordingError.

@@ -22,7 +22,7 @@ CLASS = re.compile(r"labels?|class(?:es)?|emotions?|targets?|gestures?")
 EVENT = re.compile(r"markers?|triggers?|events?|stimul(?:us|i)|annotations?")
 
 
-def refuse_feature_table(name, values, names):
+def refuse_feature_table(name: str, values: np.ndarray, names: tuple[str, ...]) -> None:
     """A signal swings around zero; powers with a class number beside them don't."""
     if values.shape[1] < 3 or len(values) < 2:
         return
@@ -51,7 +51,9 @@ def refuse_feature_table(name, values, names):
             )
 
 
-def auxiliary_columns(values, names, units, notes):
+def auxiliary_columns(
+    values: np.ndarray, names: tuple[str, ...], units: list[str], notes: list[str]
+) -> tuple[list[int], np.ndarray | None, float | None]:
     """(columns that are signal, the time column or None, seconds in its step 1 or None)."""
     keep, time, step = list(range(values.shape[1])), None, None
     for i in range(values.shape[1]):
@@ -105,7 +107,7 @@ def _time_step(key, written):
     return TIME_STEPS[{"milli": "m", "micro": "u"}.get(found[1], found[1])] if found else None
 
 
-def rate_of(time, step, notes):
+def rate_of(time: np.ndarray, step: float | None, notes: list[str]) -> float | None:
     """Hz of a time column; where the name doesn't say its unit, the scale does."""
     time = time[np.isfinite(time)]
     steps = np.diff(time)
@@ -130,19 +132,19 @@ def rate_of(time, step, notes):
     return float(round(rate)) if abs(rate - round(rate)) < 2e-5 * rate else float(f"{rate:.6g}")
 
 
-def unit_key(text):
+def unit_key(text: str) -> str:
     """A unit as `UNITS` spells it, whichever of the two micro signs it has."""
     key = str(text).strip().lower().replace("\u00b5", "u").replace("\u03bc", "u")
     return UNIT_WORDS.get(key.removesuffix("s"), key)
 
 
-def column_unit(header):
+def column_unit(header: str) -> str:
     """The unit that a column's header names ("EMG1 (mV)", "zyg [uV]", "cor_mV"), or ""."""
     found = IN_BRACKETS.search(header) or AT_THE_END.search(header)
     return unit_key(found[1]) if found else ""
 
 
-def bare(header):
+def bare(header: str) -> str:
     """A header without its unit; brackets that say something else stay."""
     unit = column_unit(header)
     if unit not in UNITS and unit not in TIME_STEPS and unit not in ("ms", "us", "ns", "sec"):

@@ -8,6 +8,7 @@ that are there. Format: "MAT-File Format", MathWorks, chapter 1.
 import math
 import struct
 import zlib
+from pathlib import Path
 
 import numpy as np
 
@@ -15,6 +16,7 @@ from emg_llm.signal.readers.raw import (
     MAX_VARIABLES,
     RATE_KEYS,
     TEXT_KEYS,
+    Raw,
     bomb,
     check_kind,
     from_variables,
@@ -32,7 +34,7 @@ OTHERS = {1: "cell array", 2: "struct", 3: "object", 5: "sparse matrix", 16: "fu
 COMPLEX, LOGICAL = 0x800, 0x200
 
 
-def read_mat(path):
+def read_mat(path: Path) -> Raw:
     """Raw of a .mat file: its signal and what stands beside it. Raises RecordingError."""
     name = path.name
     data = path.read_bytes()
@@ -45,7 +47,7 @@ def read_mat(path):
             if not key:  # where MATLAB keeps what belongs to objects
                 continue
             if kind == CHAR:
-                texts[key.lower()] = _rows(dims, *stored, order)
+                texts[key.lower()] = _rows(order, dims, *stored)
             elif kind not in NUMERIC:
                 others[key] = OTHERS.get(kind, "object")
             elif flags & LOGICAL:
@@ -126,7 +128,7 @@ def _elements(body, order):
         at = start + size + -(start + size) % 8
 
 
-def _rows(dims, kind, content, order):
+def _rows(order, dims, kind, content):
     """The rows of a char matrix, stripped. Raises ValueError, LookupError."""
     if not 0 < len(content) <= 2**16:  # a longer text is none that is looked for
         return ()

@@ -1,6 +1,7 @@
 """What a file's parser hands on, and the limits that all parsers share."""
 
 import math
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
@@ -35,7 +36,7 @@ class Raw:
 
 
 @contextmanager
-def refusing(sentence):
+def refusing(sentence: str) -> Iterator[None]:
     """Turn whatever a third party's parser raises on damaged bytes into one sentence."""
     try:
         yield
@@ -45,19 +46,19 @@ def refusing(sentence):
         raise RecordingError(sentence) from None
 
 
-def unpacked_limit(packed):
+def unpacked_limit(packed: int) -> int:
     """Bytes that `packed` bytes may unpack to."""
     return min(MAX_BYTES, max(64 * 2**20, MAX_RATIO * packed))
 
 
-def bomb(name):
+def bomb(name: str) -> RecordingError:
     return RecordingError(
         f"{name} unpacks to more than a recording can be (at most {MAX_BYTES >> 20} MB and "
         f"{MAX_RATIO} times its own size); save it uncompressed, or in shorter trials."
     )
 
 
-def check_kind(name, dtype):
+def check_kind(name: str, dtype: np.dtype) -> None:
     """Raise RecordingError unless `dtype` holds integers or real numbers."""
     if dtype.kind in "iuf":
         return
@@ -77,7 +78,9 @@ def check_kind(name, dtype):
     )
 
 
-def from_variables(name, shapes, load):
+def from_variables(
+    name: str, shapes: dict[str, tuple[int, ...]], load: Callable[[str], np.ndarray]
+) -> Raw:
     """A Raw from named arrays, of which only those that are needed get loaded.
 
     shapes: {key: shape} of the numeric arrays. load: key -> array, or text for a string.

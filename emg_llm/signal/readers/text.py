@@ -3,6 +3,7 @@
 import io
 import re
 from collections import Counter
+from pathlib import Path
 
 import numpy as np
 
@@ -21,7 +22,7 @@ RATE_COMMENT = re.compile(
 )
 
 
-def read_text(path):
+def read_text(path: Path) -> Raw:
     """Raw of a table of numbers in text; `names` from its header, `rate` from its comments.
 
     Raises RecordingError for text that isn't numbers, and for feature tables and manifests.
@@ -42,9 +43,9 @@ def read_text(path):
     if max(map(len, table)) > MAX_COLUMNS:
         raise RecordingError(f"{name} has too many columns; save it with one row for each sample.")
     numeric = [_numbers(cells, decimal) for cells in table]
-    first = numeric.index(True) if any(numeric) else None
-    if first is not None and sum(numeric[first:]) < 0.8 * len(numeric[first:]):
-        first = None  # prose with a number somewhere
+    first = numeric.index(True) if any(numeric) else len(rows)
+    if sum(numeric[first:]) < 0.8 * len(numeric[first:]):
+        first = len(rows)  # prose with a number somewhere
     _refuse_other_tables(name, table, first, decimal)
     width = len(table[first])
     if first + 1 < len(rows) and _counts_columns(table[first], table[first + 1]):
@@ -56,10 +57,10 @@ def read_text(path):
         cells = _cells(comments[-1].lstrip("#%/ "), delimiter)
         header = [cells] if len(cells) == width and not _numbers(cells, decimal) else []
     names = tuple(" ".join(filter(None, column)) for column in zip(*header, strict=True))
-    rate = next((m for m in map(RATE_COMMENT.search, comments) if m), None)
     stream.seek(rows[first][0])
     values, names, notes = _parse(stream, name, delimiter, decimal, comments, names)
-    rate = float(rate[1]) * (1000 if rate[2] else 1) if rate else None
+    match = next(filter(None, map(RATE_COMMENT.search, comments)), None)
+    rate = float(match[1]) * (1000 if match[2] else 1) if match else None
     return Raw(values, names, rate, notes=notes)
 
 
@@ -143,7 +144,7 @@ def _refuse_other_tables(name, table, first, decimal):
             f"{name} is a manifest, a list of recordings with their labels, and no recording "
             f"itself; give it to a training script with --data {name}."
         )
-    if first is not None:
+    if first < len(table):
         return
     numeric = sum(_is_number(c, decimal) for cells in table[1:] for c in cells)
     if len(table) > 1 and len(table[0]) > 1 and (words & TABLE_WORDS or numeric):
