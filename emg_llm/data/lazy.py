@@ -1,9 +1,9 @@
-"""Sequences that need little memory however long they are: items are made when asked for."""
+"""Sequences of any length that need little memory: items are made on access."""
 
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, Generic, TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -13,8 +13,8 @@ ARRAYS = ("signal", "valid")
 Item = TypeVar("Item")
 
 
-class Lazy(Sequence[Item], Generic[Item]):
-    """`n` items; `make(i)`, 0 <= i < n, makes one whenever it is asked for."""
+class Lazy(Sequence[Item]):
+    """`n` items; `make(i)`, 0 <= i < n, makes one on each access."""
 
     def __init__(self, n: int, make: Callable[[int], Item]) -> None:
         self._n, self._make = n, make
@@ -36,22 +36,22 @@ class Lazy(Sequence[Item], Generic[Item]):
 
 
 class Spool:
-    """Arrays in a temporary file, which is gone as soon as nobody uses it, or is killed.
+    """Arrays in a temporary file, which disappears with this object or its process.
 
-    They are read, not mapped: mapped pages would count as the process's memory. TMPDIR says on
-    which disk the file is.
+    They are read, not mapped: mapped pages would count as the process's memory. The environment
+    variable TMPDIR selects the disk.
     """
 
     def __init__(self) -> None:
         self.size = 0  # bytes
-        self._file = tempfile.TemporaryFile(prefix="emg-llm-")  # noqa: SIM115, it is open as long as this
+        self._file = tempfile.TemporaryFile(prefix="emg-llm-")  # noqa: SIM115, open as long as the Spool
         self._places = []
 
     def __len__(self) -> int:
         return len(self._places)
 
     def append(self, array: np.ndarray) -> int:
-        """Keep an array; returns its place. Raises RecordingError where the disk is full."""
+        """Store an array and return its index. Raises RecordingError if the disk is full."""
         array = np.ascontiguousarray(array)
         try:
             self._file.seek(self.size)
@@ -59,8 +59,8 @@ class Spool:
             self._file.flush()
         except OSError as error:
             raise RecordingError(
-                f"The folder for temporary files, {tempfile.gettempdir()}, can't take what was "
-                f"prepared ({error.strerror}); free some space, or let TMPDIR name another folder."
+                f"The folder for temporary files, {tempfile.gettempdir()}, can't store the data "
+                f"({error.strerror}); free some space, or set TMPDIR to another folder."
             ) from None
         self._places.append((self.size, array.dtype, array.shape))
         self.size += array.nbytes
@@ -75,9 +75,9 @@ class Spool:
 
 
 class KeptRecordings(Lazy[Recording]):
-    """Recordings that are made when they are first asked for, and read from a Spool after that.
+    """Recordings that are made on first access and read from a Spool afterwards.
 
-    They take half of the free disk at most; what finds no room is made each time.
+    They use at most half of the free disk; recordings beyond that are made on every access.
     """
 
     def __init__(self, n: int, make: Callable[[int], Recording]) -> None:

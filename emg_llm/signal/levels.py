@@ -1,8 +1,8 @@
-"""Numbers of any scale -> small whole numbers that a language model can read: levels.
+"""Numbers of any scale -> levels: small whole numbers that a language model can read.
 
-Columns that are all positive are taken as powers and expressed in dB; others as they are. A
-level is the distance from what is typical: in dB for powers, in tenths of the interquartile
-range otherwise.
+Columns with only positive values are treated as powers and converted to dB; others are used
+unchanged. A level is the distance from the typical value, in dB for powers and in tenths of the
+interquartile range otherwise.
 """
 
 from collections.abc import Sequence
@@ -14,13 +14,13 @@ import numpy as np
 from emg_llm.signal.preprocessing import TINY
 
 LIMIT = 40
-# How much of a person's wider or narrower spread is taken away: some of it is expression.
+# The correction for a person's wider or narrower spread is partial: some of it is expression.
 WIDTH_SHARE = 0.5
 
 
 @dataclass(frozen=True)
 class Measure:
-    """A person's own recordings, labelled or not: their median level and width around it."""
+    """The median level of a person's recordings, labelled or not, and their width around it."""
 
     median: tuple[float, ...]
     width: float
@@ -28,11 +28,11 @@ class Measure:
 
 @dataclass(frozen=True, eq=False)
 class LevelScale:
-    """What is typical of the training people.
+    """The typical values and spreads of the training people.
 
     names: columns; is_power: bool (columns,); center, step: float (columns,). neutral: levels of
-    their recordings labelled neutral, (columns,), empty where there are none. width: how far
-    their recordings lie from each person's median, in levels; 0 where people aren't the measure.
+    their recordings labelled neutral, (columns,), empty if there are none. width: how far their
+    recordings lie from each person's median, in levels; 0 if people have no measure of their own.
     """
 
     names: tuple[str, ...]
@@ -50,10 +50,10 @@ class LevelScale:
         neutral: np.ndarray | None = None,
         people: np.ndarray | None = None,
     ) -> Self:
-        """values: float (recordings, columns) of the training people alone.
+        """Fit to `values`, float (recordings, columns), of the training people only.
 
-        neutral: bool (recordings,), which are labelled neutral. people: (recordings,), whose each
-        is, where every person's own recordings are to be the measure of their levels.
+        neutral: bool (recordings,), True where labelled neutral. people: (recordings,), the person
+        of each recording, to measure levels against the person's own recordings.
         """
         is_power = np.all(values > 0, axis=0)
         x = _decibel(values, is_power)
@@ -71,12 +71,12 @@ class LevelScale:
 
     @classmethod
     def from_dict(cls, config: dict[str, Any]) -> Self:
-        """What `dataclasses.asdict` made of one, after a way through JSON."""
+        """The inverse of `dataclasses.asdict`, also after a round trip through JSON."""
         fields: Any = {k: tuple(v) if isinstance(v, list) else v for k, v in config.items()}
         return cls(**fields)
 
     def continuous(self, values: np.ndarray, measure: Measure | None = None) -> np.ndarray:
-        """float (…, columns) -> levels before rounding, the same shape."""
+        """float (…, columns) -> levels before rounding, in the same shape."""
         x = _decibel(np.asarray(values, np.float64), np.array(self.is_power))
         x = np.nan_to_num((x - np.array(self.center)) / np.array(self.step))
         if measure is None:
@@ -85,9 +85,9 @@ class LevelScale:
         return (x - np.array(measure.median)) / wider**WIDTH_SHARE
 
     def of_people(self, values: np.ndarray, people: np.ndarray | None = None) -> np.ndarray:
-        """Levels before rounding, (recordings, columns), each against the person's own measure.
+        """Levels before rounding, (recordings, columns), relative to each person's own measure.
 
-        people: whose each recording is; None where that doesn't matter.
+        people: (recordings,), the person of each recording; None for levels on the common scale.
         """
         x = self.continuous(values)
         for person in () if people is None else np.unique(people):
@@ -97,7 +97,7 @@ class LevelScale:
 
     def measure(self, values: np.ndarray) -> Measure | None:
         """The Measure of one person from their recordings (n, columns); None for fewer than two."""
-        if len(values) < 2:  # of a single recording, all would be taken away
+        if len(values) < 2:  # a single recording would become all zeros
             return None
         x = self.continuous(values)
         median = np.median(x, axis=0)
@@ -106,7 +106,7 @@ class LevelScale:
 
 
 def whole(levels: np.ndarray | float) -> np.ndarray:
-    """Levels as whole numbers within ±LIMIT."""
+    """Levels rounded to whole numbers within ±LIMIT."""
     return np.clip(np.rint(levels), -LIMIT, LIMIT).astype(int)
 
 
