@@ -60,7 +60,7 @@ def test_channels_stored_as_rows_are_turned_round_and_it_is_said(tmp_path):
     for path in (save(tmp_path / "a.npy", emg().T), text(tmp_path / "a.csv", emg().T)):
         recording = read_recording(path, RATE, "uV")
         np.testing.assert_allclose(recording.signal, emg(), rtol=1e-3, atol=1e-5)
-        assert "turned round" in notes(recording)
+        assert "transposed" in notes(recording)
 
 
 def test_files_that_are_not_there_or_not_files_are_refused(tmp_path):
@@ -130,7 +130,7 @@ def test_nothing_is_unpickled(tmp_path):
 def test_files_too_large_are_refused_unread(tmp_path):
     with (tmp_path / "a.csv").open("wb") as stream:
         stream.truncate(readers.MAX_BYTES + 1)
-    assert "the most that is read" in refusal(tmp_path / "a.csv")
+    assert "the limit is 512 MB" in refusal(tmp_path / "a.csv")
 
 
 @pytest.mark.parametrize("extension", [".npy", ".npz", ".mat"])

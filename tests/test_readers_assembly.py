@@ -123,4 +123,4 @@ def test_a_feature_table_and_a_manifest_are_refused_and_sent_to_data(tmp_path):
 
 
 def test_a_recording_of_less_than_a_twentieth_of_a_second_is_refused(tmp_path):
-    assert "0.05 s at least" in refusal(save(tmp_path / "a.npy", emg(500)), 15000)
+    assert "at least 32 samples and 0.05 s" in refusal(save(tmp_path / "a.npy", emg(500)), 15000)

@@ -125,8 +125,8 @@ def test_a_session_cannot_be_on_both_sides():
 @pytest.mark.parametrize(
     ("name", "settings", "words"),
     [
-        ("grouped_k_fold", {"folds": 6}, "--folds 6 .* 5 people; choose 2 to 5"),
-        ("grouped_k_fold", {"folds": 1}, "choose 2 to 5"),
+        ("grouped_k_fold", {"folds": 6}, "--folds must be between 2 and 5 for 5 people, not 6"),
+        ("grouped_k_fold", {"folds": 1}, "between 2 and 5 .* not 1"),
         ("leave_one_subject_out", {}, "'subject' column"),
         ("grouped_k_fold", {}, "'subject' column"),
         ("held_out_sessions", {}, "'subject' column"),

@@ -1,1 +1,1 @@
-"""Which recordings, whose they are, and who is kept apart."""
+"""Datasets of recordings with their labels and people, and how they are split."""

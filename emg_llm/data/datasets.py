@@ -1,14 +1,14 @@
 """`--data` -> recordings or feature rows, with their labels and people.
 
-What `--data` may be: `simulated[:key=value,…]`, a folder `<label>/<recording>`, a manifest (a
-CSV with a `path` column), a feature table (a CSV or Parquet without one), or a folder saved by
+`--data` is `simulated[:key=value,…]`, a folder of `<label>/<recording>` files, a manifest (a CSV
+with a `path` column), a feature table (a CSV or Parquet without one), or a folder saved by
 `datasets`.
 """
 
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Self, cast
 
 import numpy as np
 
@@ -26,23 +26,22 @@ from emg_llm.signal.simulation import (
 )
 
 PARTS = ("train", "validation", "test")
+Rows = Sequence[int] | np.ndarray
 META_COLUMNS = ("label", "subject", "session", "split", "recording_id")
 
 
 class DatasetError(ValueError):
-    """Data that can't be used; the text says what to do about it."""
+    """Data that can't be used; the message says what to do about it."""
 
 
 @dataclass(frozen=True, eq=False)
 class Dataset:
-    """Recordings, or rows of a feature table, with what is known about them.
+    """Recordings, or rows of a feature table, with their labels and people.
 
-    name: how it was asked for. ids, labels, subjects: one for each recording; a subject is
-    None where nobody knows. splits: the data's own split column, or None.
-    sessions: which sitting of the subject each recording is from (None where it is unknown),
-    or None where no recording has one.
-    recordings: a sequence of Recording, which are not in memory until they are asked for, or
-    None for a feature table.
+    name: for messages and results files. ids, labels, subjects: one per recording; an unknown
+    subject is None. splits: the data's own split column, or None. sessions: one per recording,
+    None if unknown, or None if no recording has one.
+    recordings: a sequence of Recording that loads each one on access; None for a feature table.
     table: float64 (recordings, columns), or None; columns: their names.
     """
 
@@ -57,46 +56,46 @@ class Dataset:
     sessions: tuple[str | None, ...] | None = None
     _memo: Memo = field(default_factory=Memo, init=False, repr=False)
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         if not self.ids:
-            raise DatasetError(f"{self.name} holds no recordings.")
+            raise DatasetError(f"{self.name} holds no recordings; choose other data.")
         if len(set(self.labels)) < 2:
             raise DatasetError(
-                f"{self.name} has a single label, {self.labels[0]!r}; there is nothing to tell "
-                "apart. Add recordings of another label."
+                f"{self.name} has a single label, {self.labels[0]!r}, so there is nothing to "
+                "classify; add recordings with another label."
             )
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self.ids)
 
     @property
-    def label_names(self):
-        """The labels in their usual order: the emotions as listed, anything else sorted."""
+    def label_names(self) -> tuple[str, ...]:
+        """The labels: emotions in the order of EMOTIONS, then all others sorted."""
         present = set(self.labels)
-        known = [e for e in EMOTIONS if e in present]
-        return tuple(known + sorted(present - set(known)))
+        emotions = [e for e in EMOTIONS if e in present]
+        return tuple(emotions + sorted(present - set(emotions)))
 
     @property
-    def targets(self):
-        """int (recordings,): each label's place in `label_names`."""
-        place = {label: i for i, label in enumerate(self.label_names)}
-        return np.array([place[label] for label in self.labels])
+    def targets(self) -> np.ndarray:
+        """int (recordings,): each label's index in `label_names`."""
+        index = {label: i for i, label in enumerate(self.label_names)}
+        return np.array([index[label] for label in self.labels])
 
     @property
-    def groups(self):
-        """What must not be torn apart: the subject, the recording where it is unknown."""
-        known = zip(self.ids, self.subjects, strict=True)
-        return np.array([subject or f"recording {i}" for i, subject in known])
+    def groups(self) -> np.ndarray:
+        """(recordings,): the group that a split keeps whole, the subject or else the recording."""
+        pairs = zip(self.ids, self.subjects, strict=True)
+        return np.array([subject or f"recording {i}" for i, subject in pairs])
 
     def item(self, i: int) -> Recording | np.ndarray:
-        """The Recording, or the feature row, at place i."""
-        return self.table[i] if self.recordings is None else self.recordings[i]
+        """The Recording, or the feature row, at index i."""
+        return cast(np.ndarray, self.table)[i] if self.recordings is None else self.recordings[i]
 
     def once(self, key: Hashable, make: Callable[[], Any]) -> Any:
-        """What make() gave when it was first asked for by this key; kept as long as the data."""
+        """The value of make(), cached under `key` for the lifetime of the dataset."""
         return self._memo.once(key, make)
 
-    def with_labels(self, labels):
+    def with_labels(self, labels: Sequence[str]) -> Self:
         """Only the recordings with one of these labels."""
         unknown = sorted(set(labels) - set(self.labels))
         if unknown:
@@ -106,8 +105,8 @@ class Dataset:
             )
         return self.take([i for i, label in enumerate(self.labels) if label in labels])
 
-    def take(self, rows):
-        """The recordings in `rows` alone, in that order."""
+    def take(self, rows: Rows) -> Self:
+        """Only the recordings in `rows`, in that order."""
         rows, recordings = list(rows), self.recordings
 
         def pick(values):
@@ -125,8 +124,8 @@ class Dataset:
         )
 
 
-def load_dataset(data, labels=None):
-    """A Dataset from any value of `--data`. Raises DatasetError or RecordingError in words."""
+def load_dataset(data: str | Path, labels: Sequence[str] | None = None) -> Dataset:
+    """The Dataset for any value of `--data`. Raises DatasetError or RecordingError."""
     data = str(data)
     if is_simulated(data):
         dataset = _simulated(data)
@@ -140,7 +139,7 @@ def load_dataset(data, labels=None):
             dataset = _table_or_manifest(path)
         else:
             raise DatasetError(
-                f"--data {data}: no such folder, manifest or feature table. Give 'simulated', a "
+                f"--data {data}: no such folder, manifest or feature table. Use 'simulated', a "
                 "folder of <label>/<recording> files, or a CSV with a 'label' column."
             )
     return dataset.with_labels(labels) if labels else dataset
@@ -159,11 +158,11 @@ def _simulated(data):
                 f"{', '.join(types)}."
             ) from None
     config = SimulationConfig(**settings)
-    lengths = config.sampling_rate >= 200 and config.duration >= 0.25  # False for NaN
-    if min(config.subjects, config.trials) < 1 or config.seed < 0 or not lengths:
+    long_enough = config.sampling_rate >= 200 and config.duration >= 0.25  # False for NaN
+    if min(config.subjects, config.trials) < 1 or config.seed < 0 or not long_enough:
         raise DatasetError(
-            f"--data {data}: subjects and trials start at 1, seed at 0, sampling_rate at 200 (Hz) "
-            "and duration at 0.25 (s)."
+            f"--data {data}: subjects and trials must be at least 1, seed 0, sampling_rate 200 "
+            "(Hz) and duration 0.25 (s)."
         )
     each = trials(config)
     return Dataset(
@@ -176,21 +175,26 @@ def _simulated(data):
 
 
 def _of_recordings(name, n, make, splits=None):
-    """A Dataset of what make(i), 0 <= i < n, reads.
+    """A Dataset of the recordings that make(i), 0 <= i < n, reads.
 
-    Everything is read once here, and let go: a file may say whose it is, and one that can't be
-    used is better named now than after hours of training.
+    Reads every recording once and releases it: a file may name its subject, and it is better to
+    report an unusable file now than after hours of training.
     """
     recordings = KeptRecordings(n, make)
-    told = [(r.recording_id, r.label, r.subject, r.session) for r in recordings]
-    ids, labels, subjects, sessions = zip(*told, strict=True) if told else ((),) * 4
-    return Dataset(name, ids, labels, subjects, splits, recordings, sessions=_known(sessions))
+    meta = [(r.recording_id, r.label, r.subject, r.session) for r in recordings]
+    ids, labels, subjects, sessions = zip(*meta, strict=True) if meta else ((),) * 4
+    return Dataset(name, ids, labels, subjects, splits, recordings, sessions=_texts(sessions))
 
 
-def _known(values):
-    """What a column tells as a tuple of words, None where it is empty; None where all of it is."""
-    words = [None if v is None or v != v or v == "" else str(v) for v in values]
-    return tuple(words) if any(word is not None for word in words) else None
+def _text(value):
+    """A table's cell as a string, or None if it is empty."""
+    return None if value is None or value != value or value == "" else str(value)
+
+
+def _texts(values):
+    """A table's column as strings, None for empty cells; None if all cells are empty."""
+    texts = tuple(map(_text, values))
+    return texts if any(texts) else None
 
 
 def _folder(path):
@@ -215,7 +219,7 @@ def _table_or_manifest(path):
     try:
         if path.suffix.lower() == ".parquet":
             table = pd.read_parquet(path)
-        else:  # names stay as written: "007" is no number
+        else:  # "007" is a name, not a number
             table = pd.read_csv(path, dtype=dict.fromkeys(META_COLUMNS, "str"))
     except Exception as error:
         raise DatasetError(f"{path.name} can't be read as a table: {error}.") from None
@@ -230,24 +234,12 @@ def _table_or_manifest(path):
 def _manifest(path, table):
     from emg_llm.signal.readers import read_recording
 
-    def optional(row, column):
-        value = row.get(column)
-        return None if value is None or value != value or value == "" else value
-
     rows = table.to_dict("records")
 
     def make(i):
-        row = rows[i]
-        subject, session = optional(row, "subject"), optional(row, "session")
-        return read_recording(
-            path.parent / str(row["path"]),
-            sampling_rate=optional(row, "sampling_rate"),
-            unit=optional(row, "unit"),
-            label=str(row["label"]),
-            subject=None if subject is None else str(subject),
-            session=None if session is None else str(session),
-            recording_id=str(row["path"]),
-        )
+        place, label = str(rows[i]["path"]), str(rows[i]["label"])
+        rest = {k: _text(rows[i].get(k)) for k in ("sampling_rate", "unit", "subject", "session")}
+        return read_recording(path.parent / place, label=label, recording_id=place, **rest)
 
     splits = _split_column(table)
     return _of_recordings(f"{path.parent.name}/{path.name}", len(rows), make, splits)
@@ -258,15 +250,15 @@ def _feature_table(name, table):
         c for c in table.select_dtypes("number").columns if c not in META_COLUMNS and c != "path"
     ]
     if not columns:
-        raise DatasetError(f"{name} has no numeric feature columns beside its labels.")
+        raise DatasetError(f"{name} has no numeric feature columns; add at least one.")
     values = table[columns].to_numpy(np.float64)
     if not np.isfinite(values).all():
         bad = [c for c, ok in zip(columns, np.isfinite(values).all(axis=0), strict=True) if not ok]
-        raise DatasetError(f"{name} has empty or infinite values in {', '.join(bad[:3])}.")
-    ids = (
-        table["recording_id"] if "recording_id" in table else [f"row {i + 1}" for i in table.index]
-    )
-    subjects = _known(table["subject"]) if "subject" in table else None
+        raise DatasetError(
+            f"{name} has empty or infinite values in {', '.join(bad[:3])}; fix them."
+        )
+    ids = table.get("recording_id", [f"row {i + 1}" for i in table.index])
+    subjects = _texts(table["subject"]) if "subject" in table else None
     return Dataset(
         name,
         tuple(map(str, ids)),
@@ -275,7 +267,7 @@ def _feature_table(name, table):
         _split_column(table),
         table=values,
         columns=tuple(columns),
-        sessions=_known(table["session"]) if "session" in table else None,
+        sessions=_texts(table["session"]) if "session" in table else None,
     )
 
 
@@ -295,7 +287,7 @@ def _saved(path):
 
     saved = datasets.load_from_disk(str(path))
     if not isinstance(saved, datasets.Dataset) or "label" not in saved.column_names:
-        raise DatasetError(f"{path.name} needs a 'label' column; save one table, not several.")
+        raise DatasetError(f"{path.name} isn't a single table with a 'label' column; save one.")
     if "signal" not in saved.column_names:
         return _feature_table(path.name, saved.to_pandas())
     if "sampling_rate" not in saved.column_names:

@@ -1,32 +1,34 @@
-"""Sequences that need little memory however long they are: items are made when asked for."""
+"""Sequences of any length that need little memory: items are made on access."""
 
 import shutil
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, TypeVar
 
 import numpy as np
 
 from emg_llm.signal.recording import Recording, RecordingError
 
 ARRAYS = ("signal", "valid")
+Item = TypeVar("Item")
 
 
-class Lazy(Sequence):
-    """`n` items; `make(i)`, 0 <= i < n, makes one whenever it is asked for."""
+class Lazy(Sequence[Item]):
+    """`n` items; `make(i)`, 0 <= i < n, makes one on each access."""
 
-    def __init__(self, n, make):
+    def __init__(self, n: int, make: Callable[[int], Item]) -> None:
         self._n, self._make = n, make
 
-    def __len__(self):
+    def __len__(self) -> int:
         return self._n
 
-    def __getitem__(self, i):
+    def __getitem__(self, i: Any) -> Any:
         place = range(self._n)[i]
         if isinstance(place, range):
             return Lazy(len(place), lambda k: self[place[k]])
         return self._item(place)
 
-    def __iter__(self):
+    def __iter__(self) -> Iterator[Item]:
         return map(self._item, range(self._n))
 
     def _item(self, i):
@@ -34,51 +36,51 @@ class Lazy(Sequence):
 
 
 class Spool:
-    """Arrays in a temporary file, which is gone as soon as nobody uses it, or is killed.
+    """Arrays in a temporary file, which disappears with this object or its process.
 
-    They are read, not mapped: mapped pages would count as the process's memory. TMPDIR says on
-    which disk the file is.
+    They are read, not mapped: mapped pages would count as the process's memory. The environment
+    variable TMPDIR selects the disk.
     """
 
-    def __init__(self):
+    def __init__(self) -> None:
         self.size = 0  # bytes
-        self._file = tempfile.TemporaryFile(prefix="emg-llm-")  # noqa: SIM115, it is open as long as this
+        self._file = tempfile.TemporaryFile(prefix="emg-llm-")  # noqa: SIM115, open as long as the Spool
         self._places = []
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self._places)
 
-    def append(self, array):
-        """Keep an array; returns its place. Raises RecordingError where the disk is full."""
+    def append(self, array: np.ndarray) -> int:
+        """Store an array and return its index. Raises RecordingError if the disk is full."""
         array = np.ascontiguousarray(array)
         try:
             self._file.seek(self.size)
-            self._file.write(array)
+            self._file.write(array.data)
             self._file.flush()
         except OSError as error:
             raise RecordingError(
-                f"The folder for temporary files, {tempfile.gettempdir()}, can't take what was "
-                f"prepared ({error.strerror}); free some space, or let TMPDIR name another folder."
+                f"The folder for temporary files, {tempfile.gettempdir()}, can't store the data "
+                f"({error.strerror}); free some space, or set TMPDIR to another folder."
             ) from None
         self._places.append((self.size, array.dtype, array.shape))
         self.size += array.nbytes
         return len(self._places) - 1
 
-    def __getitem__(self, place):
+    def __getitem__(self, place: int) -> np.ndarray:
         start, dtype, shape = self._places[place]
         array = np.empty(shape, dtype)
         self._file.seek(start)
-        self._file.readinto(array)
+        self._file.readinto(array.data)
         return array
 
 
-class KeptRecordings(Lazy):
-    """Recordings that are made when they are first asked for, and read from a Spool after that.
+class KeptRecordings(Lazy[Recording]):
+    """Recordings that are made on first access and read from a Spool afterwards.
 
-    They take half of the free disk at most; what finds no room is made each time.
+    They use at most half of the free disk; recordings beyond that are made on every access.
     """
 
-    def __init__(self, n, make):
+    def __init__(self, n: int, make: Callable[[int], Recording]) -> None:
         super().__init__(n, make)
         self._spool, self._kept = Spool(), {}
         self._room = shutil.disk_usage(tempfile.gettempdir()).free // 2

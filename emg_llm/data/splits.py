@@ -1,21 +1,23 @@
-"""Who trains, who validates, who tests: people are kept apart before anything is cut or fitted."""
+"""Training, validation and test people, kept apart before anything is cut or fitted."""
 
 import hashlib
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any, Self
 
 import numpy as np
 
-from emg_llm.data.datasets import PARTS, DatasetError
+from emg_llm.data.datasets import PARTS, Dataset, DatasetError, Rows
 
 VALIDATION_SHARE = 0.2  # of the training people, where a fold has validation people
 
 
 @dataclass(frozen=True, eq=False)
 class Split:
-    """Which recordings train, validate and test: sorted int arrays into a dataset.
+    """Rows of a dataset for training, validation and test: sorted int arrays.
 
-    grouping: what is whole on one side. "subject"; "session" of a subject, who is then on both
-    sides; "recording", where nobody is known; or "given", the data's own split column, which
+    grouping: the unit that stays on one side. "subject"; "session", with its subject on both
+    sides; "recording", if no subject is known; or "given", the data's own split column, which
     keeps subjects whole too.
     """
 
@@ -28,33 +30,35 @@ class Split:
     hash: str
 
     @classmethod
-    def of(cls, dataset, name, grouping, seed, parts):
-        """A Split of three lists of rows; raises DatasetError where it tears a group apart."""
+    def of(
+        cls, dataset: Dataset, name: str, grouping: str, seed: int, parts: Sequence[Rows]
+    ) -> Self:
+        """A Split of three lists of rows; raises DatasetError if a group is in several parts."""
         digest = hashlib.sha256()
         for part, rows in zip(PARTS, parts, strict=True):
             digest.update(f"{part}:{','.join(sorted(dataset.ids[i] for i in rows))};".encode())
-        rows = [np.sort(np.asarray(p, int)) for p in parts]
-        torn = _torn(_units(dataset, grouping), rows)
+        train, validation, test = (np.sort(np.asarray(rows, int)) for rows in parts)
+        torn = _torn(_units(dataset, grouping), (train, validation, test))
         if torn:
             where = "The 'split' column of" if grouping == "given" else f"The split {name} of"
             raise DatasetError(
-                f"{where} {dataset.name} has {_listed(torn)} in more than one part, which is no "
-                "test on people who are new; put all recordings of a person into one part."
+                f"{where} {dataset.name} has {_listed(torn)} in more than one part, so the test "
+                "isn't on new people; put all recordings of a person into one part."
             )
-        return cls(name, grouping, seed, *rows, digest.hexdigest()[:16])
+        return cls(name, grouping, seed, train, validation, test, digest.hexdigest()[:16])
 
     @property
-    def scored(self):
-        """The rows that results are about: test, or validation where there is no test."""
+    def scored(self) -> np.ndarray:
+        """The rows that results are computed on: test, or validation if there is no test."""
         rows = self.test if len(self.test) else self.validation
         if not len(rows):
             raise DatasetError(
-                "No recording is left to test on; let some rows of the 'split' column say 'test'."
+                "There are no recordings to test on; mark rows of the 'split' column as 'test'."
             )
         return rows
 
-    def protocol(self):
-        """What results files say about how the data was split."""
+    def protocol(self) -> dict[str, Any]:
+        """The description of the split in results files."""
         return {
             "name": self.name,
             "grouping": self.grouping,
@@ -63,16 +67,16 @@ class Split:
         }
 
 
-def held_out_split(dataset, seed=0):
-    """One Split: the data's own where it has one, otherwise people (60/20/20 %).
+def held_out_split(dataset: Dataset, seed: int = 0) -> Split:
+    """One Split: the data's own if it has one, otherwise 60/20/20 % of the people.
 
-    A recording whose person is unknown counts as a person of its own. Where no person is named
-    at all, recordings are split within each label, and the split says so.
+    A recording whose person is unknown counts as a person of its own. If no person is named at
+    all, recordings are split within each label, and `grouping` says so.
     """
     if dataset.splits is not None:
         split = given_split(dataset, seed)
         if not len(split.train):
-            raise DatasetError(f"{dataset.name}: no row of the 'split' column says 'train'.")
+            raise DatasetError(f"{dataset.name}: mark rows of the 'split' column as 'train'.")
         return split
     rng = np.random.default_rng(seed)
     if any(dataset.subjects):
@@ -82,11 +86,9 @@ def held_out_split(dataset, seed=0):
                 f"{dataset.name} has {len(people)} people; training, validation and test need "
                 "one each. Add people, or a 'split' column."
             )
-        n = max(1, round(0.2 * len(people)))
-        chosen = people[2 * n :], people[:n], people[n : 2 * n]
-        parts = [np.flatnonzero(np.isin(dataset.groups, part)) for part in chosen]
+        parts = [np.flatnonzero(np.isin(dataset.groups, part)) for part in _shares(people)]
         return Split.of(dataset, "held_out", "subject", seed, parts)
-    parts = [], [], []
+    by_label = []
     for label in dataset.label_names:
         rows = rng.permutation([i for i, value in enumerate(dataset.labels) if value == label])
         if len(rows) < 3:
@@ -94,22 +96,29 @@ def held_out_split(dataset, seed=0):
                 f"{dataset.name} has {len(rows)} recordings labelled {label!r}; training, "
                 "validation and test need one each. Add recordings, or a 'split' column."
             )
-        n = max(1, round(0.2 * len(rows)))
-        for part, chosen in zip(parts, (rows[2 * n :], rows[:n], rows[n : 2 * n]), strict=True):
-            part.extend(chosen)
+        by_label.append(_shares(rows))
+    parts = [np.concatenate(shares) for shares in zip(*by_label, strict=True)]
     return Split.of(dataset, "held_out", "recording", seed, parts)
 
 
-def given_split(dataset, seed=0):
-    """The Split that the data's own column says; raises DatasetError where it shares people."""
-    parts = [[i for i, s in enumerate(dataset.splits) if s == part] for part in PARTS]
+def _shares(shuffled):
+    """(train, validation, test): 60, 20 and 20 % of a shuffled array."""
+    n = max(1, round(0.2 * len(shuffled)))
+    return shuffled[2 * n :], shuffled[:n], shuffled[n : 2 * n]
+
+
+def given_split(dataset: Dataset, seed: int = 0) -> Split:
+    """The Split of the data's own column; raises DatasetError if parts share people."""
+    parts = [[i for i, s in enumerate(dataset.splits or ()) if s == part] for part in PARTS]
     return Split.of(dataset, "held_out", "given", seed, parts)
 
 
-def leave_one_subject_out(dataset, seed=0, validation=False):
-    """A Split for each person: tested on that person, trained on the others.
+def leave_one_subject_out(
+    dataset: Dataset, seed: int = 0, validation: bool = False
+) -> Iterator[Split]:
+    """One Split per person, who is the test; all others are for training.
 
-    validation: keep a fifth of the training people of each fold to stop training by.
+    validation: set aside a fifth of each fold's training people for early stopping.
     """
     people = _named_people(dataset, "Leaving one subject out", 3 if validation else 2)
     groups = np.array(dataset.subjects)
@@ -119,20 +128,22 @@ def leave_one_subject_out(dataset, seed=0, validation=False):
         yield Split.of(dataset, "leave_one_subject_out", "subject", seed, parts)
 
 
-def grouped_k_fold(dataset, seed=0, folds=4, validation=False):
-    """`folds` Splits, each tested on another share of the people and trained on the others.
+def grouped_k_fold(
+    dataset: Dataset, seed: int = 0, folds: int = 4, validation: bool = False
+) -> Iterator[Split]:
+    """`folds` Splits, each with another share of the people as the test.
 
-    validation: keep a fifth of the training people of each fold to stop training by.
+    validation: set aside a fifth of each fold's training people for early stopping.
     """
     from sklearn.model_selection import GroupKFold
 
     people = np.array(_named_people(dataset, "Folds over people", 3 if validation else 2))
     if not 2 <= folds <= len(people):
         raise DatasetError(
-            f"--folds {folds} can't be had from {len(people)} people; choose 2 to {len(people)}."
+            f"--folds must be between 2 and {len(people)} for {len(people)} people, not {folds}."
         )
     groups = np.array(dataset.subjects)
-    # Over people, not rows: the folds depend on who is there and not on the order of the data.
+    # People are split, not rows, so that the folds don't depend on the order of the data.
     k_fold = GroupKFold(folds, shuffle=True, random_state=seed)
     for fold, (_, chosen) in enumerate(k_fold.split(people, groups=people)):
         is_test = np.isin(groups, people[chosen])
@@ -141,26 +152,28 @@ def grouped_k_fold(dataset, seed=0, folds=4, validation=False):
         yield Split.of(dataset, "grouped_k_fold", "subject", seed, parts)
 
 
-def held_out_sessions(dataset, seed=0, validation=False):
-    """Within every person one session is left out in turn: how well a model meets them again.
+def held_out_sessions(dataset: Dataset, seed: int = 0, validation: bool = False) -> Iterator[Split]:
+    """Leave out one session of every person in turn: how well a model does on people it knows.
 
     Fold k tests the k-th session of every person (sorted by name) and trains on all others; a
     person with fewer sessions only trains in the last folds. The same people are on both sides.
-    validation: keep the session before the tested one, of each person, to stop training by.
+    validation: set aside each person's session before the tested one for early stopping.
     """
     people = _named_people(dataset, "Leaving sessions out", 1)
     least = 3 if validation else 2
     sessions = dataset.sessions or (None,) * len(dataset)
     units = list(zip(dataset.subjects, sessions, strict=True))
-    known = {p: sorted({s for q, s in units if q == p and s is not None}) for p in people}
-    few = [p for p in people if len(known[p]) < least or (p, None) in units]
+    named: dict[str | None, Sequence[str]] = {
+        p: sorted({s for q, s in units if q == p and s is not None}) for p in people
+    }
+    few = [p for p in people if len(named[p]) < least or (p, None) in units]
     if few:
         raise DatasetError(
-            f"Leaving sessions out needs {least} named sessions or more of each person, which "
-            f"{_listed(few)} of {dataset.name} has not; fill the 'session' column."
+            f"Leaving sessions out needs at least {least} named sessions from each person; for "
+            f"{_listed(few)} of {dataset.name}, complete the 'session' column."
         )
-    place = np.array([known[p].index(s) for p, s in units])
-    count = np.array([len(known[p]) for p, _ in units])
+    place = np.array([named[p].index(s) for p, s in units])
+    count = np.array([len(named[p]) for p, _ in units])
     for fold in range(count.max()):
         is_test = place == fold
         is_validation = validation & (place == (fold - 1) % count) & (fold < count)
@@ -168,15 +181,17 @@ def held_out_sessions(dataset, seed=0, validation=False):
         yield Split.of(dataset, "held_out_sessions", "session", seed, parts)
 
 
-def protocol_splits(name, dataset, seed=0, folds=4, validation=False):
-    """The list of Splits of a protocol by its name; settings that it has no use for are ignored."""
+def protocol_splits(
+    name: str, dataset: Dataset, seed: int = 0, folds: int = 4, validation: bool = False
+) -> list[Split]:
+    """All Splits of a protocol, given its name; settings that it doesn't use are ignored."""
     options = {"grouped_k_fold": {"folds": folds}}.get(name, {})
     if name != "held_out":
         options = options | {"validation": validation}
     return list(PROTOCOLS[name](dataset, seed, **options))
 
 
-PROTOCOLS = {
+PROTOCOLS: dict[str, Callable[..., Iterator[Split]]] = {
     "held_out": lambda dataset, seed=0: iter([held_out_split(dataset, seed)]),
     "leave_one_subject_out": leave_one_subject_out,
     "grouped_k_fold": grouped_k_fold,
@@ -188,14 +203,14 @@ def _named_people(dataset, what, least):
     people = sorted(set(dataset.subjects) - {None})
     if len(people) < least or None in dataset.subjects:
         raise DatasetError(
-            f"{what} needs {least} named people or more and a name for every recording; "
+            f"{what} needs at least {least} named people and a name for every recording; "
             f"{dataset.name} has {len(people)}. Add a 'subject' column."
         )
     return people
 
 
 def _inner(groups, train, validation, seed):
-    """(train, validation) rows: the training rows, or without a fifth of their people."""
+    """(train, validation) rows; validation is a fifth of the training people, or empty."""
     if not validation:
         return train, []
     people = np.random.default_rng(seed).permutation(np.unique(groups[train]))
@@ -205,7 +220,7 @@ def _inner(groups, train, validation, seed):
 
 
 def _units(dataset, grouping):
-    """What must be whole on one side, the name of each row's."""
+    """(rows,): the name of the unit that must stay on one side."""
     if grouping == "session":
         pairs = zip(dataset.subjects, dataset.sessions, strict=True)
         return np.array([f"{subject}, session {session}" for subject, session in pairs])
@@ -213,7 +228,7 @@ def _units(dataset, grouping):
 
 
 def _torn(units, parts):
-    """Names of the units that are in two parts or more."""
+    """Names of the units that are in several parts."""
     seen = [set(units[rows].tolist()) for rows in parts]
     return sorted((seen[0] & seen[1]) | (seen[0] & seen[2]) | (seen[1] & seen[2]))
 

@@ -1,18 +1,16 @@
-"""Tables as CSV that a spreadsheet opens without taking a name from a file for a formula."""
+"""CSV that is safe to open in a spreadsheet: text in it can't run as a formula."""
 
-FORMULA = (
-    "=",
-    "+",
-    "-",
-    "@",
-    "\t",
-    "\r",
-    "\n",
-)  # https://owasp.org/www-community/attacks/CSV_Injection
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+# https://owasp.org/www-community/attacks/CSV_Injection
+FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
 
 
-def csv_bytes(table):
-    """A pandas table as CSV; an apostrophe comes before text that begins like a formula."""
+def csv_bytes(table: "pd.DataFrame") -> bytes:
+    """A pandas table as CSV; text that begins like a formula gets a leading apostrophe."""
     words = table.select_dtypes(exclude="number")
     table = table.assign(**words.map(_plain)) if len(words.columns) else table
     return table.rename(columns=_plain).to_csv(index=False).encode()
@@ -21,5 +19,5 @@ def csv_bytes(table):
 def _plain(value):
     if not isinstance(value, str):
         return value
-    text = value.replace("\r", " ")  # it isn't quoted, so a row would end there
+    text = value.replace("\r", " ")  # pandas doesn't quote it, so the row would end there
     return f"'{text}" if value.startswith(FORMULA) else text

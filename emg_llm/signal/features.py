@@ -1,10 +1,8 @@
 """Segments -> features: mean, variance, RMS and mean frequency, in physical units.
 
-All of them are taken from the cleaned signal before any normalisation: z-scoring a segment
-first would turn the first three into constants.
+All are computed on the cleaned signal before any normalisation: z-scoring a segment first would
+turn the first three into constants.
 """
-
-from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
@@ -14,23 +12,23 @@ from scipy.ndimage import uniform_filter1d
 from emg_llm.signal.preprocessing import SEGMENT_LENGTH, TINY, Segments, clean, segment
 from emg_llm.signal.recording import Recording
 
-if TYPE_CHECKING:  # pandas is loaded by whoever wants a table
+if TYPE_CHECKING:  # importing pandas is slow, and only the tables need it
     import pandas as pd
 
-# What is measured of each channel: how a reader calls it, and its unit for a signal in u.
+# Features of a channel: the name to display, and the unit for a signal in u.
 FEATURES = {
     "mean": ("mean", "u"),
     "variance": ("variance", "u²"),
     "rms": ("RMS", "u"),
     "mean_frequency": ("mean frequency", "Hz"),
 }
-SILENT = 1e-6  # of the recording's mean power: a channel that is dead
+SILENT = 1e-6  # share of the recording's mean power below which a channel counts as dead
 ACTIVITY_WINDOW_S = 0.05
 MIN_BURST_DB = 3.0
 
 
 def segment_features(segments: Segments) -> dict[str, np.ndarray]:
-    """Each of FEATURES by its name: float32 (n, channels).
+    """All FEATURES by name, each float32 (n, channels).
 
     The mean frequency is the centroid of the power spectrum, as in Phinyomark et al., Expert
     Syst. Appl. 2012, 39(8):7420.
@@ -48,14 +46,14 @@ def segment_features(segments: Segments) -> dict[str, np.ndarray]:
 def segment_tensor(recording: Recording, segment_length: int = SEGMENT_LENGTH) -> np.ndarray:
     """The encoders' input: float32 (n_segments, segment_length, channels + features).
 
-    The cleaned signal's channels, then the segment's FEATURES, means over its channels, each
+    The channels of the cleaned signal, then the segment's FEATURES, averaged over channels and
     repeated over time: 12 columns for 8 channels.
     """
     return segments_tensor(segment(clean(recording), segment_length))
 
 
 def segments_tensor(segments: Segments) -> np.ndarray:
-    """`segment_tensor` for segments that are cut already."""
+    """`segment_tensor` for segments that are already cut."""
     overall = np.stack([*segment_features(segments).values()], axis=2).mean(axis=1)  # (n, features)
     n, length, _ = segments.signal.shape
     repeated = np.broadcast_to(overall[:, None, :], (n, length, overall.shape[1]))
@@ -63,12 +61,12 @@ def segments_tensor(segments: Segments) -> np.ndarray:
 
 
 def tensor_column(n_channels: int, feature: str) -> int:
-    """Where `segment_tensor` holds one of FEATURES for recordings of so many channels."""
+    """The column of one of FEATURES in the `segment_tensor` of a recording with n_channels."""
     return n_channels + list(FEATURES).index(feature)
 
 
-def feature_table(recording: Recording, segment_length: int = SEGMENT_LENGTH) -> pd.DataFrame:
-    """A pandas table, one row for each segment: segment, start_s, then `<feature> <channel>`."""
+def feature_table(recording: Recording, segment_length: int = SEGMENT_LENGTH) -> "pd.DataFrame":
+    """A pandas table with one row per segment: segment, start_s, then `<feature> <channel>`."""
     import pandas as pd
 
     recording = clean(recording)
@@ -80,8 +78,8 @@ def feature_table(recording: Recording, segment_length: int = SEGMENT_LENGTH) ->
     return pd.DataFrame(columns)
 
 
-def feature_summary(recording: Recording) -> pd.DataFrame:
-    """A pandas table, one row for each channel: FEATURES over the whole recording."""
+def feature_summary(recording: Recording) -> "pd.DataFrame":
+    """A pandas table with one row per channel: FEATURES over the whole recording."""
     import pandas as pd
 
     recording = clean(recording)
@@ -94,28 +92,28 @@ def feature_summary(recording: Recording) -> pd.DataFrame:
 
 
 def channel_power(recording: Recording) -> np.ndarray:
-    """Mean power of each channel over the valid, cleaned recording, in u²: float64 (channels,)."""
+    """Mean power of each channel over the valid, cleaned samples, in u²: float64 (channels,)."""
     recording = clean(recording)
     x = recording.signal[recording.valid]
     return above_silence(np.mean(np.square(x, dtype=np.float64), axis=0))
 
 
-def above_silence(power):
-    """Powers of one recording, those far below its mean raised: each has a logarithm.
+def above_silence(power: np.ndarray) -> np.ndarray:
+    """Powers of one recording, raised to a floor far below their mean for logarithms to exist.
 
-    The floor is relative, so that it is the same for microvolts, volts and arbitrary units.
+    The floor is relative, and therefore the same for microvolts, volts and arbitrary units.
     """
     power = np.asarray(power, np.float64)
     return np.maximum(power, SILENT * power.mean() + TINY)
 
 
-def activity(recording):
-    """When the muscles were active, in seconds: (start, end, peak), or None without a clear burst.
+def activity(recording: Recording) -> tuple[float, float, float] | None:
+    """(start, end, peak) of the muscle activity in seconds, or None without a clear burst.
 
     Each channel's power in windows of 50 ms is taken relative to that channel's own floor, the
-    tenth percentile, and the mean over channels in dB smoothed over a fifth of a second. Active
-    is what lies above half of the way from the floor to the peak; a way of less than 3 dB is no
-    burst.
+    tenth percentile; the mean over channels in dB is smoothed over a fifth of a second. Activity
+    lies above the midpoint between floor and peak; a burst has a peak at least 3 dB above the
+    floor.
     """
     recording = clean(recording)
     length = max(2, round(ACTIVITY_WINDOW_S * recording.sampling_rate))

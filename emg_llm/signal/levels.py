@@ -1,28 +1,38 @@
-"""Numbers of any scale -> small whole numbers that a language model can read: levels.
+"""Numbers of any scale -> levels: small whole numbers that a language model can read.
 
-Columns that are all positive are taken as powers and expressed in dB; others as they are. A
-level is the distance from what is typical: in dB for powers, in tenths of the interquartile
-range otherwise.
+Columns with only positive values are treated as powers and converted to dB; others are used
+unchanged. A level is the distance from the typical value, in dB for powers and in tenths of the
+interquartile range otherwise.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Any, Self
 
 import numpy as np
 
 from emg_llm.signal.preprocessing import TINY
 
 LIMIT = 40
-# How much of a person's wider or narrower spread is taken away: some of it is expression.
+# The correction for a person's wider or narrower spread is partial: some of it is expression.
 WIDTH_SHARE = 0.5
+
+
+@dataclass(frozen=True)
+class Measure:
+    """The median level of a person's recordings, labelled or not, and their width around it."""
+
+    median: tuple[float, ...]
+    width: float
 
 
 @dataclass(frozen=True, eq=False)
 class LevelScale:
-    """What is typical of the training people.
+    """The typical values and spreads of the training people.
 
     names: columns; is_power: bool (columns,); center, step: float (columns,). neutral: levels of
-    their recordings labelled neutral, (columns,), empty where there are none. width: how far
-    their recordings lie from each person's median, in levels; 0 where people aren't the measure.
+    their recordings labelled neutral, (columns,), empty if there are none. width: how far their
+    recordings lie from each person's median, in levels; 0 if people have no measure of their own.
     """
 
     names: tuple[str, ...]
@@ -33,13 +43,19 @@ class LevelScale:
     width: float = 0.0
 
     @classmethod
-    def fit(cls, values, names, neutral=None, people=None):
-        """values: float (recordings, columns) of the training people alone.
+    def fit(
+        cls,
+        values: np.ndarray,
+        names: Sequence[str],
+        neutral: np.ndarray | None = None,
+        people: np.ndarray | None = None,
+    ) -> Self:
+        """Fit to `values`, float (recordings, columns), of the training people only.
 
-        neutral: bool (recordings,), which are labelled neutral. people: (recordings,), whose each
-        is, where every person's own recordings are to be the measure of their levels.
+        neutral: bool (recordings,), True where labelled neutral. people: (recordings,), the person
+        of each recording, to measure levels against the person's own recordings.
         """
-        is_power = (values > 0).all(axis=0)
+        is_power = np.all(values > 0, axis=0)
         x = _decibel(values, is_power)
         q25, q50, q75 = np.nanpercentile(x, (25, 50, 75), axis=0)
         step = np.where(is_power, 1.0, np.maximum(q75 - q25, 1e-9) / 10)
@@ -54,12 +70,13 @@ class LevelScale:
         return scale
 
     @classmethod
-    def from_dict(cls, config):
-        """What `dataclasses.asdict` made of one, after a way through JSON."""
-        return cls(**{k: tuple(v) if isinstance(v, list) else v for k, v in config.items()})
+    def from_dict(cls, config: dict[str, Any]) -> Self:
+        """The inverse of `dataclasses.asdict`, also after a round trip through JSON."""
+        fields: Any = {k: tuple(v) if isinstance(v, list) else v for k, v in config.items()}
+        return cls(**fields)
 
-    def continuous(self, values, measure=None):
-        """float (…, columns) -> levels before rounding, the same shape."""
+    def continuous(self, values: np.ndarray, measure: Measure | None = None) -> np.ndarray:
+        """float (…, columns) -> levels before rounding, in the same shape."""
         x = _decibel(np.asarray(values, np.float64), np.array(self.is_power))
         x = np.nan_to_num((x - np.array(self.center)) / np.array(self.step))
         if measure is None:
@@ -67,10 +84,10 @@ class LevelScale:
         wider = measure.width / self.width if self.width else 1.0
         return (x - np.array(measure.median)) / wider**WIDTH_SHARE
 
-    def of_people(self, values, people=None):
-        """Levels before rounding, (recordings, columns), each against the person's own measure.
+    def of_people(self, values: np.ndarray, people: np.ndarray | None = None) -> np.ndarray:
+        """Levels before rounding, (recordings, columns), relative to each person's own measure.
 
-        people: whose each recording is; None where that doesn't matter.
+        people: (recordings,), the person of each recording; None for levels on the common scale.
         """
         x = self.continuous(values)
         for person in () if people is None else np.unique(people):
@@ -78,9 +95,9 @@ class LevelScale:
             x[rows] = self.continuous(values[rows], self.measure(values[rows]))
         return x
 
-    def measure(self, values):
+    def measure(self, values: np.ndarray) -> Measure | None:
         """The Measure of one person from their recordings (n, columns); None for fewer than two."""
-        if len(values) < 2:  # of a single recording, all would be taken away
+        if len(values) < 2:  # a single recording would become all zeros
             return None
         x = self.continuous(values)
         median = np.median(x, axis=0)
@@ -88,16 +105,8 @@ class LevelScale:
         return Measure(_floats(median), float(max(width, 1e-3)))
 
 
-@dataclass(frozen=True)
-class Measure:
-    """A person's own recordings, labelled or not: their median level and width around it."""
-
-    median: tuple[float, ...]
-    width: float
-
-
-def whole(levels):
-    """Levels as whole numbers within ±LIMIT."""
+def whole(levels: np.ndarray | float) -> np.ndarray:
+    """Levels rounded to whole numbers within ±LIMIT."""
     return np.clip(np.rint(levels), -LIMIT, LIMIT).astype(int)
 
 

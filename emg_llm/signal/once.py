@@ -1,4 +1,4 @@
-"""What is worked out once and kept, and recordings that keep what is made of them."""
+"""A cache of computed values, and recordings that cache what is computed from them."""
 
 from collections.abc import Callable, Hashable
 from threading import RLock
@@ -8,13 +8,13 @@ from emg_llm.signal.recording import Recording
 
 
 class Memo:
-    """Values by key. Whoever asks for one while it is being worked out waits for it."""
+    """Values by key; concurrent callers wait for the one that computes a value."""
 
     def __init__(self) -> None:
         self._lock, self._values = RLock(), {}
 
     def once(self, key: Hashable, make: Callable[[], Any]) -> Any:
-        """What make() gave when the key was first asked for."""
+        """The value of `key`; make() computes it on the first call."""
         with self._lock:
             if key not in self._values:
                 self._values[key] = make()
@@ -22,11 +22,13 @@ class Memo:
 
 
 class Prepared(Recording):
-    """A Recording on its way through several models: whatever is made of it, is made once.
+    """A Recording that caches everything computed from it, for use by several models.
 
-    Cleaning, quality, resampling and embeddings are kept as long as this is. A plain Recording
-    keeps nothing, so a long list of them stays as small as it is.
+    Cleaning, quality, resampling and embeddings are kept for the lifetime of the object. A plain
+    Recording caches nothing, so a long list of them stays small.
     """
+
+    _memo: Memo
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -34,7 +36,7 @@ class Prepared(Recording):
 
     @classmethod
     def of(cls, recording: Recording) -> Self:
-        """The same recording, prepared; itself if it is."""
+        """The same recording, prepared; one that already is comes back unchanged."""
         if isinstance(recording, cls):
             return recording
         prepared = object.__new__(cls)

@@ -1,4 +1,4 @@
-"""Recording -> clean Recording, at another rate where wanted, and cut into Segments."""
+"""Cleaning, resampling and cutting: Recording -> clean Recording -> Segments."""
 
 from dataclasses import dataclass
 from fractions import Fraction
@@ -15,17 +15,17 @@ from emg_llm.signal.recording import Recording, RecordingError
 BAND = (20.0, 450.0)
 MAINS = (50.0, 60.0)
 MAINS_PEAK_DB = 6.0
-MAINS_CHANCE = 1e-5  # that one bin of one channel without hum stands out as much
+MAINS_CHANCE = 1e-5  # false-alarm rate for one bin of one channel without hum
 HARMONICS = 6
-TINY = np.finfo(np.float32).tiny  # keeps divisors and logarithms from zero, in any unit
+TINY = np.finfo(np.float32).tiny  # keeps divisors and logarithms above zero, in any unit
 SEGMENT_LENGTH = 128  # samples
 
 
 def clean(recording: Recording, band: tuple[float, float] = BAND) -> Recording:
-    """Trim invalid ends, bridge invalid gaps, band-pass and, where there is hum, notch.
+    """Trim invalid ends, interpolate invalid gaps, band-pass, and notch out any mains hum.
 
-    Returns a Recording with `cleaned` set, in the unit it came in; a cleaned one comes back
-    as it is. Raises RecordingError when too little valid signal is left to filter.
+    Returns a Recording in the same unit with `cleaned` set; one that is already clean comes back
+    unchanged. Raises RecordingError if too few valid samples remain to filter.
     """
     if recording.cleaned:
         return recording
@@ -42,15 +42,15 @@ def _clean(recording, band):
     valid = recording.valid[rows]
     x = recording.signal[rows].astype(np.float64)
     if not valid.all():
-        x = _bridge(x, valid)
+        x = _interpolate(x, valid)
     x -= x.mean(axis=0)
 
     rate = recording.sampling_rate
     high = min(band[1], 0.45 * rate)
     if high <= band[0]:
         raise RecordingError(
-            f"At {rate:g} Hz the band of surface EMG ({band[0]:g}-{band[1]:g} Hz) is not in the "
-            "recording; export it at 100 Hz or more."
+            f"A recording at {rate:g} Hz doesn't contain the band of surface EMG "
+            f"({band[0]:g}-{band[1]:g} Hz); export it at 100 Hz or more."
         )
     mains, _ = detect_mains(recording)
     if mains:
@@ -68,8 +68,8 @@ def resample(recording: Recording, sampling_rate: float) -> Recording:
 
 
 def _resample(recording, sampling_rate):
-    ratio = _ratio(sampling_rate / recording.sampling_rate)
-    x = sps.resample_poly(recording.signal, *ratio, axis=0).astype(np.float32)
+    ratio = Fraction(sampling_rate / recording.sampling_rate).limit_denominator(1000)
+    x = sps.resample_poly(recording.signal, *ratio.as_integer_ratio(), axis=0).astype(np.float32)
     nearest = np.linspace(0, recording.n_samples - 1, len(x)).round().astype(int)
     valid = recording.valid[nearest]
     x[~valid] = 0
@@ -77,10 +77,10 @@ def _resample(recording, sampling_rate):
 
 
 def detect_mains(recording: Recording) -> tuple[float | None, np.ndarray]:
-    """(mains frequency in Hz or None, channel excess in dB: float (channels,)).
+    """(mains frequency in Hz or None, excess of each channel in dB: float (channels,)).
 
-    The excess is the power at 50 or 60 Hz over the median of its neighbourhood, whichever
-    of the two stands out more.
+    The excess is the power at 50 or 60 Hz, whichever stands out more, relative to the median of
+    the neighbouring frequencies.
     """
     return recording.once("mains", lambda: _detect_mains(recording))
 
@@ -90,10 +90,10 @@ def _detect_mains(recording):
     best = None, np.zeros(recording.n_channels)
     if len(x) < rate / 4 or rate < 2.2 * MAINS[0]:
         return best
-    # Means of neighbours are enough here: what they fold back comes from above the muscles' band.
+    # Averaging neighbours is enough here: only what lies above the EMG band is aliased.
     step = max(1, int(rate // 2000))
     x, rate = x[: len(x) // step * step].reshape(-1, step, x.shape[1]).mean(axis=1), rate / step
-    # Bins of 1 Hz where the recording is long enough, as fine as it allows otherwise.
+    # Bins of 1 Hz, or as fine as a shorter recording allows.
     length = min(len(x), int(rate))
     windows = 1 + (len(x) - length) // (length - length // 2)
     f, p = sps.welch(x, rate, nperseg=length, axis=0)
@@ -111,7 +111,7 @@ def _detect_mains(recording):
     return (mains if np.max(excess) > max(MAINS_PEAK_DB, _chance_db(windows)) else None), excess
 
 
-def _bridge(x, valid):
+def _interpolate(x, valid):
     at = np.arange(len(x))
     gaps = np.flatnonzero(~valid)
     x[gaps] = np.stack([np.interp(gaps, at[valid], column[valid]) for column in x.T], axis=1)
@@ -119,22 +119,22 @@ def _bridge(x, valid):
 
 
 def _chance_db(windows):
-    """What noise exceeds its median power by at one frequency, with MAINS_CHANCE, in dB.
+    """The excess over its median power, in dB, that noise reaches in a bin with MAINS_CHANCE.
 
-    The mean of `windows` periodograms of noise has a gamma distribution of that shape.
+    The mean of `windows` periodograms of noise has a gamma distribution with that shape.
     """
-    rare, usual = special.gammainccinv(windows, [MAINS_CHANCE, 0.5])
-    return 10 * np.log10(rare / usual)
+    rare, median = special.gammainccinv(windows, [MAINS_CHANCE, 0.5])
+    return 10 * np.log10(rare / median)
 
 
 def _subtract_hum(x, rate, harmonics):
-    """Fit sinusoids of constant amplitude to x (samples, channels) and take them away, in place.
+    """Fit sinusoids of constant amplitude to x (samples, channels) and subtract them in place.
 
-    A notch alone rings for half a second at both ends, where hum begins and stops for it.
+    A notch alone would ring for half a second at both ends, where the hum starts and stops.
     """
     n, half = len(x), len(x) // 2
     t, window = np.arange(n) / rate, np.hanning(half)
-    # The grid is some hundredths of a hertz off: seen in how the phase turns between the halves.
+    # Mains deviates by some hundredths of a hertz, which turns the phase between the two halves.
     still = np.exp(-2j * np.pi * harmonics[0] * t)
     first, second = ((window * still[h]) @ x[h] for h in (slice(half), slice(n - half, n)))
     turn = np.angle(np.vdot(first, second)) / t[n - half]
@@ -150,7 +150,7 @@ def _harmonics(mains, high):
 
 
 def _zero_phase(x, rate, low, high, mains):
-    """Band-pass and notches forwards and backwards over x (samples, channels), ends mirrored.
+    """Band-pass and notch x (samples, channels) forwards and backwards, with mirrored ends.
 
     The cosine transform is the spectrum of a mirrored signal.
     """
@@ -162,11 +162,11 @@ def _zero_phase(x, rate, low, high, mains):
     return fft.idct(spectrum, axis=0, overwrite_x=True)[: len(x)]
 
 
-@lru_cache(maxsize=4)  # recordings of one data set are mostly of one length
+@lru_cache(maxsize=4)  # most recordings of a dataset have the same length
 def _squared_gain(n, rate, low, high, mains):
-    """What both passes multiply the n frequencies of a cosine transform by; 0 after its end.
+    """The gain of both passes together for a cosine transform of length n.
 
-    Nothing is left above four times the band.
+    It ends at four times `high`, above which nothing passes.
     """
     filters = [sps.butter(4, (low, high), "bandpass", fs=rate, output="sos")]
     if mains:
@@ -175,11 +175,6 @@ def _squared_gain(n, rate, low, high, mains):
     frequency = np.arange(n) * rate / (2 * n)
     frequency = frequency[frequency < 4 * high]
     return np.abs(sps.freqz_sos(np.concatenate(filters), frequency, fs=rate)[1]) ** 2
-
-
-def _ratio(value):
-    ratio = Fraction(value).limit_denominator(1000)
-    return ratio.numerator, ratio.denominator
 
 
 @dataclass(frozen=True, eq=False)
@@ -195,16 +190,16 @@ class Segments:
 
 
 def segment(recording: Recording, length: int = SEGMENT_LENGTH) -> Segments:
-    """Cut a recording into windows of `length` samples; the rest at the end is left out.
+    """Cut a recording into windows of `length` samples and drop the remainder at the end.
 
-    Windows in which more than half of the samples are invalid are left out too. Raises
-    RecordingError when not one window is left.
+    Windows with more than half of their samples invalid are dropped too. Raises RecordingError
+    if no window remains.
     """
     n = recording.n_samples // length
     if n == 0:
         raise RecordingError(
             f"The recording has {recording.n_samples} valid samples at "
-            f"{recording.sampling_rate:g} Hz, less than one segment of {length}; "
+            f"{recording.sampling_rate:g} Hz, fewer than the {length} of one segment; "
             "upload a longer trial."
         )
     # (samples, channels) -> (n, length, channels)

@@ -27,7 +27,7 @@ class ChannelQuality:
 
 @dataclass(frozen=True)
 class QualityReport:
-    """All channels, the share of invalid samples, and a verdict in words."""
+    """All channels, the share of invalid samples, the verdict, and messages for the user."""
 
     channels: tuple[ChannelQuality, ...]
     invalid: float
@@ -35,7 +35,7 @@ class QualityReport:
     messages: tuple[str, ...]
 
     @property
-    def snr_db(self):
+    def snr_db(self) -> float:
         """The median over the channels, dB."""
         return float(np.median([c.snr_db for c in self.channels]))
 
@@ -43,10 +43,10 @@ class QualityReport:
 def snr_db(recording: Recording, window: float = WINDOW_S) -> np.ndarray:
     """Signal-to-noise ratio of each channel in dB: float (channels,).
 
-    The noise floor is the tenth percentile of the power in windows of 0.1 s of the cleaned
-    signal, the quiet moments of the trial; the signal is the mean power above that floor. A
-    trial without a quiet moment therefore reads low. Invalid samples are left out: their zeros
-    are no quiet moment.
+    The noise floor is the tenth percentile of the power in 0.1 s windows of the cleaned signal,
+    the quiet moments of the trial; the signal is the mean power above that floor. The ratio is
+    therefore low for a trial without a quiet moment. Invalid samples are ignored, because their
+    zeros are not quiet moments.
     """
     recording = clean(recording)
     x = recording.signal[recording.valid]
@@ -97,7 +97,7 @@ def _assess(recording):
 
 
 def _clipped(x):
-    """Share of samples that sit on the extremes, counted only where they repeat in a row."""
+    """Share of samples at a channel's extremes, counted only where they repeat in a row."""
     top, bottom = x.max(axis=0), x.min(axis=0)
     at_rail = (x == top) | (x == bottom)
     run = at_rail[1:] & at_rail[:-1] & (x[1:] == x[:-1])
@@ -117,9 +117,9 @@ def _messages(channels, invalid):
         return ", ".join(c.name for c in channels if test(c))
 
     if invalid:
-        yield f"{invalid:.1%} of the samples are invalid and are left out."
+        yield f"{invalid:.1%} of the samples are invalid and are ignored."
     if flat := names(lambda c: c.flat):
-        yield f"No signal at all on: {flat}. Check the electrode and its lead."
+        yield f"No signal on: {flat}. Check the electrode and its lead."
     if clipped := names(lambda c: c.clipped > MUCH_CLIPPED):
         yield f"The amplifier clips on: {clipped}. Lower the gain."
     if hum := names(lambda c: c.mains_db > STRONG_MAINS_DB):
@@ -127,4 +127,4 @@ def _messages(channels, invalid):
     if quiet := names(lambda c: not c.flat and c.snr_db < USABLE_SNR_DB):
         yield f"Little activity above the noise floor on: {quiet}."
     if weak := names(lambda c: USABLE_SNR_DB <= c.snr_db < GOOD_SNR_DB):
-        yield f"SNR under {GOOD_SNR_DB:g} dB on: {weak}."
+        yield f"SNR below {GOOD_SNR_DB:g} dB on: {weak}."

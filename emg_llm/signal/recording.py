@@ -1,25 +1,13 @@
-"""What everything else is about: one recording of surface EMG."""
+"""`Recording`, one trial of surface EMG, and the names of emotions and electrodes."""
 
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field, replace
-from typing import Any, Self
+from typing import Any, Self, cast
 
 import numpy as np
 
-EMOTIONS = (
-    "anger",
-    "anxiety",
-    "contempt",
-    "delight",
-    "disgust",
-    "fear",
-    "happiness",
-    "neutral",
-    "perplexity",
-    "pride",
-    "sadness",
-    "surprise",
-)
+EMOTIONS = ("anger", "anxiety", "contempt", "delight", "disgust", "fear", "happiness",
+            "neutral", "perplexity", "pride", "sadness", "surprise")  # fmt: skip
 
 # Eight facial electrodes after Kołodziej et al., Sensors 2024, 24(15):4785.
 MONTAGE = (
@@ -35,29 +23,29 @@ MONTAGE = (
 
 
 class RecordingError(ValueError):
-    """A recording that can't be used; the text says what a person can do about it."""
+    """A recording that can't be used; the message says what to do about it."""
 
 
 @dataclass(frozen=True, eq=False)
 class Recording:
     """One trial of multi-channel surface EMG.
 
-    signal: float32 (samples, channels), in `unit`. Invalid samples hold 0.
+    signal: float32 (samples, channels), in `unit`. Invalid samples are 0.
     sampling_rate: Hz.
-    unit: "uV" (microvolts), or "a.u." where the file doesn't tell and nothing suggests it.
-    valid: bool (samples,); False where the file held a sentinel or no number.
-    notes: what was assumed or repaired when it was read, a sentence each.
+    unit: "uV" (microvolts), or "a.u." (arbitrary units) if the unit is unknown.
+    valid: bool (samples,); False where the file had a placeholder or no number.
+    notes: what the reader assumed or repaired, one sentence each.
     cleaned: True once `emg_llm.clean` has filtered it.
 
-    Raises RecordingError when the signal is not a finite (samples, channels) array with two
-    samples or more, or the rate is not positive.
+    Raises RecordingError unless the signal is a finite (samples, channels) array of at least two
+    samples and the rate is positive.
     """
 
     signal: np.ndarray
     sampling_rate: float
     channel_names: tuple[str, ...] = ()
     unit: str = "uV"
-    valid: np.ndarray | None = None
+    valid: np.ndarray = field(default=cast(np.ndarray, None))  # None: every sample is valid
     label: str | None = None
     subject: str | None = None
     session: str | None = None
@@ -81,7 +69,7 @@ class Recording:
         valid = np.ones(len(signal), bool) if self.valid is None else np.asarray(self.valid, bool)
         names = tuple(self.channel_names) or default_channel_names(signal.shape[1])
         if valid.shape != (len(signal),) or len(names) != signal.shape[1]:
-            raise RecordingError("Channel names or validity don't match the signal's shape.")
+            raise RecordingError("Channel names must match the channels, and validity the samples.")
         object.__setattr__(self, "signal", signal)
         object.__setattr__(self, "sampling_rate", float(self.sampling_rate))
         object.__setattr__(self, "valid", valid)
@@ -100,20 +88,20 @@ class Recording:
         """Seconds."""
         return self.n_samples / self.sampling_rate
 
-    def replace(self, **changes) -> Self:
+    def replace(self, **changes: Any) -> Self:
         return replace(self, **changes)
 
     def once(self, key: Hashable, make: Callable[[], Any]) -> Any:
-        """make(); a Prepared recording keeps the value by its key."""
+        """The value of make(); a `Prepared` recording caches it under `key`."""
         return make()
 
 
-def check_channels(found: int, read: int) -> None:
-    """Raise RecordingError where a recording has other channels than the `read` of a model."""
-    if found != read:
+def check_channels(n_channels: int, expected: int) -> None:
+    """Raise RecordingError unless a recording has as many channels as a model expects."""
+    if n_channels != expected:
         raise RecordingError(
-            f"This model reads {read} channels and this recording has {found}; plots, quality and "
-            "features work with any number."
+            f"This model reads {expected} channels and this recording has {n_channels}; plots, "
+            "quality and features work with any number."
         )
 
 

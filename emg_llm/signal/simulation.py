@@ -1,20 +1,21 @@
 """A facial-EMG simulator: people who differ, twelve emotions, eight electrodes.
 
-Each emotion is a pattern of muscle activity with its own course in time; each person moves
-the same muscles in their own way, under electrodes of their own gain and cross-talk. The
-carrier is Gaussian noise with the surface-EMG spectrum of Shwedyk et al. (IEEE Trans.
-Biomed. Eng. 1977, 24(5):417), plus amplifier noise, mains hum and motion artefacts. Which
-muscles an emotion moves follows the action units of EMFACS (Ekman & Friesen, 1983) roughly;
-strengths and variations are choices, not measurements.
+Each emotion is a pattern of muscle activity with its own time course; each person moves the same
+muscles in their own way, under electrodes with individual gain and cross-talk. The carrier is
+Gaussian noise with the surface-EMG spectrum of Shwedyk et al. (IEEE Trans. Biomed. Eng. 1977,
+24(5):417), plus amplifier noise, mains hum and motion artefacts. Which muscles an emotion moves
+roughly follows the action units of EMFACS (Ekman & Friesen, 1983); strengths and variations are
+choices, not measurements.
 """
 
 from dataclasses import asdict, dataclass
+from typing import Any
 
 import numpy as np
 
 from emg_llm.signal.recording import EMOTIONS, MONTAGE, Recording
 
-# Activity of the muscle under each electrode (columns as in MONTAGE), 0 none to 1 strong.
+# Activity of the muscle under each electrode (columns as in MONTAGE), from 0 (none) to 1 (strong).
 PATTERNS = {
     "anger": (0.70, 0.55, 0.30, 0.25, 0.25, 0.40, 0.20, 0.90),
     "anxiety": (0.35, 0.30, 0.20, 0.60, 0.45, 0.15, 0.15, 0.55),
@@ -52,7 +53,7 @@ NEIGHBOURS = ((0, 2), (0, 3), (1, 2), (1, 6), (2, 6), (4, 6), (4, 5), (5, 6), (4
 
 @dataclass(frozen=True)
 class SimulationConfig:
-    """What `--data simulated:subjects=12,seed=3,…` sets. Standard deviations are in nepers."""
+    """The settings of `--data simulated:subjects=12,seed=3,…`; standard deviations in nepers."""
 
     subjects: int = 24
     trials: int = 5
@@ -64,15 +65,15 @@ class SimulationConfig:
     noise: float = 1.5  # µV RMS of the amplifier
     gain_sd: float = 0.35  # electrode gain, by person and channel
     expressiveness_sd: float = 0.30  # by person
-    pattern_sd: float = 0.40  # the person's own way, by emotion and muscle
+    pattern_sd: float = 0.40  # individual expression, by emotion and muscle
     trial_sd: float = 0.20  # by trial and muscle
     crosstalk: float = 0.15
 
 
 class Person:
-    """One simulated person: what stays the same over their trials."""
+    """One simulated person: the properties that stay the same over their trials."""
 
-    def __init__(self, index, config):
+    def __init__(self, index: int, config: SimulationConfig) -> None:
         self.config = config
         self.index = index
         self.name = person_name(config, index)
@@ -89,8 +90,8 @@ class Person:
         self.mains = rng.choice((50.0, 60.0))
         self.hum = rng.exponential(1.0, n)
 
-    def record(self, emotion, trial):
-        """A Recording in microvolts, (duration x rate, 8). The same arguments, the same signal."""
+    def record(self, emotion: str, trial: int) -> Recording:
+        """A Recording in microvolts, (duration x rate, 8), the same for the same arguments."""
         config, e = self.config, EMOTIONS.index(emotion)
         rng = np.random.default_rng((config.seed, self.index, e, trial))
         rate, n = config.sampling_rate, int(config.duration * config.sampling_rate)
@@ -115,29 +116,35 @@ class Person:
         )
 
 
-def simulate(emotion, subject=0, trial=0, config=None, **settings):
+def simulate(
+    emotion: str,
+    subject: int = 0,
+    trial: int = 0,
+    config: SimulationConfig | None = None,
+    **settings: Any,
+) -> Recording:
     """One simulated Recording; `settings` are fields of SimulationConfig."""
     if emotion not in PATTERNS:
-        raise ValueError(f"No emotion {emotion!r}; choose one of {', '.join(EMOTIONS)}.")
+        raise ValueError(f"There is no emotion {emotion!r}; choose one of {', '.join(EMOTIONS)}.")
     return Person(subject, config or SimulationConfig(**settings)).record(emotion, trial)
 
 
-def trials(config):
-    """(emotion, subject, trial) of every recording of a configuration, as `simulate` takes them."""
+def trials(config: SimulationConfig) -> list[tuple[str, int, int]]:
+    """(emotion, subject, trial) of every recording of a configuration: arguments of `simulate`."""
     people, times = range(config.subjects), range(config.trials)
     return [(e, person, time) for person in people for e in EMOTIONS for time in times]
 
 
-def person_name(config, subject):
+def person_name(config: SimulationConfig, subject: int) -> str:
     return f"sim{config.seed}-P{subject + 1:03d}"
 
 
-def recording_name(config, emotion, subject, trial):
+def recording_name(config: SimulationConfig, emotion: str, subject: int, trial: int) -> str:
     return f"{person_name(config, subject)}_{emotion}_{trial + 1}"
 
 
-def describe(config):
-    """The configuration as one line for results files."""
+def describe(config: SimulationConfig) -> str:
+    """The configuration in one line, for results files."""
     # `:g` alone would round a long seed.
     settings = asdict(config).items()
     return "simulated:" + ",".join(
@@ -146,12 +153,12 @@ def describe(config):
 
 
 def is_simulated(data: str) -> bool:
-    """Whether data, as `--data` or a results file has it, comes from this simulator."""
+    """Whether a value of `--data`, or the data named in a results file, is simulated here."""
     return data.partition(":")[0] == "simulated"
 
 
 def _course(course, t, tempo, duration, rng):
-    """How strongly the expression is shown over time, 0..1: float (samples,)."""
+    """The strength of the expression over time, 0..1: float (samples,)."""
     onset, rise, hold, fall, depth, tremor = course
     stretch = tempo * np.exp(0.15 * rng.standard_normal()) * duration / 3.0
     onset = max(0.15, onset + 0.1 * rng.standard_normal()) * duration / 3.0
@@ -177,7 +184,7 @@ def _carrier(n, rate, low, high, rng):
 
 
 def _motion(t, n_channels, rng):
-    """Now and then a slow swing of an electrode: float (samples, channels)."""
+    """Occasional slow swings of single electrodes: float (samples, channels)."""
     x = np.zeros((len(t), n_channels))
     for _ in range(rng.poisson(0.5)):
         center, width = rng.uniform(0, t[-1]), rng.uniform(0.1, 0.3)

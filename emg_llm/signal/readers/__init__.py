@@ -1,7 +1,7 @@
 """File -> Recording: the only place that reads the bytes of recordings.
 
-A file is judged by its content and its ending together, no size that it states is believed, and
-nothing is unpickled. Whatever is wrong with it, RecordingError says it in a sentence.
+A file's content must agree with its extension, no size that it states is trusted, and nothing is
+unpickled. Any fault raises a RecordingError of one sentence.
 
     recording = read_recording("trial.csv", sampling_rate=2000, unit="mV")
 """
@@ -11,11 +11,11 @@ from pathlib import Path
 import numpy as np
 
 from emg_llm.signal.readers.raw import MAX_BYTES, refusing
-from emg_llm.signal.recording import RecordingError
+from emg_llm.signal.recording import Recording, RecordingError
 
 TEXT_EXTENSIONS = (".csv", ".tsv", ".txt")
 SUPPORTED_EXTENSIONS = (".npy", ".npz", *TEXT_EXTENSIONS, ".mat")
-# What a file's first bytes say it is; `kind` is an ending that is read here, or None.
+# A file's first bytes, their kind (a supported extension, "hdf5" or None) and its description.
 SIGNATURES = (
     (b"\x93NUMPY", ".npy", "a NumPy array (.npy)"),
     (b"PK\x03\x04", ".npz", "a ZIP file, such as .npz or an Excel workbook"),
@@ -38,26 +38,26 @@ ENDINGS = ".csv, .tsv, .txt, .npy, .npz or .mat"
 
 
 def read_recording(
-    path,
-    sampling_rate=None,
-    unit=None,
+    path: str | Path,
+    sampling_rate: float | str | None = None,
+    unit: str | None = None,
     *,
-    label=None,
-    subject=None,
-    session=None,
-    recording_id=None,
-):
-    """One file as a Recording: float32 (samples, channels), in microvolts where a unit is known.
+    label: str | None = None,
+    subject: str | None = None,
+    session: str | None = None,
+    recording_id: str | None = None,
+) -> Recording:
+    """One file as a Recording: float32 (samples, channels), in microvolts if the unit is known.
 
     path: .npy, .npz, .csv, .tsv, .txt, or .mat up to version 7.
-    sampling_rate: Hz; needed where the file has neither a rate nor a time column, except for
-        the original project's (45000, 8), which is 15 kHz.
-    unit: "V", "mV", "uV", "nV" or "a.u."; None: what the file says, else volts where the values
+    sampling_rate: Hz; required if the file has neither a rate nor a time column, except for the
+        original project's (45000, 8), which is 15 kHz.
+    unit: "V", "mV", "uV", "nV" or "a.u."; by default the file's unit, else volts if the values
         are that small, else "a.u.".
-    label, subject, session: before what the file says. recording_id: the file's stem otherwise.
+    label, subject, session: override those in the file. recording_id: by default the file's stem.
 
-    What was assumed or repaired is in `notes`. Raises RecordingError, and nothing else, for any
-    file; its text names the file and what to do.
+    `notes` lists what was assumed or repaired. Raises only RecordingError, whatever the file; the
+    message names the file and what to do.
     """
     try:
         path = Path(path)
@@ -70,15 +70,16 @@ def read_recording(
         if isinstance(error, RecordingError):
             raise
         raise RecordingError(
-            f"{name[:80]} can't be opened; check that it exists and may be read."
+            f"{name[:80]} can't be opened; check that it exists and is readable."
         ) from None
-    about = {"label": label, "subject": subject, "session": session, "recording_id": recording_id}
-    sentence = f"{name} can't be understood; export it again as CSV or .npy."
-    # What huge numbers overflow to is checked, so numpy needn't warn of it.
+    about = {"label": label, "subject": subject, "session": session}
+    about["recording_id"] = recording_id or path.stem
+    sentence = f"{name} can't be parsed; export it again as CSV or .npy."
+    # The result of an overflow is checked later, so numpy needn't warn.
     with refusing(sentence), np.errstate(all="ignore"):
         from emg_llm.signal.readers.assembly import assemble
 
-        return assemble(name, read(path), sampling_rate, unit, path.stem, **about)
+        return assemble(name, read(path), sampling_rate, unit, **about)
 
 
 def _reader(kind):
@@ -96,8 +97,8 @@ def _reader(kind):
 
 
 def _kind(path, name):
-    """The file's ending, once its content agrees with it. Raises RecordingError, OSError."""
-    ending = path.suffix.lower()
+    """The file's extension, if its content agrees. Raises RecordingError, OSError."""
+    extension = path.suffix.lower()
     if path.is_dir():
         raise RecordingError(
             f"{name} is a folder; choose a recording in it, or train on it with --data."
@@ -107,48 +108,47 @@ def _kind(path, name):
     if not path.is_file():
         raise RecordingError(f"{name} isn't a file; choose a recording.")
     size = path.stat().st_size
-    if ending in (".pkl", ".pickle", ".joblib"):
+    if extension in (".pkl", ".pickle", ".joblib"):
         raise RecordingError(
             f"{name} is a Python pickle, which is never opened because it can run code; "
             "save the array with np.save."
         )
-    if ending not in SUPPORTED_EXTENSIONS:
+    if extension not in SUPPORTED_EXTENSIONS:
         raise RecordingError(
-            f"{name} isn't in a format that is read here; export the recording as {ENDINGS}."
+            f"{name} isn't in a supported format; export the recording as {ENDINGS}."
         )
     if size == 0:
         raise RecordingError(f"{name} is empty; export or copy it again.")
     if size > MAX_BYTES:
         raise RecordingError(
-            f"{name} is {size >> 20} MB, and {MAX_BYTES >> 20} MB is the most that is read; "
-            "cut it into trials."
+            f"{name} is {size >> 20} MB and the limit is {MAX_BYTES >> 20} MB; cut it into trials."
         )
     with path.open("rb") as stream:
         head = stream.read(128)
-    content, words = _sniff(head)
-    if content == "hdf5" and ending == ".mat":
+    content, description = _sniff(head)
+    if content == "hdf5" and extension == ".mat":
         raise RecordingError(
-            f"{name} is a MATLAB v7.3 file, which isn't read here; save it in MATLAB with "
+            f"{name} is a MATLAB v7.3 file, which isn't supported; save it in MATLAB with "
             "save(…, '-v7')."
         )
-    if content == ending or (content == "text" and ending in TEXT_EXTENSIONS):
-        return ending
+    if content == extension or (content == "text" and extension in TEXT_EXTENSIONS):
+        return extension
     if content == "text":
         raise RecordingError(
-            f"{name} isn't a {ending} file by its content; save it again, or give it the ending of "
+            f"{name} doesn't contain {extension} data; save it again, or give it the extension of "
             "its real format."
         )
     rename = f"export the recording as {ENDINGS}"
     if content in (".npy", ".mat"):
         rename = f"rename it to {path.stem}{content}"
-    raise RecordingError(f"{name} is {words} by its content, not a {ending} file; {rename}.")
+    raise RecordingError(f"{name} is actually {description}, not a {extension} file; {rename}.")
 
 
 def _sniff(head):
-    """(".npy", ".npz", ".mat", "hdf5", "text" or None, in words what the first bytes are)."""
-    for start, kind, words in SIGNATURES:
+    """(kind, description) of a file's first bytes, as in SIGNATURES, or twice "text"."""
+    for start, kind, description in SIGNATURES:
         if head.startswith(start):
-            return kind, words
+            return kind, description
     if head[124:128] in (b"\x00\x01IM", b"\x01\x00MI"):
         return ".mat", "a MATLAB file (.mat)"
     return "text", "text"

@@ -1,11 +1,11 @@
 """NumPy's .npy and .npz, without unpickling and without trusting a size.
 
-Sizes are read from headers and compared with the bytes that are there before anything is
-allocated.
+The sizes in headers are compared with the bytes in the file before anything is allocated.
 """
 
 import math
 import zipfile
+from pathlib import Path
 
 import numpy as np
 
@@ -22,8 +22,8 @@ from emg_llm.signal.readers.raw import (
 from emg_llm.signal.recording import RecordingError
 
 
-def read_npy(path):
-    """Raw of an .npy file: its one array."""
+def read_npy(path: Path) -> Raw:
+    """The one array of an .npy file."""
     name = path.name
     with path.open("rb") as stream:
         shape, fortran, dtype = _npy_header(stream, name)
@@ -46,28 +46,28 @@ def _npy_header(stream, name):
 
 def _npy_body(stream, name, shape, fortran, dtype, size):
     """The array after the header; `size`: bytes of header and array together."""
-    promised, there = math.prod(shape) * dtype.itemsize, size - stream.tell()
-    if promised > there:
+    needed, available = math.prod(shape) * dtype.itemsize, size - stream.tell()
+    if needed > available:
         raise RecordingError(
-            f"{name} promises an array of shape {_short(shape)} and ends before it; "
-            "it was cut short, so copy or save it again."
+            f"{name} ends before its array of shape {_short(shape)} is complete; it was cut short, "
+            "so copy or save it again."
         )
-    if promised > unpacked_limit(size):
+    if needed > unpacked_limit(size):
         raise bomb(name)
     with refusing(f"{name} is damaged; copy or save it again."):
-        values = np.frombuffer(stream.read(promised), dtype)
+        values = np.frombuffer(stream.read(needed), dtype)
         return values.reshape(shape, order="F" if fortran else "C")
 
 
-def read_npz(path):
-    """Raw of an .npz file: its signal and what stands beside it."""
+def read_npz(path: Path) -> Raw:
+    """The signal of an .npz file and the variables beside it."""
     name = path.name
-    damaged = f"{name} is a damaged .npz file; copy it, or save it with np.savez, again."
+    damaged = f"{name} is a damaged .npz file; copy it again, or save it again with np.savez."
     with refusing(damaged), zipfile.ZipFile(path) as archive:
         members = {m.filename.removesuffix(".npy"): m for m in archive.infolist()}
         if not any(m.filename.endswith(".npy") for m in members.values()):
             raise RecordingError(
-                f"{name} is a ZIP file without NumPy arrays in it; upload the recording itself."
+                f"{name} is a ZIP file without NumPy arrays; upload the recording itself."
             )
         members = {k: m for k, m in members.items() if m.filename.endswith(".npy")}
         if len(members) > MAX_VARIABLES:
@@ -76,10 +76,10 @@ def read_npz(path):
             )
         if sum(m.file_size for m in members.values()) > unpacked_limit(path.stat().st_size):
             raise bomb(name)
-        # LZMA may ask for gigabytes of dictionary; np.savez never writes it.
+        # LZMA may need gigabytes for its dictionary; np.savez never uses it.
         if any(m.compress_type not in (0, 8) or m.flag_bits & 1 for m in members.values()):
             raise RecordingError(
-                f"{name} is encrypted or packed in an unusual way; save it with np.savez."
+                f"{name} is encrypted or compressed in an unusual way; save it with np.savez."
             )
         headers = {}
         for key, member in members.items():
@@ -92,7 +92,10 @@ def read_npz(path):
                 return _npy_body(stream, name, *headers[key], members[key].file_size)
 
         numeric = {k: shape for k, (shape, _, dtype) in headers.items() if dtype.kind in "iuf"}
-        raw = _or_say_why(name, numeric, load, headers)
+        if not numeric:
+            for _, _, dtype in headers.values():
+                check_kind(name, dtype)
+        raw = from_variables(name, numeric, load)
         small = {k for k, (s, _, d) in headers.items() if d.kind in "US" and math.prod(s) <= 64}
         for key in small & {*TEXT_KEYS, "channel_names"}:
             texts = tuple(_text(t) for t in load(key).reshape(-1))
@@ -101,14 +104,6 @@ def read_npz(path):
             elif len(texts) == 1:
                 raw.texts[key] = texts[0]
         return raw
-
-
-def _or_say_why(name, numeric, load, headers):
-    """As `from_variables`; where no array is numeric, say what there is instead."""
-    if not numeric:
-        for _, _, dtype in headers.values():
-            check_kind(name, dtype)
-    return from_variables(name, numeric, load)
 
 
 def _text(value):

@@ -1,9 +1,10 @@
-"""Raw -> Recording: what each column is, which samples are real, the rate and the unit.
+"""Raw -> Recording: signal columns, sampling rate, invalid samples and unit.
 
-Whatever is assumed or repaired here is said in the recording's notes.
+The recording's notes list every assumption and repair.
 """
 
 import math
+from typing import Any
 
 import numpy as np
 
@@ -26,15 +27,17 @@ RATE_RANGE = 20, 1_000_000  # Hz
 SENTINEL = -1000.0
 ORIGINAL_SHAPE, ORIGINAL_RATE = (45000, 8), 15000
 VOLTS_BELOW = 1e-3  # surface EMG stays within some millivolts
-LARGEST = 1e30  # microvolts; its square is still a float64, it is a float32 itself
+LARGEST = 1e30  # microvolts; fits into a float32, and its square into a float64
 ARBITRARY = {"a.u.", "au", "a.u", "arbitrary", "arb. units"}
 ACCEPTED_UNITS = "V, mV, uV (µV), nV or a.u."
 
 
-def assemble(name, raw: Raw, sampling_rate, unit, stem, **about):
-    """A Recording from a file's contents and from what the caller knows about it.
+def assemble(
+    name: str, raw: Raw, sampling_rate: float | str | None, unit: str | None, **about: Any
+) -> Recording:
+    """A Recording from a file's contents and the caller's arguments, which override them.
 
-    sampling_rate (Hz) and unit go before what the file says. Raises RecordingError.
+    sampling_rate: Hz. about: label, subject, session, recording_id. Raises RecordingError.
     """
     notes = list(raw.notes)
     values, names = _as_table(name, raw, notes)
@@ -46,7 +49,7 @@ def assemble(name, raw: Raw, sampling_rate, unit, stem, **about):
         if raw.time is not None and raw.time.shape == (len(values),):
             time = raw.time
     if not keep:
-        raise RecordingError(f"{name} has no signal beside its time column; export the channels.")
+        raise RecordingError(f"{name} has no signal columns; export the channels.")
     _check_channels(name, len(keep))
     values = values[:, keep].astype(np.float64)
     names = tuple(names[i] for i in keep) if names else ()
@@ -64,8 +67,8 @@ def assemble(name, raw: Raw, sampling_rate, unit, stem, **about):
     largest = np.abs(values).max()
     if not largest < LARGEST:
         raise RecordingError(
-            f"{name} holds values as large as {largest:.0e}, which no EMG reaches; check the "
-            "export and the unit."
+            f"{name} holds values as large as {largest:.0e}, which EMG never reaches; check "
+            "the export and the unit."
         )
     signal = values.astype(np.float32)
     samples = signal[valid]
@@ -78,12 +81,11 @@ def assemble(name, raw: Raw, sampling_rate, unit, stem, **about):
     if not names and signal.shape[1] == len(MONTAGE):
         notes.append("The channels have no names; the eight facial electrodes were assumed.")
     about = {k: raw.texts.get(k) if v is None else v for k, v in about.items()}
-    about["recording_id"] = about["recording_id"] or stem
     return Recording(signal, rate, names, unit, valid, notes=tuple(notes), **about)
 
 
 def _as_table(name, raw, notes):
-    """(values (samples, columns), names), turned round where the channels were the rows."""
+    """(values (samples, columns), names), transposed if the channels were rows."""
     values, names = np.asarray(raw.values), tuple(raw.names)
     check_kind(name, values.dtype)
     if values.ndim == 1:
@@ -97,18 +99,17 @@ def _as_table(name, raw, notes):
         raise RecordingError(f"{name} holds no samples; export the recording again.")
     rows, columns = values.shape
     if rows < columns and rows <= MAX_CHANNELS and columns >= MIN_SAMPLES:
-        notes.append(f"Channels were stored as rows, {rows} by {columns}; they were turned round.")
+        notes.append(f"Channels were stored as rows, {rows} by {columns}; they were transposed.")
         values = values.T
         names = names if len(names) == rows else ()
-    _check_channels(name, values.shape[1] - 16)  # some columns may turn out to be no channels
+    _check_channels(name, values.shape[1] - 16)  # some columns may not be channels
     return values, names if len(names) in (0, values.shape[1]) else ()
 
 
 def _check_channels(name, channels):
     if channels > MAX_CHANNELS:
         raise RecordingError(
-            f"{name} has more than {MAX_CHANNELS} channels; keep those that are EMG, one column "
-            "each."
+            f"{name} has more than {MAX_CHANNELS} channels; keep only EMG channels, one per column."
         )
 
 
@@ -124,9 +125,9 @@ def _sampling_rate(name, given, stored, time, step, original, notes):
         clock = rate_of(time, step, notes)
         if rate is None and clock is not None:
             rate = clock
-            notes.append(f"The sampling rate, {rate:g} Hz, is that of the time column.")
+            notes.append(f"The sampling rate, {rate:g} Hz, comes from the time column.")
         elif clock is not None and abs(clock - rate) > 0.01 * rate:
-            notes.append(f"The time column says {clock:g} Hz; {rate:g} Hz was used as stated.")
+            notes.append(f"The time column implies {clock:g} Hz; the stated {rate:g} Hz was used.")
     if rate is None and original:
         rate = ORIGINAL_RATE
         notes.append("The file doesn't state its sampling rate; 15 kHz was assumed from its shape.")
@@ -136,10 +137,10 @@ def _sampling_rate(name, given, stored, time, step, original, notes):
             "sampling_rate=…, or a sampling_rate column in the manifest)."
         )
     if not RATE_RANGE[0] <= rate <= RATE_RANGE[1]:  # True for NaN, too
-        what = f"{rate:g} Hz" if math.isfinite(rate) else "that is no number"
+        what = f"can't be {rate:g} Hz" if math.isfinite(rate) else "must be a number"
         raise RecordingError(
-            f"{name} can't have a sampling rate {'of ' * math.isfinite(rate)}{what}; enter it in "
-            f"hertz, from {RATE_RANGE[0]} to {RATE_RANGE[1]} (15 kHz is 15000)."
+            f"The sampling rate of {name} {what}; enter it in hertz, from {RATE_RANGE[0]} to "
+            f"{RATE_RANGE[1]} (15 kHz is 15000)."
         )
     return rate
 
@@ -148,7 +149,7 @@ def _check_length(name, samples, rate, kind):
     if samples < MIN_SAMPLES or samples / rate < MIN_SECONDS:
         raise RecordingError(
             f"{name} has only {_count(samples, kind)} ({samples / rate:.3g} s); a recording needs "
-            f"{MIN_SAMPLES} and {MIN_SECONDS} s at least, so upload the whole trial."
+            f"at least {MIN_SAMPLES} samples and {MIN_SECONDS} s, so upload the whole trial."
         )
 
 
@@ -157,7 +158,7 @@ def _count(n, kind=""):
 
 
 def _mark_invalid(name, values, rate, names, notes):
-    """bool (samples,); `values` get 0 where False. Sentinels and missing numbers are invalid."""
+    """bool (samples,), False for sentinels and missing numbers; `values` are set to 0 there."""
     sentinel = _sentinel_rows(values)
     if not sentinel.any() and np.isfinite(values).all():
         return ~sentinel
@@ -168,15 +169,15 @@ def _mark_invalid(name, values, rate, names, notes):
         )
     if sentinel.all():
         raise RecordingError(
-            f"{name} holds nothing but the placeholder {SENTINEL:g}; record the trial again."
+            f"{name} holds only the placeholder {SENTINEL:g}; record the trial again."
         )
-    gone = np.isnan(values[~sentinel]).all(axis=0)
-    if gone.any():
-        i = int(np.argmax(gone))
-        which = "any channel" if gone.all() else f"channel {names[i] if names else i + 1}"
+    empty = np.isnan(values[~sentinel]).all(axis=0)
+    if empty.any():
+        i = int(np.argmax(empty))
+        which = "any channel" if empty.all() else f"channel {names[i] if names else i + 1}"
         raise RecordingError(
             f"{name} has no numbers in {which}; "
-            f"{'export the recording again' if gone.all() else 'remove that column'}."
+            f"{'export the recording again' if empty.all() else 'remove that column'}."
         )
     missing = np.isnan(values).any(axis=1) & ~sentinel
     for rows, what in ((sentinel, f"the placeholder {SENTINEL:g}"), (missing, "missing values")):
@@ -193,8 +194,8 @@ def _sentinel_rows(values):
     if not hit.any():
         return np.zeros(len(values), bool)
     rest = np.abs(values[~hit & ~np.isnan(values)])
-    # Among small numbers a single -1000 can't be signal; among raw integer counts it can,
-    # unless all channels say so at once, and a lone channel for several samples.
+    # Among small numbers a single -1000 can't be signal. Among raw integer counts it can, unless
+    # all channels have it at once, or a lone channel for several samples.
     if rest.size and rest.max() < 100:
         return hit.any(axis=1)
     rows = hit.all(axis=1)
@@ -207,35 +208,35 @@ def _sentinel_rows(values):
 
 
 def _given_unit(name, unit):
-    """(factor, unit of the result) of the unit that the caller named; None where none is."""
+    """(factor, resulting unit) for the caller's unit, or None without one."""
     if unit is None or not str(unit).strip():
         return None
-    known = _known_unit(unit)
-    if known is None:
+    conversion = _conversion(unit)
+    if conversion is None:
         raise RecordingError(
-            f"{name} can't be read in the unit '{str(unit)[:20]}'; use {ACCEPTED_UNITS}."
+            f"The unit '{str(unit)[:20]}' for {name} isn't supported; use {ACCEPTED_UNITS}."
         )
-    return known
+    return conversion
 
 
-def _known_unit(text):
-    word = unit_key(text)
-    if word in UNITS:
-        return UNITS[word], "uV"
-    return (1.0, "a.u.") if word in ARBITRARY else None
+def _conversion(unit):
+    key = unit_key(unit)
+    if key in UNITS:
+        return UNITS[key], "uV"
+    return (1.0, "a.u.") if key in ARBITRARY else None
 
 
 def _stated_or_likely_unit(values, stated, units, original, notes):
-    """(factor, or one for each channel; unit of the result). values: the valid samples."""
+    """(factor, or one per channel; resulting unit). values: the valid samples."""
     if stated:
-        known = _known_unit(stated)
-        if known is None:
-            notes.append(f"The file's unit, '{stated[:20]}', is no voltage; values are as stored.")
-        return known or (1.0, "a.u.")
+        conversion = _conversion(stated)
+        if conversion is None:
+            notes.append(f"The file's unit '{stated[:20]}' isn't a voltage; values are as stored.")
+        return conversion or (1.0, "a.u.")
     if units and all(u in UNITS for u in units):
         return np.array([UNITS[u] for u in units]), "uV"
-    few = values[:: max(1, len(values) // 2000)]
-    spread = np.median(np.abs(few - np.median(few, axis=0))) or np.std(values)
+    some = values[:: max(1, len(values) // 2000)]
+    spread = np.median(np.abs(some - np.median(some, axis=0))) or np.std(values)
     if 0 < spread < VOLTS_BELOW:
         why = "as in the original project" if original else "its values are that small"
         notes.append(f"The file doesn't state a unit; volts were assumed ({why}).")

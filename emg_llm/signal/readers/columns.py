@@ -1,4 +1,4 @@
-"""What each column of a table is: signal, time, a counter, event marks; and units in headers."""
+"""The role of each column (signal, time, counter or event marks), and the units in headers."""
 
 import re
 
@@ -7,7 +7,7 @@ import numpy as np
 from emg_llm.signal.recording import RecordingError
 
 MIN_SAMPLES = 32
-TABLE_ROWS = 3000  # a table of features with more rows than that names its class column
+TABLE_ROWS = 3000  # a longer feature table is recognised only if it names its class column
 UNITS = {"v": 1e6, "mv": 1e3, "uv": 1.0, "nv": 1e-3}  # in microvolts
 UNIT_WORDS = {"volt": "v", "millivolt": "mv", "microvolt": "uv", "nanovolt": "nv"}
 TIME_STEPS = {"s": 1.0, "m": 1e-3, "u": 1e-6, "n": 1e-9}  # in seconds
@@ -22,8 +22,8 @@ CLASS = re.compile(r"labels?|class(?:es)?|emotions?|targets?|gestures?")
 EVENT = re.compile(r"markers?|triggers?|events?|stimul(?:us|i)|annotations?")
 
 
-def refuse_feature_table(name, values, names):
-    """A signal swings around zero; powers with a class number beside them don't."""
+def refuse_feature_table(name: str, values: np.ndarray, names: tuple[str, ...]) -> None:
+    """Raise RecordingError for powers with a class number: unlike a signal, none is negative."""
     if values.shape[1] < 3 or len(values) < 2:
         return
     negative = (values < 0).any(axis=0)
@@ -44,15 +44,17 @@ def refuse_feature_table(name, values, names):
         )
         if classes and (rest % 1 > 0).any():
             raise RecordingError(
-                f"{name} looks like a table of features and not like a signal: no value is "
-                f"negative and its {place} column holds {kinds} repeating whole numbers, as for "
-                f"classes ({len(values)} rows in all); put it into a feature table with a 'label' "
-                "column and give it to a training script with --data features.csv."
+                f"{name} looks like a table of features, not a signal: no value is negative and "
+                f"the {place} column repeats {kinds} whole numbers, like class labels "
+                f"({len(values)} rows in total); save it as a feature table with a 'label' column "
+                "and pass it to a training script with --data features.csv."
             )
 
 
-def auxiliary_columns(values, names, units, notes):
-    """(columns that are signal, the time column or None, seconds in its step 1 or None)."""
+def auxiliary_columns(
+    values: np.ndarray, names: tuple[str, ...], units: list[str], notes: list[str]
+) -> tuple[list[int], np.ndarray | None, float | None]:
+    """(indices of signal columns, the time column or None, seconds per unit of it or None)."""
     keep, time, step = list(range(values.shape[1])), None, None
     for i in range(values.shape[1]):
         column = values[:, i].astype(np.float64)
@@ -89,30 +91,30 @@ def _rises(column):
 
 
 def _evenly_rises(column):
-    """A signal doesn't climb by nearly the same step for its whole length; a clock does."""
+    """Whether a column rises in nearly equal steps, as a clock does and a signal doesn't."""
     if len(column) < MIN_SAMPLES or not np.isfinite(column).all():
         return False
     steps = np.diff(column)
     return steps.min() > 0 and steps.max() < 2 * np.median(steps) + 1e-12
 
 
-def _time_step(key, written):
-    """Seconds in one unit of a time column by its name ("ms", "time_s"), or None."""
-    unit = written or key.removeprefix("time").removeprefix("stamp").strip("_")
+def _time_step(key, unit):
+    """Seconds per unit of a time column, by its unit or its name ("ms", "time_s"), or None."""
+    unit = unit or key.removeprefix("time").removeprefix("stamp").strip("_")
     if unit in ("s", "sec", "secs", "second", "seconds"):
         return 1.0
-    found = re.fullmatch(r"(m|u|n|milli|micro)_?s(?:ec)?(?:onds?)?", unit)
-    return TIME_STEPS[{"milli": "m", "micro": "u"}.get(found[1], found[1])] if found else None
+    match = re.fullmatch(r"(m|u|n|milli|micro)_?s(?:ec)?(?:onds?)?", unit)
+    return TIME_STEPS[{"milli": "m", "micro": "u"}.get(match[1], match[1])] if match else None
 
 
-def rate_of(time, step, notes):
-    """Hz of a time column; where the name doesn't say its unit, the scale does."""
+def rate_of(time: np.ndarray, step: float | None, notes: list[str]) -> float | None:
+    """Hz from a time column; without `step` (seconds per unit) its scale decides the unit."""
     time = time[np.isfinite(time)]
     steps = np.diff(time)
     if not len(steps) or not steps.any():
         return None
-    usual = np.median(steps)
-    gaps = steps > 3 * usual if usual > 0 else np.zeros(len(steps), bool)
+    typical = np.median(steps)
+    gaps = steps > 3 * typical if typical > 0 else np.zeros(len(steps), bool)
     if gaps.any():
         notes.append(f"The time column jumps {gaps.sum()} times; samples may be missing there.")
     mean = steps[~gaps].mean()
@@ -123,27 +125,27 @@ def rate_of(time, step, notes):
         step = TIME_STEPS[unit]
         if unit != "s":
             word = {"m": "milliseconds", "u": "microseconds", "n": "nanoseconds"}[unit]
-            notes.append(f"The time column was taken as {word}.")
+            notes.append(f"The time column was assumed to be in {word}.")
     rate = 1 / (mean * step)
     if not np.isfinite(rate):
         return None
     return float(round(rate)) if abs(rate - round(rate)) < 2e-5 * rate else float(f"{rate:.6g}")
 
 
-def unit_key(text):
-    """A unit as `UNITS` spells it, whichever of the two micro signs it has."""
+def unit_key(text: str) -> str:
+    """A unit as spelled in `UNITS`, with either of the two micro signs."""
     key = str(text).strip().lower().replace("\u00b5", "u").replace("\u03bc", "u")
     return UNIT_WORDS.get(key.removesuffix("s"), key)
 
 
-def column_unit(header):
-    """The unit that a column's header names ("EMG1 (mV)", "zyg [uV]", "cor_mV"), or ""."""
-    found = IN_BRACKETS.search(header) or AT_THE_END.search(header)
-    return unit_key(found[1]) if found else ""
+def column_unit(header: str) -> str:
+    """The unit in a column's header ("EMG1 (mV)", "zyg [uV]", "cor_mV"), or ""."""
+    match = IN_BRACKETS.search(header) or AT_THE_END.search(header)
+    return unit_key(match[1]) if match else ""
 
 
-def bare(header):
-    """A header without its unit; brackets that say something else stay."""
+def bare(header: str) -> str:
+    """A header without its unit; other brackets stay."""
     unit = column_unit(header)
     if unit not in UNITS and unit not in TIME_STEPS and unit not in ("ms", "us", "ns", "sec"):
         return header.strip()

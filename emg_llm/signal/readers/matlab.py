@@ -1,13 +1,14 @@
 """MATLAB .mat files of version 5 to 7: numeric matrices and strings, nothing else.
 
-scipy.io crashes the whole process on some damaged files, which an open upload field can't have,
-so the few kinds of element that a recording needs are read here, each checked against the bytes
-that are there. Format: "MAT-File Format", MathWorks, chapter 1.
+scipy.io crashes the whole process on some damaged files, which a public upload field can't risk.
+The few kinds of element that a recording needs are therefore parsed here, each checked against the
+bytes in the file. Format: "MAT-File Format", MathWorks, chapter 1.
 """
 
 import math
 import struct
 import zlib
+from pathlib import Path
 
 import numpy as np
 
@@ -15,6 +16,7 @@ from emg_llm.signal.readers.raw import (
     MAX_VARIABLES,
     RATE_KEYS,
     TEXT_KEYS,
+    Raw,
     bomb,
     check_kind,
     from_variables,
@@ -32,20 +34,20 @@ OTHERS = {1: "cell array", 2: "struct", 3: "object", 5: "sparse matrix", 16: "fu
 COMPLEX, LOGICAL = 0x800, 0x200
 
 
-def read_mat(path):
-    """Raw of a .mat file: its signal and what stands beside it. Raises RecordingError."""
+def read_mat(path: Path) -> Raw:
+    """The signal of a .mat file and the variables beside it. Raises RecordingError."""
     name = path.name
     data = path.read_bytes()
     order = "<" if data[126:128] == b"IM" else ">"
     numeric, texts, others = {}, {}, {}
-    with refusing(f"{name} is a damaged .mat file; copy it, or save it in MATLAB, again."):
+    with refusing(f"{name} is a damaged .mat file; copy it again, or save it again in MATLAB."):
         for body in _matrices(data, order, name):
             key, flags, dims, stored = _matrix(body, order)
             kind = flags & 0xFF
-            if not key:  # where MATLAB keeps what belongs to objects
+            if not key:  # MATLAB keeps the data of objects under an empty name
                 continue
             if kind == CHAR:
-                texts[key.lower()] = _rows(dims, *stored, order)
+                texts[key.lower()] = _rows(order, dims, *stored)
             elif kind not in NUMERIC:
                 others[key] = OTHERS.get(kind, "object")
             elif flags & LOGICAL:
@@ -68,7 +70,7 @@ def read_mat(path):
 
 
 def _matrices(data, order, name):
-    """The bytes of each variable, unpacked within bounds."""
+    """The bytes of each variable, decompressed within the limit."""
     limit, total, count, at = unpacked_limit(len(data)), 0, 0, 128
     data = memoryview(data)
     cut = RecordingError(f"{name} ends too early; it was cut short, so copy or save it again.")
@@ -96,14 +98,14 @@ def _matrices(data, order, name):
                 f"{name} holds more than {MAX_VARIABLES} variables; save one trial in each file."
             )
     if not count:
-        raise RecordingError(f"{name} holds no variables; save the signal into it again.")
+        raise RecordingError(f"{name} holds no variables; save the signal again.")
 
 
 def _matrix(body, order):
     """(name, flags, dimensions, (kind, bytes) of the real part) of one variable."""
     elements = _elements(body, order)
     flags = struct.unpack_from(order + "I", next(elements)[1])[0]
-    if flags & 0xFF > 16:  # opaque objects are laid out in another way
+    if flags & 0xFF > 16:  # opaque objects have another layout
         return "object", flags, (), None
     dims = np.frombuffer(next(elements)[1], order + "i4").tolist()
     if any(n < 0 for n in dims):
@@ -126,9 +128,9 @@ def _elements(body, order):
         at = start + size + -(start + size) % 8
 
 
-def _rows(dims, kind, content, order):
+def _rows(order, dims, kind, content):
     """The rows of a char matrix, stripped. Raises ValueError, LookupError."""
-    if not 0 < len(content) <= 2**16:  # a longer text is none that is looked for
+    if not 0 < len(content) <= 2**16:  # too long for a unit, a label or a name
         return ()
     if kind in ENCODINGS:
         suffix = "" if kind == 16 else "-le" if order == "<" else "-be"

@@ -1,6 +1,7 @@
-"""What a file's parser hands on, and the limits that all parsers share."""
+"""What every parser returns, and the limits that all parsers share."""
 
 import math
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
@@ -8,8 +9,8 @@ import numpy as np
 
 from emg_llm.signal.recording import RecordingError
 
-MAX_BYTES = 512 * 2**20  # of a file, and of what it unpacks to: 8 channels, 15 kHz, 9 minutes
-MAX_RATIO = 500  # packed signals shrink two- to tenfold; far more is a bomb
+MAX_BYTES = 512 * 2**20  # of a file, packed or unpacked: 8 channels, 15 kHz, 9 minutes
+MAX_RATIO = 500  # signals compress two- to tenfold; far more is a bomb
 MAX_VARIABLES = 1000
 SIGNAL_KEYS = ("signal", "emg", "data", "x")
 RATE_KEYS = ("sampling_rate", "fs", "rate", "sfreq", "srate", "sampling_frequency")
@@ -19,11 +20,11 @@ TIME_KEYS = ("time", "t", "timestamps")
 
 @dataclass
 class Raw:
-    """A file's contents before anything is assumed about them.
+    """A file's contents before any assumption about them.
 
-    values: numeric array as stored, any shape. names: of its columns, as written, or ().
-    rate: Hz, or None. texts: `unit`, `label`, `subject`, `session` where the file states them.
-    time: 1-D array stored beside the signal, or None. notes: what was repaired so far.
+    values: numeric array as stored, any shape. names: of columns, as written, or ().
+    rate: Hz, or None. texts: `unit`, `label`, `subject`, `session` if the file states them.
+    time: 1-D array stored beside the signal, or None. notes: repairs so far.
     """
 
     values: np.ndarray
@@ -35,29 +36,29 @@ class Raw:
 
 
 @contextmanager
-def refusing(sentence):
-    """Turn whatever a third party's parser raises on damaged bytes into one sentence."""
+def refusing(sentence: str) -> Iterator[None]:
+    """Turn any exception of a third-party parser on damaged bytes into one sentence."""
     try:
         yield
     except RecordingError:
         raise
-    except Exception:  # parsers fail on hostile bytes with nearly every class there is
+    except Exception:  # on hostile bytes parsers raise nearly any class
         raise RecordingError(sentence) from None
 
 
-def unpacked_limit(packed):
-    """Bytes that `packed` bytes may unpack to."""
+def unpacked_limit(packed: int) -> int:
+    """The number of bytes that `packed` bytes may unpack to."""
     return min(MAX_BYTES, max(64 * 2**20, MAX_RATIO * packed))
 
 
-def bomb(name):
+def bomb(name: str) -> RecordingError:
     return RecordingError(
-        f"{name} unpacks to more than a recording can be (at most {MAX_BYTES >> 20} MB and "
+        f"{name} unpacks to more than a recording may hold (at most {MAX_BYTES >> 20} MB and "
         f"{MAX_RATIO} times its own size); save it uncompressed, or in shorter trials."
     )
 
 
-def check_kind(name, dtype):
+def check_kind(name: str, dtype: np.dtype) -> None:
     """Raise RecordingError unless `dtype` holds integers or real numbers."""
     if dtype.kind in "iuf":
         return
@@ -77,25 +78,27 @@ def check_kind(name, dtype):
     )
 
 
-def from_variables(name, shapes, load):
-    """A Raw from named arrays, of which only those that are needed get loaded.
+def from_variables(
+    name: str, shapes: dict[str, tuple[int, ...]], load: Callable[[str], np.ndarray]
+) -> Raw:
+    """A Raw from named arrays; loads only the ones it needs.
 
-    shapes: {key: shape} of the numeric arrays. load: key -> array, or text for a string.
-    Raises RecordingError when no array, or more than one, may be the signal.
+    shapes: {key: shape} of the numeric arrays. load: key -> array. Raises RecordingError unless
+    exactly one array can be the signal.
     """
     keys = {key.lower(): key for key in reversed(shapes)}
     key = next((keys[k] for k in SIGNAL_KEYS if k in keys and math.prod(shapes[keys[k]]) > 1), None)
     if key is None:
         tables = [k for k, s in shapes.items() if sum(n > 1 for n in s) > 1]
         vectors = [k for k, s in shapes.items() if sum(n > 1 for n in s) == 1]
-        known = (*RATE_KEYS, *TIME_KEYS)
-        found = tables or [k for k in vectors if k.lower() not in known]
-        if len(found) != 1:
-            what = f"several arrays ({', '.join(found[:5])})" if found else "no array of numbers"
+        candidates = tables or [k for k in vectors if k.lower() not in (*RATE_KEYS, *TIME_KEYS)]
+        if len(candidates) != 1:
+            several = f"several arrays ({', '.join(candidates[:5])})"
             raise RecordingError(
-                f"{name} holds {what}; save the samples by channels as one array named 'signal'."
+                f"{name} holds {several if candidates else 'no array of numbers'}; save the "
+                "samples by channels as one array named 'signal'."
             )
-        key = found[0]
+        key = candidates[0]
     raw = Raw(load(key))
     for rate_key in RATE_KEYS:
         if rate_key in keys and math.prod(shapes[keys[rate_key]]) == 1:

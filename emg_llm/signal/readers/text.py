@@ -1,8 +1,9 @@
-"""Text tables: delimiter, header, decimal comma and comments are found out, pandas parses."""
+"""Text tables: the layout (delimiter, header, comments) is detected here, pandas parses."""
 
 import io
 import re
 from collections import Counter
+from pathlib import Path
 
 import numpy as np
 
@@ -21,8 +22,8 @@ RATE_COMMENT = re.compile(
 )
 
 
-def read_text(path):
-    """Raw of a table of numbers in text; `names` from its header, `rate` from its comments.
+def read_text(path: Path) -> Raw:
+    """A table of numbers in text, with `names` from its header and `rate` from its comments.
 
     Raises RecordingError for text that isn't numbers, and for feature tables and manifests.
     """
@@ -30,7 +31,7 @@ def read_text(path):
     data = path.read_bytes()
     encoding = _encoding(data[:65536], name)
     if encoding != "utf-16":
-        data = data.rstrip(b"\r\n\t ,;")  # a last row of nothing but delimiters is no sample
+        data = data.rstrip(b"\r\n\t ,;")  # a last row of delimiters alone is not a sample
     stream = io.TextIOWrapper(io.BytesIO(data), encoding, errors="replace")
     lines = _first_lines(stream)
     comments = [text for _, text in lines if text.startswith(COMMENTS)]
@@ -42,9 +43,9 @@ def read_text(path):
     if max(map(len, table)) > MAX_COLUMNS:
         raise RecordingError(f"{name} has too many columns; save it with one row for each sample.")
     numeric = [_numbers(cells, decimal) for cells in table]
-    first = numeric.index(True) if any(numeric) else None
-    if first is not None and sum(numeric[first:]) < 0.8 * len(numeric[first:]):
-        first = None  # prose with a number somewhere
+    first = numeric.index(True) if any(numeric) else len(rows)
+    if sum(numeric[first:]) < 0.8 * len(numeric[first:]):
+        first = len(rows)  # prose with a number somewhere
     _refuse_other_tables(name, table, first, decimal)
     width = len(table[first])
     if first + 1 < len(rows) and _counts_columns(table[first], table[first + 1]):
@@ -56,10 +57,10 @@ def read_text(path):
         cells = _cells(comments[-1].lstrip("#%/ "), delimiter)
         header = [cells] if len(cells) == width and not _numbers(cells, decimal) else []
     names = tuple(" ".join(filter(None, column)) for column in zip(*header, strict=True))
-    rate = next((m for m in map(RATE_COMMENT.search, comments) if m), None)
     stream.seek(rows[first][0])
     values, names, notes = _parse(stream, name, delimiter, decimal, comments, names)
-    rate = float(rate[1]) * (1000 if rate[2] else 1) if rate else None
+    match = next(filter(None, map(RATE_COMMENT.search, comments)), None)
+    rate = float(match[1]) * (1000 if match[2] else 1) if match else None
     return Raw(values, names, rate, notes=notes)
 
 
@@ -68,8 +69,8 @@ def _encoding(head, name):
         return "utf-16"
     if b"\0" in head:
         raise RecordingError(
-            f"{name} isn't text; its name ends in {name[name.rfind('.') :]}, so export it as "
-            "text, or give it the ending of its real format."
+            f"{name} isn't text, although its name ends in {name[name.rfind('.') :]}; export it as "
+            "text, or give it the extension of its real format."
         )
     try:
         head[: max(head.rfind(b"\n"), 0)].decode("utf-8")
@@ -79,7 +80,7 @@ def _encoding(head, name):
 
 
 def _first_lines(stream, count=200, characters=65536):
-    """[(position, stripped text)] of the first lines, as many as tell how the file is laid out."""
+    """[(position, stripped text)] of the first lines, enough to detect the layout."""
     lines, seen, plain = [], 0, 0
     while plain < 40 and len(lines) < count and (seen < characters or plain < 3):
         at = stream.tell()
@@ -87,7 +88,7 @@ def _first_lines(stream, count=200, characters=65536):
         if not line:
             break
         seen += len(line)
-        # Only spaces: an empty first cell before a tab is a cell.
+        # Tabs stay: an empty first cell before a tab is a cell.
         text = line.strip(" \r\n")
         plain += bool(text) and not text.startswith(COMMENTS)
         lines.append((at, text))
@@ -107,12 +108,12 @@ def _is_number(cell, decimal):
 
 
 def _numbers(cells, decimal):
-    """Whether a row holds numbers in its cells, some of which may be missing."""
+    """Whether the cells of a row are numbers, some of which may be missing."""
     return any(cells) and all(_is_number(c, decimal) for c in cells)
 
 
 def _delimiter(texts):
-    """(delimiter, decimal sign) that make most cells numbers, then most columns."""
+    """The (delimiter, decimal sign) that give the most numeric cells, then the most columns."""
     texts = texts[-20:]  # past the header
     best = None
     for delimiter in DELIMITERS:
@@ -140,10 +141,10 @@ def _refuse_other_tables(name, table, first, decimal):
     words = {cell.lower() for cell in table[0]}
     if {"path", "label"} <= words or {"path", "subject"} <= words:
         raise RecordingError(
-            f"{name} is a manifest, a list of recordings with their labels, and no recording "
-            f"itself; give it to a training script with --data {name}."
+            f"{name} is a manifest (a list of recordings with their labels), not a recording; "
+            f"pass it to a training script with --data {name}."
         )
-    if first is not None:
+    if first < len(table):
         return
     numeric = sum(_is_number(c, decimal) for cells in table[1:] for c in cells)
     if len(table) > 1 and len(table[0]) > 1 and (words & TABLE_WORDS or numeric):
@@ -151,16 +152,16 @@ def _refuse_other_tables(name, table, first, decimal):
             (h for h, c in zip(table[0], table[1], strict=False) if not _is_number(c, decimal)), ""
         )
         raise RecordingError(
-            f"{name} is a table with text in it (column '{column[:40]}'), such as a feature table, "
-            f"and no recording; give a feature table to a training script with --data {name}."
+            f"{name} is a table with text in it (column '{column[:40]}'), not a recording; pass a "
+            f"feature table to a training script with --data {name}."
         )
     raise RecordingError(
-        f"{name} holds text and no numbers; export the signal with one row for each sample."
+        f"{name} holds text but no numbers; export the signal with one row for each sample."
     )
 
 
 def _parse(stream, name, delimiter, decimal, comments, names):
-    """(values float64 (rows, columns), names, notes) from where the stream stands."""
+    """(values float64 (rows, columns), names, notes) from the stream's position on."""
     import pandas as pd
 
     comment = "%" if any(c.startswith("%") for c in comments) else "#"
@@ -175,8 +176,8 @@ def _parse(stream, name, delimiter, decimal, comments, names):
             low_memory=False,
         )
     except pd.errors.ParserError as error:
-        found = re.search(r"Expected (\d+) fields in line \d+, saw (\d+)", str(error))
-        what = f"{found[2]} columns where others have {found[1]}" if found else "a form of its own"
+        counts = re.search(r"Expected (\d+) fields in line \d+, saw (\d+)", str(error))
+        what = f"{counts[2]} columns where others have {counts[1]}" if counts else "another layout"
         raise RecordingError(
             f"{name} has a row with {what}; export it with the same columns in every row."
         ) from None
@@ -195,13 +196,13 @@ def _parse(stream, name, delimiter, decimal, comments, names):
             numbers = pd.to_numeric(column.astype(str), errors="coerce")
             lost = int((numbers.isna() & column.notna()).sum())
             if dtype.kind == "b" or lost > 0.1 * len(frame):
-                called = f"'{names[i][:40]}'" if names else str(i + 1)
+                which = f"'{names[i][:40]}'" if names else str(i + 1)
                 raise RecordingError(
-                    f"{name} has a column that isn't numbers ({called}); remove it, or, if this "
-                    f"is a feature table, give it to a training script with --data {name}."
+                    f"{name} has a column that isn't numeric ({which}); remove it, or, if this is "
+                    f"a feature table, pass it to a training script with --data {name}."
                 )
             bad += lost
             column = numbers
         columns.append(column.to_numpy("float64"))
-    notes = [f"{bad} cells held text instead of numbers and are marked as invalid."] if bad else []
+    notes = [f"{bad} cells held text instead of numbers and were marked as invalid."] if bad else []
     return np.column_stack(columns), names, notes
