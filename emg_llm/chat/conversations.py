@@ -111,14 +111,14 @@ def build_rows(
             for k, i in enumerate(rows):
                 known = bridge.knows_trials and variant % 4 == 1
                 trials = _trials(labels_of, people, k, rng) if known else ()
-                label, told = dataset.labels[i], ()
+                label, told = dataset.labels[i], None
                 other = rng.choice(np.flatnonzero(labels_of == label)) if variant else None
                 reading = readings.read(k, rng if variant else None, trials, other)
                 if scores is not None:
                     p = less_sure(scores[1][k], rng) if variant else scores[1][k]
                     told = likely(scores[0], p, label)
                 n = n_follow_ups if variant % 3 == 0 else 0
-                messages = conversation(reading, label, rng, n, told, labels).turns
+                messages = conversation(reading, label, rng, n, told or (), labels).turns
                 yield {
                     "conversations": share_gpt(messages),
                     "messages": messages,

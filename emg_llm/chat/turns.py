@@ -9,7 +9,7 @@ from emg_llm.bridge.reading import Reading
 ANSWER = "Emotion: {label}"
 LIKELY = 3  # labels whose scores are told
 
-Message = Mapping[str, str]  # role ("user" or "assistant"), content
+Message = dict[str, str]  # role ("user" or "assistant"), content
 Scores = Sequence[tuple[str, int]]  # (label, percent), the likeliest first
 
 
@@ -29,7 +29,7 @@ class Chat:
     @property
     def turns(self) -> list[Message]:
         """All messages, as a language model learns and reads them."""
-        turns = [{"role": "user", "content": self.reading.prompt()}]
+        turns: list[Message] = [{"role": "user", "content": self.reading.prompt()}]
         if self.label is not None:
             turns.append({"role": "assistant", "content": ANSWER.format(label=self.label)})
         if not self.later:
@@ -68,19 +68,19 @@ def likely(
     """
     p = dict(zip(labels, map(float, probabilities), strict=True))
     if first is not None:
-        best = max(p, key=p.get)
+        best = max(p, key=p.__getitem__)
         p[first], p[best] = p[best], p[first]
-    ranked = sorted(p, key=p.get, reverse=True)[:LIKELY]
+    ranked = sorted(p, key=p.__getitem__, reverse=True)[:LIKELY]
     return tuple((label, round(100 * p[label])) for label in ranked)
 
 
-def share_gpt(messages: Iterable[Message]) -> list[dict[str, str]]:
+def share_gpt(messages: Iterable[Message]) -> list[Message]:
     """Messages as ShareGPT turns (`human` / `gpt`)."""
     speaker = {"user": "human", "assistant": "gpt", "system": "system"}
     return [{"from": speaker[m["role"]], "value": m["content"]} for m in messages]
 
 
-def from_share_gpt(turns: Iterable[Mapping[str, Any]]) -> list[dict[str, str]]:
+def from_share_gpt(turns: Iterable[Mapping[str, Any]]) -> list[Message]:
     """ShareGPT turns as messages; `human`/`gpt` and `user`/`assistant` are both understood."""
     role = {"human": "user", "user": "user", "gpt": "assistant", "assistant": "assistant"}
     return [

@@ -25,7 +25,12 @@ FILED = {
 }
 
 
-def write_card(folder, repo_id=None, data_id=None, privacy=None):
+def write_card(
+    folder: str | Path,
+    repo_id: str | None = None,
+    data_id: str | None = None,
+    privacy: str | None = None,
+) -> None:
     """Write README.md into a saved model or dataset, of what the folder holds.
 
     repo_id: where it will be on the Hub. data_id: the dataset on the Hub that it was trained on.

@@ -5,8 +5,11 @@ The one room that talks to the Hub. Endpoint, token and offline mode are the Hub
 """
 
 import hashlib
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import Any, TypeVar, no_type_check
 
 from emg_llm.hub.temporary import staging_folder
 
@@ -14,6 +17,8 @@ from emg_llm.hub.temporary import staging_folder
 NEVER_UPLOADED = ["*.bin", "*.pt", "*.pth", "*.pkl", "checkpoint-*/**", "runs/**"]
 ATTEMPTS = 4  # at what the Hub's client doesn't repeat by itself
 LONGEST_WAIT = 60  # seconds, between two of them
+
+T = TypeVar("T")
 
 
 class HubError(ValueError):
@@ -32,7 +37,8 @@ class Pushed:
 class Pushable:
     """`push_to_hub` for what has `save_pretrained(folder)`."""
 
-    def push_to_hub(self, repo_id, private=None):
+    @no_type_check  # ModelHubMixin's, which encoders have too, returns something else
+    def push_to_hub(self, repo_id: str, private: bool | None = None) -> Pushed:
         """Save into a repository with a card, in one commit: a Pushed. Raises HubError."""
         from emg_llm.hub.cards import write_card
 
@@ -43,12 +49,12 @@ class Pushable:
             return push(folder, repo_id, private=private, kept=kept)
 
 
-def bundle_folder():
+def bundle_folder() -> Path:
     """The bundle that ships with the package."""
     return Path(__file__).parents[1] / "bundle"
 
 
-def resolve(folder_or_id, revision=None, kind="model"):
+def resolve(folder_or_id: str | Path, revision: str | None = None, kind: str = "model") -> Path:
     """A local folder: the one named, or the snapshot of a Hub repository.
 
     revision: branch, tag or commit. kind: model, dataset or space. What arrives is checked
@@ -81,7 +87,7 @@ def resolve(folder_or_id, revision=None, kind="model"):
     return folder
 
 
-def part(folder, config, place):
+def part(folder: Path, config: Mapping[str, Any], place: str) -> Path:
     """Where a part of a bundle is: in its folder, or at the commit on the Hub that it names.
 
     config: the bundle's; place: such as "encoders/cnn".
@@ -94,7 +100,15 @@ def part(folder, config, place):
     return resolve(pinned["repo"], pinned["revision"])
 
 
-def push(folder, repo_id, kind="model", private=None, sdk=None, message="Upload", kept=None):
+def push(
+    folder: str | Path,
+    repo_id: str,
+    kind: str = "model",
+    private: bool | None = None,
+    sdk: str | None = None,
+    message: str = "Upload",
+    kept: str | None = None,
+) -> Pushed:
     """Make a repository hold what a folder holds: a Pushed. Nothing is half there.
 
     All files come in one commit, and none where nothing changed; those that a former upload
@@ -134,7 +148,7 @@ def push(folder, repo_id, kind="model", private=None, sdk=None, message="Upload"
     return Pushed(made.repo_id, done.oid, address(made.repo_id, kind))
 
 
-def address(repo_id, kind="model"):
+def address(repo_id: str, kind: str = "model") -> str:
     """Where people see a repository."""
     from huggingface_hub import HfApi
 
@@ -142,7 +156,7 @@ def address(repo_id, kind="model"):
     return f"{HfApi().endpoint}/{place}{repo_id}"
 
 
-def uploaded(folder):
+def uploaded(folder: str | Path) -> list[str]:
     """Names of the files in a folder that an upload sends, in order."""
     from huggingface_hub.utils import filter_repo_objects
 
@@ -152,7 +166,13 @@ def uploaded(folder):
     return sorted(filter_repo_objects(names, ignore_patterns=ignored))
 
 
-def collect(namespace, title, description, items, private=None):
+def collect(
+    namespace: str,
+    title: str,
+    description: str,
+    items: Iterable[tuple[str, Any]],
+    private: bool | None = None,
+) -> str:
     """Put repositories, (id, kind), into a collection: its address. Raises HubError."""
     from huggingface_hub import HfApi
 
@@ -170,27 +190,14 @@ def collect(namespace, title, description, items, private=None):
     try:
         collection = patiently(make)
         for repo_id, kind in items:
-            patiently(
-                lambda repo_id=repo_id, kind=kind: api.add_collection_item(
-                    collection.slug, repo_id, kind, exists_ok=True
-                )
-            )
+            add = partial(api.add_collection_item, collection.slug, repo_id, kind, exists_ok=True)
+            patiently(add)
     except _faults() as error:
         raise HubError(f"The collection can't be made: {in_words(error, title)}") from None
     return f"{api.endpoint}/collections/{collection.slug}"
 
 
-def whoami():
-    """The name that the Hub knows the token's owner by. Raises HubError without a token."""
-    from huggingface_hub import HfApi
-
-    try:
-        return patiently(HfApi().whoami)["name"]
-    except _faults() as error:
-        raise HubError(in_words(error, "the Hub")) from None
-
-
-def patiently(call):
+def patiently(call: Callable[[], T]) -> T:
     """What a call to the Hub returns; tried again, after the wait it asks for, where that helps.
 
     Calls must be safe to repeat: one that was done, and whose answer was lost, is done again.
@@ -233,7 +240,7 @@ def _faults():
     return ValueError, OSError, RuntimeError, HfHubHTTPError, httpx2.HTTPError
 
 
-def in_words(error, source):
+def in_words(error: BaseException, source: str | Path) -> str:
     """One sentence about what went wrong with `source` on the Hub, and what to do."""
     import httpx2
     from huggingface_hub import HfApi, errors

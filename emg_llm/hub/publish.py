@@ -7,14 +7,16 @@ the card is written; what is staged is what is sent.
 import json
 import re
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from emg_llm.hub import client as hub
 from emg_llm.hub.cards import write_card
-from emg_llm.hub.client import HubError
+from emg_llm.hub.client import HubError, Pushed
 from emg_llm.hub.staging import (
+    Pins,
     about_conversations,
     anonymous,
     copy_dataset,
@@ -46,10 +48,16 @@ class Item:
     repo_id: str
     kind: str
     place: str
-    stage: Callable
+    stage: Callable[[Path, Pins], str | None]
 
 
-def plan(namespace, bundle=None, conversations=None, names=False, recordings=False):
+def plan(
+    namespace: str,
+    bundle: str | Path | None = None,
+    conversations: str | Path | None = None,
+    names: bool = False,
+    recordings: bool = False,
+) -> Iterator[Item]:
     """Items in the order in which they are sent: what is pinned first, the bundle last.
 
     bundle: a bundle's folder, the package's own where None. conversations: a folder that
@@ -109,7 +117,9 @@ def plan(namespace, bundle=None, conversations=None, names=False, recordings=Fal
     yield item("bundle", "", stage_bundle)
 
 
-def publish(items, private=None, tell=print):
+def publish(
+    items: Iterable[Item], private: bool | None = None, tell: Callable[[str], Any] = print
+) -> dict[str, Pushed]:
     """Send `items`, each when what it pins is there: {place: Pushed}.
 
     What is there already is not sent again, so a run that broke goes on where it stopped. The
@@ -128,7 +138,7 @@ def publish(items, private=None, tell=print):
     return done
 
 
-def stage(item, folder, pins):
+def stage(item: Item, folder: str | Path, pins: Pins) -> None:
     """Write what an item sends into `folder`, with its card."""
     folder = Path(folder)
     privacy = item.stage(folder, pins)
@@ -140,7 +150,7 @@ def stage(item, folder, pins):
     write_card(folder, item.repo_id, data, privacy)
 
 
-def dry_run(items):
+def dry_run(items: Iterable[Item]) -> list[tuple[Item, list[tuple[str, int]]]]:
     """[(Item, [(file, bytes)])] of all that would be sent; nothing is asked of the Hub."""
     pins, found = {}, []
     for item in items:
@@ -152,7 +162,13 @@ def dry_run(items):
     return found
 
 
-def share(folder, repo_id, private=None, names=False, recordings=False):
+def share(
+    folder: str | Path,
+    repo_id: str,
+    private: bool | None = None,
+    names: bool = False,
+    recordings: bool = False,
+) -> Pushed:
     """Send one folder that a training script wrote, with its card: a Pushed.
 
     Where it holds conversations, they go to a dataset, else to a model repository.
@@ -169,7 +185,9 @@ def share(folder, repo_id, private=None, names=False, recordings=False):
         return hub.push(staged, repo_id, "dataset" if is_data else "model", private, kept=kept)
 
 
-def space(repo_id, bundle_id, folder, revision=None):
+def space(
+    repo_id: str, bundle_id: str | Path, folder: str | Path, revision: str | None = None
+) -> None:
     """Write the files of the Space `repo_id`, which loads a bundle from the Hub, into `folder`.
 
     The Space holds the source, so it can be installed with pip, and of the bundle what points to
@@ -204,7 +222,13 @@ def space(repo_id, bundle_id, folder, revision=None):
     readme.write_text(f"{head}---\n{front}models:\n{listed}\n---\n{rest}", encoding="utf-8")
 
 
-def deploy_space(repo_id, bundle_id, private=None, revision=None, docker=False):
+def deploy_space(
+    repo_id: str,
+    bundle_id: str,
+    private: bool | None = None,
+    revision: str | None = None,
+    docker: bool = False,
+) -> Pushed:
     """Put the demo up as a Space that loads a bundle: a Pushed."""
     with staging_folder() as folder:
         space(repo_id, bundle_id, folder, revision)

@@ -2,7 +2,9 @@
 
 import json
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from emg_llm.hub.client import HubError
 from emg_llm.signal.simulation import is_simulated
@@ -15,8 +17,15 @@ MODEL_FILES = (
 )
 RECORDINGS = "*.npy", "*.npz", "*.csv", "*.tsv", "*.txt", "*.mat", "*.edf", "*.bdf", "*.wav"
 
+Pins = dict[str, dict[str, str]]  # place in the bundle -> {"repo", "revision"}
 
-def copy_model(source, folder, names=False, results=None):
+
+def copy_model(
+    source: str | Path,
+    folder: str | Path,
+    names: bool = False,
+    results: Mapping[str, Any] | None = None,
+) -> None:
     """What may leave of a saved model; results: those of its results.json where that lacks."""
     source, folder = Path(source), Path(folder)
     for name in MODEL_FILES:
@@ -48,7 +57,7 @@ def _base_elsewhere(config):
     )
 
 
-def pin(folder, place, pins):
+def pin(folder: str | Path, place: str, pins: Pins) -> None:
     """Say in the configuration of a part which other parts, at which commits, it goes with."""
     path = Path(folder) / "config.json"
     config = json.loads(path.read_text())
@@ -70,7 +79,7 @@ def pin(folder, place, pins):
         write_json(path, config)
 
 
-def about_conversations(source):
+def about_conversations(source: Path) -> dict[str, Any]:
     """What `bridge.json` says of the conversations in a folder. Raises HubError without them."""
     try:
         info = json.loads((source / "bridge.json").read_text())
@@ -84,7 +93,9 @@ def about_conversations(source):
     )
 
 
-def copy_dataset(source, folder, names=False, recordings=False):
+def copy_dataset(
+    source: str | Path, folder: str | Path, names: bool = False, recordings: bool = False
+) -> str:
     """Conversations as Parquet; names of real people and of their files become numbers.
 
     Returns a sentence about names. Raises HubError where recordings lie in the folder, and may
@@ -132,7 +143,7 @@ def copy_dataset(source, folder, names=False, recordings=False):
     )
 
 
-def anonymous(results, names=False):
+def anonymous(results: Mapping[str, Any], names: bool = False) -> dict[str, Any]:
     """A results.json without names of real people, and without paths of this machine."""
     told = dict(results)
     told["data"] = plain_name(told.get("data", ""))
@@ -142,11 +153,11 @@ def anonymous(results, names=False):
     return told
 
 
-def plain_name(data):
+def plain_name(data: str) -> str:
     return data if is_simulated(data) else Path(str(data)).name
 
 
-def write_evaluation(folder, data_id):
+def write_evaluation(folder: str | Path, data_id: str) -> None:
     """`.eval_results/`: the accuracy, as the Hub shows it beside the model."""
     import yaml
     from huggingface_hub import EvalResultEntry, eval_result_entries_to_yaml
@@ -168,5 +179,5 @@ def write_evaluation(folder, data_id):
     target.write_text(yaml.safe_dump(eval_result_entries_to_yaml([entry]), sort_keys=False))
 
 
-def write_json(path, value):
+def write_json(path: str | Path, value: Any) -> None:
     Path(path).write_text(json.dumps(value, indent=2) + "\n", encoding="utf-8")

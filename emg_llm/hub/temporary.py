@@ -7,20 +7,20 @@ import sys
 import tempfile
 import threading
 import time
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from importlib import import_module
 from pathlib import Path
 
-try:
-    import fcntl
-except ImportError:  # on Windows, what a killed process left stays
-    fcntl = None
+# On Windows, what a killed process left stays.
+fcntl = import_module("fcntl") if os.name == "posix" else None
 
 PREFIX = "emg-llm-staged-"
 YOUNG = 2  # seconds; such a folder may not be locked yet
 
 
 @contextmanager
-def staging_folder():
+def staging_folder() -> Iterator[Path]:
     """A temporary folder. The next one removes what a killed process left behind."""
     _remove_abandoned()
     with _ended_in_order(), tempfile.TemporaryDirectory(prefix=PREFIX) as folder:

@@ -5,11 +5,13 @@ One that can't be had is no reason to stop: what is missing is said in a sentenc
 
 import json
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 from emg_llm.bridge import BridgeError
+from emg_llm.bridge.codebook import Codebook
+from emg_llm.encoders.base import EmgEncoder
 from emg_llm.hub.client import HubError, resolve
 from emg_llm.llms.loading import LlmError
 from emg_llm.llms.memory import check_memory
@@ -26,13 +28,15 @@ class Bundle:
     part(place) -> folder of `llms/<name>` or `adapters/<name>`, for each of `names`.
     """
 
-    part: Callable
+    part: Callable[[str], Path]
     names: tuple[str, ...]
-    encoder: object
-    codebook: object
+    encoder: EmgEncoder
+    codebook: Codebook
 
 
-def load_llms(bundle, wanted=None, taken=()):
+def load_llms(
+    bundle: Bundle, wanted: Iterable[str] | None = None, taken: Iterable[str] = ()
+) -> tuple[dict[str, EmgLLM], dict[str, str]]:
     """({name: EmgLLM}, {name: why it is not loaded}), each in the order of `wanted`.
 
     wanted: "NAME" or "NAME=ADAPTER", see `load_llm`; the bundle's own where None. taken: names
@@ -45,7 +49,7 @@ def load_llms(bundle, wanted=None, taken=()):
         try:
             if name in (*taken, *llms):
                 raise LlmError(f"The name {name} is taken: give it another, as in NAME=ADAPTER.")
-            llm = load_llm(bundle, *([name, adapter] if adapter else [each, None]))
+            llm = load_llm(bundle, name if adapter else each, adapter or None)
         except (LlmError, HubError, BridgeError) as error:
             missing.setdefault(name, " ".join(str(error).split()))
         except Exception:
@@ -60,7 +64,7 @@ def load_llms(bundle, wanted=None, taken=()):
     return llms, missing
 
 
-def load_llm(bundle, name, adapter=None):
+def load_llm(bundle: Bundle, name: str, adapter: str | None = None) -> EmgLLM:
     """An EmgLLM: one of the bundle's, or of an adapter that train/sft.py wrote.
 
     adapter: folder or Hub id; where None, `name` is one of the bundle's, or the adapter's own
@@ -68,8 +72,8 @@ def load_llm(bundle, name, adapter=None):
     codes must have been trained on theirs. Raises LlmError, HubError or BridgeError in words.
     """
     if adapter is None and name in bundle.names:
-        adapter, base = bundle.part(f"adapters/{name}"), bundle.part(f"llms/{name}")
-        return EmgLLM.from_pretrained(adapter, bundle.encoder, bundle.codebook, base)
+        own, base = bundle.part(f"adapters/{name}"), bundle.part(f"llms/{name}")
+        return EmgLLM.from_pretrained(own, bundle.encoder, bundle.codebook, base)
     if adapter is None and name in REGISTRY:
         raise LlmError(
             f"It has not learned to read EMG yet: fine-tune it with train/sft.py --llm {name} "

@@ -20,9 +20,7 @@ def generate(
 
     Answers end where the template ends a turn. Padding comes before the shorter ones.
     """
-    ids = llm.tokenizer.apply_chat_template(
-        [llm.spelled(chat) for chat in chats], add_generation_prompt=True, return_dict=True
-    )["input_ids"]
+    ids = llm.token_ids(chats)
     order = np.argsort([len(i) for i in ids], kind="stable")  # little is padding
     answers = [""] * len(chats)
     pad, device = llm.tokenizer.pad_token_id, llm.model.device

@@ -1,12 +1,20 @@
 """A causal LM and its tokenizer, from the bundle, a folder or the Hub; in 4 bits where asked."""
 
+from __future__ import annotations
+
+from collections.abc import Iterable
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import torch
 
 from emg_llm.hub.client import bundle_folder, in_words
 from emg_llm.registry import REGISTRY, spec_of
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel as Model
+    from transformers import PreTrainedTokenizerBase as Tokenizer
 
 TEMPLATES = Path(__file__).parent / "templates"
 # Llama's templates insert today's date, on which no answer is to depend.
@@ -19,7 +27,7 @@ class LlmError(ValueError):
     """A language model that can't be loaded or used; the text says what to do."""
 
 
-def base_path(name):
+def base_path(name: str | Path) -> str:
     """Where the weights of a registered name, a folder or a Hub id are loaded from."""
     base = REGISTRY[name].base if name in REGISTRY else str(name)
     if base.startswith("bundle:"):
@@ -27,15 +35,25 @@ def base_path(name):
     return base
 
 
-def load_base(source, revision=None, llm=None, load_in_4bit=None, **kwargs):
+def load_base(
+    source: str | Path,
+    revision: str | None = None,
+    llm: str | None = None,
+    load_in_4bit: bool | None = None,
+) -> tuple[Model, Tokenizer]:
     """The causal LM and tokenizer of a registered name, a folder or a Hub id, see load_model."""
     tokenizer = load_tokenizer(source, revision, llm)
-    model = load_model(source, revision, llm, load_in_4bit, **kwargs)
+    model = load_model(source, revision, llm, load_in_4bit)
     stop_at_end_of_turn(model, tokenizer)
     return model, tokenizer
 
 
-def load_model(source, revision=None, llm=None, load_in_4bit=None, **kwargs):
+def load_model(
+    source: str | Path,
+    revision: str | None = None,
+    llm: str | None = None,
+    load_in_4bit: bool | None = None,
+) -> Model:
     """The causal LM of a registered name, a folder or a Hub id.
 
     llm: a registered name, where `source` only says where its weights are. load_in_4bit: NF4 as
@@ -46,9 +64,9 @@ def load_model(source, revision=None, llm=None, load_in_4bit=None, **kwargs):
 
     gpu = torch.cuda.is_available()
     wanted = gpu and spec_of(llm or source).load_in_4bit if load_in_4bit is None else load_in_4bit
-    kwargs = {"dtype": half_precision() if gpu else torch.float32} | kwargs
+    kwargs: dict[str, Any] = {"dtype": half_precision() if gpu else torch.float32}
     if gpu:
-        kwargs.setdefault("device_map", {"": torch.cuda.current_device()})
+        kwargs["device_map"] = {"": torch.cuda.current_device()}
     path = base_path(source)
     with _told(source):
         config = AutoConfig.from_pretrained(path, revision=revision)
@@ -79,7 +97,9 @@ def _told(source):
         ) from None
 
 
-def load_tokenizer(source, revision=None, llm=None):
+def load_tokenizer(
+    source: str | Path, revision: str | None = None, llm: str | None = None
+) -> Tokenizer:
     """A tokenizer with a padding token and a chat template, its own where it has them."""
     from transformers import AutoTokenizer
 
@@ -99,12 +119,12 @@ def load_tokenizer(source, revision=None, llm=None):
     return tokenizer
 
 
-def trains_in_half():
+def trains_in_half() -> bool:
     """Whether half precision is faster here than single: on GPUs, and CPUs that multiply in it."""
     return torch.cuda.is_available() or torch.cpu._is_avx512_bf16_supported()
 
 
-def half_precision():
+def half_precision() -> torch.dtype:
     """bfloat16; float16 on GPUs that only imitate it."""
     known = not torch.cuda.is_available() or torch.cuda.is_bf16_supported(including_emulation=False)
     return torch.bfloat16 if known else torch.float16
@@ -132,7 +152,7 @@ def _in_4_bits(config):
     )
 
 
-def end_of_turn(tokenizer):
+def end_of_turn(tokenizer: Tokenizer) -> tuple[str, int]:
     """The text and the id of the token that ends an answer in this chat template."""
     answer = "\N{BLACK SQUARE}"
     turns = [{"role": "user", "content": "?"}, {"role": "assistant", "content": answer}]
@@ -147,7 +167,7 @@ def end_of_turn(tokenizer):
     return tokenizer.added_tokens_decoder[special[0]].content, special[0]
 
 
-def stop_at_end_of_turn(model, tokenizer):
+def stop_at_end_of_turn(model: Model, tokenizer: Tokenizer) -> None:
     """Let generation end where the chat template ends an answer, as well as where it did."""
     config = model.generation_config
     known = config.eos_token_id
@@ -156,19 +176,24 @@ def stop_at_end_of_turn(model, tokenizer):
     config.pad_token_id = tokenizer.pad_token_id
 
 
-def grow_embeddings(model, n_tokens):
+def embeddings(model: Model) -> list[torch.nn.Parameter]:
+    """The weights (tokens, width) of the input embeddings and of the head."""
+    layers = model.get_input_embeddings(), model.get_output_embeddings()
+    return [layer.get_parameter("weight") for layer in layers]
+
+
+def grow_embeddings(model: Model, n_tokens: int) -> None:
     """Give every token a row; new rows are the mean of the others, so always the same."""
-    layers = [model.get_input_embeddings(), model.get_output_embeddings()]
-    n_rows = layers[0].weight.shape[0]
+    n_rows = len(embeddings(model)[0])
     if n_tokens <= n_rows:
         return
     model.resize_token_embeddings(n_tokens, pad_to_multiple_of=64, mean_resizing=False)
     with torch.no_grad():
-        for layer in (model.get_input_embeddings(), model.get_output_embeddings()):
-            layer.weight[n_rows:] = layer.weight[:n_rows].float().mean(dim=0).to(layer.weight)
+        for weight in embeddings(model):
+            weight[n_rows:] = weight[:n_rows].float().mean(dim=0).to(weight)
 
 
-def add_tokens(model, tokenizer, tokens):
+def add_tokens(model: Model, tokenizer: Tokenizer, tokens: Iterable[str]) -> None:
     """Make each of `tokens` one token of its own, whose embedding starts as the mean of all."""
     from tokenizers import AddedToken
 
@@ -178,6 +203,6 @@ def add_tokens(model, tokenizer, tokens):
     tokenizer.add_tokens([AddedToken(t, normalized=False) for t in new])
     grow_embeddings(model, len(tokenizer))
     with torch.no_grad():
-        weight = model.get_input_embeddings().weight
+        weight = embeddings(model)[0]
         ids = tokenizer.convert_tokens_to_ids(new)
         weight[ids] = weight[:known].float().mean(dim=0).to(weight)

@@ -14,7 +14,9 @@ IN_4_BITS = 4.5 / 8  # bytes of a quantised weight, its share of the block's sca
 CONTAINER = Path("/sys/fs/cgroup")  # where Linux tells a container's limits
 
 
-def check_memory(source, llm=None, load_in_4bit=None):
+def check_memory(
+    source: str | Path, llm: str | None = None, load_in_4bit: bool | None = None
+) -> None:
     """Raise LlmError where the base `source` needs more memory than is free; see load_model.
 
     A base whose config.json can't be had here is not judged: loading it says why.
@@ -28,7 +30,9 @@ def check_memory(source, llm=None, load_in_4bit=None):
         )
 
 
-def needed(source, llm=None, load_in_4bit=None):
+def needed(
+    source: str | Path, llm: str | None = None, load_in_4bit: bool | None = None
+) -> int | None:
     """Bytes that a base takes where it is loaded as load_model does; None where nobody can tell.
 
     Counted from the shapes that its config.json implies: no weights are read.
@@ -54,7 +58,7 @@ def needed(source, llm=None, load_in_4bit=None):
     return int(ROOM * (matrices * IN_4_BITS + rest * dtype.itemsize))
 
 
-def free_memory():
+def free_memory() -> tuple[int, str]:
     """(bytes, which memory): of the GPU; of this machine, or of the container, where there is
     none."""
     if torch.cuda.is_available():

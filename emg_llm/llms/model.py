@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
 from threading import Event, Thread
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 import torch
@@ -23,6 +23,9 @@ from emg_llm.llms.loading import grow_embeddings, load_model, load_tokenizer, st
 from emg_llm.llms.scoring import SCORING_BATCH, Answers, common
 from emg_llm.signal.recording import Recording
 
+if TYPE_CHECKING:
+    from peft import PeftModel
+
 NO_ANSWER = "I have no answer to that; ask which emotion I read, why, or about a site."
 
 
@@ -35,12 +38,12 @@ class EmgLLM(Pushable):
     base: where the model under the adapter came from, where that is known.
     """
 
-    base = None
+    base: str | None = None
 
     def __init__(
         self,
         name: str,
-        model: PreTrainedModel,
+        model: "PreTrainedModel | PeftModel",
         tokenizer: PreTrainedTokenizerBase,
         labels: Sequence[str],
         bridge: Bridge | dict | None,
@@ -69,7 +72,7 @@ class EmgLLM(Pushable):
         from tqdm.auto import tqdm
 
         drop = self._answers.replaced
-        ids = [i[: len(i) - drop] for i in self._ids([Chat(r) for r in readings])]
+        ids = [i[: len(i) - drop] for i in self.token_ids([Chat(r) for r in readings])]
         if len(ids) <= SCORING_BATCH:
             return self._score(ids).cpu().numpy()
         # Prompts of about one length share a batch: little is padding.
@@ -119,8 +122,8 @@ class EmgLLM(Pushable):
     @cached_property
     def _answers(self):
         """The token ids of every label's answer, laid out for one pass: Answers."""
-        [before] = self._ids([Chat(NO_EMG)])
-        whole = self._ids([Chat(NO_EMG, label) for label in self.labels], ask=False)
+        [before] = self.token_ids([Chat(NO_EMG)])
+        whole = self.token_ids([Chat(NO_EMG, label) for label in self.labels], ask=False)
         start = min(len(common([before, w])) for w in whole)
         answers = [self._turn(w[start:]) for w in whole]
         return Answers(answers, len(before) - start, self.model.device)
@@ -131,11 +134,12 @@ class EmgLLM(Pushable):
         ends = {self.tokenizer.eos_token_id, *(ends if isinstance(ends, list) else [ends])}
         return next((ids[: k + 1] for k, i in enumerate(ids) if i in ends), ids)
 
-    def _ids(self, chats, ask=True):
+    def token_ids(self, chats: Sequence[Chat], ask: bool = True) -> list[list[int]]:
         """Token ids of chats; with `ask`, up to where an answer begins."""
-        return self.tokenizer.apply_chat_template(
+        encoded: Any = self.tokenizer.apply_chat_template(
             [self.spelled(chat) for chat in chats], add_generation_prompt=ask, return_dict=True
-        )["input_ids"]
+        )
+        return encoded["input_ids"]
 
     def spelled(self, chat: Chat) -> list[Message]:
         """The messages of a chat, with codes as this language model reads them."""
@@ -211,7 +215,7 @@ class EmgLLM(Pushable):
     def save_adapter(self, folder: str | Path, **info: Any) -> None:
         """Adapter, tokenizer and `config.json`; what the base is, it names."""
         # Rows that were added to the embeddings are made anew, or are in the adapter.
-        self.model.save_pretrained(folder, save_embedding_layers=False)
+        self.model.save_pretrained(str(folder), save_embedding_layers=False)
         self.tokenizer.save_pretrained(folder)
         self.save_config(folder, **info)
 

@@ -6,16 +6,27 @@ model knows the form of an answer and nothing about which muscles mean what; onl
 person's known trials are told does it learn to go by the nearest.
 """
 
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import torch
+from torch.nn import functional as F
+from tqdm.auto import tqdm
 
 from emg_llm.bridge.reading import NEAREST_KNOWN, Reading, code_token, site_name
 from emg_llm.chat.conversations import conversation, less_sure
-from emg_llm.chat.turns import likely
+from emg_llm.chat.turns import Message, Scores, likely
+from emg_llm.llms.loading import TEMPLATES, LlmError, embeddings, trains_in_half
 from emg_llm.signal.levels import LIMIT
 from emg_llm.signal.recording import EMOTIONS, MONTAGE
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel as Model
+    from transformers import PreTrainedTokenizerBase as Tokenizer
 
 N_DEPTHS, N_CODES = 4, 64  # codebook tokens that the tokenizers know
 LEVELS = tuple(f" {v:+d}" for v in range(-LIMIT, LIMIT + 1))
@@ -50,19 +61,16 @@ FAMILIES = {
         "<|endoftext|>", "<s>", "<|endoftext|>", "<|end|>", ("<|user|>", "<|assistant|>")
     ),
     "nano-llama3": Family(
-        "<|finetune_right_pad_id|>",
-        "<|begin_of_text|>",
-        "<|eot_id|>",
-        "<|eot_id|>",
+        *("<|finetune_right_pad_id|>", "<|begin_of_text|>", "<|eot_id|>", "<|eot_id|>"),
         ("<|start_header_id|>", "<|end_header_id|>", "<|end_of_text|>"),
     ),
 }
 
 
-def corpus(n, rng):
+def corpus(n: int, rng: np.random.Generator) -> Iterator[list[Message]]:
     """`n` conversations about made-up recordings, as messages."""
     for _ in range(n):
-        labels = EMOTIONS
+        labels: tuple[str, ...] = EMOTIONS
         if rng.random() < 0.3:  # models for fewer emotions
             n_labels = rng.integers(2, len(EMOTIONS))
             labels = tuple(EMOTIONS[i] for i in sorted(rng.permutation(12)[:n_labels]))
@@ -70,7 +78,7 @@ def corpus(n, rng):
         label = str(rng.choice(labels))
         if reading.known and rng.random() < 0.9:
             label = reading.known[0][0]
-        scores = ()
+        scores: Scores = ()
         if rng.random() < 0.85:
             p = less_sure(rng.dirichlet(np.full(len(labels), 0.3)), rng)
             scores = likely(labels, p, label)
@@ -111,35 +119,33 @@ def _made_up(labels, rng):
     return Reading(sites, tuple(int(v) for v in levels), unit, codes, **told)
 
 
-def build_tokenizer(name, texts, vocab_size=1664):
+def build_tokenizer(name: str, texts: Iterable[str], vocab_size: int = 1664) -> Tokenizer:
     """A byte-level BPE tokenizer in which a site, a number and an EMG code are one token each.
 
     name: one of FAMILIES, whose special tokens and chat template it has.
     """
-    from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers, trainers
+    import tokenizers
+    from tokenizers import AddedToken, decoders, models, pre_tokenizers, trainers
     from transformers import PreTrainedTokenizerFast
 
     family = FAMILIES[name]
-    tokenizer = Tokenizer(models.BPE())
+    tokenizer = tokenizers.Tokenizer(models.BPE())
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     tokenizer.decoder = decoders.ByteLevel()
-    marks = ["<unk>", family.pad, family.bos, family.eos, family.end_of_turn, *family.others]
-    marks = list(dict.fromkeys(marks))
+    marks = "<unk>", family.pad, family.bos, family.eos, family.end_of_turn, *family.others
     # With the space before them: prompts are shorter, and what is equal reads equal everywhere.
     words = [*LEVELS, *COUNTS, *TIMES, *(f" {site}" for site in SITES)]
     codes = [code_token(d, c) for d in range(N_DEPTHS) for c in range(N_CODES)]
     trainer = trainers.BpeTrainer(
         vocab_size=vocab_size - len(words) - len(codes),
-        special_tokens=marks,
+        special_tokens=list(dict.fromkeys(marks)),
         initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
         show_progress=False,
     )
     tokenizer.train_from_iterator(texts, trainer)
     # Longest first, or "+1" would be found inside "+12".
-    tokenizer.add_tokens(
-        [AddedToken(t, normalized=False) for t in sorted(words, key=len, reverse=True) + codes]
-    )
-    template = Path(__file__).parent / "templates" / f"{name}.jinja"
+    added = sorted(words, key=len, reverse=True) + codes
+    tokenizer.add_tokens([AddedToken(t, normalized=False) for t in added])
     return PreTrainedTokenizerFast(
         tokenizer_object=tokenizer,
         unk_token="<unk>",
@@ -147,20 +153,26 @@ def build_tokenizer(name, texts, vocab_size=1664):
         eos_token=family.eos,
         pad_token=family.pad,
         padding_side="right",
-        chat_template=template.read_text(),
+        chat_template=(TEMPLATES / f"{name}.jinja").read_text(),
         clean_up_tokenization_spaces=False,
         model_max_length=MAX_LENGTH,
     )
 
 
-def build_model(name, tokenizer, width=128, layers=4, heads=4, seed=0):
+def build_model(
+    name: str,
+    tokenizer: Tokenizer,
+    width: int = 128,
+    layers: int = 4,
+    heads: int = 4,
+    seed: int = 0,
+) -> Model:
     """A causal LM of the architecture that `name` is the twin of, with random weights.
 
     nano-llama2: untied embeddings, as many key heads as query heads (Touvron et al. 2023,
     arXiv:2307.09288); nano-phi3: fused projections, long rope (Abdin et al. 2024,
     arXiv:2404.14219); nano-llama3: tied embeddings, rope in three bands (arXiv:2407.21783).
     """
-    import torch
     from transformers import LlamaConfig, LlamaForCausalLM, Phi3Config, Phi3ForCausalLM
 
     family = FAMILIES[name]
@@ -177,43 +189,37 @@ def build_model(name, tokenizer, width=128, layers=4, heads=4, seed=0):
         "eos_token_id": tokenizer.convert_tokens_to_ids(family.end_of_turn),
         "pad_token_id": tokenizer.pad_token_id,
     }
+    rope: dict[str, Any] = {"rope_theta": 1e4, "factor": 2.0}
+    rope["original_max_position_embeddings"] = MAX_LENGTH // 2
+    model: Model
     torch.manual_seed(seed)
     if name == "nano-phi3":
         same = [1.0] * (width // heads // 2)
-        rope = {"rope_type": "longrope", "short_factor": same, "long_factor": same}
-        rope |= {
-            "rope_theta": 1e4,
-            "factor": 2.0,
-            "original_max_position_embeddings": MAX_LENGTH // 2,
-        }
+        rope |= {"rope_type": "longrope", "short_factor": same, "long_factor": same}
         model = Phi3ForCausalLM(Phi3Config(**shape, rope_parameters=rope))
     elif name == "nano-llama3":
         shape["tie_word_embeddings"] = True
-        rope = {"rope_type": "llama3", "rope_theta": 1e4, "factor": 2.0, "low_freq_factor": 1.0}
-        rope |= {"high_freq_factor": 4.0, "original_max_position_embeddings": MAX_LENGTH // 2}
+        rope |= {"rope_type": "llama3", "low_freq_factor": 1.0, "high_freq_factor": 4.0}
         model = LlamaForCausalLM(LlamaConfig(**shape, rope_parameters=rope))
         # Tied, they stay as long as the output wants them; a token must be heard all the same
         # above what the layers add to it.
         with torch.no_grad():
-            model.get_input_embeddings().weight.mul_(TIED)
+            embeddings(model)[0].mul_(TIED)
     else:
         model = LlamaForCausalLM(LlamaConfig(**shape))
     start_levels_in_order(model, tokenizer, TIED if shape["tie_word_embeddings"] else 1.0)
     return model
 
 
-def start_levels_in_order(model, tokenizer, scale=1.0):
+def start_levels_in_order(model: Model, tokenizer: Tokenizer, scale: float = 1.0) -> None:
     """Give neighbouring levels neighbouring embeddings: random waves along the number line.
 
     What is learned of +7 then holds for +8 too, which a few hundred recordings can't teach.
     """
-    import torch
-
-    ids = tokenizer.convert_tokens_to_ids(LEVELS)
-    at = torch.arange(len(ids))[:, None]
+    ids = tokenizer.convert_tokens_to_ids(list(LEVELS))
+    at = torch.arange(len(LEVELS))[:, None]
     with torch.no_grad():
-        for layer in (model.get_input_embeddings(), model.get_output_embeddings()):
-            weight = layer.weight
+        for weight in embeddings(model):
             # Waves of 10 to 300 levels' length.
             length = 10 * 30 ** torch.rand(weight.shape[1])
             phase = 2 * torch.pi * torch.rand(weight.shape[1])
@@ -221,17 +227,13 @@ def start_levels_in_order(model, tokenizer, scale=1.0):
             weight[ids] = waves * 2**0.5 * model.config.initializer_range * scale
 
 
-def start_with(model, tokenizer, taught, its_tokenizer):
+def start_with(model: Model, tokenizer: Tokenizer, taught: Model, its_tokenizer: Tokenizer) -> None:
     """Give a model the layers of one of the same shape, and its embeddings of the same tokens.
 
     What was learned of comparing and looking up is kept, also by Phi-3's fused projections; how to
     write it is learned anew where the embeddings are tied, by which alone looking up is hardly
     learned within 4,000 steps. Raises LlmError where the shapes differ.
     """
-    import torch
-
-    from emg_llm.llms.loading import LlmError
-
     known, here = its_tokenizer.get_vocab(), tokenizer.get_vocab()
     same = [token for token in here if token in known]
     rows, theirs = [here[t] for t in same], [known[t] for t in same]
@@ -244,17 +246,13 @@ def start_with(model, tokenizer, taught, its_tokenizer):
             "with a nano model of the same architecture and size."
         ) from None
     with torch.no_grad():
-        weight = model.get_input_embeddings().weight
-        weight[rows] = taught.get_input_embeddings().weight[theirs].to(weight)
-        if not model.config.tie_word_embeddings:
-            weight = model.get_output_embeddings().weight
-            weight[rows] = taught.get_output_embeddings().weight[theirs].to(weight)
+        kept = 1 if model.config.tie_word_embeddings else 2
+        for weight, other in zip(embeddings(model)[:kept], embeddings(taught), strict=False):
+            weight[rows] = other[theirs].to(weight)
 
 
 def _layers(model, fused):
     """The weights of a model's layers, with projections joined where `fused`, as Phi-3 has them."""
-    import torch
-
     weights = model.model.layers.state_dict()
     joined = {"qkv_proj": ("q_proj", "k_proj", "v_proj"), "gate_up_proj": ("gate_proj", "up_proj")}
     for whole, parts in joined.items() if fused else ():
@@ -264,17 +262,19 @@ def _layers(model, fused):
     return weights
 
 
-def pretrain(model, tokenizer, steps, batch_size=32, learning_rate=3e-3, seed=0, log=None):
+def pretrain(
+    model: Model,
+    tokenizer: Tokenizer,
+    steps: int,
+    batch_size: int = 32,
+    learning_rate: float = 3e-3,
+    seed: int = 0,
+    log: bool = True,
+) -> float:
     """Train every weight on the answers of `corpus`; returns the loss of the last tenth."""
-    import torch
-    from torch.nn import functional as F
-    from tqdm.auto import tqdm
-
-    from emg_llm.llms.loading import trains_in_half
-
     device = "cuda" if torch.cuda.is_available() else "cpu"
     rng = np.random.default_rng((seed, 1))
-    model.to(device).train()
+    torch.nn.Module.to(model.train(), device)
     if device == "cpu":  # where its gradient is faster than that of the fused attention
         model.set_attn_implementation("eager")
     optimizer = torch.optim.AdamW(
@@ -284,12 +284,12 @@ def pretrain(model, tokenizer, steps, batch_size=32, learning_rate=3e-3, seed=0,
         optimizer, learning_rate, total_steps=steps, pct_start=min(0.75, max(0.1, 1.5 / steps))
     )
     losses = []
-    bar = tqdm(range(steps), desc="nano pretraining", unit="step", disable=log is False)
+    bar = tqdm(range(steps), desc="nano pretraining", unit="step", disable=not log)
     batches = _batches(batch_size, rng)
     for _ in bar:
         batch = next(batches)
         # Shapes that come again and again: a kernel is made for each, and kept.
-        encoded = tokenizer.apply_chat_template(
+        encoded: Any = tokenizer.apply_chat_template(
             batch,
             padding=True,
             truncation=True,

@@ -189,7 +189,7 @@ def load_rows(
             f"{path.name} needs a train split with a column 'conversations' (ShareGPT) or "
             "'messages'."
         )
-    info = {"data": path.name, "protocol": {"name": "given"}, "bridge": None}
+    info: dict[str, Any] = {"data": path.name, "protocol": {"name": "given"}, "bridge": None}
     if (path / "bridge.json").exists():
         info |= json.loads((path / "bridge.json").read_text())
     else:

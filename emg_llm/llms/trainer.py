@@ -2,11 +2,13 @@
 
 from functools import partial
 from types import MethodType
+from typing import Any
 
 import torch
 from peft.tuners.lora import Linear as LoraLinear
-from torch import nn
+from torch import Tensor, nn
 from torch.nn import functional as F
+from transformers.trainer_utils import TrainOutput
 from trl import SFTTrainer
 
 from emg_llm.llms.sft_data import IGNORED
@@ -21,7 +23,9 @@ class AdapterTrainer(SFTTrainer):
     On a CPU the logits are made of the tokens before an answer's only, which TRL does on GPUs.
     """
 
-    def __init__(self, **kwargs):
+    model: Any  # a PeftModel, of which nn.Module's types know nothing
+
+    def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         # TRL asks for the bias of the head, which tied heads with trained rows don't show.
         head = self.model.get_base_model().get_output_embeddings()
@@ -32,7 +36,7 @@ class AdapterTrainer(SFTTrainer):
             if parameter.requires_grad:
                 parameter.data = parameter.data.float()
 
-    def train(self, *args, **kwargs):
+    def train(self, *args: Any, **kwargs: Any) -> TrainOutput:
         small = self.args.device.type == "cpu" and self.model.num_parameters() < SMALL
         merged = [m for m in self.model.modules() if small and _can_be_one(m)]
         attention = self.model.config._attn_implementation
@@ -49,7 +53,13 @@ class AdapterTrainer(SFTTrainer):
             # Without the autocast around it, it answers as it will when it is loaded again.
             self.accelerator.unwrap_model(self.model, keep_fp32_wrapper=False)
 
-    def compute_loss(self, model, inputs, return_outputs=False, num_items_in_batch=None):
+    def compute_loss(
+        self,
+        model: nn.Module,
+        inputs: dict[str, Any],
+        return_outputs: bool = False,
+        num_items_in_batch: Tensor | int | None = None,
+    ) -> Any:
         if inputs["input_ids"].device.type != "cpu" or return_outputs:
             return super().compute_loss(model, inputs, return_outputs, num_items_in_batch)
         # Padding comes last and every token looks back only, so there is nothing to mask.

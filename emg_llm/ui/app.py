@@ -91,7 +91,7 @@ def _recording_tab(pipeline, opened, source):
     def uploaded(path, rate, unit, view):
         return safely((path, rate, unit), view)
 
-    def sample_picked(view, event: gr.EventData):
+    def sample_picked(view: str, event: gr.EventData) -> list:
         path = form.path_of(event.target)
         return [*safely((path, None, None), view), *form.empty()]
 

@@ -1,11 +1,12 @@
 """The chat: one question, one column of answers for each LLM, streamed side by side."""
 
 import logging
+from collections.abc import Iterator
 
 import gradio as gr
 
 from emg_llm.signal.recording import RecordingError
-from emg_llm.ui.analysis import plain_history
+from emg_llm.ui.analysis import Source, plain_history
 from emg_llm.ui.llm_header import not_loaded_html, reading_html, unread_html
 from emg_llm.ui.streams import merged
 
@@ -132,21 +133,28 @@ class ChatArea:
             api_visibility="private",
         )
 
-    def ask(self, event: gr.EventData, message, source, chosen, *histories):
+    def ask(
+        self,
+        event: gr.EventData,
+        message: str | None,
+        source: Source | None,
+        chosen: list[str],
+        *before: list,
+    ) -> Iterator[list]:
         """Stream the answers of the chosen LLMs, of the first where none is chosen."""
         if event.target in self.chips:
             message = QUESTIONS[self.chips.index(event.target)]
         message = (message or "").strip()
         if not message:
-            yield ["", gr.Button(visible=False), *histories]
+            yield ["", gr.Button(visible=False), *before]
             return
-        histories = [plain_history(history) for history in histories]
+        earlier = [plain_history(history) for history in before]
+        histories = list(earlier)
         asked = [i for i, llm in enumerate(self.llms) if llm in chosen] or [0]
-        before = {i: histories[i] for i in asked}
 
         def show(i, text):
             question = {"role": "user", "content": message}
-            histories[i] = [*before[i], question, {"role": "assistant", "content": text}]
+            histories[i] = [*earlier[i], question, {"role": "assistant", "content": text}]
 
         for i in asked:
             show(i, "")
@@ -157,7 +165,7 @@ class ChatArea:
             for i in asked:
                 show(i, str(error))
         else:
-            streams = {i: self.replies(message, recording, i, before[i]) for i in asked}
+            streams = {i: self.replies(message, recording, i, earlier[i]) for i in asked}
             for news in merged(streams):
                 for i, text in news.items():
                     show(i, text)
