@@ -1,9 +1,9 @@
-"""Nano models: small chat LLMs of three known architectures, made here from nothing.
+"""Nano models: small chat LLMs of three common architectures, trained from scratch.
 
-They are pretrained on text about EMG recordings that `corpus` generates: numbers to compare,
-questions and answers, what EMG is. The emotions in that text are drawn at random, so a nano
-model knows the form of an answer and nothing about which muscles mean what; only where a
-person's known trials are told does it learn to go by the nearest.
+They are pretrained on generated text about EMG recordings (`corpus`): comparisons of numbers,
+questions and answers, facts about EMG. Its emotions are drawn at random, so a nano model learns
+the form of an answer but not which muscles express an emotion. The exception: if the prompt lists
+a person's labelled trials, it learns to name the nearest.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel as Model
     from transformers import PreTrainedTokenizerBase as Tokenizer
 
-N_DEPTHS, N_CODES = 4, 64  # codebook tokens that the tokenizers know
+N_DEPTHS, N_CODES = 4, 64  # the codes that the tokenizers have
 LEVELS = tuple(f" {v:+d}" for v in range(-LIMIT, LIMIT + 1))
 COUNTS = tuple(f" {v}" for v in range(101))  # percent, and distances
 TIMES = tuple(f" {t / 10:.1f}" for t in range(100))  # seconds
@@ -40,8 +40,8 @@ OTHER_SITES = (
     *("right cheek", "chin", "brow", "beside the nose", "under the chin", "calf", "hamstrings"),
 )
 MAX_LENGTH = 512  # tokens
-STEPS, STEPS_TAUGHT = 2000, 1100  # of pretraining, from nothing and from another one's layers
-TIED = 5.0  # how much longer embeddings start that are input and output at once
+STEPS, STEPS_TAUGHT = 2000, 1100  # of pretraining, from scratch and from a trained model
+TIED = 5.0  # factor on the initial embeddings where input and output share them
 
 
 @dataclass(frozen=True)
@@ -68,7 +68,7 @@ FAMILIES = {
 
 
 def corpus(n: int, rng: np.random.Generator) -> Iterator[list[Message]]:
-    """`n` conversations about made-up recordings, as messages."""
+    """`n` conversations about invented recordings, as messages."""
     for _ in range(n):
         labels: tuple[str, ...] = EMOTIONS
         if rng.random() < 0.3:  # models for fewer emotions
@@ -99,30 +99,30 @@ def _made_up(labels, rng):
             sites = tuple(f"{word} {k + 1}" for k in range(size))
     overall, spread = rng.normal(0, 6), rng.uniform(2, 9)
     levels = np.clip(np.rint(rng.normal(overall, spread, len(sites))), -LIMIT, LIMIT)
-    told = {}
+    details = {}
     if rng.random() < 0.7:
         start = rng.uniform(0, 2)
         end = start + rng.uniform(0.2, 4 if rng.random() < 0.8 else 9)
-        told["active"] = round(start, 1), round(end, 1)
-        told["peak"] = round(rng.uniform(start, end), 1)
+        details["active"] = round(start, 1), round(end, 1)
+        details["peak"] = round(rng.uniform(start, end), 1)
     if rng.random() < 0.8:
-        told["snr"] = int(rng.integers(-5, 35))
-        told["quality"] = str(rng.choice(("good", "usable", "poor")))
+        details["snr"] = int(rng.integers(-5, 35))
+        details["quality"] = str(rng.choice(("good", "usable", "poor")))
     if rng.random() < 0.7:
-        told["neutral"] = int(np.clip(round(rng.normal(8, 9)), -LIMIT, LIMIT))
+        details["neutral"] = int(np.clip(round(rng.normal(8, 9)), -LIMIT, LIMIT))
     if rng.random() < 0.35:
         off = np.sort(rng.integers(1, 20, min(NEAREST_KNOWN, len(labels))))
         off[1:] += int(rng.integers(0, 6))
         nearest = rng.permutation(labels)[: len(off)]
-        told["known"] = tuple((str(n), int(d)) for n, d in zip(nearest, off, strict=True))
+        details["known"] = tuple((str(n), int(d)) for n, d in zip(nearest, off, strict=True))
     unit = "dB" if rng.random() < 0.85 else ""
-    return Reading(sites, tuple(int(v) for v in levels), unit, codes, **told)
+    return Reading(sites, tuple(int(v) for v in levels), unit, codes, **details)
 
 
 def build_tokenizer(name: str, texts: Iterable[str], vocab_size: int = 1664) -> Tokenizer:
-    """A byte-level BPE tokenizer in which a site, a number and an EMG code are one token each.
+    """A byte-level BPE tokenizer with one token for each site, number and EMG code.
 
-    name: one of FAMILIES, whose special tokens and chat template it has.
+    name: one of FAMILIES; gives it the special tokens and the chat template.
     """
     import tokenizers
     from tokenizers import AddedToken, decoders, models, pre_tokenizers, trainers
@@ -133,7 +133,7 @@ def build_tokenizer(name: str, texts: Iterable[str], vocab_size: int = 1664) -> 
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     tokenizer.decoder = decoders.ByteLevel()
     marks = "<unk>", family.pad, family.bos, family.eos, family.end_of_turn, *family.others
-    # With the space before them: prompts are shorter, and what is equal reads equal everywhere.
+    # With their leading space: prompts are shorter, and a word is the same token everywhere.
     words = [*LEVELS, *COUNTS, *TIMES, *(f" {site}" for site in SITES)]
     codes = [code_token(d, c) for d in range(N_DEPTHS) for c in range(N_CODES)]
     trainer = trainers.BpeTrainer(
@@ -143,7 +143,7 @@ def build_tokenizer(name: str, texts: Iterable[str], vocab_size: int = 1664) -> 
         show_progress=False,
     )
     tokenizer.train_from_iterator(texts, trainer)
-    # Longest first, or "+1" would be found inside "+12".
+    # Longest first, or "+1" would match inside "+12".
     added = sorted(words, key=len, reverse=True) + codes
     tokenizer.add_tokens([AddedToken(t, normalized=False) for t in added])
     return PreTrainedTokenizerFast(
@@ -167,7 +167,7 @@ def build_model(
     heads: int = 4,
     seed: int = 0,
 ) -> Model:
-    """A causal LM of the architecture that `name` is the twin of, with random weights.
+    """A causal LM with random weights, in the architecture of `name`.
 
     nano-llama2: untied embeddings, as many key heads as query heads (Touvron et al. 2023,
     arXiv:2307.09288); nano-phi3: fused projections, long rope (Abdin et al. 2024,
@@ -201,8 +201,8 @@ def build_model(
         shape["tie_word_embeddings"] = True
         rope |= {"rope_type": "llama3", "low_freq_factor": 1.0, "high_freq_factor": 4.0}
         model = LlamaForCausalLM(LlamaConfig(**shape, rope_parameters=rope))
-        # Tied, they stay as long as the output wants them; a token must be heard all the same
-        # above what the layers add to it.
+        # Tied embeddings stay at the scale of the output; they must start large enough to stand
+        # out from what the layers add.
         with torch.no_grad():
             embeddings(model)[0].mul_(TIED)
     else:
@@ -212,15 +212,15 @@ def build_model(
 
 
 def start_levels_in_order(model: Model, tokenizer: Tokenizer, scale: float = 1.0) -> None:
-    """Give neighbouring levels neighbouring embeddings: random waves along the number line.
+    """Start neighbouring levels with similar embeddings: random waves along the number line.
 
-    What is learned of +7 then holds for +8 too, which a few hundred recordings can't teach.
+    Training on +7 then generalises to +8, which a few hundred recordings can't teach.
     """
     ids = tokenizer.convert_tokens_to_ids(list(LEVELS))
     at = torch.arange(len(LEVELS))[:, None]
     with torch.no_grad():
         for weight in embeddings(model):
-            # Waves of 10 to 300 levels' length.
+            # Wavelengths of 10 to 300 levels.
             length = 10 * 30 ** torch.rand(weight.shape[1])
             phase = 2 * torch.pi * torch.rand(weight.shape[1])
             waves = torch.cos(2 * torch.pi * at / length + phase)
@@ -228,22 +228,21 @@ def start_levels_in_order(model: Model, tokenizer: Tokenizer, scale: float = 1.0
 
 
 def start_with(model: Model, tokenizer: Tokenizer, taught: Model, its_tokenizer: Tokenizer) -> None:
-    """Give a model the layers of one of the same shape, and its embeddings of the same tokens.
+    """Copy the layers and the embeddings of common tokens from a trained model of the same shape.
 
-    What was learned of comparing and looking up is kept, also by Phi-3's fused projections; how to
-    write it is learned anew where the embeddings are tied, by which alone looking up is hardly
-    learned within 4,000 steps. Raises LlmError where the shapes differ.
+    This transfers comparing and looking up, which a model with tied embeddings alone hardly learns
+    within 4,000 steps; it learns its own output embeddings. Raises LlmError if the shapes differ.
     """
-    known, here = its_tokenizer.get_vocab(), tokenizer.get_vocab()
-    same = [token for token in here if token in known]
-    rows, theirs = [here[t] for t in same], [known[t] for t in same]
+    old, new = its_tokenizer.get_vocab(), tokenizer.get_vocab()
+    same = [token for token in new if token in old]
+    rows, theirs = [new[t] for t in same], [old[t] for t in same]
     try:
         model.model.layers.load_state_dict(_layers(taught, model.config.model_type == "phi3"))
         model.model.norm.load_state_dict(taught.model.norm.state_dict())
     except (RuntimeError, AttributeError):
         raise LlmError(
-            f"A {taught.config.model_type} model has layers of another shape than this one: start "
-            "with a nano model of the same architecture and size."
+            f"The layers of this {taught.config.model_type} model have another shape: start with a "
+            "nano model of the same architecture and size."
         ) from None
     with torch.no_grad():
         kept = 1 if model.config.tie_word_embeddings else 2
@@ -252,7 +251,7 @@ def start_with(model: Model, tokenizer: Tokenizer, taught: Model, its_tokenizer:
 
 
 def _layers(model, fused):
-    """The weights of a model's layers, with projections joined where `fused`, as Phi-3 has them."""
+    """The weights of a model's layers; `fused` joins projections as in Phi-3."""
     weights = model.model.layers.state_dict()
     joined = {"qkv_proj": ("q_proj", "k_proj", "v_proj"), "gate_up_proj": ("gate_proj", "up_proj")}
     for whole, parts in joined.items() if fused else ():
@@ -271,11 +270,11 @@ def pretrain(
     seed: int = 0,
     log: bool = True,
 ) -> float:
-    """Train every weight on the answers of `corpus`; returns the loss of the last tenth."""
+    """Train every weight on `corpus`; returns the mean loss of the last tenth of the steps."""
     device = "cuda" if torch.cuda.is_available() else "cpu"
     rng = np.random.default_rng((seed, 1))
     torch.nn.Module.to(model.train(), device)
-    if device == "cpu":  # where its gradient is faster than that of the fused attention
+    if device == "cpu":  # its gradient is faster than fused attention's
         model.set_attn_implementation("eager")
     optimizer = torch.optim.AdamW(
         model.parameters(), lr=learning_rate, weight_decay=0.05, betas=(0.9, 0.95)
@@ -288,7 +287,7 @@ def pretrain(
     batches = _batches(batch_size, rng)
     for _ in bar:
         batch = next(batches)
-        # Shapes that come again and again: a kernel is made for each, and kept.
+        # Padding to multiples keeps the shapes few: each compiles and caches a kernel.
         encoded: Any = tokenizer.apply_chat_template(
             batch,
             padding=True,
@@ -303,11 +302,10 @@ def pretrain(
         answer = torch.as_tensor(encoded["assistant_masks"]).to(device).bool()
         at = torch.nonzero(answer[:, 1:].flatten()).squeeze(1)
         at = F.pad(at, (0, -len(at) % 256), value=-1)
-        # The questions are text about EMG as well; the made-up numbers in them are noise.
+        # The loss covers answers only: the numbers in the prompts are random.
         with torch.autocast(device, torch.bfloat16, enabled=trains_in_half()):
-            # Padding comes last and looks back only, so no mask is needed: it would be slower.
+            # Padding comes last and attention is causal, so no mask is needed.
             hidden = model.model(input_ids=ids).last_hidden_state
-            # Only the tokens before an answer's token are asked for it.
             logits = model.lm_head(hidden[:, :-1].flatten(0, 1)[at])
         targets = ids[:, 1:].flatten()[at].masked_fill(at < 0, -100)
         loss = F.cross_entropy(logits.float(), targets)
@@ -323,7 +321,7 @@ def pretrain(
 
 
 def _batches(size, rng, pool=16):
-    """Batches of conversations that are about equally long, without end."""
+    """Endless batches of conversations of similar length."""
     while True:
         drawn = sorted(corpus(pool * size, rng), key=lambda c: sum(len(m["content"]) for m in c))
         for k in rng.permutation(pool):
