@@ -9,7 +9,7 @@ import argparse
 import os
 import socket
 
-# Read when gradio is imported. Nothing about anybody's recordings leaves the machine.
+# Gradio reads it on import. No usage data leaves the machine.
 os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
 
 
@@ -17,27 +17,26 @@ def main(arguments=None):
     """Parse the command line and serve until interrupted."""
     parser = argparse.ArgumentParser(description="EMG-LLM: the demo.")
     parser.add_argument(
-        "--bundle", help="folder or Hub id of the models; by default those that ship with EMG-LLM"
+        "--bundle", help="folder or Hub id of the models (default: those that come with EMG-LLM)"
     )
     parser.add_argument(
         "--llm",
         action="append",
         metavar="NAME[=ADAPTER]",
-        help="a language model that answers, instead of the bundle's: one of the bundle's by name, "
-        "or any with the adapter that train/sft.py made of it, a folder or Hub id, such as "
-        "tinyllama=runs/tinyllama; give it again for each. One that can't be had, or doesn't fit "
-        "into memory, is listed in the app with the reason",
+        help="load this language model instead of the bundle's (repeatable): a bundled model by "
+        "name, or an adapter trained with train/sft.py, as a folder or Hub id, such as "
+        "tinyllama=runs/tinyllama; the app lists models that fail to load, with the reason",
     )
     options = parser.parse_args(arguments)
     name = os.environ.get("GRADIO_SERVER_NAME", "127.0.0.1")
     port = os.environ.get("GRADIO_SERVER_PORT", "7860")
     busy = (
-        f"The demo can't be served at {name}:{port}; stop what runs there, or choose another port, "
+        f"The demo can't use {name}:{port}; stop the program that does, or choose another port, "
         "as in GRADIO_SERVER_PORT=8080 make demo.\n"
     )
     if not port.isdecimal() or not 0 < int(port) < 2**16:
-        parser.exit(1, f"GRADIO_SERVER_PORT={port} is no port; give a number from 1 to 65535.\n")
-    if not is_free(name, port):  # said before the models are loaded
+        parser.exit(1, f"GRADIO_SERVER_PORT={port} is not a port; give a number from 1 to 65535.\n")
+    if not is_free(name, port):  # before the models are loaded, which takes time
         parser.exit(1, busy)
 
     from emg_llm.hub.client import HubError
@@ -52,12 +51,12 @@ def main(arguments=None):
         print(f"{name} is not loaded. {reason}")
     try:
         build_app(pipeline).launch(server_name=name, server_port=int(port), **launch_options())
-    except OSError:  # taken meanwhile
+    except OSError:  # taken in the meantime
         parser.exit(1, busy)
 
 
 def is_free(name, port):
-    """Whether a server can listen there."""
+    """Whether a server can listen at this address."""
     try:
         family, *_, place = socket.getaddrinfo(name.strip("[]"), port, type=socket.SOCK_STREAM)[0]
         socket.create_server(place[:2], family=family).close()

@@ -1,7 +1,7 @@
 """EMG-LLM: read emotion from facial muscle signals, and talk about it.
 
-The names below are loaded when they are first used, so that `import emg_llm` is quick and
-reading a file needs neither torch nor gradio.
+The names below are imported on first use, so `import emg_llm` is fast and reading a file needs
+neither torch nor gradio.
 """
 
 import importlib

@@ -26,17 +26,16 @@ from emg_llm.signal.recording import Recording, RecordingError
 from emg_llm.svm import EmotionSVM
 
 MIN_SECONDS = 0.25
-REMEMBERED = 8  # recordings of which what was found out is kept
+REMEMBERED = 8  # recordings whose results are cached
 
 
 @dataclass(frozen=True)
 class Prediction:
-    """What the models say about one recording.
+    """The models' predictions for one recording.
 
-    label: the likeliest by the mean of the language models' probabilities; of all models' where
-    no language model is loaded. probabilities: model -> label -> probability. tokens: language
-    model -> the codes as it reads them, none where it reads no codes. prompts: language model ->
-    all that it reads of the recording. warnings: sentences for a reader.
+    label: has the highest mean probability over the language models, or over all models if no
+    language model is loaded. probabilities: model -> label -> probability. tokens: language model
+    -> the codes in its prompt. prompts: language model -> its prompt. warnings: sentences.
     """
 
     label: str
@@ -47,11 +46,11 @@ class Prediction:
 
 
 class EmotionPipeline:
-    """All that the demo loads: SVM, encoders, codebook and language models of one bundle.
+    """The SVM, encoders, codebook and language models of one bundle.
 
-    llms: see from_pretrained. not_loaded: language model -> why it could not be had, a sentence.
-    What was found out about the last few recordings is kept, so that a prediction and a chat
-    about the same one, by whomever, read it once; the recordings themselves are not kept.
+    not_loaded: language model -> a sentence that says why it isn't loaded. Results for the last
+    few recordings are cached, so a prediction and a chat about the same recording compute them
+    once; the recordings themselves are not kept.
     """
 
     def __init__(self, folder: Path, llms: Sequence[str] | None = None) -> None:
@@ -82,11 +81,11 @@ class EmotionPipeline:
         revision: str | None = None,
         llms: Sequence[str] | None = None,
     ) -> Self:
-        """The bundle that ships with the package, a folder, or a Hub id.
+        """Load the packaged bundle, or one from a folder or a Hub id.
 
-        llms: which language models, the bundle's own by default; each the "NAME" of one of the
-        bundle's, an adapter's folder or Hub id, or "NAME=ADAPTER". Those that can't be had are in
-        `not_loaded`. Raises HubError when there is no bundle there.
+        llms: the language models, by default the bundle's own; each a "NAME" from the bundle, an
+        adapter's folder or Hub id, or "NAME=ADAPTER". `not_loaded` lists those that fail to load.
+        Raises HubError if there is no bundle.
         """
         folder = bundle_folder() if folder_or_id is None else resolve(folder_or_id, revision)
         if not (folder / "config.json").exists():
@@ -95,40 +94,42 @@ class EmotionPipeline:
 
     @property
     def llms(self) -> tuple[str, ...]:
-        """Names of the language models."""
+        """The names of the loaded language models."""
         return tuple(self._llms)
 
     @property
     def models(self) -> tuple[str, ...]:
-        """Names of all models, in the order in which they are shown."""
+        """The names of all models, in display order."""
         return ("svm", *self.encoders, *self.llms)
 
     @cached_property
     def results(self) -> dict[str, Any]:
-        """What was measured when the bundle was built: its results.json."""
+        """The bundle's results.json."""
         path = self.folder / "results.json"
         return json.loads(path.read_text()) if path.exists() else {}
 
     @property
     def samples(self) -> dict[str, Path]:
-        """name -> path of the sample recordings that ship with the bundle."""
+        """name -> path of the bundle's sample recordings."""
         return {
             name: self.folder / "samples" / file
             for name, file in self.config.get("samples", {}).items()
         }
 
     def llm(self, name: str | None = None) -> EmgLLM:
-        """The language model of a name, the first where there is none; ValueError for others."""
+        """The language model `name`, by default the first. Raises ValueError for unknown names."""
         if not self._llms:
-            raise ValueError("No language model is loaded, so there is nobody to talk to.")
+            raise ValueError("No language model is loaded, so chat is unavailable.")
         if name is not None and name not in self._llms:
-            raise ValueError(f"No language model {name!r}; loaded are {', '.join(self.llms)}.")
+            raise ValueError(
+                f"Unknown language model {name!r}; choose one of {', '.join(self.llms)}."
+            )
         return self._llms[name or self.llms[0]]
 
     def __call__(self, recording: Recording) -> Prediction:
-        """A Prediction. Raises RecordingError when no model can read this recording."""
+        """Predict the emotion. Raises RecordingError if no model can read the recording."""
         recording = Prepared.of(recording)
-        return self._known(recording).once("prediction", lambda: self._predict(recording))
+        return self._memo(recording).once("prediction", lambda: self._predict(recording))
 
     def chat(
         self,
@@ -139,17 +140,16 @@ class EmotionPipeline:
     ) -> Iterator[str]:
         """Stream one language model's answer to `message` about a recording, piece by piece.
 
-        The conversation begins with the recording as the model reads it and the emotion that
-        it scores highest, and the first question tells the scores and the strongest sites, so the
-        chat talks about the emotion that the probabilities show.
-        history: earlier messages, {"role": "user" | "assistant", "content": text}; marks of
-        `checked` are taken off its answers.
+        The conversation starts with the model's prompt, the emotion that it scores highest, its
+        scores and the strongest sites, so the chat agrees with the shown probabilities.
+        history: earlier messages, {"role": "user" | "assistant", "content": text}, with or
+        without the marks of `checked`.
         """
         model, chat = self.llm(llm), self._begun(recording, llm)
-        said = list(history)
-        while said and said[0]["role"] == "assistant":  # what it answered is not known
-            said = said[1:]
-        for m in said:
+        messages = list(history)
+        while messages and messages[0]["role"] == "assistant":  # an answer without a question
+            messages = messages[1:]
+        for m in messages:
             if m["role"] == "user":
                 chat = chat.asked(m["content"])
             else:
@@ -159,59 +159,59 @@ class EmotionPipeline:
     def checked(
         self, recording: Recording, message: str, reply: str, llm: str | None = None
     ) -> str:
-        """A complete `reply` to `message` with what it states about the recording marked.
+        """A complete `reply` to `message`, with its statements about the recording marked.
 
-        ✓ follows what was recomputed from the recording and holds, ✗ with what was measured what
-        does not.
+        ✓ follows a correct statement, ✗ and the measured value a wrong one.
         """
         chat = self._begun(recording, llm).asked(message)
-        reply = facts.unmarked(reply)  # marks of its own would be taken for ours
+        reply = facts.unmarked(reply)  # marks that the model wrote would look like ours
         return facts.marked(reply, facts.check(reply, chat, self.labels))
 
     def _begun(self, recording, llm):
-        """The Chat about a recording in which a language model has said the emotion."""
+        """The chat about a recording up to the language model's emotion."""
         model = self.llm(llm)
         reading, probabilities = self._read(Prepared.of(recording), model)
         scores = likely(model.labels, probabilities)
         return Chat(reading, scores[0][0], scores)
 
-    def _known(self, recording):
-        """What is known about this recording so far: a Memo."""
+    def _memo(self, recording):
+        """The cached results for this recording."""
         key = recording.once("fingerprint", lambda: _fingerprint(recording))
         with self._lock:
-            known = self._recent.setdefault(key, Memo())
+            memo = self._recent.setdefault(key, Memo())
             self._recent.move_to_end(key)
             if len(self._recent) > REMEMBERED:
                 self._recent.popitem(last=False)
-        return known
+        return memo
 
     def _read(self, recording, llm):
         """(Reading, probabilities (labels,)) of one language model."""
-        known = self._known(recording)
-        # Language models of one bridge share the reading.
-        reading = known.once(llm.bridge, lambda: llm.bridge.read(recording))
-        return reading, known.once(llm, lambda: llm.probabilities([reading])[0])
+        memo = self._memo(recording)
+        # Language models with the same bridge share the reading.
+        reading = memo.once(llm.bridge, lambda: llm.bridge.read(recording))
+        return reading, memo.once(llm, lambda: llm.probabilities([reading])[0])
 
     def _predict(self, recording):
-        ways = {"svm": (self.svm.labels, self.svm)}
+        models = {"svm": (self.svm.labels, self.svm)}
         for arch, encoder in self.encoders.items():
-            ways[arch] = encoder.config.labels, encoder
+            models[arch] = encoder.config.labels, encoder
         for name, llm in self._llms.items():
-            ways[name] = llm.labels, lambda r, llm=llm: self._read(r, llm)[1]
+            models[name] = llm.labels, lambda r, llm=llm: self._read(r, llm)[1]
         probabilities, refused = {}, {}
-        for model, (labels, ask) in ways.items():
+        for model, (labels, predict) in models.items():
             try:
-                probabilities[model] = dict(zip(labels, map(float, ask(recording)), strict=True))
+                values = map(float, predict(recording))
+                probabilities[model] = dict(zip(labels, values, strict=True))
             except RecordingError as error:
                 refused[model] = error
         if not probabilities:
             raise next(iter(refused.values()))
-        told = {n: self._read(recording, m)[0] for n, m in self._llms.items() if n not in refused}
+        read = {n: self._read(recording, m)[0] for n, m in self._llms.items() if n not in refused}
         return Prediction(
             self._headline(probabilities),
             probabilities,
-            {n: tuple(spell(t, self._llms[n].spelling) for t in r.tokens) for n, r in told.items()},
-            {n: spell(r.prompt(), self._llms[n].spelling) for n, r in told.items()},
+            {n: tuple(spell(t, self._llms[n].spelling) for t in r.tokens) for n, r in read.items()},
+            {n: spell(r.prompt(), self._llms[n].spelling) for n, r in read.items()},
             (
                 *_warnings(recording),
                 *(f"{model} can't read this recording: {e}" for model, e in refused.items()),
@@ -219,20 +219,20 @@ class EmotionPipeline:
         )
 
     def _headline(self, probabilities):
-        asked = [p for model, p in probabilities.items() if model in self._llms]
-        asked = asked or list(probabilities.values())
-        labels = dict.fromkeys(label for p in asked for label in p)
-        return max(labels, key=lambda label: sum(p.get(label, 0.0) for p in asked))
+        voters = [p for model, p in probabilities.items() if model in self._llms]
+        voters = voters or list(probabilities.values())
+        labels = dict.fromkeys(label for p in voters for label in p)
+        return max(labels, key=lambda label: sum(p.get(label, 0.0) for p in voters))
 
 
 def _warnings(recording):
     if recording.unit == "a.u.":
         yield (
-            "The unit of the signal is unknown and the models expect microvolts: choose the "
+            "The unit of the signal is unknown, and the models expect microvolts: choose the "
             "unit, or don't trust the prediction."
         )
     if recording.duration < MIN_SECONDS:
-        yield f"The recording lasts only {recording.duration:.2f} s; predictions need more."
+        yield f"The recording lasts only {recording.duration:.2f} s; use at least {MIN_SECONDS} s."
     if recording.sampling_rate < 900:
         yield (
             f"At {recording.sampling_rate:g} Hz the upper part of the EMG band is missing; "
@@ -243,15 +243,10 @@ def _warnings(recording):
 
 
 def _fingerprint(recording):
-    """What tells recordings apart: all that models read of them."""
-    told = (
-        recording.signal.shape,
-        recording.sampling_rate,
-        recording.unit,
-        recording.channel_names,
-        recording.cleaned,
-    )
-    digest = hashlib.blake2b(repr(told).encode())
-    for values in (recording.signal, recording.valid):
+    """A hash of everything that the models read from a recording."""
+    r = recording
+    settings = r.signal.shape, r.sampling_rate, r.unit, r.channel_names, r.cleaned
+    digest = hashlib.blake2b(repr(settings).encode())
+    for values in (r.signal, r.valid):
         digest.update(np.ascontiguousarray(values).data)
     return digest.digest()

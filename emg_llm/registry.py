@@ -1,19 +1,18 @@
-"""Which language models are known by name, and how each is best fine-tuned."""
+"""The language models with a name, and their defaults for fine-tuning."""
 
 from dataclasses import dataclass, field
 
-# The original project's.
-LORA_R, LORA_ALPHA, LORA_DROPOUT = 16, 32, 0.1
+LORA_R, LORA_ALPHA, LORA_DROPOUT = 16, 32, 0.1  # the original project's values
 
 
 @dataclass(frozen=True)
 class LlmSpec:
-    """A language model that is known by name.
+    """A registered language model.
 
-    base: a folder in the bundle, or a Hub id. license, link: of the weights that `base` was made
-    of. template: the chat template that it gets, a file in `templates`; its own where None.
-    spelling: how it reads EMG codes, see `emg_llm.bridge.spelling`. load_in_4bit: on a GPU.
-    lora_dropout, training: defaults of `train/sft.py`.
+    base: a folder in the bundle, or a Hub id. license, link: of the original weights. template: a
+    chat template in `templates`; None keeps the model's own. spelling: of EMG codes, see
+    `emg_llm.bridge.spelling`. load_in_4bit: on a GPU. lora_dropout, training: defaults of
+    `train/sft.py`.
     """
 
     base: str
@@ -36,7 +35,7 @@ NANO_TRAINING = {
 
 
 def _in_16_gb(batch_size):
-    """The original project's batches of 32 conversations, `batch_size` of them at once."""
+    """The original project's batches of 32 conversations, accumulated from smaller ones."""
     return {
         "learning_rate": 2e-4,
         "per_device_train_batch_size": batch_size,
@@ -47,7 +46,7 @@ def _in_16_gb(batch_size):
 
 
 REGISTRY = {
-    # On a CPU dropout takes a third of the time, in which more epochs teach more.
+    # On a CPU dropout takes a third of the time; more epochs use it better.
     name: LlmSpec(f"bundle:llms/{name}", lora_dropout=0.0, training=NANO_TRAINING)
     for name in ("nano-llama2", "nano-phi3", "nano-llama3")
 } | {
@@ -81,5 +80,5 @@ REGISTRY = {
 
 
 def spec_of(name):
-    """What is known of a language model; the defaults for one that isn't registered."""
+    """The spec of a registered language model, or the defaults for any other."""
     return REGISTRY.get(name) or LlmSpec(str(name))

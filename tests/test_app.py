@@ -26,7 +26,7 @@ def start(port, name="127.0.0.1"):
 def test_a_port_that_is_none_is_refused_in_one_sentence(port):
     done = start(port)
     assert done.returncode == 1 and not done.stdout
-    said = f"GRADIO_SERVER_PORT={port} is no port; give a number from 1 to 65535.\n"
+    said = f"GRADIO_SERVER_PORT={port} is not a port; give a number from 1 to 65535.\n"
     assert done.stderr == said
 
 

@@ -47,13 +47,13 @@ def test_language_models_that_cannot_be_had_are_told_with_the_reason(
     config = json.loads((foreign / "config.json").read_text())
     (foreign / "config.json").write_text(json.dumps(config | {"base": "nobody/has-this"}))
     reasons = {
-        "tinyllama": ("tinyllama", "has not learned to read EMG yet"),
+        "tinyllama": ("tinyllama", "has not been trained on EMG"),
         "nonesuch": ("nonesuch", "There is no language model nonesuch"),
         "empty": (f"empty={tmp_path}", "holds no adapter"),
         "phi-3.5-mini": (f"phi-3.5-mini={adapter}", "trained for nano-llama2, not for phi-3.5"),
         "broken": (str(broken), "could not be loaded"),
-        "foreign": (f"foreign={foreign}", "nobody/has-this can't be loaded from here"),
-        "somewhere": ("somewhere=nobody/has-this", "is no folder here"),
+        "foreign": (f"foreign={foreign}", "nobody/has-this can't be loaded from this machine"),
+        "somewhere": ("somewhere=nobody/has-this", "is not a local folder"),
         "cnn": (f"cnn={adapter}", "The name cnn is taken"),
     }
     found = opened(quick_bundle, "nano-phi3", *(asked for asked, _ in reasons.values()))

@@ -232,7 +232,7 @@ def test_rows_are_loaded_from_share_gpt_files(tmp_path, rows):
     }
     assert parts["test"][0]["label"] == rows[1]["label"]
     path.write_text(path.read_text().replace('"test"', '"exam"'))
-    with pytest.raises(LlmError, match="No split 'exam'"):
+    with pytest.raises(LlmError, match="Unknown split 'exam'"):
         load_rows(path)
     other = tmp_path / "other.jsonl"
     other.write_text('{"text": "hello"}\n')

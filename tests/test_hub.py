@@ -43,5 +43,5 @@ def test_what_is_neither_folder_nor_on_the_hub_is_said_in_one_line(name, offline
     with pytest.raises(HubError) as caught:
         resolve(name)
     text = str(caught.value)
-    assert text.startswith(f"{name} is no folder here")
+    assert text.startswith(f"{name} is not a local folder")
     assert "\n" not in text and "Traceback" not in text

@@ -253,7 +253,7 @@ def test_what_a_reply_states_is_marked_as_the_signal_has_it(pipeline, sample):
 
 def test_an_unknown_language_model_is_said_in_one_sentence(pipeline, sample):
     with pytest.raises(
-        ValueError, match=r"No language model 'gpt-9'; loaded are nano-llama2, nano-phi3"
+        ValueError, match=r"Unknown language model 'gpt-9'; choose one of nano-llama2, nano-phi3"
     ):
         next(pipeline.chat(sample, "Why?", llm="gpt-9"))
 
@@ -283,5 +283,5 @@ def test_warnings_say_what_is_unusual_about_a_recording(pipeline):
 def test_a_folder_without_a_bundle_is_said_in_one_sentence(tmp_path, offline):
     with pytest.raises(HubError, match="holds no bundle"):
         emg_llm.EmotionPipeline.from_pretrained(tmp_path)
-    with pytest.raises(HubError, match="is no folder here"):
+    with pytest.raises(HubError, match="is not a local folder"):
         emg_llm.EmotionPipeline.from_pretrained("nobody/has-this")

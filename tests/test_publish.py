@@ -131,7 +131,7 @@ def test_a_publication_that_breaks_leaves_the_old_bundle_whole_and_goes_on(
     again = ["publish", "--namespace", USER, "--bundle", str(other)]
     assert emg_llm(again) == 2
     said = capsys.readouterr().err
-    assert "has a fault" in said and "Traceback" not in said and TOKEN not in said
+    assert "the Hub failed with status" in said and "Traceback" not in said and TOKEN not in said
     assert changeable.repo(ID).branches["main"] == before  # the svm is new, nobody is sent there
     old = json.loads(hub.resolve(ID).joinpath("config.json").read_text())["parts"]["svm"]
     assert old["revision"] != changeable.repo(f"{ID}-svm").branches["main"]

@@ -19,7 +19,7 @@ from tests.scripts import ROOT, SCRIPTS
 NOWHERE = ["--data", "nowhere"], "--data nowhere: no such folder"
 FIRST_MISTAKE = {
     "bundle": ([*NOWHERE[0], "--work_dir", "work"], NOWHERE[1]),  # of its first step
-    "embeddings": (["--encoder", "nowhere"], "nowhere is no folder here"),
+    "embeddings": (["--encoder", "nowhere"], "nowhere is not a local folder"),
     "evaluate": (["--model", "svm", *NOWHERE[0]], NOWHERE[1]),
     "nano": (
         ["--tokenizer_conversations", "100", "--start_with", "nowhere"],
@@ -33,7 +33,7 @@ WRONG = {
     "no encoder": (
         "codebook",
         ["--data", "{table}", "--encoder", "nobody/has-this"],
-        "nobody/has-this is no folder here",
+        "nobody/has-this is not a local folder",
     ),
     "tokens without an encoder": (
         "conversations",

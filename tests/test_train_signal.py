@@ -177,7 +177,7 @@ def test_a_feature_table_for_an_encoder_is_refused_in_words(run_script, feature_
         ("svm", ("--data", "no/such/place"), "no such folder"),
         ("svm", ("--data", "simulated:subjects=2,trials=1,duration=0.5"), "2 people"),
         ("encoder", ("--data", "simulated:people=3"), "key=value"),
-        ("codebook", ("--data", DATA, "--encoder", "no/such/encoder/at/all"), "no folder"),
+        ("codebook", ("--data", DATA, "--encoder", "no/such/encoder/at/all"), "not a local folder"),
     ],
 )
 def test_a_mistake_is_one_line_exit_code_2_and_no_traceback(

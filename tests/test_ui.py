@@ -157,7 +157,7 @@ def test_the_page_says_what_the_models_were_trained_on_and_that_it_is_no_medical
     ]
     page = " ".join(texts)
     assert "simulated people" in page
-    assert "no medical device" in page
+    assert "not a medical device" in page
 
 
 def test_nothing_is_recorded_and_uploads_are_deleted():
@@ -188,7 +188,7 @@ def test_without_a_language_model_the_app_says_so_and_still_predicts(trial):
     pipeline = FakePipeline()
     pipeline.llms, pipeline.models = (), ("svm", "cnn")
     demo = build_app(pipeline)
-    assert any("nobody to talk to" in str(getattr(b, "value", "")) for b in demo.blocks.values())
+    assert any("chat is unavailable" in str(getattr(b, "value", "")) for b in demo.blocks.values())
     _, url, _ = demo.launch(prevent_thread_lock=True, quiet=True, **launch_options())
     try:
         client = Client(url, verbose=False)

@@ -1,1 +1,1 @@
-"""What is said about a recording, and whether it holds."""
+"""Conversations about a recording, and the check of their facts."""

@@ -1,4 +1,4 @@
-"""What can be asked about EMG and about the model: no recording is needed for the answers."""
+"""Questions and answers about EMG and the model that need no recording."""
 
 from collections.abc import Iterator, Sequence
 from functools import cache
@@ -11,7 +11,7 @@ from emg_llm.signal.recording import EMOTIONS
 
 
 def general_topics(labels: Sequence[str] = EMOTIONS) -> Iterator[Topic]:
-    """What can be asked about EMG and about the model: no recording is needed for the answer."""
+    """The topics about EMG and the model."""
     names = ", ".join(labels[:-1]) + f" and {labels[-1]}"
     for topic in _texts():
         yield tuple(topic["ask"]), choice(*topic["answers"])

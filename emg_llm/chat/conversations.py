@@ -1,7 +1,7 @@
-"""Recordings -> what a language model reads and answers: prompts and ShareGPT conversations.
+"""Recordings -> training conversations: prompts and ShareGPT turns.
 
-The first turn of every conversation is the recording and its emotion. The turns after it ask
-about the recording or about EMG; their answers are computed from what is in the prompt.
+The first exchange of every conversation is the recording and its emotion. Later ones ask about
+the recording or about EMG; their answers are computed from the prompt.
 """
 
 from collections.abc import Iterator, Sequence
@@ -18,10 +18,10 @@ from emg_llm.data.datasets import Dataset
 from emg_llm.data.splits import Split
 from emg_llm.signal.recording import EMOTIONS
 
-LEAST_SURE = 0.3  # share of the likeliest label in scores made less sure, at least
-FLATTEST = 6.0  # temperature of the others, at most
-MAX_KNOWN = 5  # labelled trials of each label that a training prompt may tell
-ONE_OF_MANY = 0.15  # how often one of many like questions is asked, against a question of its own
+LEAST_SURE = 0.3  # least share of the likeliest label in `less_sure`
+FLATTEST = 6.0  # highest temperature of the other labels there
+MAX_KNOWN = 5  # labelled trials per label in a training prompt, at most
+ONE_OF_MANY = 0.15  # weight of one of many similar questions, relative to a unique one
 
 
 def conversation(
@@ -32,9 +32,9 @@ def conversation(
     scores: Scores = (),
     labels: Sequence[str] = EMOTIONS,
 ) -> Chat:
-    """A chat: the recording, its emotion, then questions with answers that hold.
+    """A chat: the recording, its emotion, then questions with correct answers.
 
-    scores: (label, percent) of the likeliest labels, `label` first.
+    scores: of the likeliest labels, `label` first.
     """
     chat = Chat(reading, label, scores)
     for ask, answer in draw_topics(reading, label, scores, labels, n_follow_ups, rng):
@@ -43,9 +43,9 @@ def conversation(
 
 
 def less_sure(scores: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Scores float (labels,) whose likeliest label has any share: all are to be told as they are.
+    """Scores float (labels,) with a random share for the likeliest label.
 
-    Of people that it has learned an encoder is almost always certain.
+    An encoder is almost certain about its own training people; answers must fit any score.
     """
     p = np.maximum(scores, np.finfo(float).tiny) ** (1 / rng.uniform(1, FLATTEST))
     best, share = p.argmax(), rng.uniform(LEAST_SURE, 1)
@@ -63,11 +63,11 @@ def draw_topics(
     n: int,
     rng: np.random.Generator,
 ) -> list[Topic]:
-    """`n` topics, each once; more often about the recording than about EMG in general."""
+    """`n` different topics, more about the recording than about EMG in general."""
     if not n:
         return []
     about, general = list(topics(reading, label, scores, labels)), list(general_topics(labels))
-    # Which emotion it is not, and where it is stronger, can be asked of many: each is worth little.
+    # "Is it ..." has a question for each emotion and pair of sites, so each weighs little.
     weight = np.array([ONE_OF_MANY if ask[0].startswith("Is it ") else 1.0 for ask, _ in about])
     weight = np.r_[0.75 * weight / weight.sum(), np.full(len(general), 0.25 / len(general))]
     both = about + general
@@ -75,7 +75,7 @@ def draw_topics(
 
 
 def _typed(question, rng):
-    """A question as people type it: now and then in lower case, or without its mark."""
+    """A question as people type it: sometimes in lower case or without punctuation."""
     if rng.random() < 0.1 and question[-1] in "?.":
         question = question[:-1] + ", please" + question[-1]
     if rng.random() < 0.2:
@@ -93,10 +93,10 @@ def build_rows(
 ) -> Iterator[dict[str, Any]]:
     """The rows of a conversation dataset: training, validation and test recordings.
 
-    Training recordings come `variants` times, each a little varied (see Bridge), every fourth
-    with known trials of the person where the bridge can tell them, and every third with questions
-    after the emotion: to tell emotions takes more examples. The others come once, as they are.
-    Yields dicts with conversations, messages, label, subject, recording_id and split.
+    A training recording yields `variants` slightly varied rows (see Bridge), every fourth with
+    labelled trials of the person if the bridge supports them, and every third with follow-up
+    questions, since recognising emotions takes more examples. The others yield one row, unvaried.
+    Rows have conversations, messages, label, subject, recording_id and split.
     """
     rng = np.random.default_rng(seed)
     labels = dataset.label_names
@@ -111,14 +111,14 @@ def build_rows(
             for k, i in enumerate(rows):
                 known = bridge.knows_trials and variant % 4 == 1
                 trials = _trials(labels_of, people, k, rng) if known else ()
-                label, told = dataset.labels[i], ()
+                label, percent = dataset.labels[i], None
                 other = rng.choice(np.flatnonzero(labels_of == label)) if variant else None
                 reading = readings.read(k, rng if variant else None, trials, other)
                 if scores is not None:
                     p = less_sure(scores[1][k], rng) if variant else scores[1][k]
-                    told = likely(scores[0], p, label)
+                    percent = likely(scores[0], p, label)
                 n = n_follow_ups if variant % 3 == 0 else 0
-                messages = conversation(reading, label, rng, n, told, labels).turns
+                messages = conversation(reading, label, rng, n, percent or (), labels).turns
                 yield {
                     "conversations": share_gpt(messages),
                     "messages": messages,
@@ -130,7 +130,7 @@ def build_rows(
 
 
 def _trials(labels, people, k, rng):
-    """(place, label) of some labelled trials of the person of recording `k`, without `k`."""
+    """(index, label) of some other trials of the person of recording `k`."""
     n = rng.integers(1, MAX_KNOWN + 1)
     drawn = {}
     for other in rng.permutation(np.flatnonzero(people == people[k])):

@@ -1,8 +1,8 @@
-"""Is it so? What a reply states about a recording, recomputed from the recording's Reading.
+"""Checks what a reply states about a recording against the recording's Reading.
 
-Checked are levels of sites and where they lie, which sites are strongest and weakest, which of
-two is stronger, SNR and quality, timing, the distance from neutral, the scores of labels, and
-that no other emotion than the scored one is read. What is said about EMG in general is not.
+Covers levels of sites, the strongest and weakest sites, comparisons of two sites, SNR and quality,
+timing, the distance from neutral, the scores of labels and the emotion. Statements about EMG in
+general are not checked.
 """
 
 import re
@@ -16,10 +16,7 @@ from emg_llm.signal.recording import EMOTIONS
 
 @dataclass(frozen=True)
 class Fact:
-    """A statement about the recording, at reply[start:end].
-
-    measured: what was measured, in words, for where it doesn't hold.
-    """
+    """A statement about the recording, at reply[start:end]; measured: the correct value as text."""
 
     start: int
     end: int
@@ -28,10 +25,10 @@ class Fact:
 
 
 def check(reply: str, chat: Chat, labels: Sequence[str] = EMOTIONS) -> tuple[Fact, ...]:
-    """The Facts in a reply to the last question of a chat, in the order of their places."""
+    """The facts in a reply to the last question of a chat, in text order."""
     reading, label, scores = chat.reading, chat.label, chat.scores
-    asked = chat.later[-1]["content"] if chat.later else ""
-    found = [
+    question = chat.later[-1]["content"] if chat.later else ""
+    facts = [
         *_levels(reply, reading),
         *_places(reply, reading),
         *_extremes(reply, reading),
@@ -40,15 +37,15 @@ def check(reply: str, chat: Chat, labels: Sequence[str] = EMOTIONS) -> tuple[Fac
         *_timing(reply, reading),
         *_scores(reply, label, scores),
         *_known(reply, reading),
-        *_emotions(reply, label, scores, asked, labels, reading),
+        *_emotions(reply, label, scores, question, labels, reading),
     ]
-    return tuple(sorted(found, key=lambda fact: (fact.end, fact.start)))
+    return tuple(sorted(facts, key=lambda fact: (fact.end, fact.start)))
 
 
 def marked(reply: str, facts: Iterable[Fact]) -> str:
-    """The reply with ✓ after each statement that holds, and ✗ with what was measured."""
+    """The reply with ✓ after each correct statement, and ✗ with the measured value after others."""
     ends = {}
-    for fact in facts:  # several statements may end at one place: one mark for all of them
+    for fact in facts:  # statements that end at the same place share a mark
         ends.setdefault(fact.end, []).append(fact)
     for end in sorted(ends, reverse=True):
         wrong = [f.measured for f in ends[end] if not f.holds]
@@ -58,7 +55,7 @@ def marked(reply: str, facts: Iterable[Fact]) -> str:
 
 
 def unmarked(text: str) -> str:
-    """A reply as it was before it was `marked`."""
+    """A reply without the marks of `marked`."""
     return re.sub(r" (?:✓|✗ \(measured: [^)]*\))", "", text)
 
 
@@ -66,7 +63,7 @@ def _levels(reply, reading):
     """The strongest site is jaw +8 dB."""
     level = dict(zip(reading.sites, reading.levels, strict=True))
     for site, match in _named(reply, reading.sites, r":?,? \(?(?P<value>[+-]\d+)(?: dB)?"):
-        yield _fact(match, int(match["value"]) == level[site], _told(site, level[site], reading))
+        yield _fact(match, int(match["value"]) == level[site], _level(site, level[site], reading))
 
 
 def _places(reply, reading):
@@ -76,7 +73,7 @@ def _places(reply, reading):
     for site, match in _named(reply, reading.sites, rest):
         value = level[site]
         word = "above" if value > 0 else "below" if value < 0 else "as in"
-        yield _fact(match, match["word"] == word, _told(site, value, reading))
+        yield _fact(match, match["word"] == word, _level(site, value, reading))
 
 
 def _extremes(reply, reading):
@@ -89,12 +86,12 @@ def _extremes(reply, reading):
             if word not in clause:
                 continue
             named = [site for site, _ in _named(clause, reading.sites, "")]
-            least = ranked[min(len(named), 2) - 1]  # one is the strongest, two are the two
+            least = ranked[min(len(named), 2) - 1]  # the strongest one, or the strongest two
             for site, match in _named(clause, reading.sites, r"(?: [+-]\d+)?(?: dB)?"):
                 good = level[site] >= least if word == "strongest" else level[site] == ranked[-1]
                 right = reading.ranking[:2] if word == "strongest" else reading.ranking[-1:]
-                told = f"{word} " + " and ".join(_told(s, v, reading) for s, v in right)
-                yield Fact(start + match.start(), start + match.end(), good, told)
+                text = f"{word} " + " and ".join(_level(s, v, reading) for s, v in right)
+                yield Fact(start + match.start(), start + match.end(), good, text)
 
 
 def _comparisons(reply, reading):
@@ -109,7 +106,7 @@ def _comparisons(reply, reading):
     )
     for match in re.finditer(pattern, reply, re.IGNORECASE):
         a, b = (match[k].lower() for k in "ab")
-        told = f"{_told(a, level[a], reading)}, {_told(b, level[b], reading)}"
+        text = f"{_level(a, level[a], reading)}, {_level(b, level[b], reading)}"
         if match["same"]:
             holds = level[a] == level[b]
         else:
@@ -117,7 +114,7 @@ def _comparisons(reply, reading):
             other = {a: b, b: a}.get(c)
             more = 0 if other is None else level[c] - level[other]
             holds = more > 0 if match["word"].lower() == "stronger" else more < 0
-        yield _fact(match, holds, told)
+        yield _fact(match, holds, text)
 
 
 def _whole(reply, reading):
@@ -128,23 +125,23 @@ def _whole(reply, reading):
         for match in re.finditer(r"quality (good|usable|poor)", reply):
             yield _fact(match, match[1] == reading.quality, f"quality {reading.quality}")
     if reading.neutral is not None:
-        told = f"against neutral {reading.neutral:+d}"
+        text = f"against neutral {reading.neutral:+d}"
         for match in re.finditer(r"against neutral ([+-]\d+)(?: dB)?", reply):
-            yield _fact(match, int(match[1]) == reading.neutral, told)
+            yield _fact(match, int(match[1]) == reading.neutral, text)
         for match in re.finditer("(stronger|weaker|as strong) on the whole", reply):
             sign = {"stronger": 1, "weaker": -1, "as strong": 0}[match[1]]
             holds = sign == (reading.neutral > 0) - (reading.neutral < 0)
-            yield _fact(match, holds, told)
+            yield _fact(match, holds, text)
 
 
 def _timing(reply, reading):
     time = r"(\d+(?:\.\d+)?)"
-    told = f"active {_span(reading)}, peak {reading.peak:.1f} s" if reading.active else "no burst"
+    text = f"active {_span(reading)}, peak {reading.peak:.1f} s" if reading.active else "no burst"
     for match in re.finditer(rf"active {time} to {time} s", reply):
-        yield _fact(match, f"{match[1]} to {match[2]} s" == _span(reading), told)
+        yield _fact(match, f"{match[1]} to {match[2]} s" == _span(reading), text)
     for match in re.finditer(rf"peak {time} s", reply):
         holds = reading.peak is not None and match[1] == f"{reading.peak:.1f}"
-        yield _fact(match, holds, told)
+        yield _fact(match, holds, text)
 
 
 def _span(reading):
@@ -167,27 +164,27 @@ def _scores(reply, label, scores):
 def _known(reply, reading):
     for match in re.finditer(r"nearest known trial is (\w+) (\d+)(?: dB)? off", reply):
         holds = bool(reading.known) and (match[1], int(match[2])) == reading.known[0]
-        told = "{} {}".format(*reading.known[0]) if reading.known else "no known trial"
-        yield _fact(match, holds, told)
+        text = "{} {}".format(*reading.known[0]) if reading.known else "no known trial"
+        yield _fact(match, holds, text)
 
 
-def _emotions(reply, label, scores, asked, labels, reading):
-    """What is read must be the scored label; others may be named as what they are."""
+def _emotions(reply, label, scores, question, labels, reading):
+    """The emotion must be the scored label; others may appear as scores or if asked about."""
     one = "|".join(map(re.escape, sorted(labels, key=len, reverse=True)))
     if all(re.search(rf"\b{name}\b", reply) for name in labels):
-        return  # a list of everything that is known
+        return  # the list of all labels
     names = rf"(?:I read|looks like(?: an?)?|Emotion:) ({one})\b"
     for match in re.finditer(names, reply):
         yield _fact(match, match[1] == label, label)
     allowed = {label, *dict(scores), *(name for name, _ in reading.known), "neutral"}
-    allowed |= set(re.findall(rf"\b({one})\b", asked.lower()))
+    allowed |= set(re.findall(rf"\b({one})\b", question.lower()))
     for match in re.finditer(rf"\b({one})\b", reply):
         if match[1] not in allowed:
             yield _fact(match, False, label)
 
 
 def _named(text, sites, rest):
-    """(site, match) wherever a site is named, followed by `rest`, a regular expression."""
+    """(site, match) for each mention of a site followed by `rest`, a regular expression."""
     one = _any(sites)
     if not one:
         return
@@ -197,13 +194,13 @@ def _named(text, sites, rest):
 
 
 def _any(sites):
-    """A regular expression for one of the sites, the longest first."""
+    """A regular expression for any of the sites, the longest first."""
     names = "|".join(map(re.escape, sorted(sites, key=len, reverse=True)))
     return rf"\b(?:{names})\b" if names else ""
 
 
 def _clauses(reply):
-    """(start, clause) between punctuation; `and … weakest` is a clause of its own."""
+    """(start, clause) between punctuation; `and … weakest` is a separate clause."""
     start = 0
     for match in [*re.finditer(r"[.,;:](?=\s|$)|\band\b(?=[^,.;]*weakest)", reply), None]:
         end = len(reply) if match is None else match.start()
@@ -211,7 +208,7 @@ def _clauses(reply):
         start = end + (0 if match is None else len(match[0]))
 
 
-def _told(site, level, reading):
+def _level(site, level, reading):
     return f"{site} {level:+d}" + (f" {reading.unit}" if reading.unit else "")
 
 

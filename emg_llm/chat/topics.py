@@ -1,7 +1,7 @@
-"""What can be asked about a recording, and answers computed from its Reading and scores.
+"""Questions about a recording, and answers computed from its Reading and scores.
 
-A topic is (ways to ask, answer(rng) -> text). `facts.check` understands every statement that
-these answers make about a recording; change the two together.
+A topic is (phrasings of a question, answer(rng) -> text). `facts.check` understands every
+statement in these answers; change both together.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -21,10 +21,9 @@ Topic = tuple[tuple[str, ...], Answer]
 def topics(
     reading: Reading, label: str, scores: Scores = (), labels: Sequence[str] = EMOTIONS
 ) -> Iterator[Topic]:
-    """Everything that can be asked about a recording that was read as `label`.
+    """All topics about a recording with the emotion `label`.
 
-    scores: (label, percent) of the likeliest labels, `label` first, or none. labels: all that are
-    known.
+    scores: of the likeliest labels, `label` first, or none. labels: all that the model knows.
     """
     yield (
         (
@@ -64,7 +63,7 @@ def _why(reading, label):
     if len(reading.levels) < 3:
         what = "the codes of an encoder" if reading.codes else "the level of the signal"
         return ask, choice(f"I read {label} from {what}, which don't name single muscles.")
-    first, second, *_, last = _told(reading)
+    first, second, *_, last = _ranked(reading)
     article = "an" if label[0] in "aeiou" else "a"
     when = f" {_times(reading)}" if reading.active else ""
     return ask, choice(
@@ -79,10 +78,10 @@ def _is_it(other, label, scores):
     ask = (f"Is it {other}?", f"Is this {other}?", f"Could it be {other}?")
     percent = dict(scores).get(other)
     if other == label:
-        told = f": {label} {percent} %" if percent is not None else ""
-        return ask, choice(f"Yes, I read {label}{told}.")
-    told = f": {other} {percent} %" if percent is not None else ""
-    return ask, choice(f"No, I read {label}{told}.")
+        share = f": {label} {percent} %" if percent is not None else ""
+        return ask, choice(f"Yes, I read {label}{share}.")
+    share = f": {other} {percent} %" if percent is not None else ""
+    return ask, choice(f"No, I read {label}{share}.")
 
 
 def _about_scores(scores):
@@ -97,31 +96,31 @@ def _about_scores(scores):
         choice(f"I am {sure}: {label} {percent} %{then}."),
     )
     if others:
-        told = " and ".join(f"{name} {value} %" for name, value in others)
+        rest = " and ".join(f"{name} {value} %" for name, value in others)
         yield (
             (
                 *("What else could it be?", "What is the second choice?"),
                 *("Could it be something else?", "What are the alternatives?"),
                 *("Which other emotions are likely?", "What comes next?"),
             ),
-            choice(f"After {label} {percent} % come {told}."),
+            choice(f"After {label} {percent} % come {rest}."),
         )
 
 
 def _about_levels(reading):
-    told = _told(reading)
-    if len(told) > 2:
+    ranked = _ranked(reading)
+    if len(ranked) > 2:
         yield (
             (
                 *("Which sites are strongest?", "Which muscle is the strongest?"),
                 *("Which muscles are most active?", "Where is it strongest?"),
                 *("Where is the most activity?", "What are the strongest muscles?"),
             ),
-            choice(f"The strongest sites are {told[0]} and {told[1]}."),
+            choice(f"The strongest sites are {ranked[0]} and {ranked[1]}."),
         )
         yield (
             ("Which site is weakest?", "Which muscle is the weakest?", "Where is it weakest?"),
-            choice(f"The weakest site is {told[-1]}."),
+            choice(f"The weakest site is {ranked[-1]}."),
         )
     unit = f" {reading.unit}" if reading.unit else ""
     pairs = [(at_site(s), v) for s, v in zip(reading.sites, reading.levels, strict=True)]
@@ -136,7 +135,7 @@ def _about_levels(reading):
             choice(f"The level {place} {level:+d}{unit} is {word} a typical recording."),
         )
         for j in range(len(pairs)):
-            if i != j:  # people name a pair in any order
+            if i != j:  # people name a pair in either order
                 yield _comparison(reading, i, j)
 
 
@@ -213,7 +212,7 @@ def _about_known(reading):
 
 
 def _summary(reading, label):
-    first, *_, last = _told(reading)
+    first, *_, last = _ranked(reading)
     more = ""
     if reading.neutral is not None:
         more += f" Measured {_neutral(reading)}."
@@ -230,11 +229,11 @@ def _summary(reading, label):
     )
 
 
-def _told(reading):
+def _ranked(reading):
     unit = f" {reading.unit}" if reading.unit else ""
     return [f"{site} {level:+d}{unit}" for site, level in reading.ranking]
 
 
 def choice(*answers: str) -> Answer:
-    """One of several ways to say it."""
+    """An answer with random wording."""
     return lambda rng: answers[rng.integers(len(answers))]

@@ -1,4 +1,4 @@
-"""The turns of a conversation: a chat about one recording, and ShareGPT."""
+"""The turns of a chat about one recording, and their ShareGPT form."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -7,18 +7,18 @@ from typing import Any
 from emg_llm.bridge.reading import Reading
 
 ANSWER = "Emotion: {label}"
-LIKELY = 3  # labels whose scores are told
+LIKELY = 3  # labels with scores in the prompt
 
-Message = Mapping[str, str]  # role ("user" or "assistant"), content
+Message = dict[str, str]  # role ("user" or "assistant"), content
 Scores = Sequence[tuple[str, int]]  # (label, percent), the likeliest first
 
 
 @dataclass(frozen=True)
 class Chat:
-    """A conversation about one recording: what is read of it, the emotion, then questions.
+    """A conversation about one recording: its reading, the emotion, then questions.
 
-    label: the emotion that is answered to the reading; None where that is still to come.
-    scores: of the likeliest labels, or none. later: questions and answers after the emotion.
+    label: the emotion, or None before it is known. scores: of the likeliest labels, or none.
+    later: questions and answers after the emotion.
     """
 
     reading: Reading
@@ -28,15 +28,15 @@ class Chat:
 
     @property
     def turns(self) -> list[Message]:
-        """All messages, as a language model learns and reads them."""
-        turns = [{"role": "user", "content": self.reading.prompt()}]
+        """All messages, for training and inference alike."""
+        turns: list[Message] = [{"role": "user", "content": self.reading.prompt()}]
         if self.label is not None:
             turns.append({"role": "assistant", "content": ANSWER.format(label=self.label)})
         if not self.later:
             return turns
         first, *others = self.later
-        told = " ".join(filter(None, [self._told(), first["content"]]))
-        return [*turns, {"role": "user", "content": told}, *others]
+        content = " ".join(filter(None, [self._context(), first["content"]]))
+        return [*turns, {"role": "user", "content": content}, *others]
 
     def asked(self, question: str) -> "Chat":
         """The chat with one more question."""
@@ -47,41 +47,40 @@ class Chat:
         return replace(self, later=(*self.later, {"role": "assistant", "content": reply}))
 
     def shorter(self) -> "Chat | None":
-        """The chat without its oldest question and answer; None where only one question is left."""
+        """The chat without its oldest question and answer, or None with only one question."""
         return replace(self, later=self.later[2:]) if len(self.later) > 2 else None
 
-    def _told(self):
-        """What is told with the first question: scores, the strongest and the weakest sites.
+    def _context(self):
+        """Text before the first question: scores, and the strongest and the weakest sites.
 
-        Not sooner: a ranking jumps where levels change a little, and would sway the scores by it.
+        It is not in the first prompt, since a small change of levels can reorder the sites and
+        would affect the scores.
         """
-        told = ", ".join(f"{label} {percent} %" for label, percent in self.scores)
-        return " ".join(filter(None, [f"Scored: {told}." if told else "", self.reading.extremes]))
+        scores = ", ".join(f"{label} {percent} %" for label, percent in self.scores)
+        scored = f"Scored: {scores}." if scores else ""
+        return " ".join(filter(None, [scored, self.reading.extremes]))
 
 
 def likely(
     labels: Iterable[str], probabilities: Iterable[float], first: str | None = None
 ) -> tuple[tuple[str, int], ...]:
-    """(label, percent) of the LIKELY likeliest labels.
-
-    first: a label that is to lead; it changes places with the one that does.
-    """
+    """(label, percent) of the LIKELY likeliest labels; `first` swaps places with the likeliest."""
     p = dict(zip(labels, map(float, probabilities), strict=True))
     if first is not None:
-        best = max(p, key=p.get)
+        best = max(p, key=p.__getitem__)
         p[first], p[best] = p[best], p[first]
-    ranked = sorted(p, key=p.get, reverse=True)[:LIKELY]
+    ranked = sorted(p, key=p.__getitem__, reverse=True)[:LIKELY]
     return tuple((label, round(100 * p[label])) for label in ranked)
 
 
-def share_gpt(messages: Iterable[Message]) -> list[dict[str, str]]:
+def share_gpt(messages: Iterable[Message]) -> list[Message]:
     """Messages as ShareGPT turns (`human` / `gpt`)."""
     speaker = {"user": "human", "assistant": "gpt", "system": "system"}
     return [{"from": speaker[m["role"]], "value": m["content"]} for m in messages]
 
 
-def from_share_gpt(turns: Iterable[Mapping[str, Any]]) -> list[dict[str, str]]:
-    """ShareGPT turns as messages; `human`/`gpt` and `user`/`assistant` are both understood."""
+def from_share_gpt(turns: Iterable[Mapping[str, Any]]) -> list[Message]:
+    """ShareGPT turns as messages, with roles `human`/`gpt` or `user`/`assistant`."""
     role = {"human": "user", "user": "user", "gpt": "assistant", "assistant": "assistant"}
     return [
         {

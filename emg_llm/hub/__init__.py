@@ -1,1 +1,1 @@
-"""The Hugging Face Hub: there and back."""
+"""Downloads from the Hugging Face Hub, and uploads to it."""

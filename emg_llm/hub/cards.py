@@ -1,20 +1,21 @@
-"""Model and dataset cards: the templates of `hub_cards/`, given what lies in a folder.
+"""Model and dataset cards, rendered from the templates in `hub_cards/`.
 
-All that a card says is in the templates, and every figure comes from the folder's results.json; a
-card of what was not measured says that it wasn't.
+Every figure comes from the folder's results.json; without it, the card says that nothing was
+measured.
 """
 
 import json
 import re
+from functools import partial
 from pathlib import Path
 
 from emg_llm.registry import REGISTRY
 from emg_llm.signal.recording import MONTAGE
 from emg_llm.signal.simulation import is_simulated
 
-# Which template a folder's config.json belongs to: it has this key.
+# A key that only the config.json of one kind has -> the kind's template.
 KEYS = {"arch": "encoder", "depths": "codebook", "model_type": "base", "encoders": "bundle"}
-# The task and the library that the Hub files a model under.
+# The task and the library under which the Hub lists a model.
 FILED = {
     "svm": ("tabular-classification", "sklearn"),
     "encoder": ("feature-extraction", "emg-llm"),
@@ -25,18 +26,23 @@ FILED = {
 }
 
 
-def write_card(folder, repo_id=None, data_id=None, privacy=None):
-    """Write README.md into a saved model or dataset, of what the folder holds.
+def write_card(
+    folder: str | Path,
+    repo_id: str | None = None,
+    data_id: str | None = None,
+    privacy: str | None = None,
+) -> None:
+    """Write the README.md of a saved model or dataset.
 
-    repo_id: where it will be on the Hub. data_id: the dataset on the Hub that it was trained on.
-    privacy: of a dataset, what was left out.
+    repo_id: its future Hub id. data_id: the Hub id of its training dataset. privacy: a sentence
+    about the names in a dataset.
     """
     folder = Path(folder)
     kind, config = _kind(folder)
     results = _json(folder / "results.json")
     data = results.get("data") or config.get("data", "")
     simulated = is_simulated(data)
-    known = {
+    context = {
         "config": config,
         "results": results,
         "simulated": simulated,
@@ -49,30 +55,28 @@ def write_card(folder, repo_id=None, data_id=None, privacy=None):
     }
     if kind == "adapter":
         on_hub = _on_hub(config["base"])
-        known |= {"spec": REGISTRY.get(config["name"]), "base_on_hub": on_hub}
+        context |= {"spec": REGISTRY.get(config["name"]), "base_on_hub": on_hub}
     if kind == "dataset":
-        known |= _conversations(folder)
+        context |= _conversations(folder)
     template = _template(kind)
-    title = "".join(template.blocks["title"](template.new_context(known)))
-    filed = _dataset_data(title, known) if kind == "dataset" else _model_data(kind, title, known)
-    known["card_data"] = filed.to_yaml()
-    # What a template leaves out leaves its blank lines behind.
-    card = re.sub(r"\n{3,}", "\n\n", template.render(known))
+    title = "".join(template.blocks["title"](template.new_context(context)))
+    describe = _dataset_data if kind == "dataset" else partial(_model_data, kind)
+    context["card_data"] = describe(title, context).to_yaml()
+    # Blocks that a template skips leave blank lines.
+    card = re.sub(r"\n{3,}", "\n\n", template.render(context))
     (folder / "README.md").write_text(card, encoding="utf-8")
 
 
 def _kind(folder):
-    """(which of the templates a folder belongs to, its configuration)."""
+    """(name of a folder's template, its configuration)."""
     if (folder / "bridge.json").exists():
         return "dataset", _json(folder / "bridge.json")
     config = _json(folder / "config.json")
     kinds = {"emg-svm": "svm", "emg-llm-adapter": "adapter"}
-    found = kinds.get(config.get("kind")) or next(
-        (k for key, k in KEYS.items() if key in config), ""
-    )
-    if not found:
-        raise ValueError(f"{folder} holds nothing that a card is known for.")
-    return found, config
+    kind = kinds.get(config.get("kind")) or next((KEYS[key] for key in KEYS if key in config), "")
+    if not kind:
+        raise ValueError(f"{folder} holds no model or dataset, so it can't have a card.")
+    return kind, config
 
 
 def _json(path):
@@ -80,7 +84,7 @@ def _json(path):
 
 
 def _template(kind):
-    """A template, of the folder beside the package in a checkout, in it where installed."""
+    """A template from hub_cards/: beside the package in a checkout, inside an installed one."""
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
     package = Path(__file__).parents[1]
@@ -94,12 +98,12 @@ def _template(kind):
 
 
 def _on_hub(source):
-    """Whether a source of weights is a Hub id, and not a folder or a name of this package."""
+    """Whether a source of weights is a Hub id, not a folder or a registered name."""
     return str(source).count("/") == 1 and not Path(source).exists() and source[0] not in "./~"
 
 
 def _conversations(folder):
-    """The splits of a dataset, training first, and of its first one the first conversation."""
+    """The splits of a dataset, training first, and the first conversation of the first split."""
     from collections import Counter
 
     import datasets
@@ -126,26 +130,26 @@ def _tags(simulated, *more):
     return [*tags, *["simulated-data"] * simulated, *more]
 
 
-def _dataset_data(title, known):
-    """What the Hub files conversations under."""
+def _dataset_data(title, context):
+    """The Hub's metadata for conversations."""
     from huggingface_hub import DatasetCardData
 
-    files = [{"split": part, "path": f"data/{part}.parquet"} for part in known["splits"]]
+    files = [{"split": part, "path": f"data/{part}.parquet"} for part in context["splits"]]
     return DatasetCardData(
         license="apache-2.0",
         language=["en"],
         pretty_name=title,
         task_categories=["text-generation"],
-        tags=_tags(known["simulated"], "sharegpt"),
+        tags=_tags(context["simulated"], "sharegpt"),
         configs=[{"config_name": "default", "data_files": files}],
     )
 
 
-def _model_data(kind, title, known):
-    """What the Hub files a model under, with the scores of results.json."""
+def _model_data(kind, title, context):
+    """The Hub's metadata for a model, with the scores from results.json."""
     from huggingface_hub import EvalResult, ModelCardData
 
-    results, simulated, data_id = known["results"], known["simulated"], known["data_id"]
+    results, simulated, data_id = context["results"], context["simulated"], context["data_id"]
     task, library = FILED[kind]
     more = {}
     if "accuracy_ci95" in results:
@@ -166,8 +170,8 @@ def _model_data(kind, title, known):
                 ("f1", "macro F1", "macro_f1"),
             )
         ]
-    if known.get("base_on_hub"):
-        more["base_model"] = known["config"]["base"]
+    if context.get("base_on_hub"):
+        more["base_model"] = context["config"]["base"]
     if task == "text-generation":
         more["language"] = ["en"]
     if data_id:

@@ -1,28 +1,33 @@
-"""Where trained things live: the bundle in this package, a folder, or the Hugging Face Hub.
+"""Locates trained models in the packaged bundle, in a folder or on the Hugging Face Hub.
 
-The one room that talks to the Hub. Endpoint, token and offline mode are the Hub client's own
-(`HF_ENDPOINT`, `hf auth login` or `HF_TOKEN`, `HF_HUB_OFFLINE`); a token is never shown.
+Only this package talks to the Hub. The Hub client's own settings select endpoint, token and
+offline mode (`HF_ENDPOINT`, `hf auth login` or `HF_TOKEN`, `HF_HUB_OFFLINE`).
 """
 
 import hashlib
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import Any, TypeVar, no_type_check
 
 from emg_llm.hub.temporary import staging_folder
 
-# Pickles (TRL's training_args.bin among them) and checkpoints never leave, nor are they loaded.
+# Pickles (such as TRL's training_args.bin) and checkpoints are neither uploaded nor loaded.
 NEVER_UPLOADED = ["*.bin", "*.pt", "*.pth", "*.pkl", "checkpoint-*/**", "runs/**"]
-ATTEMPTS = 4  # at what the Hub's client doesn't repeat by itself
-LONGEST_WAIT = 60  # seconds, between two of them
+ATTEMPTS = 4  # per request that the Hub's client doesn't retry itself
+LONGEST_WAIT = 60  # seconds between two attempts
+
+T = TypeVar("T")
 
 
 class HubError(ValueError):
-    """Something that can't be found or sent; the text says what to do."""
+    """A download or upload failed; the text says what to do."""
 
 
 @dataclass(frozen=True)
 class Pushed:
-    """Where something is on the Hub: a repository, and the commit that holds it."""
+    """An upload: the repository, its commit and its web address."""
 
     repo_id: str
     revision: str
@@ -30,29 +35,30 @@ class Pushed:
 
 
 class Pushable:
-    """`push_to_hub` for what has `save_pretrained(folder)`."""
+    """Adds `push_to_hub` to a class that has `save_pretrained(folder)`."""
 
-    def push_to_hub(self, repo_id, private=None):
-        """Save into a repository with a card, in one commit: a Pushed. Raises HubError."""
+    @no_type_check  # its signature differs from that of ModelHubMixin, another base of encoders
+    def push_to_hub(self, repo_id: str, private: bool | None = None) -> Pushed:
+        """Upload the model and its card in one commit. Raises HubError."""
         from emg_llm.hub.cards import write_card
 
         with staging_folder() as folder:
             self.save_pretrained(folder)
             write_card(folder, repo_id)
-            kept = "Call push_to_hub again, or save_pretrained to keep it here."
+            kept = "Call push_to_hub again, or save_pretrained to keep a local copy."
             return push(folder, repo_id, private=private, kept=kept)
 
 
-def bundle_folder():
-    """The bundle that ships with the package."""
+def bundle_folder() -> Path:
+    """The packaged bundle."""
     return Path(__file__).parents[1] / "bundle"
 
 
-def resolve(folder_or_id, revision=None, kind="model"):
-    """A local folder: the one named, or the snapshot of a Hub repository.
+def resolve(folder_or_id: str | Path, revision: str | None = None, kind: str = "model") -> Path:
+    """The local folder itself, or a downloaded snapshot of the Hub repository.
 
-    revision: branch, tag or commit. kind: model, dataset or space. What arrives is checked
-    against its hashes. Raises HubError when it is neither, or doesn't arrive whole.
+    revision: branch, tag or commit. kind: model, dataset or space. Downloads are checked against
+    their hashes. Raises HubError when the source doesn't exist or the download fails.
     """
     if Path(folder_or_id).is_dir():
         return Path(folder_or_id)
@@ -68,23 +74,23 @@ def resolve(folder_or_id, revision=None, kind="model"):
             folder = patiently(download)
         if damaged := _damaged(folder):
             raise HubError(
-                f"{folder_or_id} arrived damaged twice ({damaged[0]} is not what the Hub says it "
-                "is); try again later."
+                f"{folder_or_id} was damaged in two downloads ({damaged[0]} doesn't match its "
+                "hash); try again later."
             )
     except HubError:
         raise
     except _faults() as error:
         raise HubError(
-            f"{folder_or_id} is no folder here and can't be loaded from the Hub: "
+            f"{folder_or_id} is not a local folder and can't be loaded from the Hub: "
             f"{in_words(error, folder_or_id)}"
         ) from None
     return folder
 
 
-def part(folder, config, place):
-    """Where a part of a bundle is: in its folder, or at the commit on the Hub that it names.
+def part(folder: Path, config: Mapping[str, Any], place: str) -> Path:
+    """The folder of a bundle's part: inside the bundle, or downloaded at its pinned commit.
 
-    config: the bundle's; place: such as "encoders/cnn".
+    config: the bundle's configuration. place: such as "encoders/cnn".
     """
     if (folder / place).is_dir():
         return folder / place
@@ -94,13 +100,19 @@ def part(folder, config, place):
     return resolve(pinned["repo"], pinned["revision"])
 
 
-def push(folder, repo_id, kind="model", private=None, sdk=None, message="Upload", kept=None):
-    """Make a repository hold what a folder holds: a Pushed. Nothing is half there.
+def push(
+    folder: str | Path,
+    repo_id: str,
+    kind: str = "model",
+    private: bool | None = None,
+    sdk: str | None = None,
+    message: str = "Upload",
+    kept: str | None = None,
+) -> Pushed:
+    """Mirror a folder to a Hub repository in one commit, deleting files that the folder lacks.
 
-    All files come in one commit, and none where nothing changed; those that a former upload
-    left and the folder lacks are deleted. private: of a repository that has to be made; one that
-    is public already is never taken for private. sdk: of a Space. kept: what is left where it
-    fails, or what to do; that the folder is there where None. Raises HubError.
+    private: whether to create the repository as private; raises HubError if it is already public.
+    sdk: a Space's. kept: the sentence that ends the text of a HubError; None names the folder.
     """
     from huggingface_hub import CommitOperationAdd, CommitOperationDelete, HfApi
 
@@ -120,30 +132,30 @@ def push(folder, repo_id, kind="model", private=None, sdk=None, message="Upload"
         return api.create_commit(repo_id, changes, commit_message=message, repo_type=kind)
 
     try:
-        made = patiently(
+        repo = patiently(
             lambda: api.create_repo(
                 repo_id, repo_type=kind, private=private, exist_ok=True, space_sdk=sdk
             )
         )
-        done = patiently(lambda: commit(made.repo_id))
+        done = patiently(lambda: commit(repo.repo_id))
     except HubError:
         raise
     except _faults() as error:
-        kept = kept or f"Nothing is lost: what was made is in {folder}."
+        kept = kept or f"The files are still in {folder}."
         raise HubError(f"{repo_id} can't be pushed: {in_words(error, repo_id)} {kept}") from None
-    return Pushed(made.repo_id, done.oid, address(made.repo_id, kind))
+    return Pushed(repo.repo_id, done.oid, address(repo.repo_id, kind))
 
 
-def address(repo_id, kind="model"):
-    """Where people see a repository."""
+def address(repo_id: str, kind: str = "model") -> str:
+    """The web address of a repository."""
     from huggingface_hub import HfApi
 
     place = "" if kind == "model" else f"{kind}s/"
     return f"{HfApi().endpoint}/{place}{repo_id}"
 
 
-def uploaded(folder):
-    """Names of the files in a folder that an upload sends, in order."""
+def uploaded(folder: str | Path) -> list[str]:
+    """The sorted names of the files in a folder that an upload sends."""
     from huggingface_hub.utils import filter_repo_objects
 
     folder = Path(folder)
@@ -152,8 +164,14 @@ def uploaded(folder):
     return sorted(filter_repo_objects(names, ignore_patterns=ignored))
 
 
-def collect(namespace, title, description, items, private=None):
-    """Put repositories, (id, kind), into a collection: its address. Raises HubError."""
+def collect(
+    namespace: str,
+    title: str,
+    description: str,
+    items: Iterable[tuple[str, Any]],
+    private: bool | None = None,
+) -> str:
+    """Add repositories (id, kind) to a collection; returns its address. Raises HubError."""
     from huggingface_hub import HfApi
 
     api = HfApi()
@@ -170,30 +188,17 @@ def collect(namespace, title, description, items, private=None):
     try:
         collection = patiently(make)
         for repo_id, kind in items:
-            patiently(
-                lambda repo_id=repo_id, kind=kind: api.add_collection_item(
-                    collection.slug, repo_id, kind, exists_ok=True
-                )
-            )
+            add = partial(api.add_collection_item, collection.slug, repo_id, kind, exists_ok=True)
+            patiently(add)
     except _faults() as error:
-        raise HubError(f"The collection can't be made: {in_words(error, title)}") from None
+        raise HubError(f"The collection can't be created: {in_words(error, title)}") from None
     return f"{api.endpoint}/collections/{collection.slug}"
 
 
-def whoami():
-    """The name that the Hub knows the token's owner by. Raises HubError without a token."""
-    from huggingface_hub import HfApi
+def patiently(call: Callable[[], T]) -> T:
+    """Call the Hub, retrying temporary failures after the wait that the Hub requests.
 
-    try:
-        return patiently(HfApi().whoami)["name"]
-    except _faults() as error:
-        raise HubError(in_words(error, "the Hub")) from None
-
-
-def patiently(call):
-    """What a call to the Hub returns; tried again, after the wait it asks for, where that helps.
-
-    Calls must be safe to repeat: one that was done, and whose answer was lost, is done again.
+    The call must be safe to repeat: it runs again if only its response was lost.
     """
     from tenacity import Retrying, retry_if_exception, stop_after_attempt
 
@@ -207,17 +212,17 @@ def patiently(call):
 
 
 def _wait(state):
-    """Seconds: as long as the answer says (Retry-After), or 1, 2, 4, …"""
+    """Seconds until the next attempt: the Retry-After header, or 1, 2, 4, …"""
     answer = _answer(_causes(state.outcome.exception()))
-    asked = "" if answer is None else answer.headers.get("Retry-After", "")
-    return min(float(asked) if asked.isdigit() else 2.0 ** (state.attempt_number - 1), LONGEST_WAIT)
+    after = "" if answer is None else answer.headers.get("Retry-After", "")
+    return min(float(after) if after.isdigit() else 2.0 ** (state.attempt_number - 1), LONGEST_WAIT)
 
 
 def _passes(error):
-    """Whether a fault is one that may be gone the next time."""
+    """Whether an error is temporary, so that a retry may succeed."""
     import httpx2
 
-    if not isinstance(error, Exception):  # a person or the system ends the process
+    if not isinstance(error, Exception):  # the user or the system ends the process
         return False
     seen = _causes(error)
     if (answer := _answer(seen)) is not None:
@@ -226,59 +231,50 @@ def _passes(error):
 
 
 def _faults():
-    """What the Hub's client raises; a file that can't be uploaded is a RuntimeError."""
+    """The exceptions of the Hub's client; it raises RuntimeError when a file upload fails."""
     import httpx2
     from huggingface_hub.errors import HfHubHTTPError
 
     return ValueError, OSError, RuntimeError, HfHubHTTPError, httpx2.HTTPError
 
 
-def in_words(error, source):
-    """One sentence about what went wrong with `source` on the Hub, and what to do."""
+def in_words(error: BaseException, source: str | Path) -> str:
+    """One sentence that explains an error of the Hub on `source` and says what to do."""
     import httpx2
     from huggingface_hub import HfApi, errors
 
     seen = _causes(error)
 
-    def found(kind):
-        return next((e for e in seen if isinstance(e, kind)), None)
+    def caused_by(kind):
+        return any(isinstance(e, kind) for e in seen)
 
     place = f"{HfApi().endpoint}/{source}"
     answer = _answer(seen)
     status = None if answer is None else answer.status_code
-    if found(errors.GatedRepoError):
-        return (
-            f"it is gated. Accept its licence at {place}, log in with `hf auth login`, and try "
-            "again."
-        )
-    if found(errors.RevisionNotFoundError):
-        return "it has no such revision."
-    if found(errors.RepositoryNotFoundError):
-        return (
-            "there is no such repository, or it is private and you are not logged in (`hf auth "
-            "login`)."
-        )
-    if found(errors.OfflineModeIsEnabled):
-        return (
-            "it is not on this machine yet, and HF_HUB_OFFLINE keeps the client from asking the "
-            "Hub."
-        )
+    if caused_by(errors.GatedRepoError):
+        return f"it is gated: accept its licence at {place}, and log in with `hf auth login`."
+    if caused_by(errors.RevisionNotFoundError):
+        return "the repository has no such revision."
+    if caused_by(errors.RepositoryNotFoundError):
+        return "there is no such repository, or it is private: log in with `hf auth login`."
+    if caused_by(errors.OfflineModeIsEnabled):
+        return "it is not in the local cache, and HF_HUB_OFFLINE is set: unset it to download."
     if status == 401:
-        return "the Hub asks for a token that it knows: log in with `hf auth login`."
+        return "the Hub rejected the token: log in with `hf auth login`."
     if status == 403:
-        return "your token may not do that: log in with one that may write there."
+        return "your token lacks permission: log in with one that has write access."
     if status == 429:
-        return "the Hub asks for fewer requests: wait a few minutes and try again."
+        return "the Hub received too many requests: wait a few minutes and try again."
     if status is not None and status >= 500:
-        return f"the Hub has a fault (status {status}): try again later."
-    if found(httpx2.TransportError):
-        return "the connection to the Hub broke: try again."
+        return f"the Hub failed with status {status}: try again later."
+    if caused_by(httpx2.TransportError):
+        return "the connection to the Hub failed: try again."
     lines = str(error).strip().splitlines() or [type(error).__name__]
     return lines[0].rstrip(".") + "."
 
 
 def _causes(error):
-    """An error, and what it came from."""
+    """An error and its chain of causes."""
     seen = []
     while error is not None and error not in seen:
         seen.append(error)
@@ -287,15 +283,15 @@ def _causes(error):
 
 
 def _answer(seen):
-    """The first answer of the Hub that one of some errors is about; None where there is none."""
+    """The first response of the Hub that an error carries, or None."""
     answers = (getattr(error, "response", None) for error in seen)
     return next((answer for answer in answers if answer is not None), None)
 
 
 def _damaged(folder):
-    """Files of a snapshot whose content is not what their hash says; they are removed.
+    """Remove and return the files of a snapshot whose content doesn't match their hash.
 
-    The cache names each content by its hash: SHA-256 of a large file, Git's SHA-1 of others.
+    The cache names each blob by its hash: SHA-256 for large files, Git's SHA-1 for the others.
     """
     damaged = []
     for file in sorted(folder.rglob("*")):

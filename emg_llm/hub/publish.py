@@ -1,60 +1,62 @@
-"""What is sent to the Hub, and in which order: models, conversations, the bundle, the Space.
+"""Publishes models, conversations, the bundle and the Space on the Hub, in that order.
 
-Everything is staged in a folder of its own first, where names are replaced, parts are pinned and
-the card is written; what is staged is what is sent.
+Each is first staged in a temporary folder: names replaced, parts pinned, the card written. The
+upload mirrors that folder.
 """
 
 import json
 import re
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from emg_llm.hub import client as hub
+from emg_llm.hub import staging
 from emg_llm.hub.cards import write_card
-from emg_llm.hub.client import HubError
-from emg_llm.hub.staging import (
-    about_conversations,
-    anonymous,
-    copy_dataset,
-    copy_model,
-    pin,
-    write_evaluation,
-    write_json,
-)
+from emg_llm.hub.client import HubError, Pushed
+from emg_llm.hub.staging import Pins
 from emg_llm.hub.temporary import staging_folder
 
 SPACE_FILES = (
     *("app.py", "requirements.txt", "pyproject.toml", "Dockerfile", "LICENSE", "README.md"),
     *("emg_llm/**/*", "train/**/*", "hub_cards/*", "docs/*", ".github/app.png"),
 )
-HERE = re.compile(r"^(# emg-llm = )\{ path = .*$", re.M)  # where train/sft.py finds the package
-UNKNOWN = "0" * 40  # the commit of what is not sent yet
+HERE = re.compile(
+    r"^(# emg-llm = )\{ path = .*$", re.M
+)  # in train/sft.py, the source of the package
+UNKNOWN = "0" * 40  # stands for a commit before the upload
 COLLECTION = "EMG-LLM"
-AGAIN = "Run the same command again; what is there already is not sent again."
+AGAIN = "Run the same command again; unchanged files are not uploaded again."
 
 
 @dataclass(frozen=True)
 class Item:
-    """One repository that is to hold something.
+    """One repository to publish.
 
-    place: what it is in the bundle. stage(folder, pins) writes what is sent; pins: place ->
-    {"repo", "revision"} of what was sent before. It may return a sentence about whose data it is.
+    place: its place in the bundle. stage(folder, pins) writes the files to upload, given the pins
+    of earlier items, and may return a sentence about privacy.
     """
 
     repo_id: str
     kind: str
     place: str
-    stage: Callable
+    stage: Callable[[Path, Pins], str | None]
 
 
-def plan(namespace, bundle=None, conversations=None, names=False, recordings=False):
-    """Items in the order in which they are sent: what is pinned first, the bundle last.
+def plan(
+    namespace: str,
+    bundle: str | Path | None = None,
+    conversations: str | Path | None = None,
+    names: bool = False,
+    recordings: bool = False,
+) -> Iterator[Item]:
+    """The items in upload order: parts before what pins them, the bundle last.
 
-    bundle: a bundle's folder, the package's own where None. conversations: a folder that
-    train/conversations.py wrote. names, recordings: whether names of people, and raw recordings,
-    may leave. Raises HubError where there is nothing to send.
+    bundle: its folder; None means the packaged one. conversations: a folder written by
+    train/conversations.py. names, recordings: whether to upload names of people and raw
+    recordings. Raises HubError if there is nothing to publish.
     """
     bundle = Path(bundle or hub.bundle_folder())
     files = bundle / "config.json", bundle / "results.json"
@@ -62,59 +64,61 @@ def plan(namespace, bundle=None, conversations=None, names=False, recordings=Fal
     if "llms" not in config or "models" not in measured:
         raise HubError(f"{bundle} holds no bundle; build one with `make bundle`.")
     if config.get("parts"):
-        raise HubError(f"{bundle} only points to what is on the Hub already.")
+        raise HubError(
+            f"{bundle} only points to parts on the Hub; publish the bundle that holds them."
+        )
     if conversations is not None:
-        about_conversations(Path(conversations))
+        staging.about_conversations(Path(conversations))
 
     def item(place, name, stage, kind="model"):
         return Item(f"{namespace}/{'-'.join(filter(None, ('emg-llm', name)))}", kind, place, stage)
 
     def model(place, results):
         def stage(folder, pins):
-            copy_model(bundle / place, folder, names, results)
-            pin(folder, place, pins)
+            staging.copy_model(bundle / place, folder, names, results)
+            staging.pin(folder, place, pins)
 
         return stage
 
-    found = {r["model"]: r for r in measured["models"]}
-    told = {k: measured[k] for k in ("data", "protocol")}
-    book = told | {"labels": config["labels"], "depths": measured.get("codebook", [])}
-    if config["encoders"][0] in found:
-        book["encoder_accuracy"] = found[config["encoders"][0]]["accuracy"]
-    yield item("svm", "svm", model("svm", found.get("svm")))
+    results = {r["model"]: r for r in measured["models"]}
+    book = {k: measured[k] for k in ("data", "protocol")}
+    book |= {"labels": config["labels"], "depths": measured.get("codebook", [])}
+    if config["encoders"][0] in results:
+        book["encoder_accuracy"] = results[config["encoders"][0]]["accuracy"]
+    yield item("svm", "svm", model("svm", results.get("svm")))
     for arch in config["encoders"]:
-        yield item(f"encoders/{arch}", arch, model(f"encoders/{arch}", found.get(arch)))
+        yield item(f"encoders/{arch}", arch, model(f"encoders/{arch}", results.get(arch)))
     yield item("codebook", "codebook", model("codebook", {"model": "codebook", **book}))
     for llm in config["llms"]:
         base = {"model": llm, "seed": measured.get("seed", 0), **measured["bases"].get(llm, {})}
         base["data"] = "generated conversations about made-up recordings"
         yield item(f"llms/{llm}", llm, model(f"llms/{llm}", base))
     if conversations is not None:
-        yield item(
-            "conversations",
-            "conversations",
-            lambda folder, pins: copy_dataset(conversations, folder, names, recordings),
-            "dataset",
-        )
+
+        def stage_conversations(folder, pins):
+            return staging.copy_dataset(conversations, folder, names, recordings)
+
+        yield item("conversations", "conversations", stage_conversations, "dataset")
     for llm in config["llms"]:
-        yield item(f"adapters/{llm}", f"{llm}-adapter", model(f"adapters/{llm}", found.get(llm)))
+        yield item(f"adapters/{llm}", f"{llm}-adapter", model(f"adapters/{llm}", results.get(llm)))
 
     def stage_bundle(folder, pins):
         shutil.copytree(bundle / "samples", folder / "samples", dirs_exist_ok=True)
         parts = {p: v for p, v in pins.items() if p != "conversations"}
-        write_json(folder / "config.json", config | {"parts": parts})
-        models = [anonymous(r, names) for r in measured["models"]]
-        write_json(folder / "results.json", measured | {"models": models})
+        staging.write_json(folder / "config.json", config | {"parts": parts})
+        models = [staging.anonymous(r, names) for r in measured["models"]]
+        staging.write_json(folder / "results.json", measured | {"models": models})
 
     yield item("bundle", "", stage_bundle)
 
 
-def publish(items, private=None, tell=print):
-    """Send `items`, each when what it pins is there: {place: Pushed}.
+def publish(
+    items: Iterable[Item], private: bool | None = None, tell: Callable[[str], Any] = print
+) -> dict[str, Pushed]:
+    """Upload the items in order, pinning earlier ones; returns {place: Pushed}.
 
-    What is there already is not sent again, so a run that broke goes on where it stopped. The
-    bundle, which everything is loaded through, comes last: until then it points to what was whole
-    before.
+    Unchanged files are not uploaded again, so a repeated run continues an interrupted one. The
+    bundle comes last: until then it points to the previous, complete versions.
     """
     pins, done = {}, {}
     for item in items:
@@ -128,60 +132,67 @@ def publish(items, private=None, tell=print):
     return done
 
 
-def stage(item, folder, pins):
-    """Write what an item sends into `folder`, with its card."""
+def stage(item: Item, folder: str | Path, pins: Pins) -> None:
+    """Write the files of an item and its card into `folder`."""
     folder = Path(folder)
     privacy = item.stage(folder, pins)
     data = pins.get("conversations", {}).get("repo")
     if item.place.startswith("adapters/") and data:
-        write_evaluation(folder, data)
+        staging.write_evaluation(folder, data)
     if not item.place.startswith("adapters/"):
         data = None
     write_card(folder, item.repo_id, data, privacy)
 
 
-def dry_run(items):
-    """[(Item, [(file, bytes)])] of all that would be sent; nothing is asked of the Hub."""
-    pins, found = {}, []
+def dry_run(items: Iterable[Item]) -> list[tuple[Item, list[tuple[str, int]]]]:
+    """The files and sizes (bytes) that each item would upload; doesn't contact the Hub."""
+    pins, listed = {}, []
     for item in items:
         with staging_folder() as folder:
             stage(item, folder, pins)
             sizes = [(n, (folder / n).stat().st_size) for n in hub.uploaded(folder)]
         pins[item.place] = {"repo": item.repo_id, "revision": UNKNOWN}
-        found.append((item, sizes))
-    return found
+        listed.append((item, sizes))
+    return listed
 
 
-def share(folder, repo_id, private=None, names=False, recordings=False):
-    """Send one folder that a training script wrote, with its card: a Pushed.
-
-    Where it holds conversations, they go to a dataset, else to a model repository.
-    """
+def share(
+    folder: str | Path,
+    repo_id: str,
+    private: bool | None = None,
+    names: bool = False,
+    recordings: bool = False,
+) -> Pushed:
+    """Upload the output folder of a training script, with a card, as a model or a dataset."""
     folder = Path(folder)
     is_data, privacy = (folder / "bridge.json").exists(), None
     with staging_folder() as staged:
         if is_data:
-            privacy = copy_dataset(folder, staged, names, recordings)
+            privacy = staging.copy_dataset(folder, staged, names, recordings)
         else:
-            copy_model(folder, staged, names)
+            staging.copy_model(folder, staged, names)
         write_card(staged, repo_id, privacy=privacy)
-        kept = f"Nothing is lost: what was made is in {folder}."
+        kept = f"The files are still in {folder}."
         return hub.push(staged, repo_id, "dataset" if is_data else "model", private, kept=kept)
 
 
-def space(repo_id, bundle_id, folder, revision=None):
-    """Write the files of the Space `repo_id`, which loads a bundle from the Hub, into `folder`.
+def space(
+    repo_id: str, bundle_id: str | Path, folder: str | Path, revision: str | None = None
+) -> None:
+    """Write the files of the Space `repo_id` into `folder`.
 
-    The Space holds the source, so it can be installed with pip, and of the bundle what points to
-    its parts. Raises HubError where this package is not in a checkout.
+    The Space holds the source, which pip can install, and a bundle that points to its parts on
+    the Hub. Raises HubError if this package is not in a checkout.
     """
     root, folder = Path(__file__).parents[2], Path(folder)
     if not (root / "app.py").exists():
-        raise HubError("The Space is made of the project's source: run this in a checkout of it.")
+        raise HubError(
+            "The Space is built from the project's source: run this in a checkout of it."
+        )
     bundle = hub.resolve(bundle_id, revision)
     config = json.loads((bundle / "config.json").read_text())
     if not config.get("parts"):
-        raise HubError(f"{bundle_id} is no published bundle; publish one first.")
+        raise HubError(f"{bundle_id} is not a published bundle; publish one first.")
     for pattern in SPACE_FILES:
         for path in root.glob(pattern):
             inner = path.relative_to(root)
@@ -189,11 +200,11 @@ def space(repo_id, bundle_id, folder, revision=None):
             if path.is_file() and not skipped:
                 (folder / inner).parent.mkdir(parents=True, exist_ok=True)
                 shutil.copy2(path, folder / inner)
-    # There, a script that is run alone finds the package in the Space.
+    # A script that runs on its own installs the package from the Space.
     script = folder / "train" / "sft.py"
     source = f'{{ git = "{hub.address(repo_id, "space")}" }}'
     text = script.read_text(encoding="utf-8")
-    script.write_text(HERE.sub(lambda found: found[1] + source, text, count=1), encoding="utf-8")
+    script.write_text(HERE.sub(lambda match: match[1] + source, text, count=1), encoding="utf-8")
     target = folder / "emg_llm" / "bundle"
     shutil.copytree(bundle, target, ignore=shutil.ignore_patterns(".*", "README.md"))
     readme = folder / "README.md"
@@ -204,8 +215,14 @@ def space(repo_id, bundle_id, folder, revision=None):
     readme.write_text(f"{head}---\n{front}models:\n{listed}\n---\n{rest}", encoding="utf-8")
 
 
-def deploy_space(repo_id, bundle_id, private=None, revision=None, docker=False):
-    """Put the demo up as a Space that loads a bundle: a Pushed."""
+def deploy_space(
+    repo_id: str,
+    bundle_id: str,
+    private: bool | None = None,
+    revision: str | None = None,
+    docker: bool = False,
+) -> Pushed:
+    """Deploy the demo as a Space that loads the published bundle."""
     with staging_folder() as folder:
         space(repo_id, bundle_id, folder, revision)
         if docker:

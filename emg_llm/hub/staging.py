@@ -1,13 +1,15 @@
-"""A folder on its way to the Hub: what may leave of it, without names, its parts pinned."""
+"""Prepares a folder for upload: selects files, replaces names and pins parts to commits."""
 
 import json
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from emg_llm.hub.client import HubError
 from emg_llm.signal.simulation import is_simulated
 
-# What may leave a folder of a model; tables of predictions and reports name people.
+# The files of a model that are uploaded; prediction tables and reports name people.
 MODEL_FILES = (
     *("config.json", "model.safetensors", "model.skops", "results.json", "generation_config.json"),
     *("adapter_config.json", "adapter_model.safetensors", "chat_template.jinja"),
@@ -15,9 +17,16 @@ MODEL_FILES = (
 )
 RECORDINGS = "*.npy", "*.npz", "*.csv", "*.tsv", "*.txt", "*.mat", "*.edf", "*.bdf", "*.wav"
 
+Pins = dict[str, dict[str, str]]  # place in the bundle -> {"repo", "revision"}
 
-def copy_model(source, folder, names=False, results=None):
-    """What may leave of a saved model; results: those of its results.json where that lacks."""
+
+def copy_model(
+    source: str | Path,
+    folder: str | Path,
+    names: bool = False,
+    results: Mapping[str, Any] | None = None,
+) -> None:
+    """Copy the files of a saved model to upload; results: its results.json if it has none."""
     source, folder = Path(source), Path(folder)
     for name in MODEL_FILES:
         if (source / name).exists():
@@ -32,24 +41,24 @@ def copy_model(source, folder, names=False, results=None):
     if not (folder / "results.json").exists() and results:
         write_json(folder / "results.json", results)
     if (folder / "results.json").exists():
-        told = json.loads((folder / "results.json").read_text())
-        write_json(folder / "results.json", anonymous(told, names))
+        measured = json.loads((folder / "results.json").read_text())
+        write_json(folder / "results.json", anonymous(measured, names))
 
 
 def _base_elsewhere(config):
-    """The name of an adapter's base for other machines, where it was trained on a folder here."""
+    """The name under which other machines find a base that is a local folder here."""
     from emg_llm.registry import REGISTRY
 
     if config["name"] in REGISTRY:
         return config["name"]
     raise HubError(
-        f"The base of this adapter is the folder {config['base']}, which nobody else has: send "
-        "that to the Hub first, and train with its id as --model_name_or_path."
+        f"The base of this adapter is the local folder {config['base']}: upload it to the Hub "
+        "first, and train with its id as --model_name_or_path."
     )
 
 
-def pin(folder, place, pins):
-    """Say in the configuration of a part which other parts, at which commits, it goes with."""
+def pin(folder: str | Path, place: str, pins: Pins) -> None:
+    """Record in a part's configuration the other parts and commits that it belongs to."""
     path = Path(folder) / "config.json"
     config = json.loads(path.read_text())
     kind, _, name = place.partition("/")
@@ -64,14 +73,14 @@ def pin(folder, place, pins):
             lora |= {"base_model_name_or_path": base["repo"], "revision": base["revision"]}
             write_json(path.parent / "adapter_config.json", lora)
         codec = {"encoder": encoder, "codebook": pins["codebook"]}
-        # A bridge of before bridges said what they need may need both.
+        # Older bridges don't say what they need; they may need both.
         needs = (config.get("bridge") or {"needs": ()}).get("needs", codec)
         config |= {part: codec[part] for part in codec if part in needs}
         write_json(path, config)
 
 
-def about_conversations(source):
-    """What `bridge.json` says of the conversations in a folder. Raises HubError without them."""
+def about_conversations(source: Path) -> dict[str, Any]:
+    """The `bridge.json` of a folder of conversations. Raises HubError if it has none."""
     try:
         info = json.loads((source / "bridge.json").read_text())
         if "data" in info and any(source.glob("data/*.parquet")):
@@ -79,16 +88,18 @@ def about_conversations(source):
     except (OSError, ValueError):
         pass
     raise HubError(
-        f"{source} holds no conversations; make them with train/conversations.py, or leave "
-        "--conversations out."
+        f"{source} holds no conversations; create them with train/conversations.py, or leave "
+        "out --conversations."
     )
 
 
-def copy_dataset(source, folder, names=False, recordings=False):
-    """Conversations as Parquet; names of real people and of their files become numbers.
+def copy_dataset(
+    source: str | Path, folder: str | Path, names: bool = False, recordings: bool = False
+) -> str:
+    """Copy conversations as Parquet; numbers replace the names of real people and their files.
 
-    Returns a sentence about names. Raises HubError where recordings lie in the folder, and may
-    not leave.
+    Returns a sentence about privacy. Raises HubError if the folder holds recordings that are not
+    to be uploaded.
     """
     import datasets
 
@@ -97,21 +108,21 @@ def copy_dataset(source, folder, names=False, recordings=False):
     raw = sorted(p for pattern in RECORDINGS for p in source.rglob(pattern))
     if raw and not recordings:
         raise HubError(
-            f"{source} holds what may be recordings of people ({raw[0].name}, {len(raw)} files): "
-            "take them out, or send them with --include_recordings."
+            f"{source} may hold recordings of people ({raw[0].name}, {len(raw)} files): remove "
+            "them, or upload them with --include_recordings."
         )
     for path in raw:
         target = folder / "recordings" / path.relative_to(source)
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copy2(path, target)
-    known = {"subject": {}, "recording_id": {}}
+    numbers = {"subject": {}, "recording_id": {}}
     hide = not names and not is_simulated(info["data"])
 
     def numbered(row):
         for column, word in (("subject", "person"), ("recording_id", "recording")):
             value = row[column]
             if value:
-                number = known[column].setdefault(value, len(known[column]) + 1)
+                number = numbers[column].setdefault(value, len(numbers[column]) + 1)
                 row[column] = f"{word} {number}"
         return row
 
@@ -124,30 +135,27 @@ def copy_dataset(source, folder, names=False, recordings=False):
     info["data"] = plain_name(info["data"])
     write_json(folder / "bridge.json", info)
     if is_simulated(info["data"]):
-        return "They are made up, people and all."
-    return (
-        "Names of people and of their files were replaced by numbers."
-        if hide
-        else "Names of people and of their files are in it."
-    )
+        return "The data are simulated and name no real people."
+    how = "were replaced by numbers" if hide else "are included"
+    return f"Names of people and of their files {how}."
 
 
-def anonymous(results, names=False):
-    """A results.json without names of real people, and without paths of this machine."""
-    told = dict(results)
-    told["data"] = plain_name(told.get("data", ""))
-    if not names and not is_simulated(told["data"]):
-        people = told.get("per_subject") or []
-        told["per_subject"] = [p | {"subject": f"person {i + 1}"} for i, p in enumerate(people)]
-    return told
+def anonymous(results: Mapping[str, Any], names: bool = False) -> dict[str, Any]:
+    """A results.json without names of real people and without local paths."""
+    public = dict(results)
+    public["data"] = plain_name(public.get("data", ""))
+    if not names and not is_simulated(public["data"]):
+        people = public.get("per_subject") or []
+        public["per_subject"] = [p | {"subject": f"person {i + 1}"} for i, p in enumerate(people)]
+    return public
 
 
-def plain_name(data):
+def plain_name(data: str) -> str:
     return data if is_simulated(data) else Path(str(data)).name
 
 
-def write_evaluation(folder, data_id):
-    """`.eval_results/`: the accuracy, as the Hub shows it beside the model."""
+def write_evaluation(folder: str | Path, data_id: str) -> None:
+    """Write `.eval_results/`, from which the Hub shows the accuracy beside the model."""
     import yaml
     from huggingface_hub import EvalResultEntry, eval_result_entries_to_yaml
 
@@ -168,5 +176,5 @@ def write_evaluation(folder, data_id):
     target.write_text(yaml.safe_dump(eval_result_entries_to_yaml([entry]), sort_keys=False))
 
 
-def write_json(path, value):
+def write_json(path: str | Path, value: Any) -> None:
     Path(path).write_text(json.dumps(value, indent=2) + "\n", encoding="utf-8")

@@ -1,4 +1,4 @@
-"""Folders for what is on its way to the Hub; none outlives its process, not even a killed one."""
+"""Temporary folders for uploads; they are removed even if their process is killed."""
 
 import os
 import shutil
@@ -7,28 +7,28 @@ import sys
 import tempfile
 import threading
 import time
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from importlib import import_module
 from pathlib import Path
 
-try:
-    import fcntl
-except ImportError:  # on Windows, what a killed process left stays
-    fcntl = None
+# On Windows the folder of a killed process stays.
+fcntl = import_module("fcntl") if os.name == "posix" else None
 
 PREFIX = "emg-llm-staged-"
-YOUNG = 2  # seconds; such a folder may not be locked yet
+YOUNG = 2  # seconds; a folder this new may not be locked yet
 
 
 @contextmanager
-def staging_folder():
-    """A temporary folder. The next one removes what a killed process left behind."""
+def staging_folder() -> Iterator[Path]:
+    """A temporary folder; creating one also removes the folders of killed processes."""
     _remove_abandoned()
     with _ended_in_order(), tempfile.TemporaryDirectory(prefix=PREFIX) as folder:
         if fcntl is None:
             yield Path(folder)
             return
-        lock = os.open(folder, os.O_RDONLY)  # the system lets go of it however the process ends
-        with suppress(OSError):  # a disk without locks; nothing is removed there
+        lock = os.open(folder, os.O_RDONLY)  # released however the process ends
+        with suppress(OSError):  # the disk has no locks, so nothing is removed there
             fcntl.flock(lock, fcntl.LOCK_EX)
         try:
             yield Path(folder)
@@ -38,7 +38,7 @@ def staging_folder():
 
 @contextmanager
 def _ended_in_order():
-    """Let SIGTERM raise SystemExit, where nobody else handles it."""
+    """Make SIGTERM raise SystemExit, unless the program already handles it."""
     ours = threading.current_thread() is threading.main_thread()
     ours = ours and signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
     if ours:
@@ -56,11 +56,11 @@ def _remove_abandoned():
         return
     for folder in Path(tempfile.gettempdir()).glob(f"{PREFIX}*"):
         with suppress(OSError):
-            there = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+            lock = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
             try:
-                known = os.fstat(there)
-                if known.st_uid == os.getuid() and time.time() - known.st_mtime > YOUNG:
-                    fcntl.flock(there, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                status = os.fstat(lock)
+                if status.st_uid == os.getuid() and time.time() - status.st_mtime > YOUNG:
+                    fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
                     shutil.rmtree(folder)
             finally:
-                os.close(there)
+                os.close(lock)

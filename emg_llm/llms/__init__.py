@@ -2,5 +2,5 @@
 
 import logging
 
-# On a CPU it warns about a kernel for 4-bit weights, which are for GPUs.
+# On a CPU it warns that a kernel for 4-bit weights is missing.
 logging.getLogger("bitsandbytes.backends.cpu.ops").setLevel(logging.ERROR)

@@ -16,7 +16,7 @@ from emg_llm.llms.model import EmgLLM
 from emg_llm.llms.sft_data import Row, messages_of, reading_of, to_examples
 from emg_llm.registry import LORA_ALPHA, LORA_DROPOUT, LORA_R, spec_of
 
-if TYPE_CHECKING:  # slow to load, and needed by whoever trains alone
+if TYPE_CHECKING:  # slow to import, and only training needs them
     from peft import LoraConfig
     from trl import SFTConfig
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:  # slow to load, and needed by whoever trains alone
 
 
 def sft_defaults(name: str | None) -> dict[str, Any]:
-    """Defaults of SFTConfig for a language model: what suits it and this machine."""
+    """Defaults of SFTConfig for a language model on this machine."""
     import torch
 
     gpu = torch.cuda.is_available()
@@ -41,9 +41,9 @@ def sft_defaults(name: str | None) -> dict[str, Any]:
         "logging_steps": 20,
         "save_strategy": "epoch",
         "save_total_limit": 1,
-        # Batches of about equally long conversations: little is padding.
+        # Conversations of similar length share a batch, which saves padding.
         "train_sampling_strategy": "group_by_length",
-        "pad_to_multiple_of": 8 if gpu else 32,  # on a CPU a kernel is made for each length
+        "pad_to_multiple_of": 8 if gpu else 32,  # a CPU compiles a kernel for each length
         **spec_of(name).training,
     }
 
@@ -54,12 +54,12 @@ def prepare(
     rows: Mapping[str, Sequence[Row]],
     spelling: str,
 ) -> None:
-    """Make a token of each EMG code that the rows can hold, where they are spelled so."""
+    """Add a token for each EMG code if the spelling is "new"."""
     if spelling != "new":
         return
     texts = (m["content"] for part in rows.values() for r in part for m in messages_of(r))
     depths, codes = codes_in(texts)
-    # Codebooks have a power of two codes; those that no row holds may come yet.
+    # A codebook has a power of two codes, of which these rows may lack some.
     codes = 1 << (codes - 1).bit_length() if codes else 0
     add_tokens(model, tokenizer, [code_token(d, c) for d in range(depths) for c in range(codes)])
 
@@ -73,7 +73,7 @@ def lora_config(
     dropout: float = LORA_DROPOUT,
     target: str = "all-linear",
 ) -> LoraConfig:
-    """LoRA on every projection; the rows of EMG codes train too where they are tokens."""
+    """LoRA on every projection; the embeddings of EMG code tokens are trained too."""
     from peft import LoraConfig
 
     rows = None
@@ -101,10 +101,9 @@ def make_trainer(
     validation: Sequence[Row] | None = None,
     spelling: str = "new",
 ) -> AdapterTrainer:
-    """A ready SFTTrainer over rows of conversations.
+    """An SFTTrainer over rows of conversations.
 
-    With rows of validation people it ends with the checkpoint that reads them best: the least
-    loss on their labels, asked whenever a checkpoint is saved.
+    With validation rows it keeps the checkpoint that has the lowest loss on their labels.
     """
     from emg_llm.llms.trainer import AdapterTrainer
 
@@ -112,18 +111,18 @@ def make_trainer(
         args.eval_strategy, args.eval_steps = args.save_strategy, args.save_steps
         args.load_best_model_at_end, args.metric_for_best_model = True, "eval_loss"
         args.greater_is_better = False
-    args.dataset_kwargs = {"skip_prepare_dataset": True}  # they are token ids already
+    args.dataset_kwargs = {"skip_prepare_dataset": True}  # the rows are token ids already
     room = getattr(model.config, "max_position_embeddings", None)
     args.max_length = min(filter(None, (args.max_length, room)), default=None)
 
-    def learned(part, n_answers=None):
+    def examples(part, n_answers=None):
         return to_examples(part, tokenizer, spelling, args.max_length, n_answers)
 
     return AdapterTrainer(
         model=model,
         args=args,
-        train_dataset=learned(rows),
-        eval_dataset=learned(validation, n_answers=1) if validation else None,
+        train_dataset=examples(rows),
+        eval_dataset=examples(validation, n_answers=1) if validation else None,
         processing_class=tokenizer,
         peft_config=peft_config,
     )
@@ -141,8 +140,8 @@ def finetune(
 ) -> EmgLLM:
     """An EmgLLM fine-tuned on {part: rows of conversations}, with the defaults of its base.
 
-    spelling: how it reads codes, the registry's where None. training: settings of SFTConfig.
-    Where there are validation rows, they tell the best checkpoint and calibrate it.
+    spelling: of EMG codes; None means the registry's. training: settings of SFTConfig.
+    Validation rows, if any, select the best checkpoint and calibrate it.
     """
     from trl import SFTConfig
 
@@ -165,10 +164,10 @@ def finetune(
 
 
 def calibrate(llm: EmgLLM, rows: Sequence[Row]) -> None:
-    """Fit prior and temperature on validation people; nothing changes where there are none.
+    """Fit the prior and the temperature on validation rows, if there are any.
 
-    The prior is what the labels get on average more than their share (Zhou et al. 2024,
-    arXiv:2309.17249); the temperature is that of least loss.
+    The prior is the labels' mean log-probability less the log of their share (Zhou et al. 2024,
+    arXiv:2309.17249); the temperature minimises the loss.
     """
     from scipy.special import log_softmax, logsumexp
 

@@ -1,4 +1,4 @@
-"""Answers to many conversations at once."""
+"""Batched answers to many conversations."""
 
 from collections.abc import Sequence
 
@@ -16,30 +16,25 @@ BATCH = 32  # conversations
 def generate(
     llm: EmgLLM, chats: Sequence[Chat], max_new_tokens: int = 128, progress: bool = False
 ) -> list[str]:
-    """The greedy answers to chats that end with the user's turn.
-
-    Answers end where the template ends a turn. Padding comes before the shorter ones.
-    """
-    ids = llm.tokenizer.apply_chat_template(
-        [llm.spelled(chat) for chat in chats], add_generation_prompt=True, return_dict=True
-    )["input_ids"]
-    order = np.argsort([len(i) for i in ids], kind="stable")  # little is padding
+    """The greedy answers to chats that end with the user's turn, padded on the left."""
+    ids = llm.token_ids(chats)
+    order = np.argsort([len(i) for i in ids], kind="stable")  # similar lengths share a batch
     answers = [""] * len(chats)
     pad, device = llm.tokenizer.pad_token_id, llm.model.device
     starts = range(0, len(ids), BATCH)
     for start in tqdm(starts, desc="answers", unit="batch", disable=not progress):
         rows = order[start : start + BATCH]
         width = max(len(ids[i]) for i in rows)
-        told = [[pad] * (width - len(ids[i])) + list(ids[i]) for i in rows]
-        seen = [[0] * (width - len(ids[i])) + [1] * len(ids[i]) for i in rows]
-        made = llm.model.generate(
-            input_ids=torch.tensor(told, device=device),
-            attention_mask=torch.tensor(seen, device=device),
+        padded = [[pad] * (width - len(ids[i])) + list(ids[i]) for i in rows]
+        mask = [[0] * (width - len(ids[i])) + [1] * len(ids[i]) for i in rows]
+        output = llm.model.generate(
+            input_ids=torch.tensor(padded, device=device),
+            attention_mask=torch.tensor(mask, device=device),
             max_new_tokens=max_new_tokens,
             do_sample=False,
             pad_token_id=pad,
         )
-        said = llm.tokenizer.batch_decode(made[:, width:], skip_special_tokens=True)
-        for i, text in zip(rows, said, strict=True):
+        texts = llm.tokenizer.batch_decode(output[:, width:], skip_special_tokens=True)
+        for i, text in zip(rows, texts, strict=True):
             answers[i] = text
     return answers

@@ -1,4 +1,4 @@
-"""Whether a language model fits into this machine's memory, told before it is loaded."""
+"""Checks whether a language model fits into memory before it is loaded."""
 
 import re
 from contextlib import suppress
@@ -9,29 +9,33 @@ import torch
 from emg_llm.llms.loading import LlmError, base_path, half_precision
 from emg_llm.registry import spec_of
 
-ROOM = 1.25  # with the adapter, activations and the cache of keys and values
-IN_4_BITS = 4.5 / 8  # bytes of a quantised weight, its share of the block's scale included
-CONTAINER = Path("/sys/fs/cgroup")  # where Linux tells a container's limits
+ROOM = 1.25  # factor for the adapter, activations and the key-value cache
+IN_4_BITS = 4.5 / 8  # bytes per quantised weight, including its share of the block's scale
+CONTAINER = Path("/sys/fs/cgroup")  # Linux keeps a container's limits here
 
 
-def check_memory(source, llm=None, load_in_4bit=None):
-    """Raise LlmError where the base `source` needs more memory than is free; see load_model.
+def check_memory(
+    source: str | Path, llm: str | None = None, load_in_4bit: bool | None = None
+) -> None:
+    """Raise LlmError if the base `source` needs more memory than is free; see load_model.
 
-    A base whose config.json can't be had here is not judged: loading it says why.
+    A base without a readable config.json passes: loading it explains the error.
     """
     need = needed(source, llm, load_in_4bit)
     free, of = free_memory()
     if need is not None and need > free:
         raise LlmError(
-            f"It needs about {_told(need)} of memory and {_told(free)} {of} free: close "
+            f"It needs about {_size(need)} of memory and {_size(free)} {of} free: close "
             "other programs, or use a larger machine."
         )
 
 
-def needed(source, llm=None, load_in_4bit=None):
-    """Bytes that a base takes where it is loaded as load_model does; None where nobody can tell.
+def needed(
+    source: str | Path, llm: str | None = None, load_in_4bit: bool | None = None
+) -> int | None:
+    """Bytes that a base takes when loaded by load_model, or None if unknown.
 
-    Counted from the shapes that its config.json implies: no weights are read.
+    Computed from the shapes that its config.json implies, without reading weights.
     """
     from transformers import AutoConfig, AutoModelForCausalLM
 
@@ -54,9 +58,8 @@ def needed(source, llm=None, load_in_4bit=None):
     return int(ROOM * (matrices * IN_4_BITS + rest * dtype.itemsize))
 
 
-def free_memory():
-    """(bytes, which memory): of the GPU; of this machine, or of the container, where there is
-    none."""
+def free_memory() -> tuple[int, str]:
+    """(bytes, whose memory): the GPU's, or without one the machine's or the container's."""
     if torch.cuda.is_available():
         return torch.cuda.mem_get_info()[0], "of the GPU's are"
     import psutil
@@ -69,5 +72,5 @@ def free_memory():
     return free, "are"
 
 
-def _told(n):
+def _size(n):
     return f"{n / 1e6:.0f} MB" if n < 1e9 else f"{n / 1e9:.1f} GB"

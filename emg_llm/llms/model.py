@@ -1,11 +1,11 @@
-"""EmgLLM: a causal LM with its LoRA adapter, tokenizer and bridge; it scores and it talks."""
+"""EmgLLM: a causal LM with its LoRA adapter, tokenizer and bridge; scores labels and chats."""
 
 import json
 from collections.abc import Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
 from threading import Event, Thread
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 import torch
@@ -23,24 +23,26 @@ from emg_llm.llms.loading import grow_embeddings, load_model, load_tokenizer, st
 from emg_llm.llms.scoring import SCORING_BATCH, Answers, common
 from emg_llm.signal.recording import Recording
 
+if TYPE_CHECKING:
+    from peft import PeftModel
+
 NO_ANSWER = "I have no answer to that; ask which emotion I read, why, or about a site."
 
 
 class EmgLLM(Pushable):
     """A chat LLM that reads EMG.
 
-    labels: what it chooses among. bridge: how a recording becomes its prompt.
-    temperature, prior: the label scores less the prior (labels,) are divided by the temperature;
-    both are fitted on validation people. spelling: how it reads codes, see `spelling`.
-    base: where the model under the adapter came from, where that is known.
+    bridge: turns a recording into its prompt. prior (labels,), temperature: fitted on validation
+    people; the label scores minus the prior are divided by the temperature. spelling: of EMG
+    codes, see `bridge.spelling`. base: the source of the model under the adapter, if known.
     """
 
-    base = None
+    base: str | None = None
 
     def __init__(
         self,
         name: str,
-        model: PreTrainedModel,
+        model: "PreTrainedModel | PeftModel",
         tokenizer: PreTrainedTokenizerBase,
         labels: Sequence[str],
         bridge: Bridge | dict | None,
@@ -61,18 +63,18 @@ class EmgLLM(Pushable):
     def label_scores(self, readings: Sequence[Reading], progress: bool = False) -> np.ndarray:
         """Log-likelihood of each complete label answer: float64 (readings, labels).
 
-        Each answer ends with the template's own end of turn,
-        so a label that begins another one is not favoured. Everything is read in one pass: the
-        prompt and what all answers begin with once, then each label's own tokens, which see that
-        and themselves but no other label (as in Cai et al. 2024, arXiv:2401.10774).
+        Each answer includes the template's end of turn, so a label that is a prefix of another
+        has no advantage. One pass reads the prompt and the answers' common prefix once, then the
+        tokens of each label, which attend to these and to themselves but not to other labels (as
+        in Cai et al. 2024, arXiv:2401.10774).
         """
         from tqdm.auto import tqdm
 
         drop = self._answers.replaced
-        ids = [i[: len(i) - drop] for i in self._ids([Chat(r) for r in readings])]
+        ids = [i[: len(i) - drop] for i in self.token_ids([Chat(r) for r in readings])]
         if len(ids) <= SCORING_BATCH:
             return self._score(ids).cpu().numpy()
-        # Prompts of about one length share a batch: little is padding.
+        # Prompts of similar length share a batch, which saves padding.
         order = np.argsort([len(i) for i in ids], kind="stable")
         scores = np.empty((len(ids), len(self.labels)))
         batches = range(0, len(ids), SCORING_BATCH)
@@ -82,19 +84,19 @@ class EmgLLM(Pushable):
         return scores
 
     def _score(self, prompts):
-        """Log-likelihoods of all answers after each of `prompts`, token ids: (prompts, labels)."""
+        """Log-likelihoods (prompts, labels) of all answers; prompts: lists of token ids."""
         answers, model = self._answers, self.model
         n, width = len(prompts), max(map(len, prompts))
         pad = [self.tokenizer.pad_token_id]
         read = [pad * (width - len(p)) + list(p) + answers.shared for p in prompts]
         ids = torch.tensor(read, device=model.device)
         ids = torch.cat([ids, answers.own.expand(n, -1)], dim=1)
-        known, length = width + len(answers.shared), ids.shape[1]
+        start, length = width + len(answers.shared), ids.shape[1]
         position = torch.arange(length, device=model.device)
-        position[known:] = known + answers.depth
-        # All before within what is shared; of the labels' own tokens, those of one's own label.
+        position[start:] = start + answers.depth
+        # A token sees all earlier ones, except the tokens of other labels.
         sees = torch.ones(length, length, dtype=torch.bool, device=model.device).tril()
-        sees[known:, known:] &= answers.label == answers.label[:, None]
+        sees[start:, start:] &= answers.label == answers.label[:, None]
         if n > 1:
             before = torch.tensor([width - len(p) for p in prompts], device=model.device)
             sees = sees & (torch.arange(length, device=model.device) >= before[:, None, None])
@@ -106,7 +108,7 @@ class EmgLLM(Pushable):
             input_ids=ids,
             attention_mask=mask.view(-1, 1, length, length),
             position_ids=position.view(-1, length),
-            logits_to_keep=length - width + 1,  # of the prompt's last token and all after it
+            logits_to_keep=length - width + 1,  # from the prompt's last token on
             use_cache=False,
         ).logits
         follows, tokens = answers.follows, ids[:, width:]
@@ -118,51 +120,46 @@ class EmgLLM(Pushable):
 
     @cached_property
     def _answers(self):
-        """The token ids of every label's answer, laid out for one pass: Answers."""
-        [before] = self._ids([Chat(NO_EMG)])
-        whole = self._ids([Chat(NO_EMG, label) for label in self.labels], ask=False)
+        """The token ids of every label's answer, laid out for one pass."""
+        [before] = self.token_ids([Chat(NO_EMG)])
+        whole = self.token_ids([Chat(NO_EMG, label) for label in self.labels], ask=False)
         start = min(len(common([before, w])) for w in whole)
         answers = [self._turn(w[start:]) for w in whole]
         return Answers(answers, len(before) - start, self.model.device)
 
     def _turn(self, ids):
-        """Token ids up to the one that ends a turn; a template may write more after it."""
+        """Token ids up to the end of the turn, after which a template may write more."""
         ends = self.model.generation_config.eos_token_id
         ends = {self.tokenizer.eos_token_id, *(ends if isinstance(ends, list) else [ends])}
         return next((ids[: k + 1] for k, i in enumerate(ids) if i in ends), ids)
 
-    def _ids(self, chats, ask=True):
-        """Token ids of chats; with `ask`, up to where an answer begins."""
-        return self.tokenizer.apply_chat_template(
+    def token_ids(self, chats: Sequence[Chat], ask: bool = True) -> list[list[int]]:
+        """The token ids of chats; with `ask`, up to where the next answer begins."""
+        encoded: Any = self.tokenizer.apply_chat_template(
             [self.spelled(chat) for chat in chats], add_generation_prompt=ask, return_dict=True
-        )["input_ids"]
+        )
+        return encoded["input_ids"]
 
     def spelled(self, chat: Chat) -> list[Message]:
-        """The messages of a chat, with codes as this language model reads them."""
+        """The messages of a chat, with codes in this model's spelling."""
         return spell_messages(chat.turns, self.spelling)
 
     def probabilities(self, readings: Sequence[Reading], progress: bool = False) -> np.ndarray:
-        """Calibrated likelihoods of the label answers: float (readings, labels)."""
+        """Calibrated probabilities of the labels: float (readings, labels)."""
         scores = (self.label_scores(readings, progress) - self.prior) / self.temperature
         scores = np.exp(scores - scores.max(axis=1, keepdims=True))
         return scores / scores.sum(axis=1, keepdims=True)
 
     def __call__(self, recording: Recording) -> np.ndarray:
-        """float (labels,): probabilities for one recording."""
+        """Probabilities for one recording: float (labels,)."""
         return self.probabilities([self.bridge.read(recording)])[0]
 
     def reply(self, chat: Chat, max_new_tokens: int = 128) -> Iterator[str]:
-        """Stream the answer to a chat, a piece of text at a time.
-
-        When the generator is closed, writing ends at the next token.
-        """
+        """Stream the answer to a chat; closing the generator stops it at the next token."""
         from transformers import TextIteratorStreamer
 
         ids = self.tokenizer.apply_chat_template(
-            self.spelled(chat),
-            add_generation_prompt=True,
-            return_tensors="pt",
-            return_dict=True,
+            self.spelled(chat), add_generation_prompt=True, return_tensors="pt", return_dict=True
         ).to(self.model.device)
         room = self.model.config.max_position_embeddings - max_new_tokens
         if ids["input_ids"].shape[1] > room:
@@ -192,31 +189,31 @@ class EmgLLM(Pushable):
             daemon=True,
         )
         thread.start()
-        said = False
+        empty = True
         try:
             for piece in streamer:
-                said = said or bool(piece.strip())
+                empty = empty and not piece.strip()
                 if piece:
                     yield piece
         finally:
             closed.set()
             thread.join()
-        if not said:
+        if empty:
             yield NO_ANSWER
 
     def save_pretrained(self, folder: str | Path) -> None:
-        """Save all but the base, which is named as it was when this was loaded."""
+        """Save all but the base, which the configuration names."""
         self.save_adapter(folder, base=self.base or self.name)
 
     def save_adapter(self, folder: str | Path, **info: Any) -> None:
-        """Adapter, tokenizer and `config.json`; what the base is, it names."""
-        # Rows that were added to the embeddings are made anew, or are in the adapter.
-        self.model.save_pretrained(folder, save_embedding_layers=False)
+        """Save the adapter, the tokenizer and `config.json` with `info`, such as the base."""
+        # Added embeddings are recreated on loading, or are part of the adapter.
+        self.model.save_pretrained(str(folder), save_embedding_layers=False)
         self.tokenizer.save_pretrained(folder)
         self.save_config(folder, **info)
 
     def save_config(self, folder: str | Path, **info: Any) -> None:
-        """`config.json`: all that makes the adapter in `folder` an EmgLLM again."""
+        """Save `config.json`, which turns the adapter in `folder` into an EmgLLM again."""
         config = {
             "kind": "emg-llm-adapter",
             "name": self.name,
@@ -240,11 +237,10 @@ class EmgLLM(Pushable):
         revision: str | None = None,
         load_in_4bit: bool | None = None,
     ) -> Self:
-        """Load an adapter: a folder, or a Hub id and its revision; without a tokenizer, its base's.
+        """Load an adapter from a folder, or from a Hub id and its revision.
 
-        encoder, codebook: what makes its codes, those that it names where None. base: where its
-        base model comes from, load_in_4bit: how it is loaded, where that is to differ from how
-        the adapter was trained. Raises HubError, LlmError or BridgeError.
+        None takes encoder, codebook, base and load_in_4bit from the adapter's configuration. An
+        adapter without a tokenizer uses its base's. Raises HubError, LlmError or BridgeError.
         """
         from peft import PeftModel
 
@@ -276,7 +272,7 @@ class EmgLLM(Pushable):
 
 
 def _codec(config, encoder, codebook):
-    """(encoder, codebook): those that were given, else those that the configuration names."""
+    """(encoder, codebook), by default those that the configuration names."""
     if encoder is None and config.get("encoder"):
         encoder = load_encoder(config["encoder"]["repo"], config["encoder"]["revision"])
     if codebook is None and config.get("codebook"):

@@ -1,23 +1,34 @@
-"""Nano models: small chat LLMs of three known architectures, made here from nothing.
+"""Nano models: small chat LLMs of three common architectures, trained from scratch.
 
-They are pretrained on text about EMG recordings that `corpus` generates: numbers to compare,
-questions and answers, what EMG is. The emotions in that text are drawn at random, so a nano
-model knows the form of an answer and nothing about which muscles mean what; only where a
-person's known trials are told does it learn to go by the nearest.
+They are pretrained on generated text about EMG recordings (`corpus`): comparisons of numbers,
+questions and answers, facts about EMG. Its emotions are drawn at random, so a nano model learns
+the form of an answer but not which muscles express an emotion. The exception: if the prompt lists
+a person's labelled trials, it learns to name the nearest.
 """
 
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import torch
+from torch.nn import functional as F
+from tqdm.auto import tqdm
 
 from emg_llm.bridge.reading import NEAREST_KNOWN, Reading, code_token, site_name
 from emg_llm.chat.conversations import conversation, less_sure
-from emg_llm.chat.turns import likely
+from emg_llm.chat.turns import Message, Scores, likely
+from emg_llm.llms.loading import TEMPLATES, LlmError, embeddings, trains_in_half
 from emg_llm.signal.levels import LIMIT
 from emg_llm.signal.recording import EMOTIONS, MONTAGE
 
-N_DEPTHS, N_CODES = 4, 64  # codebook tokens that the tokenizers know
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel as Model
+    from transformers import PreTrainedTokenizerBase as Tokenizer
+
+N_DEPTHS, N_CODES = 4, 64  # the codes that the tokenizers have
 LEVELS = tuple(f" {v:+d}" for v in range(-LIMIT, LIMIT + 1))
 COUNTS = tuple(f" {v}" for v in range(101))  # percent, and distances
 TIMES = tuple(f" {t / 10:.1f}" for t in range(100))  # seconds
@@ -29,8 +40,8 @@ OTHER_SITES = (
     *("right cheek", "chin", "brow", "beside the nose", "under the chin", "calf", "hamstrings"),
 )
 MAX_LENGTH = 512  # tokens
-STEPS, STEPS_TAUGHT = 2000, 1100  # of pretraining, from nothing and from another one's layers
-TIED = 5.0  # how much longer embeddings start that are input and output at once
+STEPS, STEPS_TAUGHT = 2000, 1100  # of pretraining, from scratch and from a trained model
+TIED = 5.0  # factor on the initial embeddings where input and output share them
 
 
 @dataclass(frozen=True)
@@ -50,19 +61,16 @@ FAMILIES = {
         "<|endoftext|>", "<s>", "<|endoftext|>", "<|end|>", ("<|user|>", "<|assistant|>")
     ),
     "nano-llama3": Family(
-        "<|finetune_right_pad_id|>",
-        "<|begin_of_text|>",
-        "<|eot_id|>",
-        "<|eot_id|>",
+        *("<|finetune_right_pad_id|>", "<|begin_of_text|>", "<|eot_id|>", "<|eot_id|>"),
         ("<|start_header_id|>", "<|end_header_id|>", "<|end_of_text|>"),
     ),
 }
 
 
-def corpus(n, rng):
-    """`n` conversations about made-up recordings, as messages."""
+def corpus(n: int, rng: np.random.Generator) -> Iterator[list[Message]]:
+    """`n` conversations about invented recordings, as messages."""
     for _ in range(n):
-        labels = EMOTIONS
+        labels: tuple[str, ...] = EMOTIONS
         if rng.random() < 0.3:  # models for fewer emotions
             n_labels = rng.integers(2, len(EMOTIONS))
             labels = tuple(EMOTIONS[i] for i in sorted(rng.permutation(12)[:n_labels]))
@@ -70,7 +78,7 @@ def corpus(n, rng):
         label = str(rng.choice(labels))
         if reading.known and rng.random() < 0.9:
             label = reading.known[0][0]
-        scores = ()
+        scores: Scores = ()
         if rng.random() < 0.85:
             p = less_sure(rng.dirichlet(np.full(len(labels), 0.3)), rng)
             scores = likely(labels, p, label)
@@ -91,55 +99,53 @@ def _made_up(labels, rng):
             sites = tuple(f"{word} {k + 1}" for k in range(size))
     overall, spread = rng.normal(0, 6), rng.uniform(2, 9)
     levels = np.clip(np.rint(rng.normal(overall, spread, len(sites))), -LIMIT, LIMIT)
-    told = {}
+    details = {}
     if rng.random() < 0.7:
         start = rng.uniform(0, 2)
         end = start + rng.uniform(0.2, 4 if rng.random() < 0.8 else 9)
-        told["active"] = round(start, 1), round(end, 1)
-        told["peak"] = round(rng.uniform(start, end), 1)
+        details["active"] = round(start, 1), round(end, 1)
+        details["peak"] = round(rng.uniform(start, end), 1)
     if rng.random() < 0.8:
-        told["snr"] = int(rng.integers(-5, 35))
-        told["quality"] = str(rng.choice(("good", "usable", "poor")))
+        details["snr"] = int(rng.integers(-5, 35))
+        details["quality"] = str(rng.choice(("good", "usable", "poor")))
     if rng.random() < 0.7:
-        told["neutral"] = int(np.clip(round(rng.normal(8, 9)), -LIMIT, LIMIT))
+        details["neutral"] = int(np.clip(round(rng.normal(8, 9)), -LIMIT, LIMIT))
     if rng.random() < 0.35:
         off = np.sort(rng.integers(1, 20, min(NEAREST_KNOWN, len(labels))))
         off[1:] += int(rng.integers(0, 6))
         nearest = rng.permutation(labels)[: len(off)]
-        told["known"] = tuple((str(n), int(d)) for n, d in zip(nearest, off, strict=True))
+        details["known"] = tuple((str(n), int(d)) for n, d in zip(nearest, off, strict=True))
     unit = "dB" if rng.random() < 0.85 else ""
-    return Reading(sites, tuple(int(v) for v in levels), unit, codes, **told)
+    return Reading(sites, tuple(int(v) for v in levels), unit, codes, **details)
 
 
-def build_tokenizer(name, texts, vocab_size=1664):
-    """A byte-level BPE tokenizer in which a site, a number and an EMG code are one token each.
+def build_tokenizer(name: str, texts: Iterable[str], vocab_size: int = 1664) -> Tokenizer:
+    """A byte-level BPE tokenizer with one token for each site, number and EMG code.
 
-    name: one of FAMILIES, whose special tokens and chat template it has.
+    name: one of FAMILIES; gives it the special tokens and the chat template.
     """
-    from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers, trainers
+    import tokenizers
+    from tokenizers import AddedToken, decoders, models, pre_tokenizers, trainers
     from transformers import PreTrainedTokenizerFast
 
     family = FAMILIES[name]
-    tokenizer = Tokenizer(models.BPE())
+    tokenizer = tokenizers.Tokenizer(models.BPE())
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     tokenizer.decoder = decoders.ByteLevel()
-    marks = ["<unk>", family.pad, family.bos, family.eos, family.end_of_turn, *family.others]
-    marks = list(dict.fromkeys(marks))
-    # With the space before them: prompts are shorter, and what is equal reads equal everywhere.
+    marks = "<unk>", family.pad, family.bos, family.eos, family.end_of_turn, *family.others
+    # With their leading space: prompts are shorter, and a word is the same token everywhere.
     words = [*LEVELS, *COUNTS, *TIMES, *(f" {site}" for site in SITES)]
     codes = [code_token(d, c) for d in range(N_DEPTHS) for c in range(N_CODES)]
     trainer = trainers.BpeTrainer(
         vocab_size=vocab_size - len(words) - len(codes),
-        special_tokens=marks,
+        special_tokens=list(dict.fromkeys(marks)),
         initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
         show_progress=False,
     )
     tokenizer.train_from_iterator(texts, trainer)
-    # Longest first, or "+1" would be found inside "+12".
-    tokenizer.add_tokens(
-        [AddedToken(t, normalized=False) for t in sorted(words, key=len, reverse=True) + codes]
-    )
-    template = Path(__file__).parent / "templates" / f"{name}.jinja"
+    # Longest first, or "+1" would match inside "+12".
+    added = sorted(words, key=len, reverse=True) + codes
+    tokenizer.add_tokens([AddedToken(t, normalized=False) for t in added])
     return PreTrainedTokenizerFast(
         tokenizer_object=tokenizer,
         unk_token="<unk>",
@@ -147,20 +153,26 @@ def build_tokenizer(name, texts, vocab_size=1664):
         eos_token=family.eos,
         pad_token=family.pad,
         padding_side="right",
-        chat_template=template.read_text(),
+        chat_template=(TEMPLATES / f"{name}.jinja").read_text(),
         clean_up_tokenization_spaces=False,
         model_max_length=MAX_LENGTH,
     )
 
 
-def build_model(name, tokenizer, width=128, layers=4, heads=4, seed=0):
-    """A causal LM of the architecture that `name` is the twin of, with random weights.
+def build_model(
+    name: str,
+    tokenizer: Tokenizer,
+    width: int = 128,
+    layers: int = 4,
+    heads: int = 4,
+    seed: int = 0,
+) -> Model:
+    """A causal LM with random weights, in the architecture of `name`.
 
     nano-llama2: untied embeddings, as many key heads as query heads (Touvron et al. 2023,
     arXiv:2307.09288); nano-phi3: fused projections, long rope (Abdin et al. 2024,
     arXiv:2404.14219); nano-llama3: tied embeddings, rope in three bands (arXiv:2407.21783).
     """
-    import torch
     from transformers import LlamaConfig, LlamaForCausalLM, Phi3Config, Phi3ForCausalLM
 
     family = FAMILIES[name]
@@ -177,84 +189,69 @@ def build_model(name, tokenizer, width=128, layers=4, heads=4, seed=0):
         "eos_token_id": tokenizer.convert_tokens_to_ids(family.end_of_turn),
         "pad_token_id": tokenizer.pad_token_id,
     }
+    rope: dict[str, Any] = {"rope_theta": 1e4, "factor": 2.0}
+    rope["original_max_position_embeddings"] = MAX_LENGTH // 2
+    model: Model
     torch.manual_seed(seed)
     if name == "nano-phi3":
         same = [1.0] * (width // heads // 2)
-        rope = {"rope_type": "longrope", "short_factor": same, "long_factor": same}
-        rope |= {
-            "rope_theta": 1e4,
-            "factor": 2.0,
-            "original_max_position_embeddings": MAX_LENGTH // 2,
-        }
+        rope |= {"rope_type": "longrope", "short_factor": same, "long_factor": same}
         model = Phi3ForCausalLM(Phi3Config(**shape, rope_parameters=rope))
     elif name == "nano-llama3":
         shape["tie_word_embeddings"] = True
-        rope = {"rope_type": "llama3", "rope_theta": 1e4, "factor": 2.0, "low_freq_factor": 1.0}
-        rope |= {"high_freq_factor": 4.0, "original_max_position_embeddings": MAX_LENGTH // 2}
+        rope |= {"rope_type": "llama3", "low_freq_factor": 1.0, "high_freq_factor": 4.0}
         model = LlamaForCausalLM(LlamaConfig(**shape, rope_parameters=rope))
-        # Tied, they stay as long as the output wants them; a token must be heard all the same
-        # above what the layers add to it.
+        # Tied embeddings stay at the scale of the output; they must start large enough to stand
+        # out from what the layers add.
         with torch.no_grad():
-            model.get_input_embeddings().weight.mul_(TIED)
+            embeddings(model)[0].mul_(TIED)
     else:
         model = LlamaForCausalLM(LlamaConfig(**shape))
     start_levels_in_order(model, tokenizer, TIED if shape["tie_word_embeddings"] else 1.0)
     return model
 
 
-def start_levels_in_order(model, tokenizer, scale=1.0):
-    """Give neighbouring levels neighbouring embeddings: random waves along the number line.
+def start_levels_in_order(model: Model, tokenizer: Tokenizer, scale: float = 1.0) -> None:
+    """Start neighbouring levels with similar embeddings: random waves along the number line.
 
-    What is learned of +7 then holds for +8 too, which a few hundred recordings can't teach.
+    Training on +7 then generalises to +8, which a few hundred recordings can't teach.
     """
-    import torch
-
-    ids = tokenizer.convert_tokens_to_ids(LEVELS)
-    at = torch.arange(len(ids))[:, None]
+    ids = tokenizer.convert_tokens_to_ids(list(LEVELS))
+    at = torch.arange(len(LEVELS))[:, None]
     with torch.no_grad():
-        for layer in (model.get_input_embeddings(), model.get_output_embeddings()):
-            weight = layer.weight
-            # Waves of 10 to 300 levels' length.
+        for weight in embeddings(model):
+            # Wavelengths of 10 to 300 levels.
             length = 10 * 30 ** torch.rand(weight.shape[1])
             phase = 2 * torch.pi * torch.rand(weight.shape[1])
             waves = torch.cos(2 * torch.pi * at / length + phase)
             weight[ids] = waves * 2**0.5 * model.config.initializer_range * scale
 
 
-def start_with(model, tokenizer, taught, its_tokenizer):
-    """Give a model the layers of one of the same shape, and its embeddings of the same tokens.
+def start_with(model: Model, tokenizer: Tokenizer, taught: Model, its_tokenizer: Tokenizer) -> None:
+    """Copy the layers and the embeddings of common tokens from a trained model of the same shape.
 
-    What was learned of comparing and looking up is kept, also by Phi-3's fused projections; how to
-    write it is learned anew where the embeddings are tied, by which alone looking up is hardly
-    learned within 4,000 steps. Raises LlmError where the shapes differ.
+    This transfers comparing and looking up, which a model with tied embeddings alone hardly learns
+    within 4,000 steps; it learns its own output embeddings. Raises LlmError if the shapes differ.
     """
-    import torch
-
-    from emg_llm.llms.loading import LlmError
-
-    known, here = its_tokenizer.get_vocab(), tokenizer.get_vocab()
-    same = [token for token in here if token in known]
-    rows, theirs = [here[t] for t in same], [known[t] for t in same]
+    old, new = its_tokenizer.get_vocab(), tokenizer.get_vocab()
+    same = [token for token in new if token in old]
+    rows, theirs = [new[t] for t in same], [old[t] for t in same]
     try:
         model.model.layers.load_state_dict(_layers(taught, model.config.model_type == "phi3"))
         model.model.norm.load_state_dict(taught.model.norm.state_dict())
     except (RuntimeError, AttributeError):
         raise LlmError(
-            f"A {taught.config.model_type} model has layers of another shape than this one: start "
-            "with a nano model of the same architecture and size."
+            f"The layers of this {taught.config.model_type} model have another shape: start with a "
+            "nano model of the same architecture and size."
         ) from None
     with torch.no_grad():
-        weight = model.get_input_embeddings().weight
-        weight[rows] = taught.get_input_embeddings().weight[theirs].to(weight)
-        if not model.config.tie_word_embeddings:
-            weight = model.get_output_embeddings().weight
-            weight[rows] = taught.get_output_embeddings().weight[theirs].to(weight)
+        kept = 1 if model.config.tie_word_embeddings else 2
+        for weight, other in zip(embeddings(model)[:kept], embeddings(taught), strict=False):
+            weight[rows] = other[theirs].to(weight)
 
 
 def _layers(model, fused):
-    """The weights of a model's layers, with projections joined where `fused`, as Phi-3 has them."""
-    import torch
-
+    """The weights of a model's layers; `fused` joins projections as in Phi-3."""
     weights = model.model.layers.state_dict()
     joined = {"qkv_proj": ("q_proj", "k_proj", "v_proj"), "gate_up_proj": ("gate_proj", "up_proj")}
     for whole, parts in joined.items() if fused else ():
@@ -264,18 +261,20 @@ def _layers(model, fused):
     return weights
 
 
-def pretrain(model, tokenizer, steps, batch_size=32, learning_rate=3e-3, seed=0, log=None):
-    """Train every weight on the answers of `corpus`; returns the loss of the last tenth."""
-    import torch
-    from torch.nn import functional as F
-    from tqdm.auto import tqdm
-
-    from emg_llm.llms.loading import trains_in_half
-
+def pretrain(
+    model: Model,
+    tokenizer: Tokenizer,
+    steps: int,
+    batch_size: int = 32,
+    learning_rate: float = 3e-3,
+    seed: int = 0,
+    log: bool = True,
+) -> float:
+    """Train every weight on `corpus`; returns the mean loss of the last tenth of the steps."""
     device = "cuda" if torch.cuda.is_available() else "cpu"
     rng = np.random.default_rng((seed, 1))
-    model.to(device).train()
-    if device == "cpu":  # where its gradient is faster than that of the fused attention
+    torch.nn.Module.to(model.train(), device)
+    if device == "cpu":  # its gradient is faster than fused attention's
         model.set_attn_implementation("eager")
     optimizer = torch.optim.AdamW(
         model.parameters(), lr=learning_rate, weight_decay=0.05, betas=(0.9, 0.95)
@@ -284,12 +283,12 @@ def pretrain(model, tokenizer, steps, batch_size=32, learning_rate=3e-3, seed=0,
         optimizer, learning_rate, total_steps=steps, pct_start=min(0.75, max(0.1, 1.5 / steps))
     )
     losses = []
-    bar = tqdm(range(steps), desc="nano pretraining", unit="step", disable=log is False)
+    bar = tqdm(range(steps), desc="nano pretraining", unit="step", disable=not log)
     batches = _batches(batch_size, rng)
     for _ in bar:
         batch = next(batches)
-        # Shapes that come again and again: a kernel is made for each, and kept.
-        encoded = tokenizer.apply_chat_template(
+        # Padding to multiples keeps the shapes few: each compiles and caches a kernel.
+        encoded: Any = tokenizer.apply_chat_template(
             batch,
             padding=True,
             truncation=True,
@@ -303,11 +302,10 @@ def pretrain(model, tokenizer, steps, batch_size=32, learning_rate=3e-3, seed=0,
         answer = torch.as_tensor(encoded["assistant_masks"]).to(device).bool()
         at = torch.nonzero(answer[:, 1:].flatten()).squeeze(1)
         at = F.pad(at, (0, -len(at) % 256), value=-1)
-        # The questions are text about EMG as well; the made-up numbers in them are noise.
+        # The loss covers answers only: the numbers in the prompts are random.
         with torch.autocast(device, torch.bfloat16, enabled=trains_in_half()):
-            # Padding comes last and looks back only, so no mask is needed: it would be slower.
+            # Padding comes last and attention is causal, so no mask is needed.
             hidden = model.model(input_ids=ids).last_hidden_state
-            # Only the tokens before an answer's token are asked for it.
             logits = model.lm_head(hidden[:, :-1].flatten(0, 1)[at])
         targets = ids[:, 1:].flatten()[at].masked_fill(at < 0, -100)
         loss = F.cross_entropy(logits.float(), targets)
@@ -323,7 +321,7 @@ def pretrain(model, tokenizer, steps, batch_size=32, learning_rate=3e-3, seed=0,
 
 
 def _batches(size, rng, pool=16):
-    """Batches of conversations that are about equally long, without end."""
+    """Endless batches of conversations of similar length."""
     while True:
         drawn = sorted(corpus(pool * size, rng), key=lambda c: sum(len(m["content"]) for m in c))
         for k in rng.permutation(pool):

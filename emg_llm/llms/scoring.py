@@ -1,4 +1,4 @@
-"""Label answers laid out to be scored in one pass."""
+"""Lays out the label answers for scoring in one pass."""
 
 from collections.abc import Iterable, Sequence
 
@@ -8,7 +8,7 @@ SCORING_BATCH = 32  # prompts
 
 
 def common(sequences: Iterable[Sequence[int]]) -> list[int]:
-    """What all of some sequences begin with, as a list."""
+    """The longest common prefix of some sequences."""
     shared = []
     for column in zip(*sequences, strict=False):
         if any(value != column[0] for value in column):
@@ -18,11 +18,12 @@ def common(sequences: Iterable[Sequence[int]]) -> list[int]:
 
 
 class Answers:
-    """Answers as one row of token ids: what all begin with, then what each has of its own.
+    """All answers as one row of token ids: their common prefix, then the rest of each.
 
-    shared: ids. own, label, depth: int (tokens,): id, whose it is, and its place in that answer.
-    follows: int (shared + tokens,), which position predicts each, from the prompt's last token on.
-    replaced: how many of a prompt's last ids the answers begin anew.
+    shared: ids of the prefix. own, label, depth: int (tokens,), the id of each further token, its
+    answer's index and its place in that rest. follows: int (shared + tokens,), the position that
+    predicts each token, counted from the prompt's last. replaced: the number of ids at the end of
+    a prompt that the answers repeat.
     """
 
     def __init__(

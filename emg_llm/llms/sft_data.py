@@ -1,9 +1,8 @@
-"""Conversations as a language model learns them: token ids, and labels where it answers.
+"""Turns conversations into training examples: token ids, and labels for the answers.
 
-One example holds a whole conversation, with the loss on every answer and its end of turn, so
-that what was said before is read once. That the labels cover exactly the answers, and that an
-answer's context is what the model will be given when it is asked, holds for every example, or
-LlmError says what is wrong with the chat template.
+An example holds a whole conversation, with the loss on every answer and its end of turn. Every
+example is checked: the labels cover exactly the answers, and an answer's context equals the prompt
+at inference; otherwise LlmError says what is wrong with the chat template.
 """
 
 import json
@@ -22,10 +21,10 @@ from emg_llm.chat.turns import ANSWER, from_share_gpt
 from emg_llm.hub.client import HubError, resolve
 from emg_llm.llms.loading import LlmError, end_of_turn
 
-IGNORED = -100  # a label that has no loss
-CHUNK = 1000  # conversations tokenised at once
+IGNORED = -100  # a label without loss
+CHUNK = 1000  # conversations per tokenizer call
 
-Row = Mapping[str, Any]  # a conversation and what is known of it
+Row = Mapping[str, Any]  # a conversation and its metadata
 
 
 def messages_of(row: Row) -> list[dict[str, str]]:
@@ -42,11 +41,11 @@ def to_examples(
 ) -> datasets.Dataset:
     """Rows of conversations -> a `datasets` table with input_ids, labels and length.
 
-    max_length: tokens; exchanges that don't fit are left out, the last first. n_answers: only
-    the first so many of each row. Raises LlmError where nothing could be learned.
+    max_length: tokens; later exchanges that don't fit are dropped. n_answers: the number of
+    answers to keep of each row. Raises LlmError if no answer is left.
     """
     mark, end = end_of_turn(tokenizer)
-    found, n_rows, left_out = {"input_ids": [], "labels": [], "length": []}, 0, 0
+    examples, n_rows, left_out = {"input_ids": [], "labels": [], "length": []}, 0, 0
     for start in range(0, len(rows), CHUNK):
         texts = []
         for row in rows[start : start + CHUNK]:
@@ -58,25 +57,25 @@ def to_examples(
             if not len(ids):
                 left_out += 1
                 continue
-            found["input_ids"].append(ids)
-            found["labels"].append(labels)
-            found["length"].append(len(ids))
+            examples["input_ids"].append(ids)
+            examples["labels"].append(labels)
+            examples["length"].append(len(ids))
     if left_out == n_rows:
         raise LlmError(
-            f"No answer to learn from: none of {n_rows} conversations has one that ends within "
-            f"--max_length {max_length}."
+            f"There is no answer to learn: in none of {n_rows} conversations does one end within "
+            f"--max_length {max_length}; increase it."
         )
     if left_out:
         logging.getLogger(__name__).warning(
-            "%d of %d conversations are longer than --max_length %s before their first answer "
-            "ends, and left out.",
+            "%d of %d conversations are dropped, because their first answer ends beyond "
+            "--max_length %s.",
             *(left_out, n_rows, max_length),
         )
-    return datasets.Dataset.from_dict(found)
+    return datasets.Dataset.from_dict(examples)
 
 
 def _trimmed(message):
-    """A message whose text is trimmed where it is an answer, as several chat templates do."""
+    """A message, trimmed if it is an answer, as several chat templates do."""
     answers = message["role"] == "assistant"
     return message | {"content": message["content"].strip()} if answers else message
 
@@ -84,8 +83,7 @@ def _trimmed(message):
 def _texts(tokenizer, messages, mark, n_answers):
     """[(text, [(start, end) of each answer and its end of turn])] of a conversation.
 
-    One text, or one for each answer where the template writes a turn differently once another
-    follows it.
+    One text, or one per answer if the template writes the last turn differently from earlier ones.
     """
     at = [i for i, m in enumerate(messages) if m["role"] == "assistant"][:n_answers]
     if not at:
@@ -109,7 +107,7 @@ def _texts(tokenizer, messages, mark, n_answers):
     if any(None in spans for _, spans in texts):
         raise LlmError(
             f"This chat template doesn't write an answer as prompt, answer and {mark}, so the "
-            "model would learn another prompt than it is asked with: give the tokenizer a template "
+            "prompts in training would differ from those in use: give the tokenizer a template "
             "that does."
         )
     return texts
@@ -118,27 +116,27 @@ def _texts(tokenizer, messages, mark, n_answers):
 def _tokenised(tokenizer, texts, end):
     """(input_ids, labels) of each text, up to the end of its last answer.
 
-    An answer's tokens are those between the prompt's, as they are when it is asked, and `end`.
+    An answer's tokens follow those of its prompt, and end with `end`.
     """
     prefixes = [text[:at] for text, spans in texts for span in spans for at in span]
     encoded = iter(tokenizer(prefixes, add_special_tokens=False)["input_ids"])
     for text, spans in texts:
-        found = [(next(encoded), next(encoded)) for _ in spans]
-        ids = found[-1][1]
+        pairs = [(next(encoded), next(encoded)) for _ in spans]
+        ids = pairs[-1][1]
         labels = np.full(len(ids), IGNORED)
-        for (asked, told), (start, stop) in zip(found, spans, strict=True):
-            if ids[: len(told)] != told or told[: len(asked)] != asked or told[-1] != end:
+        for (prompt, whole), (start, stop) in zip(pairs, spans, strict=True):
+            if ids[: len(whole)] != whole or whole[: len(prompt)] != prompt or whole[-1] != end:
                 raise LlmError(
-                    f"This tokenizer joins the answer {text[start:stop]!r} with what is before or "
-                    "after it, so the model would learn what it is never asked: give it a chat "
-                    "template with a token of its own before and after an answer."
+                    f"This tokenizer merges the answer {text[start:stop]!r} with the text around "
+                    "it, so training would differ from use: give it a chat template with special "
+                    "tokens before and after an answer."
                 )
-            labels[len(asked) : len(told)] = told[len(asked) :]
+            labels[len(prompt) : len(whole)] = whole[len(prompt) :]
         yield np.array(ids), labels
 
 
 def _cut(ids, labels, max_length):
-    """Up to the end of the last answer that ends within `max_length` tokens."""
+    """Cut after the last answer that ends within `max_length` tokens."""
     learned = labels != IGNORED
     ends = np.flatnonzero(learned & ~np.append(learned[1:], False)) + 1
     ends = ends[ends <= max_length] if max_length else ends
@@ -147,18 +145,17 @@ def _cut(ids, labels, max_length):
 
 
 def reading_of(row: Row) -> Reading:
-    """The recording of a row, as the user tells it first."""
+    """The Reading of a row: its first user message."""
     return Reading(given=next(m["content"] for m in messages_of(row) if m["role"] == "user"))
 
 
 def load_rows(
     path: str | Path, revision: str | None = None
 ) -> tuple[dict[str, list[Row]], dict[str, Any]]:
-    """Conversations and what is known about them.
+    """Load conversations: ({part: rows}, {"labels", "bridge", "data", "protocol"}).
 
-    path: what train/conversations.py wrote, a JSON or JSONL file, or a dataset's Hub id, of which
-    revision is a branch, tag or commit.
-    Returns ({part: list of rows}, {"labels", "bridge", "data", "protocol"}).
+    path: a folder from train/conversations.py, a JSON or JSONL file, or a dataset's Hub id, whose
+    branch, tag or commit is revision.
     """
     named, path = path, Path(path)
     if not path.exists():
@@ -166,7 +163,7 @@ def load_rows(
             path = resolve(named, revision, kind="dataset")
         except HubError as error:
             raise LlmError(
-                f"--dataset_name: {error} Make conversations with train/conversations.py."
+                f"--dataset_name: {error} Create conversations with train/conversations.py."
             ) from None
     try:
         if path.is_file():
@@ -179,7 +176,7 @@ def load_rows(
     except (FileNotFoundError, ConnectionError, ValueError, datasets.exceptions.DatasetsError) as e:
         raise LlmError(
             f"--dataset_name {path}: no conversations there ({str(e).strip().splitlines()[0]}). "
-            "Make them with train/conversations.py."
+            "Create them with train/conversations.py."
         ) from None
     rows = {part: list(table) for part, table in parts.items()}
     if list(rows) == ["train"] and any(row.get("split") for row in rows["train"]):
@@ -189,7 +186,7 @@ def load_rows(
             f"{path.name} needs a train split with a column 'conversations' (ShareGPT) or "
             "'messages'."
         )
-    info = {"data": path.name, "protocol": {"name": "given"}, "bridge": None}
+    info: dict[str, Any] = {"data": path.name, "protocol": {"name": "given"}, "bridge": None}
     if (path / "bridge.json").exists():
         info |= json.loads((path / "bridge.json").read_text())
     else:
@@ -200,17 +197,17 @@ def load_rows(
 
 
 def _by_split(rows):
-    """The rows of one file by the split that each names; training where it names none."""
+    """Group rows by their split, training by default."""
     parts = {}
     for row in rows:
         parts.setdefault(row.get("split") or "train", []).append(row)
     unknown = sorted(set(parts) - {"train", "validation", "test"})
     if unknown:
-        raise LlmError(f"No split {unknown[0]!r}: a row's split is train, validation or test.")
+        raise LlmError(f"Unknown split {unknown[0]!r}: use train, validation or test.")
     return parts
 
 
 def first_label(row: Row) -> str:
-    """The label that the first answer of a row names."""
+    """The label in the first answer of a row."""
     answer = next(m["content"] for m in messages_of(row) if m["role"] == "assistant")
     return answer.removeprefix(ANSWER.format(label="")).strip()

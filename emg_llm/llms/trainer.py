@@ -1,58 +1,68 @@
-"""TRL's SFTTrainer for adapters that stay small, and that are learned fast on a CPU too."""
+"""TRL's SFTTrainer, with small adapters and fast training on CPUs."""
 
 from functools import partial
 from types import MethodType
+from typing import Any
 
 import torch
 from peft.tuners.lora import Linear as LoraLinear
-from torch import nn
+from torch import Tensor, nn
 from torch.nn import functional as F
+from transformers.trainer_utils import TrainOutput
 from trl import SFTTrainer
 
 from emg_llm.llms.sft_data import IGNORED
 
 BLOCK = 256  # tokens
-SMALL = 100e6  # parameters; a model of which a CPU can hold a few copies
+SMALL = 100e6  # parameters; a CPU's memory holds a few copies of such a model
 
 
 class AdapterTrainer(SFTTrainer):
-    """An SFTTrainer whose adapter is float32 and holds no whole embedding matrix.
+    """An SFTTrainer whose adapter is float32 and contains no whole embedding matrix.
 
-    On a CPU the logits are made of the tokens before an answer's only, which TRL does on GPUs.
+    On a CPU it computes logits only where the labels need them, as TRL does on GPUs.
     """
 
-    def __init__(self, **kwargs):
+    model: Any  # a PeftModel; the base class only promises an nn.Module
+
+    def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        # TRL asks for the bias of the head, which tied heads with trained rows don't show.
+        # TRL reads the bias of the head, which a tied head with trained rows lacks.
         head = self.model.get_base_model().get_output_embeddings()
         if not hasattr(head, "bias"):
             head.bias = None
-        # Small steps are lost in bfloat16, to which TRL takes the adapters of 4-bit models.
+        # TRL casts the adapters of 4-bit models to bfloat16, which rounds small steps away.
         for parameter in self.model.parameters():
             if parameter.requires_grad:
                 parameter.data = parameter.data.float()
 
-    def train(self, *args, **kwargs):
+    def train(self, *args: Any, **kwargs: Any) -> TrainOutput:
         small = self.args.device.type == "cpu" and self.model.num_parameters() < SMALL
         merged = [m for m in self.model.modules() if small and _can_be_one(m)]
         attention = self.model.config._attn_implementation
         try:
             for module in merged:
                 module.forward = MethodType(_as_one, module)
-            if small:  # where sequences are short, its gradient is faster than the fused one's
+            if small:  # its gradient is faster than fused attention's on short sequences
                 self.model.set_attn_implementation("eager")
             return super().train(*args, **kwargs)
         finally:
             for module in merged:
                 del module.forward
             self.model.set_attn_implementation(attention)
-            # Without the autocast around it, it answers as it will when it is loaded again.
+            # Without autocast it answers as after loading.
             self.accelerator.unwrap_model(self.model, keep_fp32_wrapper=False)
 
-    def compute_loss(self, model, inputs, return_outputs=False, num_items_in_batch=None):
+    def compute_loss(
+        self,
+        model: nn.Module,
+        inputs: dict[str, Any],
+        return_outputs: bool = False,
+        num_items_in_batch: Tensor | int | None = None,
+    ) -> Any:
         if inputs["input_ids"].device.type != "cpu" or return_outputs:
             return super().compute_loss(model, inputs, return_outputs, num_items_in_batch)
-        # Padding comes last and every token looks back only, so there is nothing to mask.
+        # Padding comes last and attention is causal, so no mask is needed.
         hidden = model(
             input_ids=inputs["input_ids"],
             logits_to_keep=1,
@@ -60,21 +70,21 @@ class AdapterTrainer(SFTTrainer):
             use_cache=False,
         ).hidden_states[-1]
         labels = inputs["labels"][:, 1:].flatten()
-        asked = torch.nonzero(labels != IGNORED).squeeze(1)
-        n = len(asked)
-        # A kernel is made for each shape, and kept: let there be few.
-        asked = F.pad(asked, (0, -n % BLOCK))
+        at = torch.nonzero(labels != IGNORED).squeeze(1)
+        n = len(at)
+        # Few shapes, since each compiles and caches a kernel.
+        at = F.pad(at, (0, -n % BLOCK))
         head = self.accelerator.unwrap_model(model).get_output_embeddings()
         with self.accelerator.autocast():
-            logits = head(hidden[:, :-1].flatten(0, 1)[asked])
-        loss = F.cross_entropy(logits[:n].float(), labels[asked[:n]], reduction="sum")
+            logits = head(hidden[:, :-1].flatten(0, 1)[at])
+        loss = F.cross_entropy(logits[:n].float(), labels[at[:n]], reduction="sum")
         if num_items_in_batch is None:
             return loss / max(n, 1)
-        # It counts the tokens of every process, over which the gradients are averaged.
+        # The count covers all processes, over which gradients are averaged.
         return loss * self.accelerator.num_processes / num_items_in_batch
 
     def _save(self, output_dir=None, state_dict=None):
-        # The rows that were added to the embeddings are made anew on loading, or in the adapter.
+        # Added embeddings are recreated on loading, or are part of the adapter.
         whole = self.model.save_pretrained
         self.model.save_pretrained = partial(whole, save_embedding_layers=False)
         try:
@@ -84,7 +94,7 @@ class AdapterTrainer(SFTTrainer):
 
 
 def _can_be_one(module):
-    """Whether a module is a plain LoRA projection without dropout on what enters its adapter."""
+    """Whether a module is a plain LoRA projection without dropout."""
     return (
         type(module) is LoraLinear
         and all(isinstance(d, nn.Identity) for d in module.lora_dropout.values())
@@ -93,6 +103,6 @@ def _can_be_one(module):
 
 
 def _as_one(self, x):
-    """x(W + sBA)ᵀ instead of xWᵀ + s(xAᵀ)Bᵀ: the same with a third of the work on activations."""
+    """x(W + sBA)ᵀ, which equals xWᵀ + s(xAᵀ)Bᵀ with a third of the work on activations."""
     delta = self.get_delta_weight(self.active_adapters[0])
     return F.linear(x, self.base_layer.weight + delta, self.base_layer.bias)

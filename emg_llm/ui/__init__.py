@@ -1,4 +1,4 @@
-"""The demo: Gradio areas and tabs, each a function of the pipeline."""
+"""The demo's Gradio interface around an EmotionPipeline."""
 
 from emg_llm.ui.app import build_app
 from emg_llm.ui.theme import launch_options

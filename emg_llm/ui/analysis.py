@@ -1,4 +1,4 @@
-"""What the app says about a recording, in words and tables; nothing of Gradio in here."""
+"""Texts and tables about a recording, without Gradio."""
 
 import logging
 import math
@@ -23,16 +23,16 @@ _LITERAL = {ord(c): f"&#{ord(c)};" for c in "\\`*[]<>#|~$&"}
 
 
 class Source(NamedTuple):
-    """A file and how to read it: what the app remembers of a recording between two clicks."""
+    """A file and how to read it: all that the app stores of a recording between events."""
 
     path: str
     sampling_rate: float | None = None
     unit: str | None = None
-    asked_at: int = 0  # tells two requests for the same file apart
+    asked_at: int = 0  # distinguishes two requests for the same file
 
 
 def make_source(path, sampling_rate=None, unit=None):
-    """The form's values as a Source; raises RecordingError where they can't be meant."""
+    """The form's values as a Source. Raises RecordingError for invalid ones."""
     if not path:
         raise RecordingError(NO_RECORDING)
     if not sampling_rate:  # an empty field, or 0
@@ -44,12 +44,12 @@ def make_source(path, sampling_rate=None, unit=None):
 
 
 def escape(text):
-    """Text from a file as literal Markdown, on one line."""
+    """Text from a file as one line of literal Markdown."""
     return " ".join(str(text).split()).translate(_LITERAL)
 
 
 def summary_markdown(recording, report):
-    """Name, size, rate and unit; the quality verdict and its reasons; what was assumed."""
+    """Name, size, rate and unit; the quality verdict with reasons; assumptions."""
     facts = (
         f"**{escape(recording.recording_id)}**",
         plural(recording.n_channels, "channel"),
@@ -67,12 +67,12 @@ def summary_markdown(recording, report):
 
 
 def problem_markdown(error):
-    """A RecordingError as it is shown in place of the summary."""
+    """A RecordingError as shown in place of the summary."""
     return f"**This recording can't be used.** {escape(error)}"
 
 
 def quality_frame(report):
-    """QualityReport -> one row for each channel."""
+    """A QualityReport as one row per channel."""
     return pd.DataFrame(
         {
             "channel": [c.name for c in report.channels],
@@ -86,7 +86,7 @@ def quality_frame(report):
 
 
 def cleaned_or_not(recording):
-    """The cleaned recording; the raw one where cleaning is impossible."""
+    """The cleaned recording, or the raw one if it can't be cleaned."""
     try:
         return emg_llm.clean(recording)
     except RecordingError:
@@ -94,7 +94,7 @@ def cleaned_or_not(recording):
 
 
 def feature_frames(recording):
-    """(one row for each channel, one row for each segment); None where there is too little."""
+    """(one row per channel, one row per segment); None if the recording is too short."""
     frames = []
     for make in (emg_llm.feature_summary, emg_llm.feature_table):
         try:
@@ -105,7 +105,7 @@ def feature_frames(recording):
 
 
 def rounded(frame, digits=4):
-    """A table for a reader: `digits` significant digits, whatever the unit."""
+    """A table rounded to `digits` significant digits."""
     if frame is None:
         return None
     numbers = frame.select_dtypes("floating")
@@ -113,7 +113,7 @@ def rounded(frame, digits=4):
 
 
 def number(value):
-    """A float for a reader: one decimal, a dash where there is none."""
+    """A float with one decimal, or a dash if it isn't finite."""
     return f"{value:.1f}".replace("-", "−") if math.isfinite(value) else "–"
 
 
@@ -123,11 +123,13 @@ def plural(n, word):
 
 
 def plain_history(history):
-    """Chat messages as [{"role", "content": str}], whatever form Gradio or a client gave them."""
+    """Chat messages from Gradio or a client as [{"role", "content": str}]."""
     messages = []
     for message in history or []:
         if not isinstance(message, dict) or message.get("role") not in ("user", "assistant"):
-            raise ValueError('The history is a list of {"role": "user" or "assistant", "content"}.')
+            raise ValueError(
+                'The history must be a list of {"role": "user" or "assistant", "content"}.'
+            )
         messages.append({"role": message["role"], "content": _plain(message.get("content"))})
     return messages
 

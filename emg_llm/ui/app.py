@@ -1,4 +1,4 @@
-"""The page: what is where, and what happens when."""
+"""The page: its layout and its events."""
 
 import logging
 
@@ -24,17 +24,17 @@ KEEP_S = 3600  # uploads and sessions older than this are deleted
 
 
 def build_app(pipeline):
-    """The whole app around an EmotionPipeline; launch it with `**launch_options()`."""
+    """The app around an EmotionPipeline; launch it with `**launch_options()`."""
     with gr.Blocks(
         title=TITLE, analytics_enabled=False, fill_width=True, delete_cache=(600, KEEP_S)
     ) as demo:
         opened = OpenRecordings()
-        add_endpoints(pipeline, opened)  # first, so that no other event can take their names
-        source = gr.State(None, time_to_live=KEEP_S)  # Source of what is shown
+        add_endpoints(pipeline, opened)  # first, so that no other event takes their names
+        source = gr.State(None, time_to_live=KEEP_S)  # Source of the shown recording
         gr.Markdown(f"# {TITLE}\n{TAGLINE}", elem_id="title")
         gr.Markdown(
             f"{analysis.escape(pipeline.trained_on)} "
-            "A research demo: no medical device, not for diagnosis.",
+            "A research demo, not a medical device; not for diagnosis.",
             elem_id="notice",
         )
         with gr.Tabs():
@@ -64,7 +64,7 @@ def _recording_tab(pipeline, opened, source):
     shown = [source, summary, form.settings, *tabs.outputs, *prediction.outputs, *chat.outputs]
 
     def show(new, view):
-        """Values for `shown`, for a Source; the prediction follows on its own."""
+        """Values for `shown`; the prediction follows in an event of its own."""
         recording = opened(new)
         report = assess_quality(recording)
         text = gr.Markdown(
@@ -75,7 +75,7 @@ def _recording_tab(pipeline, opened, source):
 
     def nothing(text, elem_class=""):
         text = gr.Markdown(text, elem_classes=elem_class)
-        # A file that can't be read may only lack its rate.
+        # The file may only lack its sampling rate.
         settings = gr.Accordion(open=True) if elem_class else gr.skip()
         return [None, text, settings, *tabs.clear(), *prediction.clear(), *chat.clear()]
 
@@ -91,7 +91,7 @@ def _recording_tab(pipeline, opened, source):
     def uploaded(path, rate, unit, view):
         return safely((path, rate, unit), view)
 
-    def sample_picked(view, event: gr.EventData):
+    def sample_picked(view: str, event: gr.EventData) -> list:
         path = form.path_of(event.target)
         return [*safely((path, None, None), view), *form.empty()]
 
@@ -106,8 +106,8 @@ def _recording_tab(pipeline, opened, source):
         if not new:
             return [*prediction.clear(), *chat.unread()]
         try:
-            found = pipeline(opened(new))
-            return [*prediction.show(found), *chat.read(found)]
+            result = pipeline(opened(new))
+            return [*prediction.show(result), *chat.read(result)]
         except RecordingError as error:
             problem = str(error)
         except Exception:
@@ -116,33 +116,21 @@ def _recording_tab(pipeline, opened, source):
         return [*prediction.problem(problem), *chat.unread()]
 
     quiet = {"api_visibility": "private", "show_progress": "minimal"}
-    settings = [form.rate, form.unit]
-    form.file.upload(
-        uploaded, [form.file, *settings, tabs.view], shown, cancels=chat.asking, **quiet
-    )
-    gr.on(
-        [button.click for button in form.samples],
-        sample_picked,
-        tabs.view,
-        [*shown, *form.outputs],
-        cancels=chat.asking,
-        **quiet,
-    )
-    gr.on(
-        [form.rate.submit, form.rate.blur, form.unit.input],
-        settings_changed,
-        [source, form.file, *settings, tabs.view],
-        shown,
-        **quiet,
-    )
-    form.file.clear(lambda: nothing(EMPTY), None, shown, cancels=chat.asking, **quiet)
+    new = {"cancels": chat.asking, **quiet}
+    inputs = [form.file, form.rate, form.unit, tabs.view]
+    form.file.upload(uploaded, inputs, shown, **new)
+    clicks = [button.click for button in form.samples]
+    gr.on(clicks, sample_picked, tabs.view, [*shown, *form.outputs], **new)
+    changes = [form.rate.submit, form.rate.blur, form.unit.input]
+    gr.on(changes, settings_changed, [source, *inputs], shown, **quiet)
+    form.file.clear(lambda: nothing(EMPTY), None, shown, **new)
     predicted = [*prediction.outputs, *chat.readings]
     source.change(predict, source, predicted, concurrency_id="model", **quiet)
     tabs.view.input(tabs.redraw, [source, tabs.view], tabs.signal, **quiet)
 
 
 class RecordingForm:
-    """Upload, samples, and how to read the file."""
+    """The upload, the samples, and the settings for reading the file."""
 
     def __init__(self, samples):
         self.paths = dict(samples)
@@ -156,10 +144,10 @@ class RecordingForm:
         with gr.Row(elem_classes="samples"):
             self.samples = [gr.Button(name, size="sm") for name in self.paths]
         with gr.Accordion("Sampling rate and unit", open=False) as self.settings:
-            gr.Markdown("Needed only where the file does not tell.", elem_classes="hint")
+            gr.Markdown("Needed only if the file does not state them.", elem_classes="hint")
             with gr.Row():
                 self.rate = gr.Number(
-                    value="",  # Gradio's page shows None as 0
+                    value="",  # the page shows None as 0
                     label="Sampling rate (Hz)",
                     placeholder="as in the file",
                     min_width=120,
@@ -170,7 +158,7 @@ class RecordingForm:
         self.outputs = [self.file, self.rate, self.unit]
 
     def path_of(self, button):
-        """The sample that belongs to a button."""
+        """The path of a button's sample."""
         return list(self.paths.values())[self.samples.index(button)]
 
     def empty(self):

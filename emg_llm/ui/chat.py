@@ -1,11 +1,12 @@
-"""The chat: one question, one column of answers for each LLM, streamed side by side."""
+"""The chat: one question, and a column of streamed answers for each LLM."""
 
 import logging
+from collections.abc import Iterator
 
 import gradio as gr
 
 from emg_llm.signal.recording import RecordingError
-from emg_llm.ui.analysis import plain_history
+from emg_llm.ui.analysis import Source, plain_history
 from emg_llm.ui.llm_header import not_loaded_html, reading_html, unread_html
 from emg_llm.ui.streams import merged
 
@@ -17,21 +18,24 @@ QUESTIONS = (
     "How good is the signal?",
     "What does RMS mean?",
 )
-PLACEHOLDER = "<p class='hint'>Ask what the recording shows, why, and how sure that is.</p>"
+PLACEHOLDER = "<p class='hint'>Ask for the emotion, the reasons and the certainty.</p>"
 LEGEND = (
-    "✓ agrees with what was measured in this recording · ✗ does not; what was measured follows. "
-    "What carries no mark was not checked."
+    "✓ agrees with the measurement in this recording · ✗ does not; the measured value follows. "
+    "Statements without a mark were not checked."
 )
-NO_LLM = "No language model is loaded, so there is nobody to talk to."
+NO_LLM = "No language model is loaded, so chat is unavailable."
+CHATBOT = {"show_label": False, "layout": "bubble", "feedback_options": None, "allow_tags": False}
+CHATBOT |= {"buttons": ["copy"], "placeholder": PLACEHOLDER, "elem_classes": "answer"}
 MAX_MESSAGE = 1000  # characters
 MAX_HISTORY = 12  # messages
 BROKEN = "Something went wrong while answering; the app's log has the details."
 
 
 class ChatArea:
-    """`outputs` are what is read and said, for each LLM; `asking` lists the events that stream.
+    """The chat's components.
 
-    `readings` is the part of them that `read(prediction)` fills; `clear()` empties all.
+    outputs: the readings and the histories of all LLMs, emptied by `clear()`. readings: filled by
+    `read(prediction)`. asking: the streaming events.
     """
 
     def __init__(self, pipeline, opened, source):
@@ -41,7 +45,7 @@ class ChatArea:
         if not self.llms:
             gr.Markdown(NO_LLM)
             self._not_loaded()
-        elif self.side_by_side:  # on a phone the question would else be far below the answers
+        elif self.side_by_side:  # on a phone, below the answers would be far down
             self._question()
             self._answers(height=360)
         else:
@@ -54,7 +58,7 @@ class ChatArea:
 
     @property
     def side_by_side(self):
-        """Whether there is more than one column to read."""
+        """Whether there is more than one column of answers."""
         return len(self.llms) > 1
 
     def _question(self):
@@ -75,11 +79,9 @@ class ChatArea:
             gr.HTML(html, padding=False, elem_id="not-loaded", elem_classes="flush")
 
     def _answers(self, height):
+        names = list(self.llms)
         self.chosen = gr.CheckboxGroup(
-            list(self.llms),
-            value=list(self.llms),
-            label="Who answers",
-            visible=self.side_by_side,
+            names, value=names, label="Models that answer", visible=self.side_by_side
         )
         self._not_loaded()
         self.columns = []
@@ -89,19 +91,7 @@ class ChatArea:
                     self.readings.append(
                         gr.HTML(unread_html(llm), padding=False, elem_classes="flush")
                     )
-                    self.histories.append(
-                        gr.Chatbot(
-                            label=llm,
-                            show_label=False,
-                            height=height,
-                            layout="bubble",
-                            feedback_options=None,
-                            buttons=["copy"],
-                            allow_tags=False,
-                            placeholder=PLACEHOLDER,
-                            elem_classes="answer",
-                        )
-                    )
+                    self.histories.append(gr.Chatbot(label=llm, height=height, **CHATBOT))
                 self.columns.append(column)
 
     def _wire(self, source):
@@ -132,32 +122,39 @@ class ChatArea:
             api_visibility="private",
         )
 
-    def ask(self, event: gr.EventData, message, source, chosen, *histories):
-        """Stream the answers of the chosen LLMs, of the first where none is chosen."""
+    def ask(
+        self,
+        event: gr.EventData,
+        message: str | None,
+        source: Source | None,
+        chosen: list[str],
+        *before: list,
+    ) -> Iterator[list]:
+        """Stream the answers of the chosen LLMs, by default of the first."""
         if event.target in self.chips:
             message = QUESTIONS[self.chips.index(event.target)]
         message = (message or "").strip()
         if not message:
-            yield ["", gr.Button(visible=False), *histories]
+            yield ["", gr.Button(visible=False), *before]
             return
-        histories = [plain_history(history) for history in histories]
-        asked = [i for i, llm in enumerate(self.llms) if llm in chosen] or [0]
-        before = {i: histories[i] for i in asked}
+        earlier = [plain_history(history) for history in before]
+        histories = list(earlier)
+        active = [i for i, llm in enumerate(self.llms) if llm in chosen] or [0]
 
         def show(i, text):
             question = {"role": "user", "content": message}
-            histories[i] = [*before[i], question, {"role": "assistant", "content": text}]
+            histories[i] = [*earlier[i], question, {"role": "assistant", "content": text}]
 
-        for i in asked:
+        for i in active:
             show(i, "")
         yield ["", gr.Button(visible=True), *histories]
         try:
             recording = self.opened(source)
         except RecordingError as error:
-            for i in asked:
+            for i in active:
                 show(i, str(error))
         else:
-            streams = {i: self.replies(message, recording, i, before[i]) for i in asked}
+            streams = {i: self.replies(message, recording, i, earlier[i]) for i in active}
             for news in merged(streams):
                 for i, text in news.items():
                     show(i, text)
@@ -165,7 +162,7 @@ class ChatArea:
         yield [gr.skip(), gr.Button(visible=False), *histories]
 
     def replies(self, message, recording, i, history):
-        """The growing reply of one LLM; problems are told in words, since the chat goes on."""
+        """The growing reply of one LLM; errors become text in the chat."""
         try:
             yield from stream(self.pipeline, recording, message, self.llms[i], history)
         except RecordingError as error:
@@ -188,7 +185,7 @@ class ChatArea:
 
 
 def stream(pipeline, recording, message, llm, history):
-    """The growing reply of one LLM; once it is complete, what it states is marked."""
+    """The growing reply of one LLM; the complete one has its statements marked."""
     text = ""
     for piece in pipeline.chat(recording, message, llm=llm, history=answered(history)):
         text += piece
@@ -199,7 +196,7 @@ def stream(pipeline, recording, message, llm, history):
 
 
 def answered(history):
-    """The last messages of a history, without questions that were stopped before any answer."""
+    """The last messages of a history, without questions stopped before their answer."""
     kept = []
     for message in history:
         if message["role"] == "assistant" and not message["content"].strip():

@@ -1,7 +1,7 @@
-"""`/analyze`, `/predict` and `/chat`, for gradio_client and anything else that speaks HTTP."""
+"""The endpoints `/analyze`, `/predict` and `/chat`, for gradio_client and other HTTP clients."""
 
-import functools
 import logging
+from contextlib import contextmanager
 
 import gradio as gr
 
@@ -17,51 +17,51 @@ BROKEN = "Something went wrong inside the app; its log has the details."
 
 
 def add_endpoints(pipeline, opened):
-    """Invisible components that give the three endpoints their names and types.
-
-    opened: OpenRecordings.
-    """
+    """Add invisible components that name and type the endpoints; opened: OpenRecordings."""
 
     def open_file(file, sampling_rate, unit):
         return opened(analysis.make_source(file, sampling_rate, unit))
 
     def analyze(file, sampling_rate=None, unit="auto"):
-        """The quality in words, plots of signal and spectrum, features and quality by channel."""
-        recording = open_file(file, sampling_rate, unit)
-        report = assess_quality(recording)
-        channels, _ = analysis.feature_frames(analysis.cleaned_or_not(recording))
-        return (
-            analysis.summary_markdown(recording, report),
-            plots.signal_figure(recording),
-            plots.spectrum_figure(recording),
-            analysis.rounded(channels),
-            analysis.quality_frame(report),
-            plots.snr_figure(report),
-        )
+        """The quality as text, plots of signal and spectrum, features and quality by channel."""
+        with _explained():
+            recording = open_file(file, sampling_rate, unit)
+            report = assess_quality(recording)
+            channels, _ = analysis.feature_frames(analysis.cleaned_or_not(recording))
+            return (
+                analysis.summary_markdown(recording, report),
+                plots.signal_figure(recording),
+                plots.spectrum_figure(recording),
+                analysis.rounded(channels),
+                analysis.quality_frame(report),
+                plots.snr_figure(report),
+            )
 
     def predict(file, sampling_rate=None, unit="auto"):
-        """The emotion, every model's probabilities, and what each LLM read, as JSON."""
-        return prediction_json(pipeline(open_file(file, sampling_rate, unit)))
+        """The emotion, every model's probabilities and each LLM's prompt, as JSON."""
+        with _explained():
+            return prediction_json(pipeline(open_file(file, sampling_rate, unit)))
 
     def chat(message, file, sampling_rate=None, unit="auto", llm=None, history=None):
         """Stream the growing reply of one LLM to a message about the recording.
 
-        In the last one, what it states about the recording is marked: ✓ agrees with what was
-        measured, ✗ does not.
+        The last one marks its statements about the recording: ✓ agrees with the measurement, ✗
+        does not.
         """
-        message = (message or "").strip()
-        if not 0 < len(message) <= MAX_MESSAGE:
-            raise RecordingError(f"Ask something in at most {MAX_MESSAGE} characters.")
-        if history is not None and not isinstance(history, list):
-            history = [history]
-        try:
-            history = analysis.plain_history(history)
-        except ValueError as error:
-            raise RecordingError(str(error)) from None
-        if not pipeline.llms:
-            raise RecordingError(NO_LLM)
-        recording = open_file(file, sampling_rate, unit)
-        yield from stream(pipeline, recording, message, llm or pipeline.llms[0], history)
+        with _explained():
+            message = (message or "").strip()
+            if not 0 < len(message) <= MAX_MESSAGE:
+                raise RecordingError(f"Ask something in at most {MAX_MESSAGE} characters.")
+            if history is not None and not isinstance(history, list):
+                history = [history]
+            try:
+                history = analysis.plain_history(history)
+            except ValueError as error:
+                raise RecordingError(str(error)) from None
+            if not pipeline.llms:
+                raise RecordingError(NO_LLM)
+            recording = open_file(file, sampling_rate, unit)
+            yield from stream(pipeline, recording, message, llm or pipeline.llms[0], history)
 
     with gr.Column(visible=False):
         recording = [
@@ -73,7 +73,7 @@ def add_endpoints(pipeline, opened):
         llm = gr.Dropdown(list(pipeline.llms), value=next(iter(pipeline.llms), None), label="llm")
         history = gr.JSON(label="history", value=None)
         gr.Button().click(
-            _told(analyze),
+            analyze,
             recording,
             [
                 gr.Markdown(label="summary"),
@@ -86,14 +86,14 @@ def add_endpoints(pipeline, opened):
             api_name="analyze",
         )
         gr.Button().click(
-            _told(predict),
+            predict,
             recording,
             gr.JSON(label="prediction"),
             api_name="predict",
             concurrency_id="model",
         )
         gr.Button().click(
-            _told_stream(chat),
+            chat,
             [message, *recording, llm, history],
             gr.Textbox(label="reply"),
             api_name="chat",
@@ -101,33 +101,15 @@ def add_endpoints(pipeline, opened):
         )
 
 
-def _explained(error):
-    """Any exception as the one sentence that a client gets to see."""
-    if isinstance(error, gr.Error):
-        return error
-    if isinstance(error, RecordingError):
-        return gr.Error(str(error), print_exception=False)
-    log.error("An endpoint failed", exc_info=error)
-    return gr.Error(BROKEN, print_exception=False)
-
-
-def _told(function):
-    @functools.wraps(function)
-    def wrapper(*args, **kwargs):
-        try:
-            return function(*args, **kwargs)
-        except Exception as error:
-            raise _explained(error) from None
-
-    return wrapper
-
-
-def _told_stream(function):
-    @functools.wraps(function)
-    def wrapper(*args, **kwargs):
-        try:
-            yield from function(*args, **kwargs)
-        except Exception as error:
-            raise _explained(error) from None
-
-    return wrapper
+@contextmanager
+def _explained():
+    """Turn any exception into the one sentence that a client sees."""
+    try:
+        yield
+    except gr.Error:
+        raise
+    except RecordingError as error:
+        raise gr.Error(str(error), print_exception=False) from None
+    except Exception:
+        log.exception("An endpoint failed")
+        raise gr.Error(BROKEN, print_exception=False) from None

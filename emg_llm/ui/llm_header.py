@@ -1,20 +1,20 @@
-"""What stands above an LLM's answers, as HTML: its name, its scores, and what it read."""
+"""The header of an LLM's answers as HTML: its name, scores and prompt."""
 
 from html import escape
 
 from emg_llm.chat.turns import likely
 
-UNREAD = '<p class="hint">Its scores and what it read appear here.</p>'
+UNREAD = '<p class="hint">Its scores and its prompt appear here.</p>'
 REFUSED = '<p class="hint">It can\'t read this recording.</p>'
 
 
 def unread_html(llm):
-    """Before there is a recording."""
+    """The header before there is a recording."""
     return _named(llm, UNREAD)
 
 
 def reading_html(llm, prediction):
-    """The likeliest labels with a bar each, and, folded away, what it read."""
+    """The likeliest labels with bars, and the prompt, folded away."""
     probabilities = prediction.probabilities.get(llm)
     if probabilities is None:
         return _named(llm, REFUSED)
@@ -29,13 +29,13 @@ def reading_html(llm, prediction):
     return _named(
         llm,
         f'<ul class="scores" aria-label="Likeliest emotions">{rows}</ul>'
-        f'<details class="folded"><summary>What it read</summary>{codes}'
+        f'<details class="folded"><summary>Prompt</summary>{codes}'
         f'<p class="codes">{escape(prediction.prompts.get(llm, ""))}</p></details>',
     )
 
 
 def not_loaded_html(reasons):
-    """Folded away, why language models are missing: {name: sentence}."""
+    """The reasons why language models are missing, {name: sentence}, folded away."""
     rows = "".join(
         f"<li><b>{escape(name)}</b>: {escape(reason)}</li>" for name, reason in reasons.items()
     )

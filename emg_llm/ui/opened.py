@@ -1,4 +1,4 @@
-"""The recordings that visitors look at: a file is read once, however often it is asked for."""
+"""A cache of the recordings that visitors have open, so that each file is read once."""
 
 import logging
 from collections import OrderedDict
@@ -13,21 +13,21 @@ from emg_llm.ui.analysis import NO_RECORDING, Source
 log = logging.getLogger(__name__)
 
 MOST = 16  # recordings
-MOST_BYTES = 2**28  # of their signals; what is made of one takes a few times as much
+MOST_BYTES = 2**28  # of their signals; derived data take a few times as much
 
 
 class OpenRecordings:
-    """Source -> Prepared; the longest unused are forgotten, and those whose file is gone."""
+    """Source -> Prepared; drops the least recently used, and those whose file is deleted."""
 
     def __init__(self) -> None:
         self._lock, self._open, self._bytes = Lock(), OrderedDict(), {}
 
     def __call__(self, source: Source | None) -> Prepared:
-        """The recording; every problem is a RecordingError with one sentence for the user."""
+        """The recording. Raises RecordingError with one sentence for the user."""
         if not source:
             raise RecordingError(NO_RECORDING)
         if not Path(source.path).exists():
-            raise RecordingError("The upload has been deleted meanwhile; upload it again.")
+            raise RecordingError("The upload has expired; upload it again.")
         key = source.path, source.sampling_rate, source.unit
         with self._lock:
             memo = self._open.setdefault(key, Memo())

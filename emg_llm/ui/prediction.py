@@ -1,4 +1,4 @@
-"""The prediction: the emotion, a card for each model, and the probabilities."""
+"""The prediction: the emotion, a card per model, and the probabilities."""
 
 from html import escape
 
@@ -10,7 +10,7 @@ EMPTY = '<div class="empty">The emotion and its probabilities appear here.</div>
 
 
 class PredictionArea:
-    """`outputs` are filled by `show(prediction)`, by `problem(text)` or emptied by `clear()`."""
+    """`show(prediction)` and `problem(text)` fill `outputs`, `clear()` empties them."""
 
     def __init__(self, llms):
         self.llms = tuple(llms)
@@ -57,18 +57,18 @@ def cards_html(prediction, llms):
 
 
 def _source(prediction, llms):
-    """Whose probability of the label it is, and how high."""
-    asked = [p for model, p in prediction.probabilities.items() if model in llms]
-    whose = f"mean of the {len(asked)} language models"
-    if len(asked) == 1:
+    """The probability of the label, and whose it is."""
+    voters = [p for model, p in prediction.probabilities.items() if model in llms]
+    whose = f"mean of the {len(voters)} language models"
+    if len(voters) == 1:
         whose = "by the language model"
-    elif not asked:
-        asked, whose = list(prediction.probabilities.values()), "mean of all models"
-    return f"{sum(p.get(prediction.label, 0.0) for p in asked) / len(asked):.0%}, {whose}"
+    elif not voters:
+        voters, whose = list(prediction.probabilities.values()), "mean of all models"
+    return f"{sum(p.get(prediction.label, 0.0) for p in voters) / len(voters):.0%}, {whose}"
 
 
 def prediction_json(prediction):
-    """The answer of `/predict`; `label` is the likeliest by the mean of the LLMs."""
+    """The response of `/predict`; `label` has the highest mean probability over the LLMs."""
     return {
         "label": prediction.label,
         "probabilities": {

@@ -1,4 +1,4 @@
-"""The results tab: how well the models do, on what, and against which chance level."""
+"""The results tab: the models' scores, their data and their chance levels."""
 
 import logging
 from pathlib import Path
@@ -15,12 +15,12 @@ ABOUT = Path(__file__).with_name("about.md")
 
 
 def results_tab(pipeline):
-    """What was measured, as `pipeline.results` has it."""
+    """A table and figures of `pipeline.results`."""
     results = pipeline.results if isinstance(pipeline.results, dict) else {}
     gr.Markdown(f"### Results\n{escape(pipeline.trained_on)}", elem_classes="heading")
     table = results_frame(results)
     if table.empty:
-        gr.Markdown("This bundle comes without results.", elem_classes="hint")
+        gr.Markdown("This bundle has no results.", elem_classes="hint")
     else:
         gr.Dataframe(table, interactive=False, show_label=False)
     facts = []
@@ -36,12 +36,15 @@ def results_tab(pipeline):
 
 
 def _figures(models):
-    """What the results hold enough for, two beside each other."""
+    """The figures that the results suffice for, two per row."""
     shown = [
-        ("How sure, and how often right", result_plots.reliability_figure, models),
-        ("When only the surest are answered", result_plots.abstention_figure, models),
+        ("Confidence and accuracy", result_plots.reliability_figure, models),
+        ("Accuracy of the most confident answers", result_plots.abstention_figure, models),
         ("By person", result_plots.subject_figure, models),
-        *((f"What {m.get('model', '?')} reads", result_plots.confusion_figure, m) for m in models),
+        *(
+            (f"Confusion matrix of {m.get('model', '?')}", result_plots.confusion_figure, m)
+            for m in models
+        ),
     ]
     drawn = [(title, figure) for title, make, held in shown if (figure := _drawn(make, held))]
     for pair in (drawn[i : i + 2] for i in range(0, len(drawn), 2)):
@@ -51,11 +54,11 @@ def _figures(models):
                     gr.Markdown(f"### {escape(title)}", elem_classes="heading")
                     gr.Plot(figure, show_label=False, container=False)
             if len(pair) == 1:
-                gr.Column(min_width=320)  # the last figure is no wider than the others
+                gr.Column(min_width=320)  # keeps the last figure as narrow as the others
 
 
 def _drawn(make, held):
-    """The figure, or None where the results are of another shape than ours."""
+    """The figure, or None if the results have an unexpected form."""
     try:
         return make(held)
     except (TypeError, ValueError, KeyError, AttributeError, IndexError):
@@ -68,8 +71,8 @@ def _models(results):
 
 
 def results_frame(results):
-    """One row for each model: accuracy, interval, chance, controls, calibration, 90 % sets."""
-    rows, worth = [], []
+    """One row per model: accuracy, interval, chance, controls, calibration, 90 % sets."""
+    rows, calibration = [], []
     for entry in _models(results):
         row = {
             "model": str(entry.get("model", "?")),
@@ -83,13 +86,13 @@ def results_frame(results):
                 value = value.get("accuracy")
             row[str(name).replace("_", " ")] = _percent(value)
         rows.append(row)
-        worth.append(_worth(entry))
-    # Models have different controls; calibration stands after all of them.
-    return pd.concat([pd.DataFrame(rows), pd.DataFrame(worth)], axis=1).fillna("–")
+        calibration.append(_calibration(entry))
+    # Models have different controls; the calibration follows all of them.
+    return pd.concat([pd.DataFrame(rows), pd.DataFrame(calibration)], axis=1).fillna("–")
 
 
-def _worth(entry):
-    """The columns that say what the model's probabilities are worth."""
+def _calibration(entry):
+    """The columns about the model's probabilities."""
     row, calibration, sets = {}, _held(entry, "calibration"), _held(entry, "conformal")
     if "ece" in entry:
         row["calibration error"] = _percent(entry["ece"])

@@ -1,4 +1,4 @@
-"""The tabs that show a recording: signal, spectrum, features, quality."""
+"""The tabs of a recording: signal, spectrum, features, quality."""
 
 import re
 
@@ -15,7 +15,7 @@ RAW, CLEANED = "as recorded", "cleaned (20–450 Hz, mains removed)"
 
 
 class SignalTabs:
-    """`outputs` are filled by `show(recording, view)` and emptied by `clear()`."""
+    """`show(recording, view)` fills `outputs`, `clear()` empties them."""
 
     def __init__(self, opened):
         self.opened = opened  # OpenRecordings
@@ -28,7 +28,7 @@ class SignalTabs:
                 self.spectrum = gr.Plot(show_label=False, container=False)
             with gr.Tab("Features"):
                 gr.Markdown(
-                    "Taken from the cleaned signal, before any normalisation.",
+                    "Computed from the cleaned signal, before any normalisation.",
                     elem_classes="hint",
                 )
                 self.channels = gr.Dataframe(label="By channel, whole recording", interactive=False)
@@ -40,17 +40,8 @@ class SignalTabs:
             with gr.Tab("Quality"):
                 self.snr = gr.Plot(show_label=False, container=False)
                 self.quality = gr.Dataframe(label="By channel", interactive=False)
-        self.outputs = [
-            self.empty,
-            self.area,
-            self.signal,
-            self.spectrum,
-            self.channels,
-            self.segments,
-            self.download,
-            self.snr,
-            self.quality,
-        ]
+        self.outputs = [self.empty, self.area, self.signal, self.spectrum, self.channels]
+        self.outputs += [self.segments, self.download, self.snr, self.quality]
 
     def show(self, recording, view):
         """Values for `outputs`."""
@@ -74,14 +65,14 @@ class SignalTabs:
         return [gr.HTML(visible=True), gr.Column(visible=False), *rest]
 
     def redraw(self, source, view):
-        """The signal plot alone, after the view was changed."""
+        """The signal plot for a new view."""
         if not source:
             return None
         recording = self.opened(source)
         return plots.signal_figure(cleaned_or_not(recording) if view == CLEANED else recording)
 
     def _csv(self, recording, segments):
-        """Into Gradio's cache, so that it is deleted with the uploads."""
+        """A file in Gradio's cache, which is deleted with the uploads."""
         if segments is None:
             return None
         name = re.sub(r"[^\w-]+", "_", recording.recording_id)[:80] or "recording"

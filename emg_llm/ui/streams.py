@@ -1,15 +1,14 @@
-"""Several streams of text at once."""
+"""Merges concurrent streams of text."""
 
 from queue import Empty, SimpleQueue
 from threading import Event, Thread
 
 
 def merged(streams):
-    """{key: newest text}, as often as any of `streams` ({key: iterator of texts}) has news.
+    """Yield {key: newest text} whenever any of `streams` ({key: iterator of texts}) advances.
 
-    Each runs in a thread of its own, so that a slow one holds up no other. When the generator is
-    closed, each of them is closed at its next text. An error of one ends only that one: what it
-    is to say, it must say itself.
+    Each runs in its own thread, so a slow one delays no other. Closing the generator closes each
+    at its next text. An error ends only its own stream, which must report it itself.
     """
     news, closed = SimpleQueue(), Event()
 
@@ -29,7 +28,7 @@ def merged(streams):
     try:
         while left:
             key, text = news.get()
-            while True:  # all that is there by now
+            while True:  # everything that has arrived
                 if text is None:
                     left.discard(key)
                 else:

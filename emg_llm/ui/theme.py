@@ -1,4 +1,4 @@
-"""How the app looks, and how it is launched."""
+"""The look and the launch options of the app."""
 
 from pathlib import Path
 
@@ -6,31 +6,20 @@ import gradio as gr
 
 MAX_FILE_SIZE = "200mb"
 
-# Gradio puts `.gradio-container` before each selector by itself.
+# Gradio prefixes each selector with `.gradio-container`.
 CSS = Path(__file__).with_name("style.css").read_text(encoding="utf-8")
-# Outside the reach of CSS above: the accent on dark pages.
+# The CSS above doesn't reach the accent on dark pages.
 HEAD = "<style>body .dark, body.dark { --color-accent: #4fa9dc !important; }</style>"
 
 
 def theme():
-    """A quiet theme in the system's own fonts: nothing is fetched from elsewhere.
+    """A plain theme with system fonts, so the page downloads none.
 
-    The accent and the subdued text keep a contrast of 4.5:1 on white.
+    The accent and the subdued text have a contrast of 4.5:1 on white.
     """
-    blue = gr.themes.Color(
-        name="blue",
-        c50="#eff7fc",
-        c100="#dceef9",
-        c200="#bbdef3",
-        c300="#8ac7ea",
-        c400="#4fa9dc",
-        c500="#0b78b5",
-        c600="#0a6ba3",
-        c700="#0a5a89",
-        c800="#0b4a70",
-        c900="#0c3d5c",
-        c950="#08273d",
-    )
+    light = "#eff7fc", "#dceef9", "#bbdef3", "#8ac7ea", "#4fa9dc"
+    dark = "#0b78b5", "#0a6ba3", "#0a5a89", "#0b4a70", "#0c3d5c", "#08273d"
+    blue = gr.themes.Color(*light, *dark, name="blue")
     return gr.themes.Base(
         primary_hue=blue,
         neutral_hue=gr.themes.colors.slate,
@@ -48,9 +37,9 @@ def theme():
 
 
 def launch_options():
-    """What `demo.launch(**launch_options())` needs: looks, limits and privacy.
+    """Arguments of `demo.launch`: looks, limits and privacy.
 
-    No history of runs is kept in the browser, since recordings are biometric data.
+    The browser keeps no history of runs, since recordings are biometric data.
     """
     return {
         "theme": theme(),

@@ -213,7 +213,7 @@ def _is_elsewhere(request, url):
 
 def test_a_person_uploads_sees_and_asks(browser, url, trial, words):
     with page_of(browser, url, 1280, 900) as page:
-        page.get_by_text("no medical device").wait_for()
+        page.get_by_text("not a medical device").wait_for()
         _ask(page, "Why?")
         page.get_by_text("Upload a recording or pick a sample first.").first.wait_for()
 
