@@ -72,7 +72,7 @@ class Bridge(ABC):
     def fit(
         cls,
         dataset: Dataset,
-        rows: Sequence[int],
+        rows: Sequence[int] | np.ndarray,
         encoder: EmgEncoder | None = None,
         codebook: Codebook | None = None,
         scaling: str = "training",
@@ -90,7 +90,7 @@ class Bridge(ABC):
         cls, scale: LevelScale | None, encoder: EmgEncoder | None, codebook: Codebook | None
     ) -> Self:
         """A bridge of those of its parts that it needs."""
-        parts = {"scale": scale, "encoder": encoder, "codebook": codebook}
+        parts: dict[str, Any] = {"scale": scale, "encoder": encoder, "codebook": codebook}
         return cls(**{name: part for name, part in parts.items() if name in cls.needs})
 
     @abstractmethod
@@ -105,23 +105,26 @@ class Bridge(ABC):
         """The Reading of one recording. Raises RecordingError."""
         return Reading(**self.fields(recording))
 
-    def readings(self, dataset: Dataset, rows: Sequence[int]) -> "Readings":
+    def readings(self, dataset: Dataset, rows: Sequence[int] | np.ndarray) -> "Readings":
         """What readings of some rows of a dataset, and variants of them, are made from."""
         return Readings(self, self.told(dataset, np.asarray(rows, int)), len(rows))
 
     def read_dataset(
-        self, dataset: Dataset, rows: Sequence[int], known: Sequence[int] | None = None
+        self,
+        dataset: Dataset,
+        rows: Sequence[int] | np.ndarray,
+        known: Sequence[int] | np.ndarray | None = None,
     ) -> list[Reading]:
         """The Readings of `rows`.
 
         Where people are the measure of their levels, those of their recordings among `rows` are.
         known: rows of labelled trials of the same people, told in each reading.
         """
-        rows, known = np.asarray(rows, int), np.asarray(() if known is None else known, int)
-        both = np.concatenate([rows, np.setdiff1d(known, rows)])
-        readings = self.readings(dataset, both)
-        place = {row: k for k, row in enumerate(both)}
-        trials = [(place[row], dataset.labels[row]) for row in known]
+        labelled = np.asarray(() if known is None else known, int)
+        every = np.concatenate([np.asarray(rows, int), np.setdiff1d(labelled, rows)])
+        readings = self.readings(dataset, every)
+        place = {row: k for k, row in enumerate(every)}
+        trials = [(place[row], dataset.labels[row]) for row in labelled]
         return [readings.read(k, trials=trials) for k in range(len(rows))]
 
     def to_dict(self) -> dict[str, Any]:

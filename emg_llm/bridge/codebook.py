@@ -6,14 +6,15 @@ count most along the directions that the encoder's head reads, so the codes are 
 tells labels apart.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any, Self
 
 import numpy as np
 import torch
-from huggingface_hub import PyTorchModelHubMixin
-from torch import nn
+from torch import Tensor, nn
 
-from emg_llm.hub.client import Pushable, resolve
+from emg_llm.encoders.base import HubModule
 
 # How much more the head's directions count: of 0, 1, 3 and 10, what keeps most of the encoder's
 # accuracy on validation people and other simulated people; test people's figures were in view.
@@ -30,17 +31,17 @@ class CodebookConfig:
     codes: int = 64  # at each depth
 
 
-class Codebook(Pushable, nn.Module, PyTorchModelHubMixin):
+class Codebook(HubModule):
     """Float tensors (n, embedding_dim) <-> int arrays (n, depths)."""
 
-    def __init__(self, config: CodebookConfig):
+    def __init__(self, config: CodebookConfig) -> None:
         from vector_quantize_pytorch import ResidualVQ
 
         super().__init__()
         self.config = config
-        self.register_buffer("center", torch.zeros(config.embedding_dim))
-        self.register_buffer("spread", torch.ones(()))
-        self.register_buffer("read", torch.zeros(config.n_read, config.embedding_dim))
+        self.center: Tensor = nn.Buffer(torch.zeros(config.embedding_dim))
+        self.spread: Tensor = nn.Buffer(torch.ones(()))
+        self.read: Tensor = nn.Buffer(torch.zeros(config.n_read, config.embedding_dim))
         self.quantizer = ResidualVQ(
             dim=config.embedding_dim + config.n_read,
             num_quantizers=config.depths,
@@ -52,13 +53,16 @@ class Codebook(Pushable, nn.Module, PyTorchModelHubMixin):
         )
 
     @classmethod
-    def from_pretrained(cls, folder_or_id, revision=None, **settings):
-        """A saved codebook; every code must be there. Raises HubError."""
-        folder = resolve(folder_or_id, revision)
-        return super().from_pretrained(str(folder), **(settings | {"strict": True})).eval()
-
-    @classmethod
-    def fit(cls, embeddings, head=None, depths=4, codes=64, epochs=60, batch_size=512, seed=0):
+    def fit(
+        cls,
+        embeddings: Tensor,
+        head: Tensor | None = None,
+        depths: int = 4,
+        codes: int = 64,
+        epochs: int = 60,
+        batch_size: int = 512,
+        seed: int = 0,
+    ) -> Self:
         """Learn the codes from the training people's embeddings: float tensor (n, d).
 
         head: the weights of the encoder's head (labels, d), whose directions count most.
@@ -82,18 +86,17 @@ class Codebook(Pushable, nn.Module, PyTorchModelHubMixin):
         return book.eval()
 
     @torch.inference_mode()
-    def encode(self, embeddings):
+    def encode(self, embeddings: Tensor) -> np.ndarray:
         """float tensor (n, d) -> int array (n, depths)."""
         return self.quantizer(self._space(embeddings)[None])[1][0].cpu().numpy()
 
     @torch.inference_mode()
-    def decode(self, codes):
+    def decode(self, codes: np.ndarray) -> Tensor:
         """int (n, up to depths) -> float tensor (n, d), from the depths that are given."""
-        codes = torch.as_tensor(np.asarray(codes))
-        missing = self.config.depths - codes.shape[1]
-        codes = torch.nn.functional.pad(codes, (0, missing), value=-1)
-        x = self.quantizer.get_output_from_indices(codes[None])[0][:, : self.config.embedding_dim]
-        return x * self.spread + self.center
+        missing = self.config.depths - np.shape(codes)[1]
+        indices = nn.functional.pad(torch.as_tensor(np.asarray(codes)), (0, missing), value=-1)
+        x = self.quantizer.get_output_from_indices(indices[None])[0]
+        return x[:, : self.config.embedding_dim] * self.spread + self.center
 
     def _space(self, embeddings):
         """Where distances are taken: (n, d) -> (n, d + n_read)."""
@@ -101,7 +104,12 @@ class Codebook(Pushable, nn.Module, PyTorchModelHubMixin):
         return torch.cat([x, x @ self.read.T], dim=1)
 
 
-def measure(codebook, embeddings, targets, classify):
+def measure(
+    codebook: Codebook,
+    embeddings: Tensor,
+    targets: np.ndarray,
+    classify: Callable[[Tensor], np.ndarray],
+) -> dict[str, Any]:
     """How good the codes are: perplexity, unused codes and accuracy at each depth.
 
     embeddings: float tensor (n, d) of recordings that the codebook was not fitted on;

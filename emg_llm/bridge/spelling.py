@@ -8,28 +8,29 @@ Llama-3.2: 4 as new tokens; 11.4, 11.4 and 8 plain; 31.4, 31.4 and 28 where noth
 """
 
 import re
+from collections.abc import Iterable
 from string import ascii_uppercase
 
 SPELLINGS = ("new", "plain")
 CODE = re.compile(r"<emg_(\d+)_(\d+)>")
 
 
-def spell(text, spelling):
+def spell(text: str, spelling: str) -> str:
     """A text with its codes spelled for a language model; `spelling` is one of SPELLINGS."""
     if spelling not in SPELLINGS:
         raise ValueError(f"No spelling {spelling!r}; choose one of {', '.join(SPELLINGS)}.")
     return CODE.sub(_plain, text) if spelling == "plain" else text
 
 
-def spell_messages(messages, spelling):
+def spell_messages(messages: Iterable[dict[str, str]], spelling: str) -> list[dict[str, str]]:
     """Messages with the codes in them spelled."""
     return [m | {"content": spell(m["content"], spelling)} for m in messages]
 
 
-def codes_in(texts):
+def codes_in(texts: Iterable[str]) -> tuple[int, int]:
     """(depths, codes): one more than the greatest of each that any text holds; (0, 0) for none."""
     found = [(int(d) + 1, int(c) + 1) for text in texts for d, c in CODE.findall(text)]
-    return tuple(map(max, zip(*found, strict=True))) if found else (0, 0)
+    return max((d for d, _ in found), default=0), max((c for _, c in found), default=0)
 
 
 def _plain(match):

@@ -1,12 +1,12 @@
 """The text bridge: the level of each site in words and numbers, with SNR, quality and timing."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from tqdm.auto import tqdm
 
-from emg_llm.bridge.base import Bridge, powers
+from emg_llm.bridge.base import Bridge, Told, powers
 from emg_llm.bridge.reading import NEAREST_KNOWN, site_name
 from emg_llm.data.datasets import Dataset
 from emg_llm.data.lazy import Lazy
@@ -27,14 +27,16 @@ class Text(Bridge):
 
     kind = "text"
     about = "words and numbers: the level at each electrode, and of a signal its quality and timing"
-    needs = ("scale",)
+    needs: ClassVar[tuple[str, ...]] = ("scale",)
     knows_trials = True
+
+    scale: LevelScale
 
     def fields(self, recording: Recording) -> dict[str, Any]:
         return Levels(self.scale, [recording]).fields(0)
 
-    def told(self, dataset: Dataset, rows: np.ndarray) -> list:
-        items = Lazy(len(rows), lambda k: dataset.item(rows[k]))
+    def told(self, dataset: Dataset, rows: np.ndarray) -> list[Told]:
+        items = Lazy(len(rows), lambda k: dataset.item(int(rows[k])))
         return [Levels(self.scale, items, dataset.groups[rows])]
 
 
@@ -51,7 +53,8 @@ class Levels:
         items: Sequence[Recording | np.ndarray],
         people: np.ndarray | None = None,
     ) -> None:
-        self.scale, self.people, self.moments = scale, people, []
+        self.scale, self.moments = scale, []
+        self.people = np.arange(len(items)) if people is None else people
         values = []
         for item in tqdm(items, desc="reading", disable=len(items) < MANY):
             item = Prepared.of(item) if isinstance(item, Recording) else item

@@ -1,13 +1,13 @@
 """The tokens bridge: the codes of an encoder's embedding."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from emg_llm.bridge.base import Bridge, BridgeError
+from emg_llm.bridge.base import Bridge, BridgeError, Told
 from emg_llm.bridge.codebook import Codebook
 from emg_llm.data.datasets import Dataset
 from emg_llm.encoders.base import EmgEncoder
@@ -26,12 +26,15 @@ class Tokens(Bridge):
 
     kind = "tokens"
     about = "discrete tokens that {codec} make of it"
-    needs = ("encoder", "codebook")
+    needs: ClassVar[tuple[str, ...]] = ("encoder", "codebook")
+
+    encoder: EmgEncoder
+    codebook: Codebook
 
     def fields(self, recording: Recording) -> dict[str, Any]:
         return {"codes": codes(self.codebook, self.encoder.embedding(recording))}
 
-    def told(self, dataset: Dataset, rows: np.ndarray) -> list:
+    def told(self, dataset: Dataset, rows: np.ndarray) -> list[Told]:
         return [Codes(self.encoder, self.codebook, dataset, rows)]
 
 

@@ -5,9 +5,11 @@ tensors (n, segments, frames, bands, channels, channels), one draw for each of t
 There a gain, added noise, a lost channel or a turned armband are exact, and cost nothing.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
+from torch import Generator, Tensor
 
 
 @dataclass(frozen=True)
@@ -25,7 +27,7 @@ class Augmentation:
     mixup: float = 0.4  # Beta parameter; mixes what the body reads, and the labels
 
 
-def augment(x, settings, generator):
+def augment(x: Tensor, settings: Augmentation, generator: Generator) -> Tensor:
     """Everything of `settings` but mixup: a new tensor like x."""
     draw = Draws(generator, x)
     gain = draw.gains(settings.overall_db, settings.gain_db)
@@ -50,31 +52,31 @@ def augment(x, settings, generator):
 class Draws:
     """Random numbers for a batch, one row for each recording."""
 
-    def __init__(self, generator, x):
+    def __init__(self, generator: Generator, x: Tensor) -> None:
         self.generator, self.n, self.channels = generator, len(x), x.shape[-1]
 
-    def uniform(self, *shape):
+    def uniform(self, *shape: int) -> Tensor:
         return torch.rand(self.n, *shape, generator=self.generator)
 
-    def gains(self, overall_db, channel_db):
+    def gains(self, overall_db: float, channel_db: float) -> Tensor:
         """Amplitude gains (n, channels)."""
         overall = torch.randn(self.n, 1, generator=self.generator)
         each = torch.randn(self.n, self.channels, generator=self.generator)
         return 10 ** ((overall_db * overall + channel_db * each) / 20)
 
-    def integers(self, most):
+    def integers(self, most: int) -> Tensor:
         """Whole numbers from -most to +most, (n,)."""
         return torch.randint(-most, most + 1, (self.n,), generator=self.generator)
 
 
-def add_noise(x, snr_db):
+def add_noise(x: Tensor, snr_db: Tensor) -> Tensor:
     """White noise, the same in each channel: snr_db (n,) below the recording's power."""
     power = x[:, :, :, 0].diagonal(dim1=-2, dim2=-1).mean(dim=(1, 2, 3))
     noise = power * 10 ** (-snr_db / 10)
     return x + noise[:, None, None, None, None, None] * torch.eye(x.shape[-1])
 
 
-def rotate(x, places):
+def rotate(x: Tensor, places: Tensor) -> Tensor:
     """An armband turned by `places` (n,) electrodes."""
     c = x.shape[-1]
     order = (torch.arange(c) - places[:, None]) % c
@@ -83,7 +85,7 @@ def rotate(x, places):
     return moved.permute(0, 3, 4, 5, 1, 2)
 
 
-def retime(x, shift, tempo):
+def retime(x: Tensor, shift: Tensor, tempo: Tensor) -> Tensor:
     """Frames `shift` (n,) later and `tempo` (n,) times as fast, around the segment's middle."""
     n_frames = x.shape[2]
     middle = (n_frames - 1) / 2
@@ -92,7 +94,9 @@ def retime(x, shift, tempo):
     return x[torch.arange(len(x))[:, None], :, at].transpose(1, 2)
 
 
-def mix(inputs, targets, alpha, generator):
+def mix(
+    inputs: Sequence[Tensor], targets: Tensor, alpha: float, generator: Generator
+) -> tuple[list[Tensor], Tensor]:
     """Mixup (Zhang et al., ICLR 2018) of tensors (n, …) and of label shares (n, labels)."""
     n = len(targets)
     order = torch.randperm(n, generator=generator)

@@ -71,7 +71,24 @@ class EncoderConfig:
         return recording.once(self.front_key, make)
 
 
-class EmgEncoder(Pushable, nn.Module, PyTorchModelHubMixin):
+class HubModule(  # type: ignore[misc]  # our push_to_hub writes a card and commits once
+    Pushable, nn.Module, PyTorchModelHubMixin
+):
+    """A network that is saved, loaded and pushed together with its configuration."""
+
+    @classmethod
+    def from_pretrained(
+        cls,
+        pretrained_model_name_or_path: str | Path,
+        revision: str | None = None,
+        **settings: Any,
+    ) -> Self:
+        """A saved one, ready to predict; every weight must be there. Raises HubError."""
+        folder = resolve(pretrained_model_name_or_path, revision)
+        return super().from_pretrained(str(folder), **(settings | {"strict": True})).eval()
+
+
+class EmgEncoder(HubModule):
     """Base of the encoders; subclasses define `deep(course)`."""
 
     def __init__(self, config: EncoderConfig) -> None:
@@ -80,11 +97,11 @@ class EmgEncoder(Pushable, nn.Module, PyTorchModelHubMixin):
         self.n_inputs = len(BANDS) * config.n_channels * (config.n_channels + 1) // 2
         self.n_levels = self.n_inputs + 1 + config.n_channels
         # Fitted on the training people: typical power, mean and spread of what the body reads.
-        self.register_buffer("power", torch.ones(()))
-        self.register_buffer("center", torch.zeros(self.n_levels))
-        self.register_buffer("spread", torch.ones(()))
+        self.power: Tensor = nn.Buffer(torch.ones(()))
+        self.center: Tensor = nn.Buffer(torch.zeros(self.n_levels))
+        self.spread: Tensor = nn.Buffer(torch.ones(()))
         # How far a typical person's recordings are from that person's median, logarithm.
-        self.register_buffer("typical", torch.zeros(()))
+        self.typical: Tensor = nn.Buffer(torch.zeros(()))
         self.readouts = Readouts(self.n_inputs, config.n_channels, len(config.labels))
         self.deep_dim = config.embedding_dim - 2 * len(config.labels)
         if self.deep_dim < 1:
@@ -93,14 +110,6 @@ class EmgEncoder(Pushable, nn.Module, PyTorchModelHubMixin):
                 f"{len(config.labels)} labels; take more than {2 * len(config.labels)}."
             )
         self.head = nn.Linear(config.embedding_dim, len(config.labels))
-
-    @classmethod
-    def from_pretrained(
-        cls, folder_or_id: str | Path, revision: str | None = None, **settings: Any
-    ) -> Self:
-        """A saved encoder, ready to predict; every weight must be there. Raises HubError."""
-        folder = resolve(folder_or_id, revision)
-        return super().from_pretrained(str(folder), **(settings | {"strict": True})).eval()
 
     @property
     def device(self) -> torch.device:
@@ -198,7 +207,7 @@ class EmgEncoder(Pushable, nn.Module, PyTorchModelHubMixin):
         """Recording embeddings (…, embedding_dim) -> probabilities (…, labels), numpy."""
         return torch.softmax(self.head(embedding) / self.config.temperature, -1).cpu().numpy()
 
-    def __call__(self, x, *rest):
+    def __call__(self, x: Tensor | Recording, *rest: Any) -> Any:
         """Segments give (embedding, logits); a Recording gives probabilities (labels,)."""
         if isinstance(x, Recording):
             return self.classify(self.embedding(x))

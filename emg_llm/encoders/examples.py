@@ -15,22 +15,23 @@ from emg_llm.encoders.augmentation import Augmentation, augment
 from emg_llm.encoders.base import EmgEncoder, EncoderConfig
 from emg_llm.encoders.front import front
 from emg_llm.signal.levels import WIDTH_SHARE
+from emg_llm.signal.recording import Recording
 
 
 def encoder_config(arch: str, dataset: Dataset, **more: Any) -> EncoderConfig:
     """An EncoderConfig for the labels and channels of a dataset."""
-    _check_recordings(dataset)
-    channels = dataset.recordings[0].n_channels
+    channels = _recordings(dataset)[0].n_channels
     labels = list(dataset.label_names)
     return EncoderConfig(arch, labels, n_channels=channels, n_features=channels + 4, **more)
 
 
-def _check_recordings(dataset):
+def _recordings(dataset: Dataset) -> Sequence[Recording]:
     if dataset.recordings is None:
         raise DatasetError(
             f"{dataset.name} is a feature table and an encoder reads recordings; use --model svm "
             "or a language model."
         )
+    return dataset.recordings
 
 
 class Fronts(Lazy):
@@ -69,16 +70,16 @@ class FrontStore:
 
 
 def encoder_inputs(
-    dataset: Dataset, config: EncoderConfig, rows: Sequence[int] | None = None
+    dataset: Dataset, config: EncoderConfig, rows: Sequence[int] | np.ndarray | None = None
 ) -> Fronts:
     """What an encoder reads of the recordings in `rows`, all by default.
 
     It is kept with the dataset: folds and encoders that read alike make it once.
     """
-    _check_recordings(dataset)
+    recordings = _recordings(dataset)
     rows = [int(i) for i in (range(len(dataset)) if rows is None else rows)]
     store = dataset.once(config.front_key, lambda: FrontStore(config.n_channels))
-    store.fill(rows, lambda i: config.front(dataset.recordings[i]))
+    store.fill(rows, lambda i: config.front(recordings[i]))
     return store.view(rows)
 
 
@@ -124,7 +125,7 @@ class Examples:
     def take(self, rows: np.ndarray) -> Self:
         """The examples of some rows, for another encoder of the same configuration."""
         part = copy.copy(self)
-        part.fronts = Lazy(len(rows), lambda k: self.fronts[rows[k]])
+        part.fronts = Fronts(len(rows), lambda k: self.fronts[rows[k]])
         part.targets, part.shifts = self.targets[rows], self.shifts[rows]
         part.groups = None if self.groups is None else self.groups[rows]
         return part
@@ -192,8 +193,8 @@ class Examples:
         """What the readouts learn from: levels (segments, levels), their targets."""
         with torch.inference_mode():
             levels = [
-                encoder.inputs(*front, shift)[0]
-                for front, shift in zip(self.fronts, self.shifts, strict=True)
+                encoder.inputs(covariance, whole, shift)[0]
+                for (covariance, whole), shift in zip(self.fronts, self.shifts, strict=True)
             ]
         counts = torch.tensor([len(level) for level in levels])
         return torch.cat(levels), self.targets.repeat_interleave(counts)

@@ -6,10 +6,11 @@ was fitted on decide which of the three leads.
 """
 
 import warnings
+from collections.abc import Sequence
 
 import numpy as np
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 PATHS = ("power", "pattern", "deep")  # the simplest first
 LANDMARKS = 512  # most training recordings that new ones are compared with
@@ -23,43 +24,41 @@ class Readouts(nn.Module):
     """Levels (n, levels) -> scores of both classifiers (n, 2 * labels), each of them about one
     wide on the training people; zero until fitted."""
 
-    def __init__(self, n_inputs, n_channels, n_labels):
+    def __init__(self, n_inputs: int, n_channels: int, n_labels: int) -> None:
         super().__init__()
         self.square = torch.triu_indices(n_channels, n_channels)
         self.n_inputs, self.n_channels, self.n_labels = n_inputs, n_channels, n_labels
-        for name, shape in {
-            "middle": (n_channels,),
-            "landmarks": (LANDMARKS, n_channels),
-            "near": (LANDMARKS, n_labels),
-            "curved": (n_channels + self.square.shape[1], n_labels),
-            "power_bias": (n_labels,),
-            "straight": (n_inputs, n_labels),
-            "pattern_bias": (n_labels,),
-        }.items():
-            self.register_buffer(name, torch.zeros(shape))
-        self.register_buffer("reach", torch.ones(()))
-        self.register_buffer("widths", torch.ones(2))  # of the scores
+        self.middle: Tensor = nn.Buffer(torch.zeros(n_channels))
+        self.landmarks: Tensor = nn.Buffer(torch.zeros(LANDMARKS, n_channels))
+        self.near: Tensor = nn.Buffer(torch.zeros(LANDMARKS, n_labels))
+        n_squares = n_channels + self.square.shape[1]
+        self.curved: Tensor = nn.Buffer(torch.zeros(n_squares, n_labels))
+        self.power_bias: Tensor = nn.Buffer(torch.zeros(n_labels))
+        self.straight: Tensor = nn.Buffer(torch.zeros(n_inputs, n_labels))
+        self.pattern_bias: Tensor = nn.Buffer(torch.zeros(n_labels))
+        self.reach: Tensor = nn.Buffer(torch.ones(()))
+        self.widths: Tensor = nn.Buffer(torch.ones(2))  # of the scores
 
-    def forward(self, level):
+    def forward(self, level: Tensor) -> Tensor:
         power, pattern = self.widths
         return torch.cat([self.power(level) / power, self.pattern(level) / pattern], dim=1)
 
-    def power(self, level):
+    def power(self, level: Tensor) -> Tensor:
         """A logistic regression of squares, and one of the distances to training recordings."""
         x = (level[:, -self.n_channels :] - self.middle) / self.reach
         distance = torch.cdist(x, self.landmarks, compute_mode="donot_use_mm_for_euclid_dist")
         near = torch.exp(-distance.square() / x.shape[1])
         return near @ self.near + self.squares(x) @ self.curved + self.power_bias
 
-    def pattern(self, level):
+    def pattern(self, level: Tensor) -> Tensor:
         """A linear discriminant analysis."""
         return level[:, : self.n_inputs] @ self.straight + self.pattern_bias
 
-    def squares(self, x):
+    def squares(self, x: Tensor) -> Tensor:
         i, j = self.square
         return torch.cat([x, x[:, i] * x[:, j]], dim=1)
 
-    def fit(self, level, targets, seed=0):
+    def fit(self, level: Tensor, targets: Tensor | np.ndarray, seed: int = 0) -> None:
         """Fit both on levels (n, levels) and their labels int (n,), tensors; too few fit none."""
         from sklearn.kernel_approximation import Nystroem
         from sklearn.linear_model import LogisticRegression
@@ -94,7 +93,7 @@ class Readouts(nn.Module):
         for k, scores in enumerate((self.power(level), self.pattern(level))):
             self.widths[k] = scores.std().clamp_min(1e-6)
 
-    def adapt(self, level, targets, temperature=1.0):
+    def adapt(self, level: Tensor, targets: Tensor, temperature: float = 1.0) -> None:
         """Learn a person's few recordings as well. level: (n, levels); targets: int (n,);
         temperature: of the scores so far.
 
@@ -174,7 +173,9 @@ def _linear(model, n_labels):
     return every
 
 
-def lead(scores, targets, people):
+def lead(
+    scores: Sequence[np.ndarray] | np.ndarray, targets: np.ndarray | Tensor, people: np.ndarray
+) -> int:
     """Which of PATHS to go by: its index.
 
     scores: one array (n, labels) for each way, of recordings that it was not fitted on;

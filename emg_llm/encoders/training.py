@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from torch import Tensor
 from torch.nn import functional as F
 from tqdm.auto import tqdm
 
@@ -69,44 +70,42 @@ def fit_encoder(
     train = Examples(encoder, inputs, targets, groups)
     held = Examples(encoder, *validation) if validation is not None else None
     encoder, run = _fit(config, train, held, training, progress, folder, log)
-    if held is not None:
-        scores, targets, people = ways(encoder, held), held.targets, held.people
-    elif training.lead == "auto":
-        scores = left_out(config, train, training, progress)
-        targets, people = train.targets, train.people
-    else:
-        scores = None
     way = training.lead
-    if way == "auto":
-        way = PATHS[lead(scores, targets, people)]
-    if scores is not None:
-        config.temperature = fit_temperature(scores[PATHS.index(way)], targets)
+    if held is not None or way == "auto":
+        if held is None:
+            judged, scores = train, left_out(config, train, training, progress)
+        else:
+            judged, scores = held, ways(encoder, held)
+        if way == "auto":
+            way = PATHS[lead(scores, judged.targets, judged.people)]
+        config.temperature = fit_temperature(scores[PATHS.index(way)], judged.targets)
     encoder.config.temperature = config.temperature
     encoder.follow(way)
     run.forget()
     return encoder
 
 
-def left_out(config, examples, training, progress=False):
+def left_out(
+    config: EncoderConfig, examples: Examples, training: EncoderTraining, progress: bool = False
+) -> np.ndarray:
     """The scores of each way of reading, of people that it was not fitted on: (ways, n, labels).
 
     For each of a few folds over people, an encoder of the others is fitted.
     """
     from sklearn.model_selection import GroupKFold
 
-    people, found = examples.people, None
+    people = examples.people
     if len(np.unique(people)) < 2:
         people = np.arange(len(examples))
+    scores = np.zeros((len(PATHS), len(people), len(config.labels)))
     folds = GroupKFold(min(training.folds, len(np.unique(people))))
     for others, mine in folds.split(people, groups=people):
         encoder, _ = _fit(config, examples.take(others), None, training, progress)
-        scores = ways(encoder, examples.take(mine))
-        found = np.zeros((len(scores), len(people), scores.shape[-1])) if found is None else found
-        found[:, mine] = scores
-    return found
+        scores[:, mine] = ways(encoder, examples.take(mine))
+    return scores
 
 
-def ways(encoder, examples):
+def ways(encoder: EmgEncoder, examples: Examples) -> np.ndarray:
     """The scores of each way of reading, array (ways, n, labels)."""
     examples.shift_to_people(encoder)
     return np.stack([s.numpy() for s in encoder.ways(examples.embeddings(encoder))])
@@ -146,7 +145,9 @@ def _fit(config, train, held, training, progress, folder=None, log=None):
 class _Run:
     """An encoder on its way: weights, optimiser, schedule, the best epoch so far."""
 
-    def __init__(self, encoder, training, n, folder):
+    def __init__(
+        self, encoder: EmgEncoder, training: EncoderTraining, n: int, folder: str | Path | None
+    ) -> None:
         self.encoder, self.training = encoder.to(device()), training
         self.file = Path(folder) / "checkpoint.pt" if folder else None
         self.what = f"{encoder.config} {training} {n} recordings"
@@ -262,7 +263,7 @@ class _Run:
             )
 
 
-def loss_of(logits, targets, training):
+def loss_of(logits: Tensor, targets: Tensor, training: EncoderTraining) -> Tensor:
     """Mean loss of logits (n, labels) against label shares (n, labels)."""
     if training.loss == "focal":
         probability = torch.softmax(logits, dim=1)
