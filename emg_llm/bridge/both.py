@@ -12,7 +12,7 @@ from emg_llm.signal.recording import Recording
 
 
 class Both(Text, Tokens):
-    """What `text` tells and what `tokens` tells."""
+    """The fields of `text` and of `tokens`."""
 
     kind = "both"
     about = f"{Tokens.about}, and as {Text.about}"

@@ -1,9 +1,8 @@
 """Embedding -> discrete codes: residual vector quantisation, coarse to fine.
 
-Each depth quantises what the depths before it left over, so the first code says most and a
-shorter reading is a coarser one (Zeghidour et al., IEEE/ACM TASLP 2022, 30:495). Distances
-count most along the directions that the encoder's head reads, so the codes are spent on what
-tells labels apart.
+Each depth quantises the residual of the previous ones, so fewer codes give a coarser reading
+(Zeghidour et al., IEEE/ACM TASLP 2022, 30:495). Distances weigh the directions that the encoder's
+head reads, so the codes describe what separates the labels.
 """
 
 from collections.abc import Callable
@@ -16,8 +15,9 @@ from torch import Tensor, nn
 
 from emg_llm.encoders.base import HubModule
 
-# How much more the head's directions count: of 0, 1, 3 and 10, what keeps most of the encoder's
-# accuracy on validation people and other simulated people; test people's figures were in view.
+# Extra weight of the head's directions: of 0, 1, 3 and 10, the one that preserves most of the
+# encoder's accuracy on validation people and other simulated people (chosen with the test
+# people's figures in view).
 READ_WEIGHT = 10.0
 
 
@@ -63,9 +63,9 @@ class Codebook(HubModule):
         batch_size: int = 512,
         seed: int = 0,
     ) -> Self:
-        """Learn the codes from the training people's embeddings: float tensor (n, d).
+        """A codebook for the training people's embeddings (n, d).
 
-        head: the weights of the encoder's head (labels, d), whose directions count most.
+        head: the weights of the encoder's head (labels, d), whose directions weigh most.
         """
         torch.manual_seed(seed)
         n_read = 0 if head is None else len(head)
@@ -79,7 +79,7 @@ class Codebook(HubModule):
         x = book._space(embeddings)
         book.train()
         with torch.no_grad():
-            book.quantizer(x[None])  # starts from k-means over everything
+            book.quantizer(x[None])  # initialises with k-means over all
             for _ in range(epochs):
                 for rows in torch.randperm(len(x)).split(batch_size):
                     book.quantizer(x[None, rows])
@@ -87,19 +87,19 @@ class Codebook(HubModule):
 
     @torch.inference_mode()
     def encode(self, embeddings: Tensor) -> np.ndarray:
-        """float tensor (n, d) -> int array (n, depths)."""
+        """(n, d) -> int (n, depths)."""
         return self.quantizer(self._space(embeddings)[None])[1][0].cpu().numpy()
 
     @torch.inference_mode()
     def decode(self, codes: np.ndarray) -> Tensor:
-        """int (n, up to depths) -> float tensor (n, d), from the depths that are given."""
+        """int (n, up to depths) -> (n, d), from the given depths."""
         missing = self.config.depths - np.shape(codes)[1]
         indices = nn.functional.pad(torch.as_tensor(np.asarray(codes)), (0, missing), value=-1)
         x = self.quantizer.get_output_from_indices(indices[None])[0]
         return x[:, : self.config.embedding_dim] * self.spread + self.center
 
     def _space(self, embeddings):
-        """Where distances are taken: (n, d) -> (n, d + n_read)."""
+        """The space of distances: (n, d) -> (n, d + n_read)."""
         x = (embeddings - self.center) / self.spread
         return torch.cat([x, x @ self.read.T], dim=1)
 
@@ -110,10 +110,10 @@ def measure(
     targets: np.ndarray,
     classify: Callable[[Tensor], np.ndarray],
 ) -> dict[str, Any]:
-    """How good the codes are: perplexity, unused codes and accuracy at each depth.
+    """The quality of the codes: perplexity, unused codes and accuracy at each depth.
 
-    embeddings: float tensor (n, d) of recordings that the codebook was not fitted on;
-    classify: float tensor (n, d) -> probabilities (n, labels), the encoder's own head.
+    embeddings: (n, d) of recordings outside the codebook's training; classify: (n, d) ->
+    probabilities (n, labels), the encoder's own head.
     """
     codes = codebook.encode(embeddings)
     depths = []

@@ -13,7 +13,7 @@ class CnnEncoder(EmgEncoder):
     def __init__(self, config: EncoderConfig) -> None:
         super().__init__(config)
         width, c = config.width, config.n_channels
-        # A kernel over all channels sees their pattern; channels have a fixed order.
+        # The channels' order is fixed, so one kernel over all of them sees their pattern.
         self.mix = nn.Conv2d(len(BANDS) * c, width, (c, 3), padding=(0, 1))
         self.blocks = nn.Sequential(
             Residual(width, config.dropout), Residual(width, config.dropout)
@@ -29,7 +29,7 @@ class CnnEncoder(EmgEncoder):
 
 
 class Residual(nn.Module):
-    """Two convolutions over time around a shortcut; (n, width, frames) in and out."""
+    """Two convolutions over time with a skip connection; (n, width, frames) in and out."""
 
     def __init__(self, width: int, dropout: float) -> None:
         super().__init__()

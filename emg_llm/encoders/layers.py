@@ -1,4 +1,4 @@
-"""What the encoders' bodies share: pooling over frames and the way to the embedding."""
+"""Layers shared by the encoders: pooling over frames and the projection to the embedding."""
 
 import torch
 from torch import Tensor, nn
@@ -19,7 +19,7 @@ class AttentionPooling(nn.Module):
 
 
 def projection(n_inputs: int, n_outputs: int, dropout: float) -> nn.Sequential:
-    """(n, n_inputs) -> (n, n_outputs), what is pooled over frames made an embedding."""
+    """Pooled frames (n, n_inputs) -> embedding (n, n_outputs)."""
     return nn.Sequential(
         nn.Dropout(min(0.9, 1.6 * dropout)),
         nn.Linear(n_inputs, n_outputs),
