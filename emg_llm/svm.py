@@ -1,4 +1,4 @@
-"""The classical baseline: an RBF support vector machine on a recording's features."""
+"""The classical baseline: an RBF support vector machine on the features of a recording."""
 
 import json
 from dataclasses import dataclass, field
@@ -17,11 +17,8 @@ SAMPLING_RATE = 1000.0
 SEGMENT_LENGTH = 128
 RECORDING_FEATURES = ("power", "log power spread", "mean frequency")
 
-# What skops doesn't trust by default and this model needs; nothing else is loaded.
-TRUSTED = (
-    "sklearn.calibration._CalibratedClassifier",
-    "sklearn.calibration._SigmoidCalibration",
-)
+# Types that this model needs beyond skops's defaults; it loads no others.
+TRUSTED = "sklearn.calibration._CalibratedClassifier", "sklearn.calibration._SigmoidCalibration"
 
 
 def recording_features(recording):
@@ -35,9 +32,9 @@ def recording_features(recording):
 
 
 def dataset_features(dataset, rows=None):
-    """float (recordings, features) and their names, for recordings and feature tables alike.
+    """float (rows, features) and the features' names, for recordings and feature tables alike.
 
-    rows: the recordings that are wanted, all by default.
+    rows: all by default. Raises RecordingError for recordings with different channels.
     """
     if dataset.table is not None:
         return dataset.table if rows is None else dataset.table[rows], dataset.columns
@@ -45,7 +42,8 @@ def dataset_features(dataset, rows=None):
     counts = {r.n_channels for r in dataset.recordings}
     if len(counts) > 1:
         raise RecordingError(
-            f"The recordings of {dataset.name} have {sorted(counts)} channels; give all the same."
+            f"The recordings of {dataset.name} have {sorted(counts)} channels; use recordings "
+            "with the same channels."
         )
     channels = dataset.recordings[0].channel_names
     names = tuple(f"{feature} {c}" for feature in RECORDING_FEATURES for c in channels)
@@ -64,10 +62,10 @@ class EmotionSVM(Pushable):
 
     @classmethod
     def fit(cls, features, columns, targets, groups, labels, C=2.0, gamma="scale"):
-        """Fit on the training people alone.
+        """Fit on the training people.
 
         features: float (n, columns); targets: int (n,); groups: (n,), the person of each row:
-        the probabilities are calibrated on people that the folds' SVMs have not seen.
+        the probabilities are calibrated across people.
         """
         from sklearn.calibration import CalibratedClassifierCV
         from sklearn.pipeline import make_pipeline
@@ -79,18 +77,18 @@ class EmotionSVM(Pushable):
         svm = make_pipeline(StandardScaler(), SVC(C=C, gamma=gamma))
         model = CalibratedClassifierCV(svm, cv=_folds(targets, groups), ensemble=False)
         model.fit(x, targets)
-        model.cv = None  # the folds name training rows; predicting needs none of them
+        model.cv = None  # the folds refer to training rows, which a saved model must not hold
         return cls(tuple(labels), tuple(columns), scale, model)
 
     def predict_proba(self, features):
-        """float (n, labels) from float (n, columns); 0 for labels that training lacked."""
-        known = self.model.predict_proba(self.scale.continuous(features))
-        probabilities = np.zeros((len(known), len(self.labels)))
-        probabilities[:, self.model.classes_] = known
+        """float (n, columns) -> (n, labels); 0 for labels absent from training."""
+        probabilities = np.zeros((len(features), len(self.labels)))
+        x = self.scale.continuous(features)
+        probabilities[:, self.model.classes_] = self.model.predict_proba(x)
         return probabilities
 
     def __call__(self, recording):
-        """float (labels,): probabilities for one recording."""
+        """Probabilities (labels,) for one recording."""
         check_channels(recording.n_channels, len(self.columns) // len(RECORDING_FEATURES))
         return self.predict_proba(recording_features(recording)[None])[0]
 
@@ -122,7 +120,7 @@ class EmotionSVM(Pushable):
 
 
 def _folds(targets, groups):
-    """Folds for calibration: over people, over recordings where there are too few people."""
+    """Calibration folds over people, or over recordings if there are too few people."""
     from sklearn.model_selection import StratifiedGroupKFold
 
     labels, counts = np.unique(targets, return_counts=True)
@@ -133,6 +131,4 @@ def _folds(targets, groups):
         folds = list(StratifiedGroupKFold(n).split(targets, targets, units))
         if all(len(np.unique(targets[train])) == len(labels) for train, _ in folds):
             return folds
-    raise DatasetError(
-        "The SVM needs two labels or more to train on, each with two recordings or more."
-    )
+    raise DatasetError("The SVM needs at least two labels, each with at least two recordings.")

@@ -336,7 +336,7 @@ def test_a_damaged_checkpoint_is_refused_in_words_and_left_alone(stopped, tmp_pa
     found = file.read_bytes()
     with pytest.raises(CheckpointError, match="delete it to train from the start") as caught:
         stopped()
-    assert "checkpoint.pt can't be read" in str(caught.value) and "\n" not in str(caught.value)
+    assert "checkpoint.pt is damaged" in str(caught.value) and "\n" not in str(caught.value)
     assert file.read_bytes() == found
 
 

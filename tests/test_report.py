@@ -117,7 +117,7 @@ def test_a_table_of_an_earlier_run_does_not_stay_beside_other_results(tmp_path, 
 
 def test_a_score_on_people_who_were_trained_on_says_so():
     found = results()
-    assert any("Nobody who is scored was trained on" in s for s in summary(found))
+    assert any("Nobody who is scored is in the training data" in s for s in summary(found))
     found["protocol"] |= {"name": "held_out_sessions", "grouping": "session"}
     told = " ".join(summary(found))
     assert "no score for new people" in told and "Nobody who" not in told

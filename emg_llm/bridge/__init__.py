@@ -1,6 +1,6 @@
-"""How a recording reaches a language model: the bridges by name.
+"""Bridges, by name: how a recording reaches a language model.
 
-A new one is a file in this folder and its class in BRIDGES.
+To add one, write a module in this folder and list its class in BRIDGES.
 """
 
 from collections.abc import Mapping
@@ -18,7 +18,7 @@ BRIDGES: dict[str, type[Bridge]] = {bridge.kind: bridge for bridge in (Text, Tok
 
 
 def bridge_named(kind: str) -> type[Bridge]:
-    """The class of a bridge. Raises BridgeError for a name that none has."""
+    """The class of a bridge. Raises BridgeError for an unknown name."""
     if kind not in BRIDGES:
         raise BridgeError(f"No bridge {kind!r}; choose one of {', '.join(BRIDGES)}.")
     return BRIDGES[kind]
@@ -29,7 +29,7 @@ def load_bridge(
     encoder: EmgEncoder | None = None,
     codebook: Codebook | None = None,
 ) -> Bridge:
-    """The bridge whose `to_dict` a configuration holds. Raises BridgeError."""
+    """The bridge from the result of its `to_dict`. Raises BridgeError."""
     scale = LevelScale.from_dict(config["scale"]) if config["scale"] else None
     return bridge_named(config["kind"]).of(scale, encoder, codebook)
 

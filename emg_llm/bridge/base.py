@@ -1,6 +1,6 @@
-"""The contract of all bridges: recordings, or rows of a feature table, become Readings.
+"""The contract of all bridges: they turn recordings, or rows of a feature table, into Readings.
 
-A bridge tells one or more things of a recording, each of which is some fields of its Reading.
+A Reading combines the fields of one or more sources, such as levels and codes.
 """
 
 from abc import ABC, abstractmethod
@@ -20,11 +20,11 @@ from emg_llm.signal.recording import Recording
 
 
 class BridgeError(ValueError):
-    """A bridge that can't be built from what was given; the text says what to do."""
+    """A bridge that can't be built or used as requested; the text says what to do."""
 
 
 class Told(Protocol):
-    """Something that is told of some recordings, such as their levels."""
+    """One source of Reading fields for some recordings, such as their levels."""
 
     def fields(
         self,
@@ -33,22 +33,22 @@ class Told(Protocol):
         trials: Sequence[tuple[int, str]] = (),
         other: int | None = None,
     ) -> dict[str, Any]:
-        """Fields of the Reading of recording k; the arguments are those of Readings.read."""
+        """Fields for the Reading of recording k; arguments as in Readings.read."""
 
     def scores(
         self, dataset: Dataset, rows: np.ndarray
     ) -> tuple[tuple[str, ...], np.ndarray] | None:
-        """(labels, probabilities (recordings, labels)) as this alone tells; None if it can't."""
+        """(labels, probabilities (recordings, labels)) from this source alone, if possible."""
 
 
 @dataclass(eq=False)
 class Bridge(ABC):
     """Turns recordings, or rows of a feature table, into Readings.
 
-    kind: its name. about: what a card says of it, "{codec}" stands for encoder and codebook.
-    needs: which of the fields it can't do without. knows_trials: whether it can tell how far a
-    person's labelled trials are.
-    scale: of the training people's levels. encoder, codebook: what make the codes.
+    kind: the bridge's name. about: its description in a card, where "{codec}" stands for encoder
+    and codebook. needs: the required fields. knows_trials: whether its Readings can hold the
+    distances to a person's labelled trials.
+    scale: of the training people's levels. encoder, codebook: the source of the codes.
     """
 
     kind: ClassVar[str]
@@ -72,15 +72,15 @@ class Bridge(ABC):
     def fit(
         cls,
         dataset: Dataset,
-        rows: Sequence[int],
+        rows: Sequence[int] | np.ndarray,
         encoder: EmgEncoder | None = None,
         codebook: Codebook | None = None,
         scaling: str = "training",
     ) -> Self:
-        """A bridge whose scale comes from the recordings `rows`, the training people's.
+        """A bridge whose scale is fitted on the training people's recordings `rows`.
 
-        scaling: what a level is measured against: what is typical of the training people, or
-        ("person") of each person's own recordings where several are read together.
+        scaling: the reference for levels: the training people ("training"), or each person's own
+        recordings when several are read together ("person").
         """
         scale = _fit_scale(dataset, rows, scaling) if "scale" in cls.needs else None
         return cls.of(scale, encoder, codebook)
@@ -89,8 +89,8 @@ class Bridge(ABC):
     def of(
         cls, scale: LevelScale | None, encoder: EmgEncoder | None, codebook: Codebook | None
     ) -> Self:
-        """A bridge of those of its parts that it needs."""
-        parts = {"scale": scale, "encoder": encoder, "codebook": codebook}
+        """A bridge from those of the parts that it needs."""
+        parts: dict[str, Any] = {"scale": scale, "encoder": encoder, "codebook": codebook}
         return cls(**{name: part for name, part in parts.items() if name in cls.needs})
 
     @abstractmethod
@@ -99,33 +99,36 @@ class Bridge(ABC):
 
     @abstractmethod
     def told(self, dataset: Dataset, rows: np.ndarray) -> list[Told]:
-        """What is told of some recordings of a dataset, measured once."""
+        """The sources of some recordings of a dataset, which measure them once."""
 
     def read(self, recording: Recording) -> Reading:
         """The Reading of one recording. Raises RecordingError."""
         return Reading(**self.fields(recording))
 
-    def readings(self, dataset: Dataset, rows: Sequence[int]) -> "Readings":
-        """What readings of some rows of a dataset, and variants of them, are made from."""
+    def readings(self, dataset: Dataset, rows: Sequence[int] | np.ndarray) -> "Readings":
+        """Some rows of a dataset, measured once for Readings and variants of them."""
         return Readings(self, self.told(dataset, np.asarray(rows, int)), len(rows))
 
     def read_dataset(
-        self, dataset: Dataset, rows: Sequence[int], known: Sequence[int] | None = None
+        self,
+        dataset: Dataset,
+        rows: Sequence[int] | np.ndarray,
+        known: Sequence[int] | np.ndarray | None = None,
     ) -> list[Reading]:
         """The Readings of `rows`.
 
-        Where people are the measure of their levels, those of their recordings among `rows` are.
-        known: rows of labelled trials of the same people, told in each reading.
+        With "person" scaling, the reference is a person's recordings in `rows` and `known`.
+        known: rows of labelled trials of the same people, for the field `known`.
         """
-        rows, known = np.asarray(rows, int), np.asarray(() if known is None else known, int)
-        both = np.concatenate([rows, np.setdiff1d(known, rows)])
-        readings = self.readings(dataset, both)
-        place = {row: k for k, row in enumerate(both)}
-        trials = [(place[row], dataset.labels[row]) for row in known]
+        labelled = np.asarray(() if known is None else known, int)
+        every = np.concatenate([np.asarray(rows, int), np.setdiff1d(labelled, rows)])
+        readings = self.readings(dataset, every)
+        place = {row: k for k, row in enumerate(every)}
+        trials = [(place[row], dataset.labels[row]) for row in labelled]
         return [readings.read(k, trials=trials) for k in range(len(rows))]
 
     def to_dict(self) -> dict[str, Any]:
-        """What must be kept to read in the same way again, without encoder and codebook."""
+        """The settings that reproduce the bridge, given its encoder and codebook."""
         return {
             "kind": self.kind,
             "needs": list(self.needs),
@@ -135,7 +138,7 @@ class Bridge(ABC):
 
 
 class Readings:
-    """Some recordings, measured once; their Readings and variants are made from that."""
+    """Some recordings, measured once for their Readings and variants of them."""
 
     def __init__(self, bridge: Bridge, told: list[Told], n: int) -> None:
         self.bridge, self.told, self._n = bridge, told, n
@@ -152,13 +155,13 @@ class Readings:
     ) -> Reading:
         """The Reading of recording `k`; with `rng`, a variant of it for training.
 
-        trials: (place, label) of labelled recordings; those of the same person are told.
-        other: a recording of the same label, of whose levels a variant has a random share (mixup,
+        trials: (place, label) of labelled recordings; the Reading uses those of the same person.
+        other: a recording of the same label, whose levels a variant mixes in at random (mixup,
         Zhang et al. 2018, arXiv:1710.09412, within a label).
         """
         if trials and not self.bridge.knows_trials:
             raise BridgeError(
-                f"The bridge '{self.bridge.kind}' can't tell a person's known trials; use one that "
+                f"The bridge '{self.bridge.kind}' can't use a person's known trials; use one that "
                 "reads levels, such as 'text'."
             )
         fields = {}
@@ -169,12 +172,12 @@ class Readings:
     def scores(
         self, dataset: Dataset, rows: np.ndarray
     ) -> tuple[tuple[str, ...], np.ndarray] | None:
-        """(labels, probabilities of the recordings) as the last thing that is told has them."""
+        """(labels, probabilities of the recordings) from the last source."""
         return self.told[-1].scores(dataset, rows)
 
 
 def powers(item: Recording | np.ndarray) -> np.ndarray:
-    """float64 (columns,): the power of each channel of a recording, or a feature row as it is."""
+    """float64 (columns,): the power of each channel of a recording; a feature row unchanged."""
     return channel_power(item) if isinstance(item, Recording) else np.asarray(item, np.float64)
 
 

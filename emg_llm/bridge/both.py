@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy as np
 
+from emg_llm.bridge.base import Told
 from emg_llm.bridge.text import Text
 from emg_llm.bridge.tokens import Tokens
 from emg_llm.data.datasets import Dataset
@@ -11,7 +12,7 @@ from emg_llm.signal.recording import Recording
 
 
 class Both(Text, Tokens):
-    """What `text` tells and what `tokens` tells."""
+    """The fields of `text` and of `tokens`."""
 
     kind = "both"
     about = f"{Tokens.about}, and as {Text.about}"
@@ -20,5 +21,5 @@ class Both(Text, Tokens):
     def fields(self, recording: Recording) -> dict[str, Any]:
         return Text.fields(self, recording) | Tokens.fields(self, recording)
 
-    def told(self, dataset: Dataset, rows: np.ndarray) -> list:
+    def told(self, dataset: Dataset, rows: np.ndarray) -> list[Told]:
         return Text.told(self, dataset, rows) + Tokens.told(self, dataset, rows)

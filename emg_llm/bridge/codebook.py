@@ -1,22 +1,23 @@
 """Embedding -> discrete codes: residual vector quantisation, coarse to fine.
 
-Each depth quantises what the depths before it left over, so the first code says most and a
-shorter reading is a coarser one (Zeghidour et al., IEEE/ACM TASLP 2022, 30:495). Distances
-count most along the directions that the encoder's head reads, so the codes are spent on what
-tells labels apart.
+Each depth quantises the residual of the previous ones, so fewer codes give a coarser reading
+(Zeghidour et al., IEEE/ACM TASLP 2022, 30:495). Distances weigh the directions that the encoder's
+head reads, so the codes describe what separates the labels.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any, Self
 
 import numpy as np
 import torch
-from huggingface_hub import PyTorchModelHubMixin
-from torch import nn
+from torch import Tensor, nn
 
-from emg_llm.hub.client import Pushable, resolve
+from emg_llm.encoders.base import HubModule
 
-# How much more the head's directions count: of 0, 1, 3 and 10, what keeps most of the encoder's
-# accuracy on validation people and other simulated people; test people's figures were in view.
+# Extra weight of the head's directions: of 0, 1, 3 and 10, the one that preserves most of the
+# encoder's accuracy on validation people and other simulated people (chosen with the test
+# people's figures in view).
 READ_WEIGHT = 10.0
 
 
@@ -30,17 +31,17 @@ class CodebookConfig:
     codes: int = 64  # at each depth
 
 
-class Codebook(Pushable, nn.Module, PyTorchModelHubMixin):
+class Codebook(HubModule):
     """Float tensors (n, embedding_dim) <-> int arrays (n, depths)."""
 
-    def __init__(self, config: CodebookConfig):
+    def __init__(self, config: CodebookConfig) -> None:
         from vector_quantize_pytorch import ResidualVQ
 
         super().__init__()
         self.config = config
-        self.register_buffer("center", torch.zeros(config.embedding_dim))
-        self.register_buffer("spread", torch.ones(()))
-        self.register_buffer("read", torch.zeros(config.n_read, config.embedding_dim))
+        self.center: Tensor = nn.Buffer(torch.zeros(config.embedding_dim))
+        self.spread: Tensor = nn.Buffer(torch.ones(()))
+        self.read: Tensor = nn.Buffer(torch.zeros(config.n_read, config.embedding_dim))
         self.quantizer = ResidualVQ(
             dim=config.embedding_dim + config.n_read,
             num_quantizers=config.depths,
@@ -52,16 +53,19 @@ class Codebook(Pushable, nn.Module, PyTorchModelHubMixin):
         )
 
     @classmethod
-    def from_pretrained(cls, folder_or_id, revision=None, **settings):
-        """A saved codebook; every code must be there. Raises HubError."""
-        folder = resolve(folder_or_id, revision)
-        return super().from_pretrained(str(folder), **(settings | {"strict": True})).eval()
+    def fit(
+        cls,
+        embeddings: Tensor,
+        head: Tensor | None = None,
+        depths: int = 4,
+        codes: int = 64,
+        epochs: int = 60,
+        batch_size: int = 512,
+        seed: int = 0,
+    ) -> Self:
+        """A codebook for the training people's embeddings (n, d).
 
-    @classmethod
-    def fit(cls, embeddings, head=None, depths=4, codes=64, epochs=60, batch_size=512, seed=0):
-        """Learn the codes from the training people's embeddings: float tensor (n, d).
-
-        head: the weights of the encoder's head (labels, d), whose directions count most.
+        head: the weights of the encoder's head (labels, d), whose directions weigh most.
         """
         torch.manual_seed(seed)
         n_read = 0 if head is None else len(head)
@@ -75,37 +79,41 @@ class Codebook(Pushable, nn.Module, PyTorchModelHubMixin):
         x = book._space(embeddings)
         book.train()
         with torch.no_grad():
-            book.quantizer(x[None])  # starts from k-means over everything
+            book.quantizer(x[None])  # initialises with k-means over all
             for _ in range(epochs):
                 for rows in torch.randperm(len(x)).split(batch_size):
                     book.quantizer(x[None, rows])
         return book.eval()
 
     @torch.inference_mode()
-    def encode(self, embeddings):
-        """float tensor (n, d) -> int array (n, depths)."""
+    def encode(self, embeddings: Tensor) -> np.ndarray:
+        """(n, d) -> int (n, depths)."""
         return self.quantizer(self._space(embeddings)[None])[1][0].cpu().numpy()
 
     @torch.inference_mode()
-    def decode(self, codes):
-        """int (n, up to depths) -> float tensor (n, d), from the depths that are given."""
-        codes = torch.as_tensor(np.asarray(codes))
-        missing = self.config.depths - codes.shape[1]
-        codes = torch.nn.functional.pad(codes, (0, missing), value=-1)
-        x = self.quantizer.get_output_from_indices(codes[None])[0][:, : self.config.embedding_dim]
-        return x * self.spread + self.center
+    def decode(self, codes: np.ndarray) -> Tensor:
+        """int (n, up to depths) -> (n, d), from the given depths."""
+        missing = self.config.depths - np.shape(codes)[1]
+        indices = nn.functional.pad(torch.as_tensor(np.asarray(codes)), (0, missing), value=-1)
+        x = self.quantizer.get_output_from_indices(indices[None])[0]
+        return x[:, : self.config.embedding_dim] * self.spread + self.center
 
     def _space(self, embeddings):
-        """Where distances are taken: (n, d) -> (n, d + n_read)."""
+        """The space of distances: (n, d) -> (n, d + n_read)."""
         x = (embeddings - self.center) / self.spread
         return torch.cat([x, x @ self.read.T], dim=1)
 
 
-def measure(codebook, embeddings, targets, classify):
-    """How good the codes are: perplexity, unused codes and accuracy at each depth.
+def measure(
+    codebook: Codebook,
+    embeddings: Tensor,
+    targets: np.ndarray,
+    classify: Callable[[Tensor], np.ndarray],
+) -> dict[str, Any]:
+    """The quality of the codes: perplexity, unused codes and accuracy at each depth.
 
-    embeddings: float tensor (n, d) of recordings that the codebook was not fitted on;
-    classify: float tensor (n, d) -> probabilities (n, labels), the encoder's own head.
+    embeddings: (n, d) of recordings outside the codebook's training; classify: (n, d) ->
+    probabilities (n, labels), the encoder's own head.
     """
     codes = codebook.encode(embeddings)
     depths = []

@@ -1,25 +1,25 @@
-"""What a language model is told about one recording: a Reading, and the prompt that it makes."""
+"""A Reading: what a language model reads about one recording, and its prompt."""
 
 import re
 from dataclasses import dataclass
 from functools import lru_cache
 
-NEAREST_KNOWN = 3  # labels of the person's known trials that are told
+NEAREST_KNOWN = 3  # most labels of a person's known trials in a prompt
 
 
 @dataclass(frozen=True)
 class Reading:
-    """What is told to a language model about one recording.
+    """What a language model reads about one recording.
 
-    levels: one whole number for each of `sites` (see LevelScale), in `unit`; empty for the
-    tokens bridge. codes: codebook indices, coarse to fine; empty for the text bridge.
-    snr: the median over the channels, dB. quality: good, usable or poor, see QualityReport.
-    neutral: how much stronger than a neutral recording, the mean over the sites in `unit`.
-    active, peak: (start, end) and the strongest moment, in seconds. Each of these is None where
-    there is nothing to measure it from.
-    known: the person's own labelled trials, (label, how far the nearest one is from this
-    recording, RMS over the sites), the nearest first.
-    given: the whole prompt, where somebody else's conversation has it.
+    levels: an integer for each of `sites` (see LevelScale), in `unit`; empty for the tokens
+    bridge. codes: codebook indices, coarse to fine; empty for the text bridge.
+    snr: median over the channels, dB. quality: good, usable or poor, see QualityReport.
+    neutral: mean level above that of a neutral recording over the sites, in `unit`.
+    active, peak: (start, end) and the strongest moment, in seconds. Each of snr to peak is None
+    if it can't be measured.
+    known: (label, distance to the person's nearest trial with that label, RMS over the sites),
+    the nearest first.
+    given: the whole prompt, in a conversation from elsewhere.
     """
 
     sites: tuple[str, ...] = ()
@@ -36,23 +36,23 @@ class Reading:
 
     @property
     def tokens(self) -> tuple[str, ...]:
-        """The codes as tokens, see `spelling` for how each language model reads them."""
+        """The codes as tokens; `spelling` adapts them to each language model."""
         return tuple(code_token(depth, code) for depth, code in enumerate(self.codes))
 
     def prompt(self) -> str:
-        """The user's first turn, as the original project wrote it: `EMG features: …`."""
+        """The user's first turn, in the original project's form: `EMG features: …`."""
         if self.given:
             return self.given
         codes = "".join(self.tokens)
         prompt = "EMG features: " + (", ".join(filter(None, [codes, self.measured])) or "none")
         if self.known:
-            told = ", ".join(f"{label} {distance}" for label, distance in self.known)
-            prompt += f". Known trials of this person, nearest first: {told}."
+            trials = ", ".join(f"{label} {distance}" for label, distance in self.known)
+            prompt += f". Known trials of this person, nearest first: {trials}."
         return prompt
 
     @property
     def measured(self) -> str:
-        """The levels, then what was measured of the whole; empty without levels."""
+        """The levels, then the measurements of the whole recording; empty without levels."""
         if not self.levels:
             return ""
         parts = [f"{site} {level:+d}" for site, level in zip(self.sites, self.levels, strict=True)]
@@ -74,12 +74,12 @@ class Reading:
 
     @property
     def ranking(self) -> list[tuple[str, int]]:
-        """(site, level) from the strongest to the weakest; the montage's order where equal."""
+        """(site, level) from the strongest to the weakest; ties in the montage's order."""
         pairs = zip(self.sites, self.levels, strict=True)
         return sorted(pairs, key=lambda pair: -pair[1])
 
 
-NO_EMG = Reading()  # a model that reads EMG knows nothing of it
+NO_EMG = Reading()  # for the control without EMG
 
 
 def code_token(depth: int, code: int) -> str:
@@ -91,14 +91,14 @@ _PLACE = re.compile(rf"\b({PREPOSITIONS}) (?!the\b)")
 
 
 def site_name(column: str) -> str:
-    """A site as people say it: `power_above_eye` and `above the eye` -> `above the eye`."""
+    """A site in plain English: `power_above_eye` and `above the eye` -> `above the eye`."""
     name = re.sub(r"^(power|rms|log_power)_", "", column).replace("_", " ")
     return _PLACE.sub(r"\1 the ", name)
 
 
-@lru_cache(1000)  # a conversation asks for the same few places hundreds of times
+@lru_cache(1000)  # conversations name the same few sites hundreds of times
 def at_site(site: str) -> str:
-    """Where a site is, within a sentence: `above the eye`, `at the jaw`, `at Ch 3`."""
+    """A site within a sentence: `above the eye`, `at the jaw`, `at Ch 3`."""
     if re.match(rf"({PREPOSITIONS})\b", site):
         return site
     return f"at the {site}" if re.fullmatch("[a-z ]+", site) else f"at {site}"

@@ -1,12 +1,12 @@
 """The text bridge: the level of each site in words and numbers, with SNR, quality and timing."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from tqdm.auto import tqdm
 
-from emg_llm.bridge.base import Bridge, powers
+from emg_llm.bridge.base import Bridge, Told, powers
 from emg_llm.bridge.reading import NEAREST_KNOWN, site_name
 from emg_llm.data.datasets import Dataset
 from emg_llm.data.lazy import Lazy
@@ -17,32 +17,34 @@ from emg_llm.signal.preprocessing import clean
 from emg_llm.signal.quality import assess_quality
 from emg_llm.signal.recording import Recording, check_channels
 
-# How much a reading is varied for training: dB (or tenths of an interquartile range).
+# Noise of variants for training: dB (or tenths of an interquartile range).
 OVERALL_NOISE, SITE_NOISE = 2.0, 3.0
-MANY = 100  # recordings that are worth a progress bar
+MANY = 100  # recordings, from which on to show a progress bar
 
 
 class Text(Bridge):
-    """Levels of the sites, and what was measured of the whole recording."""
+    """Levels of the sites, and measurements of the whole recording."""
 
     kind = "text"
     about = "words and numbers: the level at each electrode, and of a signal its quality and timing"
-    needs = ("scale",)
+    needs: ClassVar[tuple[str, ...]] = ("scale",)
     knows_trials = True
+
+    scale: LevelScale
 
     def fields(self, recording: Recording) -> dict[str, Any]:
         return Levels(self.scale, [recording]).fields(0)
 
-    def told(self, dataset: Dataset, rows: np.ndarray) -> list:
-        items = Lazy(len(rows), lambda k: dataset.item(rows[k]))
+    def told(self, dataset: Dataset, rows: np.ndarray) -> list[Told]:
+        items = Lazy(len(rows), lambda k: dataset.item(int(rows[k])))
         return [Levels(self.scale, items, dataset.groups[rows])]
 
 
 class Levels:
-    """The levels of recordings, or rows of a table, and what is told beside them.
+    """The levels of recordings, or rows of a table, with SNR, quality and timing.
 
-    items: a sequence that is gone through once. people: whose each is, or None.
-    levels: float (items, columns), before rounding.
+    items: iterated once. people: the person of each, or None. levels: float (items, columns),
+    before rounding.
     """
 
     def __init__(
@@ -51,14 +53,15 @@ class Levels:
         items: Sequence[Recording | np.ndarray],
         people: np.ndarray | None = None,
     ) -> None:
-        self.scale, self.people, self.moments = scale, people, []
+        self.scale, self.moments = scale, []
+        self.people = np.arange(len(items)) if people is None else people
         values = []
         for item in tqdm(items, desc="reading", disable=len(items) < MANY):
             item = Prepared.of(item) if isinstance(item, Recording) else item
             values.append(powers(item))
             check_channels(len(values[-1]), len(scale.names))
             self.moments.append(_moments(item))
-        # The width of a typical person is known where people are the measure.
+        # A scale has a width only with "person" scaling.
         self.levels = scale.of_people(np.stack(values), people if scale.width else None)
 
     def fields(
@@ -92,10 +95,7 @@ class Levels:
     def scores(
         self, dataset: Dataset, rows: np.ndarray
     ) -> tuple[tuple[str, ...], np.ndarray] | None:
-        """As logistic regressions tell, each of which has not seen the person.
-
-        None where there are too few people for that.
-        """
+        """From logistic regressions cross-validated over people; None with too few people."""
         from sklearn.linear_model import LogisticRegression
         from sklearn.model_selection import GroupKFold, cross_val_predict
         from sklearn.pipeline import make_pipeline
@@ -113,12 +113,12 @@ class Levels:
 
 
 def _moments(item):
-    """SNR, quality and timing of a recording; a row of a table has none of them."""
+    """SNR, quality and timing of a recording; nothing for a row of a table."""
     if not isinstance(item, Recording):
         return {}
     report = assess_quality(item)
-    told = {"snr": int(np.clip(round(report.snr_db), -40, 40)), "quality": report.verdict}
+    moments = {"snr": int(np.clip(round(report.snr_db), -40, 40)), "quality": report.verdict}
     if course := activity(clean(item)):
         start, end, peak = (round(t, 1) for t in course)
-        told |= {"active": (start, end), "peak": peak}
-    return told
+        moments |= {"active": (start, end), "peak": peak}
+    return moments

@@ -1,13 +1,13 @@
 """The tokens bridge: the codes of an encoder's embedding."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from emg_llm.bridge.base import Bridge, BridgeError
+from emg_llm.bridge.base import Bridge, BridgeError, Told
 from emg_llm.bridge.codebook import Codebook
 from emg_llm.data.datasets import Dataset
 from emg_llm.encoders.base import EmgEncoder
@@ -15,9 +15,10 @@ from emg_llm.encoders.examples import Examples, encoder_inputs
 from emg_llm.signal.recording import Recording
 
 GAIN_NOISE = 0.05  # decades, of an electrode's gain
-# Of the embedding, in its spread: of people that it learned an encoder is surer than of others, and
-# a model that hears only sure codes learns nothing of the rest. Of 2.5 and 3.5 this had less loss
-# on validation people, and 1.5, in another training, more; test people's figures were in view.
+# In units of the embedding's spread. An encoder is more certain about its training people than
+# about others, and a model trained on certain codes alone would not learn the rest. The loss on
+# validation people was lower than with 3.5 and, in another training, than with 1.5 (test people's
+# figures were in view).
 EMBEDDING_NOISE = 2.5
 
 
@@ -26,12 +27,15 @@ class Tokens(Bridge):
 
     kind = "tokens"
     about = "discrete tokens that {codec} make of it"
-    needs = ("encoder", "codebook")
+    needs: ClassVar[tuple[str, ...]] = ("encoder", "codebook")
+
+    encoder: EmgEncoder
+    codebook: Codebook
 
     def fields(self, recording: Recording) -> dict[str, Any]:
         return {"codes": codes(self.codebook, self.encoder.embedding(recording))}
 
-    def told(self, dataset: Dataset, rows: np.ndarray) -> list:
+    def told(self, dataset: Dataset, rows: np.ndarray) -> list[Told]:
         return [Codes(self.encoder, self.codebook, dataset, rows)]
 
 
@@ -42,9 +46,7 @@ class Codes:
         self, encoder: EmgEncoder, codebook: Codebook, dataset: Dataset, rows: np.ndarray
     ) -> None:
         if dataset.recordings is None:
-            raise BridgeError(
-                "A feature table has no signal to make codes from; use --bridge text."
-            )
+            raise BridgeError("A feature table has no signal to encode; use --bridge text.")
         inputs = encoder_inputs(dataset, encoder.config, rows)
         self.encoder, self.codebook = encoder, codebook
         self.examples = Examples(encoder, inputs, dataset.targets[rows], dataset.groups[rows])
@@ -65,21 +67,21 @@ class Codes:
         return {"codes": codes(self.codebook, embedding)}
 
     def _varied(self, k, rng):
-        """The embedding of a variant: electrodes of another gain, an encoder that is less sure."""
+        """The embedding of a variant: other electrode gains, a less certain encoder."""
         encoder = self.encoder
         covariance, power = self.examples.fronts[k]
         gain = 10 ** (GAIN_NOISE * rng.standard_normal(encoder.config.n_channels))
         gain = torch.from_numpy(gain).float()
         covariance = covariance * gain[:, None] * gain
         power = torch.cat([power[:, :1], power[:, 1:] * gain.square()], dim=1)
-        at = (v.to(encoder.device) for v in (covariance, power, self.examples.shifts[k]))
-        embedding = encoder.body(*encoder.inputs(*at)).mean(dim=0)
+        inputs = (v.to(encoder.device) for v in (covariance, power, self.examples.shifts[k]))
+        embedding = encoder.body(*encoder.inputs(*inputs)).mean(dim=0)
         noise = rng.standard_normal(len(embedding))
         noise *= EMBEDDING_NOISE * float(self.codebook.spread)
         return embedding + torch.from_numpy(noise).to(embedding)
 
     def scores(self, dataset: Dataset, rows: np.ndarray) -> tuple[tuple[str, ...], np.ndarray]:
-        """As the encoder tells."""
+        """From the encoder."""
         encoder = self.encoder
         embeddings = self.examples.embeddings(encoder).to(encoder.device)
         return tuple(encoder.config.labels), encoder.classify(embeddings)

@@ -1,4 +1,4 @@
-"""Encoders: EMG segments -> an embedding and logits, all under the contract of `base`."""
+"""Encoders: EMG segments -> embedding and logits; `base` is their contract."""
 
 import json
 from pathlib import Path
@@ -15,14 +15,14 @@ ARCHITECTURES = {"cnn": CnnEncoder, "tcn": TcnEncoder}
 
 
 def build_encoder(config: EncoderConfig) -> EmgEncoder:
-    """A new encoder of `config.arch`; raises KeyError for an unknown one."""
+    """A new encoder of `config.arch`. Raises KeyError for an unknown one."""
     return ARCHITECTURES[config.arch](config)
 
 
 def load_encoder(folder_or_id: str | Path, revision: str | None = None) -> EmgEncoder:
-    """A saved encoder, of the architecture that its configuration names, ready to predict.
+    """A saved encoder of the architecture in its configuration, in evaluation mode.
 
-    Raises HubError, or DatasetError where there is none or not all of it, in words.
+    Raises HubError, or DatasetError for a missing or incomplete encoder.
     """
     folder = resolve(folder_or_id, revision)
     try:
@@ -30,8 +30,8 @@ def load_encoder(folder_or_id: str | Path, revision: str | None = None) -> EmgEn
         return ARCHITECTURES[arch].from_pretrained(folder)
     except (OSError, KeyError, TypeError, ValueError, RuntimeError, SafetensorError):
         raise DatasetError(
-            f"{folder_or_id} holds no encoder, or not all of one; name a folder that "
-            "train/encoder.py wrote."
+            f"{folder_or_id} holds no encoder, or not all of one; give a folder written by "
+            "train/encoder.py."
         ) from None
 
 

@@ -1,32 +1,34 @@
-"""Variations of training recordings, made at the moment of use.
+"""Random variations of training recordings, drawn for each batch.
 
-They act on what the encoders see first, covariances of the channels by frame and band: float
-tensors (n, segments, frames, bands, channels, channels), one draw for each of the n recordings.
-There a gain, added noise, a lost channel or a turned armband are exact, and cost nothing.
+They act on the encoders' input, channel covariances by frame and band: float tensors
+(n, segments, frames, bands, channels, channels), with one draw for each of the n recordings. On
+covariances, gain, added noise, a lost channel and a rotated armband are exact and cheap.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
+from torch import Generator, Tensor
 
 
 @dataclass(frozen=True)
 class Augmentation:
-    """How much of each; zero leaves it out."""
+    """The strength of each variation; zero turns it off."""
 
-    overall_db: float = 2.0  # gain of the whole recording, standard deviation
-    gain_db: float = 2.0  # gain by channel, standard deviation
-    noise_snr_db: float = 0.0  # least SNR of added noise; the SNR is drawn up to 30 dB above it
-    drop_channel: float = 0.0  # probability, by channel
-    band_stop: float = 0.0  # probability, by band
-    rotation: int = 0  # most places that an armband is turned by
-    time_shift: int = 0  # most frames
-    time_warp: float = 0.0  # most relative change of tempo
-    mixup: float = 0.4  # Beta parameter; mixes what the body reads, and the labels
+    overall_db: float = 2.0  # standard deviation of a recording's gain
+    gain_db: float = 2.0  # standard deviation of a channel's gain
+    noise_snr_db: float = 0.0  # lowest SNR of added noise, drawn up to 30 dB above it
+    drop_channel: float = 0.0  # probability for each channel
+    band_stop: float = 0.0  # probability for each band
+    rotation: int = 0  # maximum, in electrodes of an armband
+    time_shift: int = 0  # maximum, in frames
+    time_warp: float = 0.0  # maximum relative change of tempo
+    mixup: float = 0.4  # Beta parameter; mixes the body's inputs and the labels
 
 
-def augment(x, settings, generator):
-    """Everything of `settings` but mixup: a new tensor like x."""
+def augment(x: Tensor, settings: Augmentation, generator: Generator) -> Tensor:
+    """A new tensor like x, with all variations in `settings` except mixup."""
     draw = Draws(generator, x)
     gain = draw.gains(settings.overall_db, settings.gain_db)
     if settings.drop_channel:
@@ -48,34 +50,34 @@ def augment(x, settings, generator):
 
 
 class Draws:
-    """Random numbers for a batch, one row for each recording."""
+    """Random numbers for a batch, a row for each recording."""
 
-    def __init__(self, generator, x):
+    def __init__(self, generator: Generator, x: Tensor) -> None:
         self.generator, self.n, self.channels = generator, len(x), x.shape[-1]
 
-    def uniform(self, *shape):
+    def uniform(self, *shape: int) -> Tensor:
         return torch.rand(self.n, *shape, generator=self.generator)
 
-    def gains(self, overall_db, channel_db):
+    def gains(self, overall_db: float, channel_db: float) -> Tensor:
         """Amplitude gains (n, channels)."""
         overall = torch.randn(self.n, 1, generator=self.generator)
         each = torch.randn(self.n, self.channels, generator=self.generator)
         return 10 ** ((overall_db * overall + channel_db * each) / 20)
 
-    def integers(self, most):
+    def integers(self, most: int) -> Tensor:
         """Whole numbers from -most to +most, (n,)."""
         return torch.randint(-most, most + 1, (self.n,), generator=self.generator)
 
 
-def add_noise(x, snr_db):
-    """White noise, the same in each channel: snr_db (n,) below the recording's power."""
+def add_noise(x: Tensor, snr_db: Tensor) -> Tensor:
+    """Add equal white noise to all channels, snr_db (n,) below the recording's power."""
     power = x[:, :, :, 0].diagonal(dim1=-2, dim2=-1).mean(dim=(1, 2, 3))
     noise = power * 10 ** (-snr_db / 10)
     return x + noise[:, None, None, None, None, None] * torch.eye(x.shape[-1])
 
 
-def rotate(x, places):
-    """An armband turned by `places` (n,) electrodes."""
+def rotate(x: Tensor, places: Tensor) -> Tensor:
+    """Rotate an armband by `places` (n,) electrodes."""
     c = x.shape[-1]
     order = (torch.arange(c) - places[:, None]) % c
     rows = torch.arange(len(x))
@@ -83,8 +85,8 @@ def rotate(x, places):
     return moved.permute(0, 3, 4, 5, 1, 2)
 
 
-def retime(x, shift, tempo):
-    """Frames `shift` (n,) later and `tempo` (n,) times as fast, around the segment's middle."""
+def retime(x: Tensor, shift: Tensor, tempo: Tensor) -> Tensor:
+    """Delay by `shift` (n,) frames and speed up `tempo` (n,) times around the middle."""
     n_frames = x.shape[2]
     middle = (n_frames - 1) / 2
     at = (torch.arange(n_frames) - middle)[None] * tempo[:, None] + middle - shift[:, None]
@@ -92,7 +94,9 @@ def retime(x, shift, tempo):
     return x[torch.arange(len(x))[:, None], :, at].transpose(1, 2)
 
 
-def mix(inputs, targets, alpha, generator):
+def mix(
+    inputs: Sequence[Tensor], targets: Tensor, alpha: float, generator: Generator
+) -> tuple[list[Tensor], Tensor]:
     """Mixup (Zhang et al., ICLR 2018) of tensors (n, …) and of label shares (n, labels)."""
     n = len(targets)
     order = torch.randperm(n, generator=generator)

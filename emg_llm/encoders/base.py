@@ -1,9 +1,9 @@
-"""The one contract of all encoders.
+"""The contract of all encoders.
 
-An encoder reads segments (n, length, features) and gives embeddings (n, d) and logits
-(n, labels). The head is linear, so the mean of a recording's logits is the head of its mean
-embedding: what a language model later reads is what the encoder decided from. The embedding
-holds what the network saw, and behind it the scores of the readouts.
+An encoder maps segments (n, length, features) to embeddings (n, d) and logits (n, labels). The
+head is linear, so the mean of a recording's logits is the head of its mean embedding: a language
+model reads the same embedding that the encoder decides from. An embedding holds the network's
+output, then the scores of the readouts.
 """
 
 from dataclasses import dataclass
@@ -27,23 +27,23 @@ SCALINGS = ("training", "person")
 
 @dataclass
 class EncoderConfig:
-    """What an encoder is built from; saved beside its weights.
+    """The settings of an encoder, saved beside its weights.
 
-    scaling: what a level is measured against: the training people's mean, or the median of the
-    person's own recordings where several are read together.
+    scaling: the reference for levels: the mean over the training people ("training"), or the
+    median of the person's own recordings when several are read together ("person").
     """
 
     arch: str
     labels: list[str]
     n_channels: int = 8
     n_features: int = 12
-    sampling_rate: float = 1000.0  # Hz; recordings are resampled to it
-    segment_length: int = 3000  # samples at that rate, about; shorter trials stay whole
+    sampling_rate: float = 1000.0  # Hz, after resampling
+    segment_length: int = 3000  # approximate samples at that rate; shorter trials stay whole
     embedding_dim: int = 256
     width: int = 48
     dropout: float = 0.3
     scaling: str = "training"
-    lead: str = "deep"  # the way of reading that the head goes by, see readouts
+    lead: str = "deep"  # the path that the head reads, see `readouts`
     trained_on: str = ""
     temperature: float = 1.0
 
@@ -52,17 +52,17 @@ class EncoderConfig:
         check_channels(recording.n_channels, self.n_channels)
         prepared = resample(clean(recording), self.sampling_rate)
         n = prepared.n_samples
-        # Whole trials, or parts as equal and as near the wanted length as can be.
+        # The whole trial, or equal parts as close as possible to segment_length.
         return segment_tensor(prepared, n // max(1, round(n / self.segment_length)))
 
     @property
     def front_key(self) -> tuple:
-        """All that `front` depends on: encoders that share it share what it gives."""
+        """Everything that `front` depends on: encoders with equal keys share its result."""
         return "front", self.n_channels, self.sampling_rate, self.segment_length
 
     @torch.inference_mode()
     def front(self, recording: Recording) -> tuple[Tensor, Tensor]:
-        """What an encoder reads of one recording, on the CPU, see `front.front`."""
+        """The encoder's inputs from one recording, on the CPU, see `front.front`."""
 
         def make():
             tensor = torch.as_tensor(self.tensor(recording))
@@ -71,7 +71,24 @@ class EncoderConfig:
         return recording.once(self.front_key, make)
 
 
-class EmgEncoder(Pushable, nn.Module, PyTorchModelHubMixin):
+class HubModule(  # type: ignore[misc]  # our push_to_hub writes a card and commits once
+    Pushable, nn.Module, PyTorchModelHubMixin
+):
+    """A network that saves, loads and pushes its configuration with its weights."""
+
+    @classmethod
+    def from_pretrained(
+        cls,
+        pretrained_model_name_or_path: str | Path,
+        revision: str | None = None,
+        **settings: Any,
+    ) -> Self:
+        """A saved network in evaluation mode, with all its weights. Raises HubError."""
+        folder = resolve(pretrained_model_name_or_path, revision)
+        return super().from_pretrained(str(folder), **(settings | {"strict": True})).eval()
+
+
+class EmgEncoder(HubModule):
     """Base of the encoders; subclasses define `deep(course)`."""
 
     def __init__(self, config: EncoderConfig) -> None:
@@ -79,66 +96,58 @@ class EmgEncoder(Pushable, nn.Module, PyTorchModelHubMixin):
         self.config = config
         self.n_inputs = len(BANDS) * config.n_channels * (config.n_channels + 1) // 2
         self.n_levels = self.n_inputs + 1 + config.n_channels
-        # Fitted on the training people: typical power, mean and spread of what the body reads.
-        self.register_buffer("power", torch.ones(()))
-        self.register_buffer("center", torch.zeros(self.n_levels))
-        self.register_buffer("spread", torch.ones(()))
-        # How far a typical person's recordings are from that person's median, logarithm.
-        self.register_buffer("typical", torch.zeros(()))
+        # From the training people: typical power, mean and spread of the body's inputs.
+        self.power: Tensor = nn.Buffer(torch.ones(()))
+        self.center: Tensor = nn.Buffer(torch.zeros(self.n_levels))
+        self.spread: Tensor = nn.Buffer(torch.ones(()))
+        # Logarithm of the typical distance of recordings from their person's median.
+        self.typical: Tensor = nn.Buffer(torch.zeros(()))
         self.readouts = Readouts(self.n_inputs, config.n_channels, len(config.labels))
         self.deep_dim = config.embedding_dim - 2 * len(config.labels)
         if self.deep_dim < 1:
             raise ValueError(
-                f"embedding_dim {config.embedding_dim} leaves nothing beside the scores of "
+                f"embedding_dim {config.embedding_dim} leaves no room beside the scores of "
                 f"{len(config.labels)} labels; take more than {2 * len(config.labels)}."
             )
         self.head = nn.Linear(config.embedding_dim, len(config.labels))
-
-    @classmethod
-    def from_pretrained(
-        cls, folder_or_id: str | Path, revision: str | None = None, **settings: Any
-    ) -> Self:
-        """A saved encoder, ready to predict; every weight must be there. Raises HubError."""
-        folder = resolve(folder_or_id, revision)
-        return super().from_pretrained(str(folder), **(settings | {"strict": True})).eval()
 
     @property
     def device(self) -> torch.device:
         return self.head.weight.device
 
     def deep(self, course: Tensor) -> Tensor:
-        """Standardised inputs of frames (n, frames, inputs) -> what is seen (n, deep_dim)."""
+        """Standardised inputs by frame (n, frames, inputs) -> (n, deep_dim)."""
         raise NotImplementedError
 
     def body(self, level: Tensor, course: Tensor) -> Tensor:
-        """Standardised inputs of a segment (n, levels) and of its frames (n, frames, inputs)
+        """Standardised inputs by segment (n, levels) and by frame (n, frames, inputs)
         -> embeddings (n, embedding_dim)."""
         return torch.cat([self.deep(course), self.readouts(level)], dim=1)
 
     @torch.no_grad()
     def settle(self, shift: Tensor) -> None:
-        """Make a person's shift (levels + 1,) part of the encoder, which is then that person's."""
+        """Fold a person's shift, shape (levels + 1,), into the normalisation in place."""
         self.center += shift[:-1]
         self.spread *= shift[-1].exp()
         self.config.scaling = "training"
 
     @torch.no_grad()
-    def follow(self, way: str) -> None:
-        """Let the head go by one of PATHS."""
+    def follow(self, path: str) -> None:
+        """Make the head read one of PATHS."""
         n, weight = len(self.config.labels), self.head.weight
-        if way == "deep":
+        if path == "deep":
             weight[:, self.deep_dim :] = 0.0
         else:
             self.head.bias.zero_()
             weight.zero_()
-            k = PATHS.index(way)
+            k = PATHS.index(path)
             start = self.deep_dim + n * k
             weight[:, start : start + n].fill_diagonal_(float(self.readouts.widths[k]))
-        self.config.lead = way
+        self.config.lead = path
 
     @torch.no_grad()
     def ways(self, embedding: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """The scores of each of PATHS in embeddings (n, d), while the head goes by "deep"."""
+        """The scores (n, labels) of each of PATHS from embeddings (n, d), with a "deep" head."""
         deep, power, pattern = embedding.split([self.deep_dim, *[len(self.config.labels)] * 2], 1)
         power, pattern = power * self.readouts.widths[0], pattern * self.readouts.widths[1]
         return power, pattern, deep @ self.head.weight[:, : self.deep_dim].T + self.head.bias
@@ -146,18 +155,18 @@ class EmgEncoder(Pushable, nn.Module, PyTorchModelHubMixin):
     def inputs(
         self, covariance: Tensor, whole: Tensor, shift: Tensor | None = None
     ) -> tuple[Tensor, Tensor]:
-        """What the body reads, from what `front.front` gives: level, course.
+        """The body's inputs, level and course, from the result of `front.front`.
 
-        The level holds the inputs of all frames together, the mean frequency, and the channels'
-        powers, all logarithms. shift: (levels + 1,) or (n, levels + 1), how far the person is
-        from the center and, last, the logarithm of how much wider the person is spread.
+        The level holds the inputs over all frames, the mean frequency and the channels' powers,
+        all logarithmic. shift: (levels + 1,) or (n, levels + 1), the person's distance from the
+        center and, last, the logarithm of the person's relative spread.
         """
         rate = self.config.sampling_rate
         n_frames = covariance.shape[1]
         size, hop = frames(self.config.segment_length, rate)
         covariance = covariance / self.power
         level = log_covariances(covariance.mean(1), (size + hop * (n_frames - 1)) / rate)
-        course = log_covariances(covariance, 0.6 * size / rate)  # a tapered frame holds less
+        course = log_covariances(covariance, 0.6 * size / rate)  # the window shortens a frame
         pitch = whole[:, :1].clamp_min(1.0).log()
         powers = (whole[:, 1:] / self.power).clamp_min(1e-10).log()
         if shift is None:
@@ -180,7 +189,7 @@ class EmgEncoder(Pushable, nn.Module, PyTorchModelHubMixin):
 
     @torch.inference_mode()
     def encode(self, tensor: np.ndarray | Tensor, shift: Tensor | None = None) -> Tensor:
-        """One recording's segments -> its mean embedding (embedding_dim,)."""
+        """The segments of one recording -> its mean embedding (embedding_dim,)."""
         return self.embed(torch.as_tensor(tensor, device=self.device), shift).mean(dim=0)
 
     @torch.inference_mode()
@@ -188,17 +197,17 @@ class EmgEncoder(Pushable, nn.Module, PyTorchModelHubMixin):
         """The mean embedding (embedding_dim,) of one recording."""
 
         def make():
-            seen = (v.to(self.device) for v in self.config.front(recording))
-            return self.body(*self.inputs(*seen)).mean(dim=0)
+            covariance, whole = (v.to(self.device) for v in self.config.front(recording))
+            return self.body(*self.inputs(covariance, whole)).mean(dim=0)
 
         return recording.once((self, "embedding"), make)
 
     @torch.inference_mode()
     def classify(self, embedding: Tensor) -> np.ndarray:
-        """Recording embeddings (…, embedding_dim) -> probabilities (…, labels), numpy."""
+        """Recording embeddings (…, embedding_dim) -> probabilities (…, labels)."""
         return torch.softmax(self.head(embedding) / self.config.temperature, -1).cpu().numpy()
 
-    def __call__(self, x, *rest):
+    def __call__(self, x: Tensor | Recording, *rest: Any) -> Any:
         """Segments give (embedding, logits); a Recording gives probabilities (labels,)."""
         if isinstance(x, Recording):
             return self.classify(self.embedding(x))

@@ -1,4 +1,4 @@
-"""Recordings as encoders are trained on and asked about: prepared once, read from disk."""
+"""Recordings as encoder inputs: prepared once, then read from disk."""
 
 import copy
 from collections.abc import Callable, Sequence
@@ -15,30 +15,31 @@ from emg_llm.encoders.augmentation import Augmentation, augment
 from emg_llm.encoders.base import EmgEncoder, EncoderConfig
 from emg_llm.encoders.front import front
 from emg_llm.signal.levels import WIDTH_SHARE
+from emg_llm.signal.recording import Recording
 
 
 def encoder_config(arch: str, dataset: Dataset, **more: Any) -> EncoderConfig:
-    """An EncoderConfig for the labels and channels of a dataset."""
-    _check_recordings(dataset)
-    channels = dataset.recordings[0].n_channels
+    """An EncoderConfig with the labels and channels of a dataset."""
+    channels = _recordings(dataset)[0].n_channels
     labels = list(dataset.label_names)
     return EncoderConfig(arch, labels, n_channels=channels, n_features=channels + 4, **more)
 
 
-def _check_recordings(dataset):
+def _recordings(dataset: Dataset) -> Sequence[Recording]:
     if dataset.recordings is None:
         raise DatasetError(
             f"{dataset.name} is a feature table and an encoder reads recordings; use --model svm "
             "or a language model."
         )
+    return dataset.recordings
 
 
 class Fronts(Lazy):
-    """What encoders read of recordings, see `front.front`: (covariance, whole) of each, tensors."""
+    """The encoder inputs of recordings: tensors (covariance, whole), see `front.front`."""
 
 
 class FrontStore:
-    """Fronts by key, on disk. Covariances are symmetric: their upper triangles are kept."""
+    """Fronts by key, on disk. Of the symmetric covariances it keeps the upper triangles."""
 
     def __init__(self, n_channels: int) -> None:
         self._spool, self._at = Spool(), {}
@@ -47,19 +48,19 @@ class FrontStore:
         self._place[i, j] = self._place[j, i] = torch.arange(len(i))
 
     def fill(self, keys: Sequence, make: Callable[[Any], tuple[Tensor, Tensor]]) -> None:
-        """Keep make(key) for all `keys` that are not there; processes share the work."""
+        """Store make(key) for all missing `keys`; processes share the work."""
         missing, (i, j) = [k for k in keys if k not in self._at], self._triangle
 
         def arrays(k):
             covariance, whole = make(missing[k])
             return covariance[..., i, j].numpy(), whole.numpy()
 
-        made = share_items(arrays, len(missing))
-        for key, (covariance, whole) in zip(missing, made, strict=True):
+        fronts = share_items(arrays, len(missing))
+        for key, (covariance, whole) in zip(missing, fronts, strict=True):
             self._at[key] = self._spool.append(covariance), self._spool.append(whole)
 
     def view(self, keys: Sequence) -> Fronts:
-        """The fronts of `keys`, which are there."""
+        """The stored fronts of `keys`."""
 
         def read(k):
             covariance, whole = (torch.from_numpy(self._spool[at]) for at in self._at[keys[k]])
@@ -69,21 +70,21 @@ class FrontStore:
 
 
 def encoder_inputs(
-    dataset: Dataset, config: EncoderConfig, rows: Sequence[int] | None = None
+    dataset: Dataset, config: EncoderConfig, rows: Sequence[int] | np.ndarray | None = None
 ) -> Fronts:
-    """What an encoder reads of the recordings in `rows`, all by default.
+    """The encoder inputs of the recordings in `rows`, all by default.
 
-    It is kept with the dataset: folds and encoders that read alike make it once.
+    They are stored with the dataset: folds and encoders with the same `front_key` share them.
     """
-    _check_recordings(dataset)
+    recordings = _recordings(dataset)
     rows = [int(i) for i in (range(len(dataset)) if rows is None else rows)]
     store = dataset.once(config.front_key, lambda: FrontStore(config.n_channels))
-    store.fill(rows, lambda i: config.front(dataset.recordings[i]))
+    store.fill(rows, lambda i: config.front(recordings[i]))
     return store.view(rows)
 
 
 def fronts_of(tensors: Sequence[np.ndarray | Tensor], config: EncoderConfig) -> Fronts:
-    """What an encoder reads of tensors (n_segments, length, features), one for each recording."""
+    """The encoder inputs of tensors (n_segments, length, features), one for each recording."""
 
     def make(k):
         with torch.inference_mode():
@@ -95,10 +96,10 @@ def fronts_of(tensors: Sequence[np.ndarray | Tensor], config: EncoderConfig) -> 
 
 
 class Examples:
-    """Recordings as the bodies of encoders need them: the front end's work is done once.
+    """Labelled recordings after the front end, which runs once.
 
-    inputs: Fronts, or float32 (n_segments, length, features), one for each recording, a sequence
-    that is gone through once; targets: int (n,); groups: the person of each recording, or None.
+    inputs: Fronts, or a sequence, iterated once, of float32 (n_segments, length, features);
+    targets: int (n,); groups: the person of each recording, or None.
     """
 
     def __init__(
@@ -118,19 +119,19 @@ class Examples:
 
     @property
     def people(self) -> np.ndarray:
-        """The person of each recording; where nobody knows, each is one's own."""
+        """The person of each recording; without groups, each recording is a person."""
         return np.arange(len(self)) if self.groups is None else self.groups
 
     def take(self, rows: np.ndarray) -> Self:
-        """The examples of some rows, for another encoder of the same configuration."""
+        """The examples in `rows`, for another encoder of the same configuration."""
         part = copy.copy(self)
-        part.fronts = Lazy(len(rows), lambda k: self.fronts[rows[k]])
+        part.fronts = Fronts(len(rows), lambda k: self.fronts[rows[k]])
         part.targets, part.shifts = self.targets[rows], self.shifts[rows]
         part.groups = None if self.groups is None else self.groups[rows]
         return part
 
     def fit_scale(self, encoder: EmgEncoder) -> None:
-        """Set what is typical of these recordings in the encoder."""
+        """Set the encoder's normalisation from these recordings."""
         powers = [c[:, :, 0].diagonal(dim1=-2, dim2=-1).mean() for c, _ in self.fronts]
         encoder.power.copy_(torch.stack(powers).median().clamp_min(1e-20))
         with torch.inference_mode():
@@ -141,16 +142,16 @@ class Examples:
         encoder.typical.zero_()
         self.shift_to_people(encoder)
         widths = self.shifts[np.unique(self.people, return_index=True)[1], -1] / WIDTH_SHARE
-        if widths.any():  # zero is of people with a single recording
+        if widths.any():  # zero for people with a single recording
             encoder.typical.copy_(widths[widths != 0].mean())
         self.shift_to_people(encoder)
 
     def shift_to_people(self, encoder: EmgEncoder) -> None:
-        """Where each person's recordings are the measure, find how far each person is off.
+        """With "person" scaling, set the shift of each recording's person.
 
-        `shifts` (n, levels + 1): how far the person's median level is from the training people's
-        mean and, last, how much wider the person's powers are spread than a typical person's: the
-        logarithm, of which a share is taken away. Zero where nobody knows the person.
+        `shifts` (n, levels + 1): the distance of the person's median level from the mean over the
+        training people and, last, WIDTH_SHARE of the logarithm of how much wider the person's
+        powers spread than a typical person's. Zero where the person is unknown.
         """
         self.shifts = torch.zeros(len(self), encoder.n_levels + 1)
         if encoder.config.scaling != "person" or self.groups is None:
@@ -159,9 +160,9 @@ class Examples:
             levels = torch.stack([self.level(i, encoder) for i in range(len(self))])
         for person in np.unique(self.groups):
             rows = torch.from_numpy(np.flatnonzero(self.groups == person))
-            if len(rows) < 2:  # of a single recording, all would be taken away
+            if len(rows) < 2:  # a single recording minus its median is nothing
                 continue
-            # A few strong expressions among many recordings don't move the median.
+            # The median ignores a few strong expressions among many recordings.
             median = levels[rows].median(dim=0).values
             powers = (levels[rows] - median)[:, -encoder.config.n_channels :]
             width = powers.square().mean().sqrt().clamp_min(1e-3).log()
@@ -180,8 +181,8 @@ class Examples:
             return (torch.stack([self.segments(encoder, i).mean(dim=0) for i in rows]),)
 
         with torch.inference_mode():
-            [found] = share_rows(some, torch.arange(len(self)))
-        return found.cpu()
+            [embeddings] = share_rows(some, torch.arange(len(self)))
+        return embeddings.cpu()
 
     def logits(self, encoder: EmgEncoder) -> Tensor:
         """Recording logits (n, labels) on the CPU."""
@@ -189,17 +190,17 @@ class Examples:
             return encoder.head(self.embeddings(encoder).to(encoder.device)).cpu()
 
     def levels(self, encoder: EmgEncoder) -> tuple[Tensor, Tensor]:
-        """What the readouts learn from: levels (segments, levels), their targets."""
+        """Training data for the readouts: levels (segments, levels) and their targets."""
         with torch.inference_mode():
             levels = [
-                encoder.inputs(*front, shift)[0]
-                for front, shift in zip(self.fronts, self.shifts, strict=True)
+                encoder.inputs(covariance, whole, shift)[0]
+                for (covariance, whole), shift in zip(self.fronts, self.shifts, strict=True)
             ]
         counts = torch.tensor([len(level) for level in levels])
         return torch.cat(levels), self.targets.repeat_interleave(counts)
 
     def level(self, i: int, encoder: EmgEncoder) -> Tensor:
-        """How far one recording is from the center, (levels,), not divided by the spread."""
+        """The distance (levels,) of one recording from the center, not divided by the spread."""
         return encoder.inputs(*self.fronts[i])[0].mean(dim=0) * encoder.spread
 
     def draw(
@@ -210,13 +211,13 @@ class Examples:
         encoder: EmgEncoder,
         generator: torch.Generator,
     ) -> tuple[Tensor, ...]:
-        """Varied inputs of some recordings: level, course with n * segments rows, and n."""
+        """Augmented inputs, level and course, of `segments` random segments per recording."""
         parts, wholes = [], []
         n_frames = min(self.fronts[i][0].shape[1] for i in rows)
         for i in rows:
             covariance, whole = self.fronts[i]
             at = torch.randint(len(covariance), (segments,), generator=generator)
-            # Of longer recordings a stretch as long as the batch's shortest.
+            # Crop longer recordings to the length of the batch's shortest.
             spare = covariance.shape[1] - n_frames + 1
             start = int(torch.randint(spare, (), generator=generator))
             parts.append(covariance[at, start : start + n_frames])
@@ -230,7 +231,7 @@ class Examples:
         return share_rows(inputs, x.flatten(0, 1), torch.cat(wholes), shift)
 
     def ask(self, encoder: EmgEncoder) -> np.ndarray:
-        """Probabilities (n, labels) of a trained encoder, numpy."""
+        """Probabilities (n, labels) from a trained encoder."""
         self.shift_to_people(encoder)
         return torch.softmax(self.logits(encoder) / encoder.config.temperature, dim=1).numpy()
 

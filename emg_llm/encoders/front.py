@@ -1,9 +1,8 @@
-"""What every encoder sees first: how strongly the channels are active and move together.
+"""The fixed front end of every encoder: the power of the channels and their correlations.
 
-Short frames of the signal become covariance matrices of the channels in a few frequency bands;
-their matrix logarithm makes powers additive: a gain is a shift, and the distance between two
-matrices does not depend on the unit (Arsigny et al., SIAM J. Matrix Anal. Appl. 2007,
-29(1):328). Nothing here is learned.
+Short frames of the signal become covariance matrices of the channels in a few frequency bands.
+The matrix logarithm turns a gain into a shift, and makes the distance between two matrices
+independent of the unit (Arsigny et al., SIAM J. Matrix Anal. Appl. 2007, 29(1):328).
 """
 
 import torch
@@ -13,19 +12,19 @@ from emg_llm.signal.features import tensor_column
 
 BANDS = ((20.0, 450.0), (20.0, 60.0), (60.0, 120.0), (120.0, 230.0))  # Hz
 FRAME, HOP = 0.32, 0.16  # seconds
-# Below this many standard errors a correlation is taken for chance.
+# Correlations below this many standard errors count as chance.
 CERTAIN = 3.0
-# Of surface EMG's band only about this width carries power, which limits how many independent
-# samples a second holds.
+# About this much of surface EMG's band carries power, which limits the number of independent
+# samples per second.
 EFFECTIVE_WIDTH = 100.0  # Hz
 SHRINKAGE, FLOOR = 0.02, 1e-4
 
 
 def front(x: Tensor, n_channels: int, sampling_rate: float) -> tuple[Tensor, Tensor]:
-    """What a network reads of segments (n, length, features), see `segment_tensor`.
+    """A network's inputs from segments (n, length, features), see `segment_tensor`.
 
-    Returns covariances by frame and band, and of the whole segment (n, 1 + channels) the mean
-    frequency in Hz and the channels' mean squares.
+    Returns the covariances by frame and band, and for the whole segment (n, 1 + channels) the
+    mean frequency in Hz and the channels' mean squares.
     """
     wave, pitch = x[..., :n_channels], x[:, 0, tensor_column(n_channels, "mean_frequency"), None]
     whole = torch.cat([pitch, wave.square().mean(dim=1)], dim=1)
@@ -33,15 +32,14 @@ def front(x: Tensor, n_channels: int, sampling_rate: float) -> tuple[Tensor, Ten
 
 
 def frames(length: int, sampling_rate: float) -> tuple[int, int]:
-    """(samples in a frame, samples from one frame to the next) for segments of `length`."""
+    """(samples per frame, samples between frame starts) for segments of `length`."""
     return min(length, round(FRAME * sampling_rate)), max(1, round(HOP * sampling_rate))
 
 
 def covariances(wave: Tensor, sampling_rate: float) -> Tensor:
-    """Covariance of the channels, by frame and band: (n, frames, bands, channels, channels).
+    """Channel covariances (n, frames, bands, channels, channels), u² for a signal in u.
 
-    wave: (n, length, channels). A frame ends where it is named, so frame t knows nothing of
-    the samples after it. Units: u² for a signal in u.
+    wave: (n, length, channels). A frame depends on no sample after its end.
     """
     size, hop = frames(wave.shape[1], sampling_rate)
     window = torch.hann_window(size, periodic=False, dtype=wave.dtype, device=wave.device)
@@ -49,19 +47,19 @@ def covariances(wave: Tensor, sampling_rate: float) -> Tensor:
     spectrum = torch.fft.rfft(cut * window)
     frequency = torch.fft.rfftfreq(size, 1 / sampling_rate)
     scale = 2 / (size * window.square().sum())
-    found = []
+    bands = []
     for low, high in BANDS:
         inside = spectrum[..., (frequency >= low) & (frequency < high)]
         parts = torch.cat([inside.real, inside.imag], dim=-1)
-        found.append(scale * parts @ parts.transpose(-1, -2))
-    return torch.stack(found, dim=2)
+        bands.append(scale * parts @ parts.transpose(-1, -2))
+    return torch.stack(bands, dim=2)
 
 
 def log_covariances(covariance: Tensor, seconds: float) -> Tensor:
     """Matrix logarithms, symmetric, the same shape (…, bands, channels, channels).
 
-    covariance: relative to a typical recording's power. Correlations that so short a stretch
-    of `seconds` can't tell from none are set to none before.
+    covariance: relative to a typical recording's power, over `seconds` of signal. Correlations
+    are first shrunk by what chance explains in a signal of that length.
     """
     width = torch.tensor([min(high - low, EFFECTIVE_WIDTH) for low, high in BANDS])
     chance = (CERTAIN / (2 * width * seconds).sqrt()).clamp_max(0.9).to(covariance)[:, None, None]
@@ -78,7 +76,7 @@ def log_covariances(covariance: Tensor, seconds: float) -> Tensor:
 
 
 def flatten(matrices: Tensor) -> Tensor:
-    """Symmetric (…, bands, c, c) -> (…, bands * c * (c + 1) / 2), distances kept."""
+    """Symmetric (…, bands, c, c) -> (…, bands * c * (c + 1) / 2), preserving distances."""
     c = matrices.shape[-1]
     i, j = torch.triu_indices(c, c)
     weight = torch.where(i == j, 1.0, 2**0.5).to(matrices)

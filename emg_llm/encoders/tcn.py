@@ -1,10 +1,10 @@
 """TCN encoder: dilated causal convolutions in residual blocks, attention pooling.
 
-After Bai et al., arXiv:1803.01271. What is known at a frame depends on the samples up to that
-frame's end alone, so the same weights can follow a signal while it is recorded.
+After Bai et al., arXiv:1803.01271. The output at a frame depends only on samples up to the end of
+that frame, so the same weights can follow a live signal.
 """
 
-from torch import nn
+from torch import Tensor, nn
 from torch.nn import functional as F
 
 from emg_llm.encoders.base import EmgEncoder, EncoderConfig
@@ -17,7 +17,7 @@ DILATIONS = (1, 2, 4)
 class TcnEncoder(EmgEncoder):
     """(n, length, 12) -> (n, embedding_dim)."""
 
-    def __init__(self, config: EncoderConfig):
+    def __init__(self, config: EncoderConfig) -> None:
         super().__init__(config)
         width = config.width
         self.enter = nn.Linear(self.n_inputs, width)
@@ -25,28 +25,28 @@ class TcnEncoder(EmgEncoder):
         self.pool = AttentionPooling(width)
         self.project = projection(3 * width, self.deep_dim, config.dropout)
 
-    def over_time(self, course):
-        """(n, frames, inputs) -> (n, frames, width), each frame from those up to it."""
+    def over_time(self, course: Tensor) -> Tensor:
+        """(n, frames, inputs) -> (n, frames, width); a frame depends on none after it."""
         return self.blocks(self.enter(course).transpose(1, 2)).transpose(1, 2)
 
-    def deep(self, course):
+    def deep(self, course: Tensor) -> Tensor:
         return self.project(self.pool(self.over_time(course)))
 
 
 class Causal(nn.Module):
-    """Two dilated convolutions that look back only, around a shortcut; (n, width, frames)."""
+    """Two dilated causal convolutions with a skip connection; (n, width, frames)."""
 
-    def __init__(self, width, dilation, dropout):
+    def __init__(self, width: int, dilation: int, dropout: float) -> None:
         super().__init__()
         self.past = (KERNEL - 1) * dilation
-        # The norms are over the width of one frame: over time they would look ahead.
+        # Normalised within each frame: statistics over time would look ahead.
         self.norms = nn.ModuleList([nn.LayerNorm(width), nn.LayerNorm(width)])
         self.convolutions = nn.ModuleList(
             [nn.Conv1d(width, width, KERNEL, dilation=dilation) for _ in range(2)]
         )
         self.dropout = nn.Dropout(dropout)
 
-    def forward(self, x):
+    def forward(self, x: Tensor) -> Tensor:
         h = x
         for norm, convolution in zip(self.norms, self.convolutions, strict=True):
             h = F.gelu(norm(h.transpose(1, 2)).transpose(1, 2))

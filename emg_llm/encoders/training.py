@@ -1,4 +1,4 @@
-"""Fitting an encoder on recordings; every recording is one example, however many segments."""
+"""Training of encoders; a recording is one example, however many segments it has."""
 
 import copy
 from collections.abc import Callable, Sequence
@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from torch import Tensor
 from torch.nn import functional as F
 from tqdm.auto import tqdm
 
@@ -25,24 +26,24 @@ FOCAL_GAMMA, FOCAL_ALPHA = 2.0, 0.25  # Lin et al., ICCV 2017, and the original 
 
 @dataclass
 class EncoderTraining:
-    """How an encoder is fitted."""
+    """Settings for `fit_encoder`."""
 
     epochs: int = 60
     batch_size: int = 32  # recordings
-    segments: int = 1  # drawn from each recording
+    segments: int = 1  # drawn per recording
     learning_rate: float = 3e-3
     weight_decay: float = 0.05
     label_smoothing: float = 0.05
     loss: str = "cross_entropy"
-    patience: int = 30  # epochs without a better validation loss
+    patience: int = 30  # epochs without improvement of the validation loss
     augmentation: Augmentation = field(default_factory=Augmentation)
-    lead: str = "auto"  # the way of reading to go by, one of LEADS
-    folds: int = 3  # over the training people, where no others say which way leads
+    lead: str = "auto"  # the path that the head reads, one of LEADS
+    folds: int = 3  # over the training people, to choose the path without validation people
     seed: int = 0
 
 
 class CheckpointError(ValueError):
-    """A checkpoint that a training can't go on from; the text says what to do about it."""
+    """A checkpoint that training can't resume from; the text says what to do."""
 
 
 def fit_encoder(
@@ -56,12 +57,12 @@ def fit_encoder(
     folder: str | Path | None = None,
     log: Callable[[dict, int], None] | None = None,
 ) -> EmgEncoder:
-    """A trained encoder, at its best epoch on the validation people where there are any.
+    """A trained encoder, at its best epoch on the validation people if there are any.
 
     inputs, targets, groups: see Examples; validation: (inputs, targets) or (inputs, targets,
-    groups) of other people. folder: where the state is kept after every epoch; a run that was
-    stopped there goes on and ends as it would have. log(figures, epoch) is told loss and accuracy
-    after every epoch. Raises CheckpointError where the folder holds another run's state.
+    groups) of other people. folder: for a checkpoint after every epoch; an interrupted run resumes
+    from it with the same result. log(figures, epoch) receives the loss and accuracy of every
+    epoch. Raises CheckpointError if the folder holds another run's checkpoint.
     """
     training = training or EncoderTraining()
     config.lead, config.temperature = "deep", 1.0
@@ -69,51 +70,46 @@ def fit_encoder(
     train = Examples(encoder, inputs, targets, groups)
     held = Examples(encoder, *validation) if validation is not None else None
     encoder, run = _fit(config, train, held, training, progress, folder, log)
-    if held is not None:
-        scores, targets, people = ways(encoder, held), held.targets, held.people
-    elif training.lead == "auto":
-        scores = left_out(config, train, training, progress)
-        targets, people = train.targets, train.people
-    else:
-        scores = None
-    way = training.lead
-    if way == "auto":
-        way = PATHS[lead(scores, targets, people)]
-    if scores is not None:
-        config.temperature = fit_temperature(scores[PATHS.index(way)], targets)
+    path = training.lead
+    if held is not None or path == "auto":
+        if held is None:
+            judged, scores = train, left_out(config, train, training, progress)
+        else:
+            judged, scores = held, ways(encoder, held)
+        if path == "auto":
+            path = PATHS[lead(scores, judged.targets, judged.people)]
+        config.temperature = fit_temperature(scores[PATHS.index(path)], judged.targets)
     encoder.config.temperature = config.temperature
-    encoder.follow(way)
+    encoder.follow(path)
     run.forget()
     return encoder
 
 
-def left_out(config, examples, training, progress=False):
-    """The scores of each way of reading, of people that it was not fitted on: (ways, n, labels).
-
-    For each of a few folds over people, an encoder of the others is fitted.
-    """
+def left_out(
+    config: EncoderConfig, examples: Examples, training: EncoderTraining, progress: bool = False
+) -> np.ndarray:
+    """The scores of each path (paths, n, labels), cross-validated over folds of people."""
     from sklearn.model_selection import GroupKFold
 
-    people, found = examples.people, None
+    people = examples.people
     if len(np.unique(people)) < 2:
         people = np.arange(len(examples))
+    scores = np.zeros((len(PATHS), len(people), len(config.labels)))
     folds = GroupKFold(min(training.folds, len(np.unique(people))))
     for others, mine in folds.split(people, groups=people):
         encoder, _ = _fit(config, examples.take(others), None, training, progress)
-        scores = ways(encoder, examples.take(mine))
-        found = np.zeros((len(scores), len(people), scores.shape[-1])) if found is None else found
-        found[:, mine] = scores
-    return found
+        scores[:, mine] = ways(encoder, examples.take(mine))
+    return scores
 
 
-def ways(encoder, examples):
-    """The scores of each way of reading, array (ways, n, labels)."""
+def ways(encoder: EmgEncoder, examples: Examples) -> np.ndarray:
+    """The scores of each path: float (paths, n, labels)."""
     examples.shift_to_people(encoder)
     return np.stack([s.numpy() for s in encoder.ways(examples.embeddings(encoder))])
 
 
 def _fit(config, train, held, training, progress, folder=None, log=None):
-    """(an encoder, its network trained and its readouts fitted; the run that it comes from)."""
+    """(an encoder with trained network and fitted readouts, its run)."""
     torch.manual_seed(training.seed)
     encoder = build_encoder(config)
     train.fit_scale(encoder)
@@ -144,9 +140,11 @@ def _fit(config, train, held, training, progress, folder=None, log=None):
 
 
 class _Run:
-    """An encoder on its way: weights, optimiser, schedule, the best epoch so far."""
+    """The state of a training run: weights, optimiser, schedule and the best epoch so far."""
 
-    def __init__(self, encoder, training, n, folder):
+    def __init__(
+        self, encoder: EmgEncoder, training: EncoderTraining, n: int, folder: str | Path | None
+    ) -> None:
         self.encoder, self.training = encoder.to(device()), training
         self.file = Path(folder) / "checkpoint.pt" if folder else None
         self.what = f"{encoder.config} {training} {n} recordings"
@@ -164,16 +162,16 @@ class _Run:
             self._load()
 
     def train_epoch(self, epoch, examples):
-        """One pass over the data: (loss, accuracy) on what it was varied to.
+        """One pass over the augmented data: (loss, accuracy).
 
-        All its chance comes from the seed and the epoch's number.
+        Its random numbers depend only on the seed and the epoch's number.
         """
         training, encoder = self.training, self.encoder.train()
         generator = torch.Generator().manual_seed(1_000_003 * (training.seed + 1) + epoch)
         torch.manual_seed(1_000_003 * (training.seed + 1) + epoch)
         batches = torch.randperm(len(examples), generator=generator).split(training.batch_size)
-        found = [self._step(encoder, examples, rows, generator) for rows in batches]
-        return np.mean(found, axis=0).tolist()
+        steps = [self._step(encoder, examples, rows, generator) for rows in batches]
+        return np.mean(steps, axis=0).tolist()
 
     def _step(self, encoder, examples, rows, generator):
         training = self.training
@@ -199,7 +197,7 @@ class _Run:
         return loss.item(), (logits.argmax(1) == targets.argmax(1)).float().mean().item()
 
     def validate(self, held):
-        """(loss, accuracy) on the validation people; the best epoch's weights are kept."""
+        """(loss, accuracy) on the validation people; keeps the weights of the best epoch."""
         logits = held.logits(self.encoder.eval())
         loss = F.cross_entropy(logits, held.targets).item()
         self.stale += 1
@@ -209,7 +207,7 @@ class _Run:
         return loss, (logits.argmax(1) == held.targets).float().mean().item()
 
     def best(self):
-        """The encoder at its best epoch; nothing is trained after this."""
+        """The encoder at its best epoch; ends the training."""
         if self.weights is not None:
             self.encoder.load_state_dict(self.weights)
         return self.encoder.eval().cpu()
@@ -231,16 +229,16 @@ class _Run:
                 },
                 partial,
             )
-            partial.replace(self.file)  # never half a checkpoint
+            partial.replace(self.file)  # atomic: a stop never leaves half a checkpoint
 
     def forget(self):
         if self.file and is_main():
             self.file.unlink(missing_ok=True)
 
     def _load(self):
-        try:  # tensors and numbers: nothing else is unpickled
+        try:  # weights_only: unpickles nothing but tensors and plain values
             kept = torch.load(self.file, "cpu", weights_only=True)
-            # The center is the mean over the training recordings: other data has another one.
+            # The center is the mean over the training recordings, so it identifies the data.
             same = kept["what"] == self.what and torch.allclose(
                 kept["encoder"]["center"], self.encoder.center.cpu(), atol=1e-3
             )
@@ -250,20 +248,20 @@ class _Run:
                 self.encoder.load_state_dict(kept["encoder"])
                 self.optimizer.load_state_dict(kept["optimizer"])
                 self.schedule.load_state_dict(kept["schedule"])
-        except Exception:  # a damaged or foreign file fails in many ways
+        except Exception:  # a damaged or foreign file can raise anything
             raise CheckpointError(
-                f"{self.file} can't be read as the state of a training: it is damaged or another "
-                "file; delete it to train from the start, or choose another --output_dir."
+                f"{self.file} is damaged or not a checkpoint of this training; delete it to train "
+                "from the start, or choose another --output_dir."
             ) from None
         if not same:
             raise CheckpointError(
-                f"{self.file} was left by a run with other settings or data; repeat that command "
-                "to finish it, delete the file to start anew, or choose another --output_dir."
+                f"{self.file} is from a run with other settings or data; repeat that command to "
+                "finish it, delete the file to start over, or choose another --output_dir."
             )
 
 
-def loss_of(logits, targets, training):
-    """Mean loss of logits (n, labels) against label shares (n, labels)."""
+def loss_of(logits: Tensor, targets: Tensor, training: EncoderTraining) -> Tensor:
+    """Mean loss of logits (n, labels) for label shares (n, labels)."""
     if training.loss == "focal":
         probability = torch.softmax(logits, dim=1)
         weight = FOCAL_ALPHA * (1 - probability) ** FOCAL_GAMMA
@@ -274,10 +272,10 @@ def loss_of(logits, targets, training):
 def calibrate(
     encoder: EmgEncoder, inputs: Fronts | Sequence, targets: np.ndarray, seed: int = 0
 ) -> EmgEncoder:
-    """A new encoder that has also learned one person's few labelled recordings.
+    """A copy of an encoder, adapted to one person's few labelled recordings.
 
-    inputs, targets: see Examples. The way of reading that the encoder goes by learns, from these
-    recordings alone; where a person's own recordings are the measure, these are from then on.
+    inputs, targets: see Examples. Only the path that the head reads is adapted. With "person"
+    scaling, these recordings become the fixed reference for the person's levels.
     """
     tuned = copy.deepcopy(encoder).cpu()
     examples = Examples(tuned, inputs, targets, np.zeros(len(inputs)))
@@ -295,14 +293,14 @@ def calibrate(
 
 
 def _tune(encoder, examples, seed, steps=60, learning_rate=1e-3):
-    """Let the network and the head learn a few recordings, under the usual variations."""
+    """Fine-tune the network and the head on a few augmented recordings."""
     torch.manual_seed(seed)
     generator = torch.Generator().manual_seed(seed)
     training = EncoderTraining(seed=seed)
     settings = replace(training.augmentation, overall_db=1.0, gain_db=0.5, mixup=0.0)
     optimizer = torch.optim.AdamW(encoder.parameters(), lr=learning_rate)
     rows = torch.arange(len(examples))
-    encoder.eval()  # so few recordings have no statistics of their own, and nothing to drop
+    encoder.eval()  # too few recordings for batch statistics and dropout
     for _ in range(steps):
         with torch.no_grad():
             drawn = examples.draw(rows, training.segments, settings, encoder, generator)

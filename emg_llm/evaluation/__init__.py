@@ -1,1 +1,1 @@
-"""What a score means: recording-level metrics, intervals over people, chance and controls."""
+"""Metrics by recording, with intervals over people, chance and controls."""

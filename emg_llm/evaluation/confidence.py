@@ -1,7 +1,7 @@
-"""What a probability is worth: calibration, conformal sets, and what abstaining would gain.
+"""The quality of probabilities: calibration, conformal sets and abstention.
 
-Whatever is fitted here, a temperature or a threshold, is fitted on other people than those it
-is then used on. Temperature scaling is that of Guo et al., ICML 2017.
+Temperatures and thresholds are fitted on other people than those they apply to. Temperature
+scaling follows Guo et al., ICML 2017.
 """
 
 import numpy as np
@@ -11,10 +11,10 @@ MAX_FOLDS = 20
 
 
 def fit_temperature(logits, targets):
-    """The temperature of least loss, within 0.2 to 5.
+    """The temperature with the lowest loss, between 0.2 and 5.
 
-    logits: float (n, labels), an array or a tensor on the CPU; targets: int (n,). Fit it on
-    people that the model was not trained on.
+    logits: float (n, labels), an array or a tensor on the CPU; targets: int (n,). Use people
+    outside the model's training.
     """
     from scipy.optimize import minimize_scalar
     from scipy.special import log_softmax
@@ -36,7 +36,7 @@ def expected_calibration_error(probabilities, targets, bins=15):
 
 
 def reliability_bins(probabilities, targets, bins=15):
-    """Mean confidence, accuracy and count of each bin of confidence that is not empty."""
+    """Mean confidence, accuracy and count of each non-empty confidence bin."""
     confidence = probabilities.max(axis=1)
     correct = probabilities.argmax(axis=1) == targets
     place = np.minimum((confidence * bins).astype(int), bins - 1)
@@ -51,9 +51,9 @@ def reliability_bins(probabilities, targets, bins=15):
 
 
 def others_first(groups):
-    """(rows of other people, rows of the people to be scored) in turn, each row scored once.
+    """Folds (rows of other people, rows to score) that score each row once.
 
-    One person is left out at a time, a twentieth of the people where there are more than that.
+    Each fold leaves out one person, or a twentieth of the people if there are more than that.
     """
     from sklearn.model_selection import GroupKFold
 
@@ -64,9 +64,9 @@ def others_first(groups):
 def calibration_figures(targets, probabilities, groups, calibration=None):
     """Reliability before and after temperature scaling.
 
-    calibration: (targets, probabilities) of validation people; without it each person's
-    temperature is fitted on the predictions for the other test people. "temperature" is the
-    mean one; above 1 the model was too sure. The scaled figures are missing for a single person.
+    calibration: (targets, probabilities) of validation people; without it, each person's
+    temperature is fitted on the other test people. "temperature" is their mean; above 1, the model
+    was overconfident. A single person has no scaled figures.
     """
     figures = {
         "ece": expected_calibration_error(probabilities, targets),
@@ -88,16 +88,16 @@ def calibration_figures(targets, probabilities, groups, calibration=None):
 
 
 def conformal_figures(targets, probabilities, groups, calibration=None, level=CONFORMAL_LEVEL):
-    """(bool (n,): is the true label in the set; figures), or (None, None) for a single person.
+    """(bool (n,): whether the set holds the true label, figures), or (None, None) for one person.
 
     Split conformal prediction with the score 1 - p(label) (LAC; Sadinle et al., JASA 2019,
     114(525):223): the set holds every label whose score is within the calibration people's
-    `level` quantile. People differ, so the coverage is measured here and not guaranteed.
+    `level` quantile. People differ, so the coverage is measured here, not guaranteed.
     """
     sets = np.zeros(np.shape(probabilities), bool)
     folds = _fitting(targets, probabilities, groups, calibration)
-    for (known, p), rows in folds:
-        scores = np.sort(1 - p[np.arange(len(p)), known])
+    for (true, p), rows in folds:
+        scores = np.sort(1 - p[np.arange(len(p)), true])
         rank = int(np.ceil((len(scores) + 1) * level))
         threshold = scores[rank - 1] if rank <= len(scores) else np.inf
         sets[rows] = 1 - probabilities[rows] <= threshold
@@ -114,11 +114,10 @@ def conformal_figures(targets, probabilities, groups, calibration=None, level=CO
 
 
 def abstention_curve(targets, probabilities):
-    """Accuracy of the share of recordings that a model is surest of.
+    """Accuracy on a model's most confident recordings, for shares from a twentieth to all.
 
-    "share" and "accuracy" go from a twentieth to all; "area" is the mean accuracy over every
-    share: the higher, the better the confidence tells right from wrong. Recordings of equal
-    confidence count as their mean, so that their order is of no matter.
+    "area" is the mean accuracy over all shares: the higher, the better confidence separates right
+    from wrong. Recordings with equal confidence count as their mean, so order has no effect.
     """
     confidence = -probabilities.max(axis=1).round(9)
     correct = probabilities.argmax(axis=1) == targets
@@ -146,7 +145,7 @@ def _logits(probabilities):
 
 
 def _fitting(targets, probabilities, groups, calibration):
-    """((targets, probabilities) to fit on, rows to apply it to) in turn."""
+    """((targets, probabilities) to fit on, rows to apply the fit to) for each fold."""
     if calibration is not None:
         return [(calibration, np.arange(len(targets)))]
     return [((targets[o], probabilities[o]), rows) for o, rows in others_first(groups)]

@@ -1,4 +1,4 @@
-"""How often a model is right: by recording, by label, by person, with interval and controls."""
+"""Accuracy by recording, label and person, with intervals and controls."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -14,16 +14,13 @@ from emg_llm.evaluation.confidence import (
 
 N_BOOTSTRAP = 2000
 N_PERMUTATIONS = 1000
-N_WITHIN = 10_000  # permutations within each person
+N_WITHIN = 10_000  # permutations within people
 
 
 def results_of(
     model: str, data: str, protocol: Mapping[str, Any], *figures: Any, **more: Any
 ) -> dict[str, Any]:
-    """A results.json: what was measured of which model, on which data, split how.
-
-    protocol: see Split.protocol. figures, more: the arguments of `evaluate`.
-    """
+    """A results.json: model, data, protocol (see Split.protocol) and the result of `evaluate`."""
     about = {"model": model, "data": data, "protocol": dict(protocol)}
     return about | evaluate(*figures, **more)
 
@@ -36,13 +33,12 @@ def evaluate(
     seed: int = 0,
     calibration: tuple[np.ndarray, np.ndarray] | None = None,
 ) -> dict[str, Any]:
-    """The figures that every results file holds.
+    """The figures of every results file.
 
-    labels: names; targets: int (n,); probabilities: float (n, labels), one row for each
-    recording; groups: (n,) the person of each recording, over whom the intervals are
-    bootstrapped. calibration: (targets, probabilities) of validation people, on whom the
-    temperature and the conformal threshold are fitted; without it they are fitted on the other
-    test people in turn, and left out where there is a single person.
+    labels: names; targets: int (n,); probabilities: float (n, labels), a row for each recording;
+    groups: (n,), the person of each recording; intervals bootstrap over people. calibration:
+    (targets, probabilities) of validation people, to fit the temperature and the conformal
+    threshold. Without it, the other test people are used, and a single person gets neither.
     """
     from sklearn.metrics import balanced_accuracy_score, confusion_matrix, f1_score
 
@@ -98,7 +94,7 @@ def per_class(labels, targets, predicted):
 
 
 def per_subject(correct, groups):
-    """Accuracy of each person, the worst read first; empty where nobody has two recordings."""
+    """Accuracy of each person, lowest first; empty if nobody has two recordings."""
     names, member = np.unique(groups, return_inverse=True)
     if len(names) == len(groups):
         return []
@@ -111,9 +107,9 @@ def per_subject(correct, groups):
 
 
 def bootstrap_interval(correct, groups, rng, n=N_BOOTSTRAP):
-    """95 % interval of the accuracy when people, not recordings, are drawn anew: [low, high].
+    """95 % bootstrap interval of the accuracy over people, not recordings: [low, high].
 
-    Of a single person the recordings are drawn: drawing people would claim certainty.
+    A single person's recordings are resampled instead: one person would give a width of zero.
     """
     names, member = np.unique(groups, return_inverse=True)
     if len(names) == 1:
@@ -126,10 +122,10 @@ def bootstrap_interval(correct, groups, rng, n=N_BOOTSTRAP):
 
 
 def shuffled_control(predicted, targets, rng, n=N_PERMUTATIONS):
-    """Accuracy when each recording gets the signal of another one, over `n` shuffles.
+    """Accuracy with the signals shuffled among the recordings, over `n` shuffles.
 
-    A prediction depends on the signal alone, so shuffling the signals is shuffling the
-    predictions. p is the share of shuffles that score as well as the true pairing.
+    A prediction depends only on the signal, so shuffling the predictions is equivalent. p is the
+    share of shuffles that score as well as the true pairing.
     """
     scores = np.array([np.mean(rng.permutation(predicted) == targets) for _ in range(n)])
     true = np.mean(predicted == targets)
@@ -141,17 +137,17 @@ def shuffled_control(predicted, targets, rng, n=N_PERMUTATIONS):
 
 
 def within_people_p(predicted, targets, groups, rng, n=N_WITHIN):
-    """p of the accuracy when each person's labels are permuted: (1 + as good) / (1 + n).
+    """p of the accuracy with labels permuted within each person: (1 + as good) / (1 + n).
 
-    Knowing a person, and how often they show what, doesn't help against this.
+    Recognising a person and the frequency of their labels doesn't lower it.
     """
     true = int(np.sum(predicted == targets))
-    hits = _hits_by_luck(predicted, targets, groups, rng, n)
+    hits = _hits_within_people(predicted, targets, groups, rng, n)
     return float((1 + (hits >= true).sum()) / (1 + n))
 
 
-def _hits_by_luck(predicted, targets, groups, rng, n=N_WITHIN):
-    """int (n,): how many labels are met when each person's are permuted."""
+def _hits_within_people(predicted, targets, groups, rng, n=N_WITHIN):
+    """int (n,): correct predictions with labels permuted within each person."""
     hits = np.zeros(n, int)
     for group in np.unique(groups):
         mine = groups == group
@@ -161,36 +157,36 @@ def _hits_by_luck(predicted, targets, groups, rng, n=N_WITHIN):
 
 
 def _hits_by_name(predicted, targets, n_labels, rng, n=N_WITHIN):
-    """int (n,): how many labels are met when the names of the labels are permuted."""
-    met = np.zeros((n_labels, n_labels), int)
-    np.add.at(met, (targets, predicted), 1)
+    """int (n,): correct predictions with the names of the labels permuted."""
+    counts = np.zeros((n_labels, n_labels), int)
+    np.add.at(counts, (targets, predicted), 1)
     names = rng.permuted(np.broadcast_to(np.arange(n_labels), (n, n_labels)), axis=1)
-    return met[np.arange(n_labels), names].sum(axis=1)
+    return counts[np.arange(n_labels), names].sum(axis=1)
 
 
 def accuracy_of(targets, probabilities, groups, seed=0):
-    """Accuracy and its interval over people."""
+    """The accuracy and its interval over people."""
     correct = probabilities.argmax(axis=1) == np.asarray(targets)
     interval = bootstrap_interval(correct, np.asarray(groups), np.random.default_rng(seed))
     return {"accuracy": float(correct.mean()), "accuracy_ci95": interval}
 
 
 def control(targets, probabilities, groups, seed=0):
-    """Accuracy and interval of a model whose input was replaced (noise, nothing at all).
+    """Accuracy and interval of a model with replaced input (noise or nothing).
 
-    at_chance: whether it lies within the central 95 % of what it gets when each person's labels
-    are permuted, or when the names of the labels are: random weights still answer alike to what
-    is alike, without knowing its name. The interval over people can't tell: few people who all
-    get almost the same answer make it far too narrow.
+    at_chance: whether the accuracy lies within the central 95 % of the accuracies with labels
+    permuted within each person, or with the names of the labels permuted: random weights give
+    similar inputs similar answers, but not the right name. The interval over people is no test:
+    a few people with almost the same answers make it far too narrow.
     """
     targets, groups, rng = np.asarray(targets), np.asarray(groups), np.random.default_rng(seed)
     predicted = probabilities.argmax(axis=1)
     hits = np.sum(predicted == targets)
     chances = (
-        _hits_by_luck(predicted, targets, groups, rng),
+        _hits_within_people(predicted, targets, groups, rng),
         _hits_by_name(predicted, targets, probabilities.shape[1], rng),
     )
-    ranges = [np.percentile(found, (2.5, 97.5)) for found in chances]
+    ranges = [np.percentile(chance, (2.5, 97.5)) for chance in chances]
     return accuracy_of(targets, probabilities, groups, seed) | {
         "at_chance": any(bool(low <= hits <= high) for low, high in ranges)
     }

@@ -1,4 +1,4 @@
-"""What was measured, for people: sentences, tables, results.md and one page with the figures."""
+"""Reports of results: sentences, tables, results.md and an HTML page with figures."""
 
 from pathlib import Path
 
@@ -13,13 +13,21 @@ TABLES = {
     "channels": "One channel alone",
 }
 GROUPINGS = {
-    "subject": "Nobody who is scored was trained on.",
-    "given": "The data's own split column says who is scored; nobody is on two sides of it.",
-    "session": "The people who are scored were trained on in other sessions: this is no score for "
-    "new people.",
-    "recording": "Nobody knows whose recordings these are, so the people who are scored may have "
-    "been trained on.",
-    "all": "Other data than the model was trained on.",
+    "subject": "Nobody who is scored is in the training data.",
+    "given": "The data's own split column decides who is scored; no person is on both sides.",
+    "session": "The scored people are in the training data with other sessions: this is no score "
+    "for new people.",
+    "recording": "The recordings have no person, so the scored people may be in the training data.",
+    "all": "Data from outside the model's training.",
+}
+CAPTIONS = {
+    "Confusion matrix": "Counts of recordings by true and predicted label.",
+    "Reliability": "Accuracy against confidence; on the dotted line they are equal.",
+    "Abstention": "Accuracy when the model answers only its most confident recordings.",
+    "By person": "Accuracy for each person.",
+    "Training people": "Accuracy with fewer training people; 95 % intervals over the test people.",
+    "Personal trials": "Accuracy with labelled trials from the new person, which are not scored.",
+    "Channels": "Accuracy with one channel alone; the others carry no information.",
 }
 
 TITLE = "Models side by side"
@@ -30,7 +38,7 @@ CONTROLS = (
 
 
 def save_report(folder, results):
-    """Write results.md, report.html, and a CSV of each table that the results hold."""
+    """Write results.md, report.html and a CSV for each table in the results."""
     from emg_llm.plots.page import report_page
 
     folder, tables = Path(folder), result_tables(results)
@@ -39,7 +47,7 @@ def save_report(folder, results):
         path = folder / f"{name}.csv"
         if name in tables:
             path.write_bytes(csv_bytes(tables[name]))
-        else:  # left by an earlier run that measured more
+        else:  # from an earlier run with more measurements
             path.unlink(missing_ok=True)
     lines = [f"# {title}", "", *(f"- {sentence}" for sentence in summary(results))]
     for name, table in tables.items():
@@ -51,7 +59,7 @@ def save_report(folder, results):
 
 
 def summary(results):
-    """What was found, a list of sentences; only of what the results hold."""
+    """The findings in the results, a list of sentences."""
     protocol, controls = results["protocol"], results["controls"]
     folds = f", {protocol['folds']} folds" if "folds" in protocol else ""
     sentences = [
@@ -59,13 +67,13 @@ def summary(results):
         f"Protocol {protocol['name'].replace('_', ' ')}{folds}. "
         f"{GROUPINGS.get(protocol['grouping'], '')}".strip(),
     ]
-    told = [
+    scores = [
         f"{name.replace('_', ' ')} {c['accuracy'] if isinstance(c, dict) else c:.3f}"
         for name, c in controls.items()
     ]
     p, within = controls["shuffled_emg"]["p"], results["p_within_people"]
     sentences.append(
-        f"Controls: {', '.join(told)}. Against shuffled EMG p = {p:.3g}, against labels shuffled "
+        f"Controls: {', '.join(scores)}. Against shuffled EMG p = {p:.3g}, against labels shuffled "
         f"within each person p = {within:.3g}."
     )
     sentences += _beside(results)
@@ -79,29 +87,29 @@ def summary(results):
     if sets:
         low, high = sets["coverage_ci95"]
         sentences.append(
-            f"Sets that should hold the label {sets['level']:.0%} of the time hold it "
-            f"{sets['coverage']:.1%} ({low:.1%} to {high:.1%}) and name {sets['mean_size']:.1f} "
-            f"labels on average (conformal, {sets['method']}, fitted on {sets['fitted_on']})."
+            f"Conformal sets ({sets['method']}, fitted on {sets['fitted_on']}) with a target "
+            f"coverage of {sets['level']:.0%} hold the label in {sets['coverage']:.1%} of cases "
+            f"({low:.1%} to {high:.1%}), with {sets['mean_size']:.1f} labels on average."
         )
     curve = results["abstention"]
     half = curve["accuracy"][curve["share"].index(0.5)]
     sentences.append(
-        f"Answering only the surest half: accuracy {half:.3f}; area under the abstention curve "
+        f"Accuracy on the most confident half: {half:.3f}; area under the abstention curve: "
         f"{curve['area']:.3f}."
     )
     if people := results["per_subject"]:
         worst, best = people[0], people[-1]
         sentences.append(
-            f"From {worst['accuracy']:.3f} ({worst['subject']}) to {best['accuracy']:.3f} "
-            f"({best['subject']}) by person."
+            f"Accuracy by person: from {worst['accuracy']:.3f} ({worst['subject']}) to "
+            f"{best['accuracy']:.3f} ({best['subject']})."
         )
     for key, count, what in (
         ("learning_curve", "n_people", "training people"),
         ("few_shot", "trials", "labelled trials of each label from the new person"),
     ):
         if key in results:
-            told = [f"{p[count]}: {p['accuracy']:.3f}" for p in results[key]]
-            sentences.append(f"Accuracy by {what}: {', '.join(told)}.")
+            points = [f"{p[count]}: {p['accuracy']:.3f}" for p in results[key]]
+            sentences.append(f"Accuracy by {what}: {', '.join(points)}.")
     if "channels" in results:
         best = max(results["channels"], key=lambda p: p["accuracy"])
         sentences.append(f"The best channel alone, {best['channel']}: {best['accuracy']:.3f}.")
@@ -109,30 +117,29 @@ def summary(results):
 
 
 def _beside(results):
-    """What is told of a language model alone."""
+    """Sentences for language models only."""
     for name, what in (("encoder", "The encoder"), ("probe", "A probe on the same embeddings")):
         if name in results:
-            low, high = results[name]["gain_ci95"]
+            low, high = (100 * gain for gain in results[name]["gain_ci95"])
             yield (
-                f"{what}: {results[name]['accuracy']:.3f}; the language model reads "
-                f"{100 * results[name]['gain']:+.1f} points more ({100 * low:+.1f} to "
-                f"{100 * high:+.1f})."
+                f"{what}: {results[name]['accuracy']:.3f}; the language model differs by "
+                f"{100 * results[name]['gain']:+.1f} points ({low:+.1f} to {high:+.1f})."
             )
     if text := results.get("free_text"):
         yield (
-            f"Of {text['n']} free answers {text['not_a_label']:.1%} are no label, and "
-            f"{text['agrees']:.1%} name the label that scores highest."
+            f"Of {text['n']} free answers, {text['not_a_label']:.1%} are not a label and "
+            f"{text['agrees']:.1%} are the label with the highest score."
         )
     if reasons := results.get("reasons"):
         yield (
-            f"Of {reasons['n_facts']} checked statements in {reasons['n_replies']} replies "
-            f"{reasons['true']:.1%} hold; {reasons['other_emotion']:.1%} of the replies read "
-            "another emotion than the scored one."
+            f"Of {reasons['n_facts']} factual claims in {reasons['n_replies']} replies, "
+            f"{reasons['true']:.1%} match the recording; {reasons['other_emotion']:.1%} of the "
+            "replies name another emotion than the one with the highest score."
         )
 
 
 def result_tables(results):
-    """{name: pandas table} of those of TABLES that the results hold; intervals as two columns."""
+    """{name: pandas table} for the TABLES in the results; an interval is two columns."""
     import pandas as pd
 
     return {
@@ -143,43 +150,22 @@ def result_tables(results):
 
 
 def result_figures(results):
-    """{heading: (what it shows, figure)} of all that the results hold."""
+    """{heading: (caption, figure)} for the CAPTIONS in the results."""
     from emg_llm.plots import results as plots
 
-    chance = results["chance"]
-    found = {
-        "Confusion matrix": (
-            "Which label is read as which; counts of recordings.",
-            plots.confusion_figure(results),
+    chance, curve, shots = (results.get(k) for k in ("chance", "learning_curve", "few_shot"))
+    figures = {
+        "Confusion matrix": plots.confusion_figure(results),
+        "Reliability": plots.reliability_figure([results]),
+        "Abstention": plots.abstention_figure([results]),
+        "By person": plots.subject_figure([results]),
+        "Training people": plots.curve_figure(curve, "n_people", "training people", chance),
+        "Personal trials": plots.curve_figure(
+            shots, "trials", "trials of each label given", chance
         ),
-        "Reliability": (
-            "How often the model is right where it is so sure; on the dotted line it is as often "
-            "right as it is sure.",
-            plots.reliability_figure([results]),
-        ),
-        "Abstention": (
-            "Accuracy when only the recordings that the model is surest of are answered.",
-            plots.abstention_figure([results]),
-        ),
-        "By person": ("Accuracy of each person.", plots.subject_figure([results])),
-        "Training people": (
-            "Accuracy when fewer people are trained on; 95 % intervals over the people tested.",
-            plots.curve_figure(
-                results.get("learning_curve"), "n_people", "training people", chance
-            ),
-        ),
-        "Personal trials": (
-            "Accuracy when the new person gives some labelled trials; these are never scored.",
-            plots.curve_figure(
-                results.get("few_shot"), "trials", "trials of each label given", chance
-            ),
-        ),
-        "Channels": (
-            "Accuracy when one channel is kept and the others tell nothing.",
-            plots.channel_figure(results),
-        ),
+        "Channels": plots.channel_figure(results),
     }
-    return {heading: shown for heading, shown in found.items() if shown[1] is not None}
+    return {name: (CAPTIONS[name], f) for name, f in figures.items() if f is not None}
 
 
 def flat(row):
@@ -194,7 +180,7 @@ def flat(row):
 
 
 def markdown_table(table):
-    """Lines of a Markdown table."""
+    """The lines of a Markdown table."""
     text = table.map(lambda v: f"{v:.3f}" if isinstance(v, float) and v == v else _cell(v))
     yield f"| {' | '.join(table.columns)} |"
     yield f"|{'---|' * len(table.columns)}"
@@ -205,40 +191,40 @@ def _cell(value):
     return "–" if value != value else str(value).replace("|", "\\|").replace("\n", " ")
 
 
-def save_comparison(folder, found):
+def save_comparison(folder, results):
     """Write table.md, table.csv and table.html of {name: results}."""
     from emg_llm.plots.page import report_page
     from emg_llm.plots.results import comparison_figure
 
     folder = Path(folder)
-    table = comparison_table(found)
+    table = comparison_table(results)
     (folder / "table.csv").write_bytes(csv_bytes(table))
     lines = [f"# {TITLE}", "", *markdown_table(table), "", *(f"- {note}" for note in NOTES)]
     (folder / "table.md").write_text("\n".join(lines) + "\n", encoding="utf-8")
-    shown = "Accuracy with 95 % intervals over people; open circles: the encoder whose codes are "
-    shown += "read; dotted: chance."
-    figures = {"Accuracy": (shown, comparison_figure(found))}
+    figures = {"Accuracy": (COMPARISON, comparison_figure(results))}
     page = report_page(TITLE, NOTES, figures, {"All figures": table})
     (folder / "table.html").write_text(page, encoding="utf-8")
 
 
+COMPARISON = (
+    "95 % intervals over people; open circles: the encoder behind the codes; dotted: chance."
+)
 NOTES = (
-    "accuracy: of recordings, with the 95 % interval over people; p: how often labels in any other "
-    "order within each person are met as well.",
-    "encoder: what the encoder of the codes says itself; probe: a logistic regression on the same "
-    "embeddings.",
-    "Controls know nothing and belong to chance; * marks one outside of the central 95 % of what "
-    "permuted labels, or permuted names of labels, get.",
-    "no label: share of greedy answers to the bare prompt that are no label answer; true: share of "
-    "checked statements in replies that hold.",
+    "accuracy: of recordings, with the 95 % interval over people; p: how often predictions score "
+    "as high when labels are permuted within each person.",
+    "encoder: the encoder's own accuracy; probe: a logistic regression on the same embeddings.",
+    "Controls should be at chance; * marks one outside the central 95 % both of permuted labels "
+    "and of permuted names of labels.",
+    "no label: share of greedy answers to the bare prompt that are not a label; true: share of "
+    "factual claims in replies that match the recording.",
 )
 
 
-def comparison_table(found):
-    """pandas table of {name: results}, one row for each; columns that nobody has are left out."""
+def comparison_table(results):
+    """A pandas table with a row for each of {name: results}, without empty columns."""
     import pandas as pd
 
-    return pd.DataFrame([_row(name, r) for name, r in found.items()]).dropna(axis=1, how="all")
+    return pd.DataFrame([_row(name, r) for name, r in results.items()]).dropna(axis=1, how="all")
 
 
 def _row(name, results):

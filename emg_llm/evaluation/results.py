@@ -1,4 +1,4 @@
-"""Results as files: results.json, predictions.csv, and a line for the terminal."""
+"""Results as files, results.json and predictions.csv, and as a line for the terminal."""
 
 import json
 from pathlib import Path
@@ -7,7 +7,7 @@ from emg_llm.data.tables import csv_bytes
 
 
 def save_results(folder, results, ids=None, subjects=None, targets=None, probabilities=None):
-    """Write results.json and, where predictions are given, predictions.csv."""
+    """Write results.json and, with probabilities, predictions.csv."""
     import pandas as pd
 
     folder = Path(folder)
@@ -27,7 +27,7 @@ def save_results(folder, results, ids=None, subjects=None, targets=None, probabi
 
 
 def headline(results):
-    """One line for a terminal: accuracy, interval, chance, people."""
+    """One line: accuracy, interval, chance, and the numbers of recordings and people."""
     low, high = results["accuracy_ci95"]
     return (
         f"{results['model']}: accuracy {results['accuracy']:.3f} (95 % interval {low:.3f} to "

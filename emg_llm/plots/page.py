@@ -1,4 +1,4 @@
-"""One HTML page of sentences, figures and tables that opens anywhere, without a network."""
+"""A self-contained HTML page of sentences, figures and tables."""
 
 import html
 from pathlib import Path
@@ -9,7 +9,7 @@ PAGE = Path(__file__).with_name("page.html")
 
 
 def report_page(title, sentences, figures, tables):
-    """The page as text: sentences, {heading: (text, figure)} and {heading: pandas table}.
+    """The page's HTML. figures: {heading: (caption, figure)}; tables: {heading: pandas table}.
 
     Plotly is embedded once for all figures, about 5 MB.
     """
@@ -19,11 +19,8 @@ def report_page(title, sentences, figures, tables):
     parts += [f"<li>{html.escape(sentence)}</li>" for sentence in sentences]
     parts.append("</ul>")
     for heading, (text, figure) in figures.items():
-        drawn = figure.to_html(
-            full_html=False,
-            include_plotlyjs=False,
-            config={"responsive": True, "displaylogo": False},
-        )
+        config = {"responsive": True, "displaylogo": False}
+        drawn = figure.to_html(config=config, include_plotlyjs=False, full_html=False)
         parts.append(f"<h2>{html.escape(heading)}</h2><p>{html.escape(text)}</p>{drawn}")
     for heading, table in tables.items():
         rows = table.to_html(index=False, border=0, na_rep="–", float_format="{:.3f}".format)

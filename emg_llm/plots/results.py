@@ -1,21 +1,21 @@
-"""Plotly figures of what was measured, from what results.json holds.
+"""Plotly figures of the numbers in results.json.
 
-As in `plots.signals`: data in, figure out, transparent, to be read 350 pixels wide. A figure whose
-figures are missing in the results is None.
+As in `plots.signals`: data in, figure out, transparent, legible at a width of 350 pixels. A
+figure is None where the results lack its numbers.
 """
 
 import numpy as np
 import plotly.graph_objects as go
 
-from emg_llm.plots.style import COLOURS, TEXT, _escape, _styled
+from emg_llm.plots.style import COLOURS, DOTTED, MODEL, TEXT, _colour, _escape, _styled
 
-# Opaque wherever a number stands: Plotly picks its colour by the cell's, not by the page's.
+# Opaque behind numbers: Plotly picks their colour by the cell's, not by the page's.
 BLUES = ((0.0, "rgba(0, 114, 178, 0)"), (1e-6, "#dcebf5"), (1.0, "#0072B2"))
-CHANCE = {"color": TEXT, "width": 1, "dash": "dot"}
+ACCURACY = {"title_text": "accuracy", "tickformat": ".0%", "range": [0, 1.02]}  # an axis
 
 
 def confusion_figure(results):
-    """Which label is read as which, in shares of the true label; counts where there is room."""
+    """Shares of the predictions for each true label, with counts in the cells."""
     counts = np.array(results.get("confusion_matrix") or [])
     labels = [_escape(name) for name in results.get("labels") or []]
     if not len(labels) or counts.shape != (len(labels), len(labels)):
@@ -37,85 +37,78 @@ def confusion_figure(results):
             hovertemplate="%{y} read as %{x}: %{z:.0%} (%{text})<extra></extra>",
         )
     )
-    figure.update_xaxes(title_text="read as", tickangle=-60, constrain="domain")
-    figure.update_yaxes(title_text="true label", autorange="reversed")
-    figure.update_xaxes(showgrid=False)
-    figure.update_yaxes(showgrid=False)
+    figure.update_xaxes(title_text="read as", tickangle=-60, constrain="domain", showgrid=False)
+    figure.update_yaxes(title_text="true label", autorange="reversed", showgrid=False)
     return _styled(figure, height=190 + 24 * len(labels), top=8, left=80, showlegend=False)
 
 
 def reliability_figure(entries):
-    """Accuracy against confidence for each of some results; dotted after temperature scaling."""
+    """Accuracy against confidence for each model; dotted after temperature scaling."""
     figure = go.Figure()
     for i, entry in _having(entries, "calibration"):
         for key, dash, what in (("bins", "solid", ""), ("bins_scaled", "dot", ", scaled")):
-            bins = entry["calibration"].get(key) or []
-            if not bins:
-                continue
-            figure.add_scatter(
-                x=[b["confidence"] for b in bins],
-                y=[b["accuracy"] for b in bins],
-                text=[f"{b['n']} recordings" for b in bins],
-                name=_escape(entry.get("model", "?")) + what,
-                mode="lines+markers",
-                line={"color": COLOURS[i % len(COLOURS)], "dash": dash, "width": 1.6},
-                marker={"size": [4 + 10 * np.sqrt(b["n"] / _total(bins)) for b in bins]},
-                hovertemplate="confidence %{x:.0%}: %{y:.0%} right, %{text}"
-                "<extra>%{fullData.name}</extra>",
-            )
+            if bins := entry["calibration"].get(key):
+                n = np.array([b["n"] for b in bins])
+                figure.add_scatter(
+                    x=[b["confidence"] for b in bins],
+                    y=[b["accuracy"] for b in bins],
+                    text=[f"{count} recordings" for count in n],
+                    name=_model(entry) + what,
+                    mode="lines+markers",
+                    line={"color": _colour(i), "dash": dash, "width": 1.6},
+                    marker={"size": (4 + 10 * np.sqrt(n / n.sum())).tolist()},
+                    hovertemplate="confidence %{x:.0%}: %{y:.0%} right, %{text}" + MODEL,
+                )
     if not figure.data:
         return None
-    figure.add_shape(type="line", x0=0, y0=0, x1=1, y1=1, line=CHANCE, layer="below")
-    figure.update_xaxes(title_text="confidence", tickformat=".0%", range=[0, 1.02])
-    figure.update_yaxes(title_text="share that is right", tickformat=".0%", range=[0, 1.02])
+    figure.add_shape(type="line", x0=0, y0=0, x1=1, y1=1, line=DOTTED, layer="below")
+    figure.update_xaxes(ACCURACY | {"title_text": "confidence"})
+    figure.update_yaxes(ACCURACY | {"title_text": "share that is right"})
     return _styled(figure, height=380 + 10 * len(figure.data), top=8, left=52)
 
 
 def abstention_figure(entries):
-    """Accuracy of the recordings that a model is surest of, against their share."""
+    """Accuracy on a model's most confident recordings, against their share."""
     figure = go.Figure()
     for i, entry in _having(entries, "abstention"):
         figure.add_scatter(
             x=entry["abstention"]["share"],
             y=entry["abstention"]["accuracy"],
-            name=_escape(entry.get("model", "?")),
+            name=_model(entry),
             mode="lines",
-            line={"color": COLOURS[i % len(COLOURS)], "width": 1.6},
-            hovertemplate="surest %{x:.0%}: %{y:.0%} right<extra>%{fullData.name}</extra>",
+            line={"color": _colour(i), "width": 1.6},
+            hovertemplate="surest %{x:.0%}: %{y:.0%} right" + MODEL,
         )
     if not figure.data:
         return None
     figure.update_xaxes(title_text="share of recordings answered", tickformat=".0%")
-    figure.update_yaxes(title_text="accuracy", tickformat=".0%", range=[0, 1.02])
+    figure.update_yaxes(ACCURACY)
     _chance(figure, entries)
     return _styled(figure, height=360, top=16, left=52)
 
 
 def subject_figure(entries):
-    """Accuracy of each person, sorted by the mean over the models."""
+    """Accuracy for each person, sorted by the mean over the models."""
     entries = _having(entries, "per_subject")
     if not entries:
         return None
-    read = [{p["subject"]: p for p in e["per_subject"]} for _, e in entries]
-    people = list(dict.fromkeys(name for figures in read for name in figures))
-
-    def mean(name):
-        return np.mean([figures[name]["accuracy"] for figures in read if name in figures])
-
-    people.sort(key=mean)
+    accuracies = {}
+    for point in (p for _, entry in entries for p in entry["per_subject"]):
+        accuracies.setdefault(point["subject"], []).append(point["accuracy"])
+    people = sorted(accuracies, key=lambda name: np.mean(accuracies[name]))
     figure = go.Figure()
-    for (i, entry), figures in zip(entries, read, strict=True):
-        shown = [name for name in people if name in figures]
+    for i, entry in entries:
+        points = sorted(entry["per_subject"], key=lambda p: people.index(p["subject"]))
         figure.add_scatter(
-            x=[figures[name]["accuracy"] for name in shown],
-            y=[_escape(name) for name in shown],
-            text=[f"{figures[name]['n']} recordings" for name in shown],
-            name=_escape(entry.get("model", "?")),
+            x=[p["accuracy"] for p in points],
+            y=[_escape(p["subject"]) for p in points],
+            text=[f"{p['n']} recordings" for p in points],
+            name=_model(entry),
             mode="markers",
-            marker={"color": COLOURS[i % len(COLOURS)], "size": 8, "opacity": 0.85},
-            hovertemplate="%{y}: %{x:.0%} of %{text}<extra>%{fullData.name}</extra>",
+            marker={"color": _colour(i), "size": 8, "opacity": 0.85},
+            hovertemplate="%{y}: %{x:.0%} of %{text}" + MODEL,
         )
-    figure.update_xaxes(title_text="accuracy", tickformat=".0%", range=[-0.02, 1.02])
+    figure.update_xaxes(ACCURACY | {"range": [-0.02, 1.02]})
     figure.update_yaxes(
         type="category", categoryorder="array", categoryarray=[_escape(name) for name in people]
     )
@@ -150,48 +143,38 @@ def curve_figure(points, x, title, chance=None):
         hovertemplate="%{x}: %{y:.0%} (%{text})<extra></extra>",
     )
     figure.update_xaxes(title_text=title, tickvals=at)
-    figure.update_yaxes(title_text="accuracy", tickformat=".0%", range=[0, 1.02])
+    figure.update_yaxes(ACCURACY)
     _chance(figure, [{"chance": chance}])
     return _styled(figure, height=340, top=16, left=52, showlegend=False)
 
 
-def comparison_figure(found):
-    """Accuracy with intervals of {name: results}; circles where an encoder's codes are read."""
-    names = [_escape(name) for name in found]
-    accuracy = np.array([r["accuracy"] for r in found.values()])
-    low, high = np.array([r["accuracy_ci95"] for r in found.values()]).T
+def comparison_figure(results):
+    """Accuracy of {name: results} with intervals; a circle marks the encoder behind the codes."""
     figure = go.Figure()
     figure.add_scatter(
-        x=accuracy,
-        y=names,
+        x=[r["accuracy"] for r in results.values()],
+        y=[_escape(name) for name in results],
         mode="markers",
         name="model",
         marker={"color": COLOURS[0], "size": 9},
-        error_x={
-            "type": "data",
-            "symmetric": False,
-            "array": high - accuracy,
-            "arrayminus": accuracy - low,
-            "color": COLOURS[0],
-            "thickness": 1.4,
-        },
+        error_x=_interval(results.values(), COLOURS[0], 1.4),
         hovertemplate="%{y}: %{x:.1%}<extra></extra>",
     )
-    coded = [(_escape(n), r["encoder"]["accuracy"]) for n, r in found.items() if "encoder" in r]
+    coded = {_escape(n): r["encoder"]["accuracy"] for n, r in results.items() if "encoder" in r}
     if coded:
         figure.add_scatter(
-            x=[value for _, value in coded],
-            y=[name for name, _ in coded],
+            x=list(coded.values()),
+            y=list(coded),
             mode="markers",
             name="its encoder",
             marker={"color": COLOURS[1], "size": 12, "symbol": "circle-open"},
             hovertemplate="encoder of %{y}: %{x:.1%}<extra></extra>",
         )
-    for chance in {r["chance"] for r in found.values()}:
-        figure.add_vline(chance, line=CHANCE)
-    figure.update_xaxes(title_text="accuracy", tickformat=".0%", range=[0, 1.02])
+    for chance in {r["chance"] for r in results.values()}:
+        figure.add_vline(chance, line=DOTTED)
+    figure.update_xaxes(ACCURACY)
     figure.update_yaxes(autorange="reversed")
-    return _styled(figure, height=140 + 26 * len(names), top=8, left=120)
+    return _styled(figure, height=140 + 26 * len(results), top=8, left=120)
 
 
 def channel_figure(results):
@@ -205,19 +188,12 @@ def channel_figure(results):
         y=[_escape(p["channel"]) for p in points],
         orientation="h",
         marker={"color": COLOURS[0]},
-        error_x={
-            "type": "data",
-            "symmetric": False,
-            "array": [p["accuracy_ci95"][1] - p["accuracy"] for p in points],
-            "arrayminus": [p["accuracy"] - p["accuracy_ci95"][0] for p in points],
-            "color": TEXT,
-            "thickness": 1.2,
-        },
+        error_x=_interval(points, TEXT, 1.2),
         hovertemplate="%{y} alone: %{x:.0%}<extra></extra>",
     )
     for level, dash in ((results.get("accuracy"), "solid"), (results.get("chance"), "dot")):
         if level is not None:
-            figure.add_vline(level, line={"color": TEXT, "width": 1, "dash": dash})
+            figure.add_vline(level, line=DOTTED | {"dash": dash})
     figure.update_xaxes(title_text="accuracy (line: all channels)", tickformat=".0%", range=[0, 1])
     return _styled(figure, height=120 + 26 * len(points), top=8, left=80, showlegend=False)
 
@@ -227,15 +203,26 @@ def _having(entries, key):
     return [(i, e) for i, e in enumerate(entries) if e.get(key)]
 
 
-def _total(bins):
-    return sum(b["n"] for b in bins)
+def _model(entry):
+    return _escape(entry.get("model", "?"))
+
+
+def _interval(points, colour, thickness):
+    return {
+        "type": "data",
+        "symmetric": False,
+        "array": [p["accuracy_ci95"][1] - p["accuracy"] for p in points],
+        "arrayminus": [p["accuracy"] - p["accuracy_ci95"][0] for p in points],
+        "color": colour,
+        "thickness": thickness,
+    }
 
 
 def _chance(figure, entries):
     for chance in {e.get("chance") for e in entries} - {None}:
         figure.add_hline(
             chance,
-            line=CHANCE,
+            line=DOTTED,
             annotation_text="chance",
             annotation_font={"size": 10, "color": TEXT},
             annotation_position="bottom right",

@@ -1,8 +1,8 @@
-"""Plotly figures: data in, figure out, no state.
+"""Plotly figures of recordings and probabilities: data in, figure out, no state.
 
-Backgrounds are transparent and text is grey, so that the figures sit on light and dark pages;
-the colours can be told apart by colour-blind readers (Okabe & Ito, 2008, with yellow darkened
-and black lightened). Everything is laid out to be read 350 pixels wide.
+Transparent backgrounds and grey text suit light and dark pages; colour-blind readers can
+distinguish the colours (Okabe & Ito, 2008, with yellow darkened and black lightened). The layout
+is legible at a width of 350 pixels.
 """
 
 import math
@@ -14,7 +14,7 @@ import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 from scipy import signal as sps
 
-from emg_llm.plots.style import COLOURS, GRID, TEXT, _escape, _styled
+from emg_llm.plots.style import COLOURS, DOTTED, GRID, MODEL, TEXT, _colour, _escape, _styled
 from emg_llm.signal.preprocessing import MAINS, detect_mains
 from emg_llm.signal.quality import GOOD_SNR_DB, USABLE_SNR_DB
 
@@ -27,15 +27,15 @@ WIDE_SPREAD = 4.0
 
 
 def unit_label(unit):
-    """The unit as it is printed: µV for "uV", "arbitrary units" for "a.u."."""
+    """The unit in print: µV for "uV", "arbitrary units" for "a.u."."""
     return {"uV": "µV", "a.u.": "arbitrary units"}.get(unit, unit)
 
 
 def signal_figure(recording):
-    """All channels under each other over time, at the same scale, each around its own median.
+    """Stacked channels over time, at the same scale, each around its own median.
 
-    Long recordings are drawn as the envelope of their minima and maxima. Invalid stretches are
-    shaded, and nothing is drawn in them.
+    Long recordings appear as the envelope of their minima and maxima. Invalid stretches are
+    shaded and empty.
     """
     n, unit = recording.n_channels, unit_label(recording.unit)
     y, step = _envelope(recording.signal, recording.valid)  # (points, channels), samples
@@ -50,23 +50,13 @@ def signal_figure(recording):
             x0=0,
             dx=step,
             name=name,
-            line={"color": COLOURS[i % len(COLOURS)], "width": 1},
+            line={"color": _colour(i), "width": 1},
             hovertemplate=f"%{{x:.3f}} s: %{{y:.1f}} {unit}<extra></extra>",
             row=i + 1,
             col=1,
         )
         axis = "y" if i == 0 else f"y{i + 1}"
-        figure.add_annotation(
-            text=f"<b>{_escape(name)}</b>",
-            x=0,
-            xref="paper",
-            xanchor="left",
-            y=1,
-            yref=f"{axis} domain",
-            yanchor="bottom",
-            showarrow=False,
-            font={"size": 11, "color": COLOURS[i % len(COLOURS)]},
-        )
+        _note(figure, f"<b>{_escape(name)}</b>", f"{axis} domain", _colour(i))
         figure.update_yaxes(
             range=[center[i] - half, center[i] + half], dtick=_nice(half), row=i + 1, col=1
         )
@@ -83,24 +73,12 @@ def signal_figure(recording):
             layer="below",
         )
     figure.update_xaxes(title_text="time (s)", row=n, col=1)
-    # A range of its own: what is drawn must not depend on where the valid signal begins.
+    # Plotly's own range would begin with the valid signal.
     figure.update_xaxes(range=[0, recording.duration])
     note = f"amplitude in {unit}, all channels at the same scale"
     if not recording.valid.all():
         note += "<br>shaded: invalid samples"
-    figure.add_annotation(
-        text=note,
-        x=0,
-        xref="paper",
-        xanchor="left",
-        y=1,
-        yref="paper",
-        yanchor="bottom",
-        yshift=17,
-        align="left",
-        showarrow=False,
-        font={"size": 11},
-    )
+    _note(figure, note, "paper", yshift=17, align="left")
     return _styled(figure, height=max(200, 74 * n + 90), top=56, left=44, showlegend=False)
 
 
@@ -118,20 +96,19 @@ def spectrum_figure(recording):
                 x=f[shown].astype(np.float32),
                 y=level[:, i].astype(np.float32),
                 name=_escape(name),
-                line={"color": COLOURS[i % len(COLOURS)], "width": 1.3},
-                hovertemplate="%{x:.0f} Hz: %{y:.1f} dB<extra>%{fullData.name}</extra>",
+                line={"color": _colour(i), "width": 1.3},
+                hovertemplate="%{x:.0f} Hz: %{y:.1f} dB" + MODEL,
             )
-        found, _ = detect_mains(recording)
+        mains, _ = detect_mains(recording)
         top = min(MAX_FREQUENCY, rate / 2)
-        for frequency in [found] if found else MAINS:
-            for k, harmonic in enumerate(np.arange(frequency, top, frequency)[: 6 if found else 1]):
+        for frequency in [mains] if mains else MAINS:
+            name = f"{frequency:g} Hz" + (" mains" if mains else "")
+            for harmonic in np.arange(frequency, top, frequency)[: 6 if mains else 1]:
                 figure.add_vline(
                     harmonic,
-                    line={"color": TEXT, "width": 1, "dash": "dot"},
+                    line=DOTTED,
                     opacity=0.7,
-                    annotation_text=f"{frequency:g} Hz" + (" mains" if found else "")
-                    if k == 0
-                    else None,
+                    annotation_text=name if harmonic == frequency else None,
                     annotation_position="top right" if frequency == MAINS[-1] else "top",
                     annotation_font={"size": 10, "color": TEXT},
                 )
@@ -142,10 +119,10 @@ def spectrum_figure(recording):
 
 
 def probability_figure(probabilities, llms=()):
-    """A row for each label, the likeliest on top, and in it a mark for each model.
+    """A row for each label, the likeliest on top, with a mark for each model.
 
-    probabilities: {model: {label: probability}}. llms: the language models among them, whose
-    mean is the bar and the order; the mean of all where there is none.
+    probabilities: {model: {label: probability}}. llms: the language models among them. The bars
+    and the order show the mean over them, or over all models where there are none.
     """
     models = list(probabilities)
     led_by = [m for m in models if m in llms] or models
@@ -171,7 +148,7 @@ def probability_figure(probabilities, llms=()):
             mode="markers",
             marker={"color": colour, "symbol": symbol, "size": 9},
             cliponaxis=False,
-            hovertemplate="%{y}: %{x:.1%}<extra>%{fullData.name}</extra>",
+            hovertemplate="%{y}: %{x:.1%}" + MODEL,
         )
     top = max(max(p.values()) for p in probabilities.values())
     figure.update_xaxes(
@@ -199,20 +176,27 @@ def snr_figure(report):
                 name=verdict,
                 orientation="h",
                 marker={"color": colour, "line": {"width": 0}},
-                hovertemplate="%{y}: %{text}<extra>%{fullData.name}</extra>",
+                hovertemplate="%{y}: %{text}" + MODEL,
             )
     for level in (USABLE_SNR_DB, GOOD_SNR_DB):
-        figure.add_vline(level, line={"color": TEXT, "width": 1, "dash": "dot"})
+        figure.add_vline(level, line=DOTTED)
     figure.update_yaxes(categoryorder="array", categoryarray=[_wrapped(c.name) for c in channels])
     figure.update_xaxes(title_text=f"SNR (dB), dotted at {USABLE_SNR_DB:g} and {GOOD_SNR_DB:g}")
     figure.update_layout(bargap=0.3)
     return _styled(figure, height=max(200, 36 * len(channels) + 110), top=8, left=80)
 
 
-def _envelope(signal, valid, bins=ENVELOPE_BINS):
-    """(minima and maxima in turn, NaN where nothing is valid: (points, channels); samples/point).
+def _note(figure, text, yref, colour=TEXT, **more):
+    """Left-aligned text above an axis or, for "paper", above the whole figure."""
+    font = {"size": 11, "color": colour}
+    place = {"x": 0, "xref": "paper", "xanchor": "left", "y": 1, "yref": yref, "yanchor": "bottom"}
+    figure.add_annotation(text=text, font=font, showarrow=False, **place, **more)
 
-    A signal that is short enough comes back sample by sample.
+
+def _envelope(signal, valid, bins=ENVELOPE_BINS):
+    """(points, channels), alternating minima and maxima, NaN where invalid; samples per point.
+
+    A short signal keeps every sample.
     """
     x = np.where(valid[:, None], signal, np.nan)
     size = math.ceil(len(x) / bins)
@@ -225,14 +209,14 @@ def _envelope(signal, valid, bins=ENVELOPE_BINS):
 
 
 def _half_range(centred):
-    """Half the height of every row; one channel gone wild must not flatten the others."""
+    """Half the height of every row; one outlying channel must not flatten the others."""
     spread = np.nan_to_num(np.nanmax(np.abs(centred), axis=0, initial=0.0))
     typical = np.median(spread[spread > 0]) if (spread > 0).any() else 1.0
     return 1.08 * float(min(spread.max(initial=0.0) or 1.0, WIDE_SPREAD * typical))
 
 
 def _nice(value):
-    """A round number over half of `value`, so that ticks at its multiples are three in a row."""
+    """A round number above half of `value`: a row has three ticks, at its multiples."""
     power = 10.0 ** math.floor(math.log10(value))
     return next(k * power for k in (8, 6, 5, 4, 3, 2, 1) if k * power <= value * (1 + 1e-9))
 
