@@ -182,7 +182,7 @@ def test_the_emotions_are_answers_that_differ(llm):
     with llm.model.register_forward_pre_hook(
         lambda _, args, given: read.extend(given["input_ids"]), with_kwargs=True
     ):
-        every.label_scores(PROMPTS[:1])
+        every.label_scores(READINGS[:1])
     [ids] = read
     # What they begin with is read once, then what each has of its own, up to its end.
     _, answers = llm.tokenizer.decode(ids).split("Emotion:")

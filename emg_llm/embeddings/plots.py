@@ -7,8 +7,7 @@ import numpy as np
 import plotly.graph_objects as go
 
 from emg_llm.embeddings.measures import ZERO, singular_values
-from emg_llm.plots.results import CHANCE
-from emg_llm.plots.style import COLOURS, TEXT, _escape, _styled
+from emg_llm.plots.style import COLOURS, DOTTED, TEXT, _escape, _styled
 
 SYMBOLS = ("circle", "diamond", "square", "triangle-up", "cross", "star")
 CURVE_POINTS = 121
@@ -58,7 +57,7 @@ def sparsity_figure(samples):
         sizes = np.sort(np.abs(x), axis=None)
         curves[name] = thresholds, np.searchsorted(sizes, thresholds, side="left") / len(sizes)
     figure = _curves(curves, "%{y:.2%} below %{x:.1e}", "share of values below it")
-    figure.add_vline(ZERO, line=CHANCE)
+    figure.add_vline(ZERO, line=DOTTED)
     return figure.update_xaxes(title_text="threshold", type="log", dtick=2, exponentformat="power")
 
 
@@ -74,7 +73,7 @@ def dimension_figure(samples, ranks):
         curves[name] = np.arange(1, len(held) + 1), held
     figure = _curves(curves, "%{x} dimensions: %{y:.1%}", "variance explained")
     for i, name in enumerate(samples):
-        figure.add_vline(ranks[name], line=CHANCE | {"color": COLOURS[i]})
+        figure.add_vline(ranks[name], line=DOTTED | {"color": COLOURS[i]})
     return figure.update_xaxes(title_text="dimensions", rangemode="tozero")
 
 
@@ -142,7 +141,7 @@ def snr_accuracy_figure(bins, chance):
         text=[f"{b['low_db']:.1f} to {b['high_db']:.1f} dB, {b['n']} recordings" for b in bins],
         hovertemplate="%{y:.1%}, %{text}<extra></extra>",
     )
-    figure.add_hline(chance, line=CHANCE)
+    figure.add_hline(chance, line=DOTTED)
     figure.update_xaxes(title_text="SNR (dB), median of each bin")
     figure.update_yaxes(title_text="accuracy, dotted: chance", tickformat=".0%", range=[0, 1.05])
     return _styled(figure, height=320, top=8, left=48, showlegend=False)

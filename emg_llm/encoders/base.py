@@ -71,20 +71,15 @@ class EncoderConfig:
         return recording.once(self.front_key, make)
 
 
-class HubModule(  # type: ignore[misc]  # our push_to_hub writes a card and commits once
-    Pushable, nn.Module, PyTorchModelHubMixin
-):
+class HubModule(Pushable, nn.Module, PyTorchModelHubMixin):
     """A network that saves, loads and pushes its configuration with its weights."""
 
     @classmethod
-    def from_pretrained(
-        cls,
-        pretrained_model_name_or_path: str | Path,
-        revision: str | None = None,
-        **settings: Any,
+    def from_pretrained(  # type: ignore[override]  # as everything here that is loaded
+        cls, folder_or_id: str | Path, revision: str | None = None, **settings: Any
     ) -> Self:
         """A saved network in evaluation mode, with all its weights. Raises HubError."""
-        folder = resolve(pretrained_model_name_or_path, revision)
+        folder = resolve(folder_or_id, revision)
         return super().from_pretrained(str(folder), **(settings | {"strict": True})).eval()
 
 
