@@ -14,7 +14,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import numpy as np
 import pytest
-from huggingface_hub import constants
+from huggingface_hub import constants, hf_api
 
 from emg_llm.data.datasets import load_dataset
 from emg_llm.hub import client
@@ -67,6 +67,7 @@ def serving():
         with HubServer() as server, pytest.MonkeyPatch.context() as patch:
             files = server.url + "/{repo_id}/resolve/{revision}/{filename}"
             patch.setattr(constants, "ENDPOINT", server.url)
+            patch.setattr(hf_api.api, "endpoint", server.url)  # set when it was imported
             patch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", files)
             patch.setattr(constants, "HF_HUB_CACHE", str(cache))
             patch.setattr(constants, "HF_HUB_DISABLE_XET", True)

@@ -78,7 +78,7 @@ def test_a_person_met_again_is_told_from_a_new_one(run_script, table, tmp_path):
 @pytest.mark.parametrize(
     ("flags", "words"),
     [
-        (("--protocol", "grouped_k_fold", "--folds", 9), "choose 2 to 5"),
+        (("--protocol", "grouped_k_fold", "--folds", 9), "between 2 and 5"),
         (("--protocol", "leave_one_subject_out", "--few_shot", 6), "have 6"),
         (("--protocol", "held_out_sessions", "--learning_curve"), "another protocol"),
     ],

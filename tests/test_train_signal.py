@@ -191,7 +191,7 @@ def test_a_mistake_is_one_line_exit_code_2_and_no_traceback(
 def test_a_checkpoint_that_is_none_is_told_in_words_and_left(run_script, tmp_path):
     (tmp_path / "checkpoint.pt").write_text("half a download")
     done = run_script("encoder", "--data", DATA, "--output_dir", tmp_path)
-    assert "checkpoint.pt can't be read" in fails_in_one_line(done)
+    assert "checkpoint.pt is damaged" in fails_in_one_line(done)
     assert [p.name for p in tmp_path.iterdir()] == ["checkpoint.pt"]
 
 

@@ -246,7 +246,7 @@ def test_a_person_uploads_sees_and_asks(browser, url, trial, words):
             arg=scored,
             timeout=ANSWER_MS,
         )
-        page.get_by_text("✓ agrees with what was measured").wait_for()
+        page.get_by_text("✓ agrees with the measurement").wait_for()
 
 
 class Endless(FakePipeline):
