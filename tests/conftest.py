@@ -14,6 +14,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import numpy as np
 import pytest
+from filelock import FileLock
 from huggingface_hub import constants, hf_api
 
 from emg_llm.data.datasets import load_dataset
@@ -21,6 +22,13 @@ from emg_llm.hub import client
 from tests import scripts
 
 SMALL_DATA = "simulated:subjects=5,trials=1,duration=1"
+LONGEST = "test_publish.py", "test_families.py", "test_demo.py", "test_scripts.py"
+
+
+def pytest_collection_modifyitems(items):
+    """The longest modules first, so that no worker is left alone with one at the end."""
+    place = {name: k for k, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: place.get(item.path.name, len(LONGEST)))
 
 
 @pytest.fixture(scope="session")
@@ -114,8 +122,19 @@ def nano_folder(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def quick_bundle(tmp_path_factory, run_script):
-    """What `train/bundle.py --quick` makes: .folder, and .work, where its steps wrote."""
-    place = tmp_path_factory.mktemp("quick")
+    """What `train/bundle.py --quick` makes: .folder, and .work, where its steps wrote.
+
+    One worker makes it for all of them.
+    """
+    here = tmp_path_factory.getbasetemp()
+    place = (here.parent if "PYTEST_XDIST_WORKER" in os.environ else here) / "quick"
+    with FileLock(f"{place}.lock"):
+        if not (place / "bundle" / "results.json").exists():  # written last
+            _build_quick_bundle(place, run_script)
+    return SimpleNamespace(folder=place / "bundle", work=place / "work")
+
+
+def _build_quick_bundle(place, run_script):
     flags = ["--quick", "--data", SMALL_DATA, "--work_dir", place / "work"]
 
     def run_step(script, *flags):
@@ -127,7 +146,6 @@ def quick_bundle(tmp_path_factory, run_script):
         patch.setattr(scripts.load_script("bundle"), "run_step", run_step)
         done = run_script("bundle", *flags, "--output_dir", place / "bundle")
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr
-    return SimpleNamespace(folder=place / "bundle", work=place / "work")
 
 
 @pytest.fixture(scope="session")
