@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 from filelock import FileLock
 from huggingface_hub import constants, hf_api
+from transformers.utils import hub as transformers_hub
 
 from emg_llm.data.datasets import load_dataset
 from emg_llm.hub import client
@@ -75,7 +76,8 @@ def serving():
         with HubServer() as server, pytest.MonkeyPatch.context() as patch:
             files = server.url + "/{repo_id}/resolve/{revision}/{filename}"
             patch.setattr(constants, "ENDPOINT", server.url)
-            patch.setattr(hf_api.api, "endpoint", server.url)  # set when it was imported
+            for api in (hf_api.api, transformers_hub.hf_api()):  # they keep their first endpoint
+                patch.setattr(api, "endpoint", server.url)
             patch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", files)
             patch.setattr(constants, "HF_HUB_CACHE", str(cache))
             patch.setattr(constants, "HF_HUB_DISABLE_XET", True)
