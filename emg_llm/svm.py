@@ -11,7 +11,7 @@ from emg_llm.hub.client import Pushable, resolve
 from emg_llm.signal.features import above_silence, segment_features
 from emg_llm.signal.levels import LevelScale
 from emg_llm.signal.preprocessing import clean, resample, segment
-from emg_llm.signal.recording import RecordingError, check_channels
+from emg_llm.signal.recording import check_channels
 
 SAMPLING_RATE = 1000.0
 SEGMENT_LENGTH = 128
@@ -22,32 +22,33 @@ TRUSTED = "sklearn.calibration._CalibratedClassifier", "sklearn.calibration._Sig
 
 
 def recording_features(recording):
-    """float (channels x 3,): power in u², its spread over segments in dB, mean frequency in Hz."""
+    """Each of RECORDING_FEATURES, float (channels,): in u², dB (over segments) and Hz."""
     prepared = resample(clean(recording), SAMPLING_RATE)
     length = min(SEGMENT_LENGTH, prepared.n_samples)
     values = segment_features(segment(prepared, length))
     power = above_silence(np.square(values["rms"], dtype=np.float64))  # (segments, channels)
     spread = (10 * np.log10(power)).std(axis=0)
-    return np.concatenate([power.mean(axis=0), spread, values["mean_frequency"].mean(axis=0)])
+    values = power.mean(axis=0), spread, values["mean_frequency"].mean(axis=0)
+    return dict(zip(RECORDING_FEATURES, values, strict=True))
+
+
+def _row(recording):
+    """The features of a recording in the order of the SVM's columns: float (features,)."""
+    return np.concatenate(list(recording_features(recording).values()))
 
 
 def dataset_features(dataset, rows=None):
     """float (rows, features) and the features' names, for recordings and feature tables alike.
 
-    rows: all by default. Raises RecordingError for recordings with different channels.
+    rows: all by default. Raises DatasetError for recordings with different channels.
     """
     if dataset.table is not None:
         return dataset.table if rows is None else dataset.table[rows], dataset.columns
     rows = range(len(dataset)) if rows is None else rows
-    counts = {r.n_channels for r in dataset.recordings}
-    if len(counts) > 1:
-        raise RecordingError(
-            f"The recordings of {dataset.name} have {sorted(counts)} channels; use recordings "
-            "with the same channels."
-        )
+    dataset.check_same_channels()
     channels = dataset.recordings[0].channel_names
     names = tuple(f"{feature} {c}" for feature in RECORDING_FEATURES for c in channels)
-    return np.stack([recording_features(dataset.recordings[i]) for i in rows]), names
+    return np.stack([_row(dataset.recordings[i]) for i in rows]), names
 
 
 @dataclass(eq=False)
@@ -90,7 +91,7 @@ class EmotionSVM(Pushable):
     def __call__(self, recording):
         """Probabilities (labels,) for one recording."""
         check_channels(recording.n_channels, len(self.columns) // len(RECORDING_FEATURES))
-        return self.predict_proba(recording_features(recording)[None])[0]
+        return self.predict_proba(_row(recording)[None])[0]
 
     def save_pretrained(self, folder):
         import skops.io

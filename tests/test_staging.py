@@ -14,6 +14,8 @@ def test_a_results_file_of_real_people_names_nobody():
     assert anonymous(results, names=True)["per_subject"] == results["per_subject"]
     named_so = results | {"data": "/home/me/simulated_pain"}
     assert anonymous(named_so)["per_subject"] == [{"subject": "person 1", "accuracy": 1.0}]
+    calibrated = {"data": "mine.csv", "calibrated_from": {"data": "/home/me/all.csv"}}
+    assert anonymous(calibrated)["calibrated_from"] == {"data": "all.csv"}
     simulated = {"data": "simulated:subjects=2", "per_subject": [{"subject": "sim-1"}]}
     assert anonymous(simulated) == simulated
 

@@ -15,7 +15,6 @@ from emg_llm.data.datasets import DatasetError
 from emg_llm.evaluation.metrics import bootstrap_interval
 from emg_llm.signal.features import above_silence, segment_features
 from emg_llm.signal.preprocessing import SEGMENT_LENGTH, clean, resample, segment
-from emg_llm.signal.recording import RecordingError
 from emg_llm.svm import SAMPLING_RATE
 
 MODELS = {
@@ -55,11 +54,7 @@ def segment_units(dataset, max_segments=MAX_SEGMENTS):
     """
     if dataset.recordings is None:
         return _table_units(dataset)
-    if len({r.n_channels for r in dataset.recordings}) > 1:
-        raise RecordingError(
-            f"The recordings of {dataset.name} differ in their channels; give recordings with the "
-            "same channels."
-        )
+    dataset.check_same_channels()
     features = []
     for recording in tqdm(dataset.recordings, desc="segments", unit="rec"):
         prepared = resample(clean(recording), SAMPLING_RATE)

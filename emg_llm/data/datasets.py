@@ -87,6 +87,15 @@ class Dataset:
         pairs = zip(self.ids, self.subjects, strict=True)
         return np.array([subject or f"recording {i}" for i, subject in pairs])
 
+    def check_same_channels(self) -> None:
+        """Raise DatasetError where the recordings differ in their number of channels."""
+        counts = sorted({r.n_channels for r in self.recordings})
+        if len(counts) > 1:
+            raise DatasetError(
+                f"The recordings of {self.name} have {' or '.join(map(str, counts))} channels; "
+                "use recordings with the same channels."
+            )
+
     def item(self, i: int) -> Recording | np.ndarray:
         """The Recording, or the feature row, at index i."""
         return cast(np.ndarray, self.table)[i] if self.recordings is None else self.recordings[i]

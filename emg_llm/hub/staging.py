@@ -144,8 +144,10 @@ def anonymous(results: Mapping[str, Any], names: bool = False) -> dict[str, Any]
     """A results.json without names of real people and without local paths."""
     public = dict(results)
     public["data"] = plain_name(public.get("data", ""))
-    if not names and not is_simulated(public["data"]):
-        people = public.get("per_subject") or []
+    if "calibrated_from" in public:  # of an encoder that was calibrated to a person
+        public["calibrated_from"] = anonymous(public["calibrated_from"], names)
+    people = public.get("per_subject")
+    if people and not names and not is_simulated(public["data"]):
         public["per_subject"] = [p | {"subject": f"person {i + 1}"} for i, p in enumerate(people)]
     return public
 
