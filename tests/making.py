@@ -1,5 +1,6 @@
 """Small datasets and files that several tests make."""
 
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -75,3 +76,19 @@ def refusal(path, sampling_rate=RATE, **more):
 
 def notes(recording):
     return " ".join(recording.notes)
+
+
+def counting(monkeypatch):
+    """(done, counted): after counted(owner, name), done[name] counts the calls of owner.name."""
+    done = Counter()
+
+    def counted(owner, name):
+        made = getattr(owner, name)
+
+        def call(*args, **kwargs):
+            done[name] += 1
+            return made(*args, **kwargs)
+
+        monkeypatch.setattr(owner, name, call, raising=False)
+
+    return done, counted

@@ -4,7 +4,6 @@ import itertools
 import json
 import re
 import weakref
-from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -22,6 +21,7 @@ from emg_llm.pipeline import REMEMBERED
 from emg_llm.signal import quality
 from emg_llm.signal.recording import EMOTIONS, RecordingError
 from emg_llm.signal.simulation import simulate
+from tests.making import counting
 
 pytestmark = pytest.mark.slow
 
@@ -118,17 +118,7 @@ def test_every_sample_is_predicted_by_every_model(pipeline):
 @pytest.fixture
 def done(monkeypatch):
     """How often signals are cleaned, searched for hum and judged, and models asked."""
-    done = Counter()
-
-    def counted(owner, name):
-        made = getattr(owner, name)
-
-        def call(*args, **kwargs):
-            done[name] += 1
-            return made(*args, **kwargs)
-
-        monkeypatch.setattr(owner, name, call)
-
+    done, counted = counting(monkeypatch)
     counted(scipy.fft, "dct")
     counted(scipy.signal, "welch")
     counted(quality, "QualityReport")

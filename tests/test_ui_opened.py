@@ -1,6 +1,5 @@
 """Recordings in the app: read once, handed on, and forgotten."""
 
-from collections import Counter
 from types import SimpleNamespace
 
 import pytest
@@ -13,23 +12,14 @@ from emg_llm.ui import build_app, opened
 from emg_llm.ui.analysis import make_source
 from emg_llm.ui.opened import OpenRecordings
 from emg_llm.ui.signals import CLEANED, RAW
+from tests.making import counting
 from tests.pretending import FakePipeline, write_csv
 
 
 @pytest.fixture
 def counts(monkeypatch):
     """How often files were read, and signals cleaned and judged."""
-    done = Counter()
-
-    def counted(owner, name):
-        made = getattr(owner, name)
-
-        def call(*args, **kwargs):
-            done[name] += 1
-            return made(*args, **kwargs)
-
-        monkeypatch.setattr(owner, name, call, raising=False)
-
+    done, counted = counting(monkeypatch)
     counted(emg_llm, "read_recording")
     counted(scipy.fft, "dct")  # once for each cleaning
     counted(quality, "QualityReport")
