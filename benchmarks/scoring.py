@@ -5,7 +5,7 @@
 
 Times all of them in turn on the same prompt and compares medians: the ratios hardly depend on the
 machine. The label is the greedy answer to the prompt, such as `Emotion: fear`, a handful of tokens;
-the answer is the chat's reply to "Why?", which names the emotion and its reasons.
+the answer is the chat's reply to "Why?", which states what was measured.
 """
 
 import argparse

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from emg_llm.bridge.reading import Reading
-from emg_llm.chat.facts import check, marked, unmarked
+from emg_llm.chat.facts import KINDS, check, marked, unmarked
 from emg_llm.chat.topics import topics
 from emg_llm.chat.turns import Chat
 from emg_llm.signal.recording import EMOTIONS
@@ -75,7 +75,7 @@ def test_an_emotion_that_was_asked_about_may_be_named():
 
 def test_every_answer_that_is_taught_holds_and_false_ones_are_found():
     rng = np.random.default_rng(0)
-    n, found, missed = 0, 0, 0
+    n, found, missed, kinds = 0, 0, 0, set()
     for k in range(30):
         levels = rng.permutation(np.arange(-9, 12))[:4]
         reading = Reading(
@@ -108,11 +108,29 @@ def test_every_answer_that_is_taught_holds_and_false_ones_are_found():
             assert facts, reply
             assert all(fact.holds for fact in facts), reply
             n += len(facts)
+            kinds |= {fact.kind for fact in facts}
             wrong = (("anger", 50), ("fear", 30), ("pride", 1))
             against = check(reply, Chat(other, "anger", wrong).asked(ask[0]))
             found += sum(not fact.holds for fact in against)
             missed += all(fact.holds for fact in against)
     assert n > 1500 and found > 0.9 * n and missed == 0
+    assert kinds == set(KINDS)
+
+
+def test_a_comparison_is_computed_and_its_levels_are_copied():
+    facts = check("With jaw +8 dB against above the eye +3 dB it is stronger at the jaw.", CHAT)
+    assert [KINDS[fact.kind] for fact in facts] == ["copied", "copied", "computed"]
+
+
+def test_no_answer_claims_to_be_a_reason():
+    rng = np.random.default_rng(0)
+    for reading in (READING, Reading(codes=(1, 2)), Reading(SITES[:2], (3, 5))):
+        for ask, answer in topics(reading, "fear", SCORES):
+            for _ in range(4):
+                reply = answer(rng)
+                assert "because" not in reply and "pattern" not in reply
+                if "Why?" in ask:
+                    assert "can't" in reply and check(reply, Chat(reading, "fear", SCORES))
 
 
 def test_marks_stand_after_what_they_are_about_and_come_off_again():

@@ -3,6 +3,9 @@
 Covers levels of sites, the strongest and weakest sites, comparisons of two sites, SNR and quality,
 timing, the distance from neutral, the scores of labels and the emotion. Statements about EMG in
 general are not checked.
+
+What a statement is about is its kind, see KINDS. Most can be copied from the prompt; a comparison
+must be computed.
 """
 
 import re
@@ -13,15 +16,25 @@ from emg_llm.chat.topics import FAIRLY_SURE, SURE
 from emg_llm.chat.turns import Chat
 from emg_llm.signal.recording import EMOTIONS
 
+KINDS = {  # whether the prompt states it, in this or other words, or it must be computed
+    **dict.fromkeys(("emotion", "score", "level", "rank", "SNR", "quality"), "copied"),
+    **dict.fromkeys(("neutral", "time", "trial"), "copied"),
+    **dict.fromkeys(("comparison", "sign", "certainty"), "computed"),
+}
+
 
 @dataclass(frozen=True)
 class Fact:
-    """A statement about the recording, at reply[start:end]; measured: the correct value as text."""
+    """A statement about the recording, at reply[start:end], of one of KINDS.
+
+    measured: the correct value as text.
+    """
 
     start: int
     end: int
     holds: bool
     measured: str
+    kind: str
 
 
 def check(reply: str, chat: Chat, labels: Sequence[str] = EMOTIONS) -> tuple[Fact, ...]:
@@ -63,7 +76,8 @@ def _levels(reply, reading):
     """The strongest site is jaw +8 dB."""
     level = dict(zip(reading.sites, reading.levels, strict=True))
     for site, match in _named(reply, reading.sites, r":?,? \(?(?P<value>[+-]\d+)(?: dB)?"):
-        yield _fact(match, int(match["value"]) == level[site], _level(site, level[site], reading))
+        text = _level(site, level[site], reading)
+        yield _fact("level", match, int(match["value"]) == level[site], text)
 
 
 def _places(reply, reading):
@@ -73,7 +87,7 @@ def _places(reply, reading):
     for site, match in _named(reply, reading.sites, rest):
         value = level[site]
         word = "above" if value > 0 else "below" if value < 0 else "as in"
-        yield _fact(match, match["word"] == word, _level(site, value, reading))
+        yield _fact("sign", match, match["word"] == word, _level(site, value, reading))
 
 
 def _extremes(reply, reading):
@@ -91,7 +105,7 @@ def _extremes(reply, reading):
                 good = level[site] >= least if word == "strongest" else level[site] == ranked[-1]
                 right = reading.ranking[:2] if word == "strongest" else reading.ranking[-1:]
                 text = f"{word} " + " and ".join(_level(s, v, reading) for s, v in right)
-                yield Fact(start + match.start(), start + match.end(), good, text)
+                yield Fact(start + match.start(), start + match.end(), good, text, "rank")
 
 
 def _comparisons(reply, reading):
@@ -114,34 +128,35 @@ def _comparisons(reply, reading):
             other = {a: b, b: a}.get(c)
             more = 0 if other is None else level[c] - level[other]
             holds = more > 0 if match["word"].lower() == "stronger" else more < 0
-        yield _fact(match, holds, text)
+        yield _fact("comparison", match, holds, text)
 
 
 def _whole(reply, reading):
     if reading.snr is not None:
         for match in re.finditer(r"SNR ([+-]?\d+)(?: dB)?", reply):
-            yield _fact(match, int(match[1]) == reading.snr, f"SNR {reading.snr:+d} dB")
+            yield _fact("SNR", match, int(match[1]) == reading.snr, f"SNR {reading.snr:+d} dB")
     if reading.quality is not None:
         for match in re.finditer(r"quality (good|usable|poor)", reply):
-            yield _fact(match, match[1] == reading.quality, f"quality {reading.quality}")
+            holds = match[1] == reading.quality
+            yield _fact("quality", match, holds, f"quality {reading.quality}")
     if reading.neutral is not None:
         text = f"against neutral {reading.neutral:+d}"
         for match in re.finditer(r"against neutral ([+-]\d+)(?: dB)?", reply):
-            yield _fact(match, int(match[1]) == reading.neutral, text)
+            yield _fact("neutral", match, int(match[1]) == reading.neutral, text)
         for match in re.finditer("(stronger|weaker|as strong) on the whole", reply):
             sign = {"stronger": 1, "weaker": -1, "as strong": 0}[match[1]]
             holds = sign == (reading.neutral > 0) - (reading.neutral < 0)
-            yield _fact(match, holds, text)
+            yield _fact("sign", match, holds, text)
 
 
 def _timing(reply, reading):
     time = r"(\d+(?:\.\d+)?)"
     text = f"active {_span(reading)}, peak {reading.peak:.1f} s" if reading.active else "no burst"
     for match in re.finditer(rf"active {time} to {time} s", reply):
-        yield _fact(match, f"{match[1]} to {match[2]} s" == _span(reading), text)
+        yield _fact("time", match, f"{match[1]} to {match[2]} s" == _span(reading), text)
     for match in re.finditer(rf"peak {time} s", reply):
         holds = reading.peak is not None and match[1] == f"{reading.peak:.1f}"
-        yield _fact(match, holds, text)
+        yield _fact("time", match, holds, text)
 
 
 def _span(reading):
@@ -154,18 +169,19 @@ def _scores(reply, label, scores):
     if not one:
         return
     for match in re.finditer(rf"\b({one}) (\d+) %", reply):
-        yield _fact(match, int(match[2]) == percent[match[1]], f"{match[1]} {percent[match[1]]} %")
+        right = percent[match[1]]
+        yield _fact("score", match, int(match[2]) == right, f"{match[1]} {right} %")
     sure = percent.get(label)
     for match in re.finditer(r"I am (not sure|fairly sure|sure)\b", reply):
         word = "sure" if sure >= SURE else "fairly sure" if sure >= FAIRLY_SURE else "not sure"
-        yield _fact(match, match[1] == word, f"{label} {sure} %")
+        yield _fact("certainty", match, match[1] == word, f"{label} {sure} %")
 
 
 def _known(reply, reading):
     for match in re.finditer(r"nearest known trial is (\w+) (\d+)(?: dB)? off", reply):
         holds = bool(reading.known) and (match[1], int(match[2])) == reading.known[0]
         text = "{} {}".format(*reading.known[0]) if reading.known else "no known trial"
-        yield _fact(match, holds, text)
+        yield _fact("trial", match, holds, text)
 
 
 def _emotions(reply, label, scores, question, labels, reading):
@@ -175,12 +191,12 @@ def _emotions(reply, label, scores, question, labels, reading):
         return  # the list of all labels
     names = rf"(?:I read|looks like(?: an?)?|Emotion:) ({one})\b"
     for match in re.finditer(names, reply):
-        yield _fact(match, match[1] == label, label)
+        yield _fact("emotion", match, match[1] == label, label)
     allowed = {label, *dict(scores), *(name for name, _ in reading.known), "neutral"}
     allowed |= set(re.findall(rf"\b({one})\b", question.lower()))
     for match in re.finditer(rf"\b({one})\b", reply):
         if match[1] not in allowed:
-            yield _fact(match, False, label)
+            yield _fact("emotion", match, False, label)
 
 
 def _named(text, sites, rest):
@@ -212,5 +228,5 @@ def _level(site, level, reading):
     return f"{site} {level:+d}" + (f" {reading.unit}" if reading.unit else "")
 
 
-def _fact(match, holds, measured):
-    return Fact(match.start(), match.end(), bool(holds), measured)
+def _fact(kind, match, holds, measured):
+    return Fact(match.start(), match.end(), bool(holds), measured, kind)

@@ -55,6 +55,8 @@ def topics(
 
 
 def _why(reading, label):
+    """What was measured: a model has no access to its own reasons, and gives the same answer for
+    a label that was planted."""
     ask = (
         *("Why?", "Why do you think so?", f"Why {label}?", f"Why do you read {label}?"),
         *("Explain your answer.", "What is the reason?", "How do you know?", "What speaks for it?"),
@@ -62,15 +64,16 @@ def _why(reading, label):
     )
     if len(reading.levels) < 3:
         what = "the codes of an encoder" if reading.codes else "the level of the signal"
-        return ask, choice(f"I read {label} from {what}, which don't name single muscles.")
+        return ask, choice(
+            f"I can't name my reasons. I was given {what}, and I read {label}.",
+        )
     first, second, *_, last = _ranked(reading)
-    article = "an" if label[0] in "aeiou" else "a"
     when = f" {_times(reading)}" if reading.active else ""
     return ask, choice(
-        f"I read {label} from the whole pattern. The strongest sites are {first} and {second}, the "
+        f"I can't name my reasons. Measured: the strongest sites are {first} and {second}, the "
         f"weakest is {last}.{when}",
-        f"It looks like {article} {label} pattern: {first} and {second} are the strongest, and "
-        f"{last} is the weakest.{when}",
+        f"I read {label}, and can't say why. What was measured: {first} and {second} are the "
+        f"strongest, and {last} is the weakest.{when}",
     )
 
 
@@ -224,6 +227,7 @@ def _summary(reading, label):
         (
             *("Describe this recording.", "Tell me about this recording.", "Sum it up."),
             *("Give me a summary.", "What can you say about it?", "What does it show?"),
+            "What was measured?",
         ),
         choice(f"I read {label}. The strongest site is {first}, the weakest is {last}.{more}"),
     )

@@ -26,7 +26,7 @@ from emg_llm.signal.recording import Recording
 if TYPE_CHECKING:
     from peft import PeftModel
 
-NO_ANSWER = "I have no answer to that; ask which emotion I read, why, or about a site."
+NO_ANSWER = "I have no answer to that; ask which emotion I read, or what was measured at a site."
 
 
 class EmgLLM(Pushable):

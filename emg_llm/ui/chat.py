@@ -14,11 +14,11 @@ log = logging.getLogger(__name__)
 
 QUESTIONS = (
     "Which emotion is this?",
-    "Why?",
+    "What was measured?",
     "How good is the signal?",
     "What does RMS mean?",
 )
-PLACEHOLDER = "<p class='hint'>Ask for the emotion, the reasons and the certainty.</p>"
+PLACEHOLDER = "<p class='hint'>Ask for the emotion, what was measured, and how certain it is.</p>"
 LEGEND = (
     "✓ agrees with the measurement in this recording · ✗ does not; the measured value follows. "
     "Statements without a mark were not checked."
