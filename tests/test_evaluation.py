@@ -18,6 +18,7 @@ from emg_llm.evaluation.metrics import (
     bootstrap_interval,
     control,
     evaluate,
+    log_loss,
     shuffled_control,
     within_people_p,
 )
@@ -33,6 +34,7 @@ KEYS = [
     "accuracy_ci95",
     "balanced_accuracy",
     "macro_f1",
+    "log_loss",
     "ece",
     "chance",
     "confusion_matrix",
@@ -53,6 +55,13 @@ def generator():
 def one_hot(classes, n, confidence=1.0):
     rest = (1 - confidence) / (n - 1)
     return np.where(np.eye(n, dtype=bool)[classes], confidence, rest)
+
+
+def test_the_log_loss_is_what_the_true_labels_probability_costs():
+    p = np.array([[0.5, 0.5], [0.25, 0.75], [0.0, 1.0]])
+    assert log_loss([0, 1], p[:2]) == pytest.approx((np.log(2) + np.log(4 / 3)) / 2)
+    # Certain and wrong costs much, but not infinitely much.
+    assert log_loss([0], p[2:]) == pytest.approx(np.log(1e6))
 
 
 def test_the_interval_draws_people_and_not_recordings():

@@ -15,6 +15,7 @@ from emg_llm.evaluation.confidence import (
 N_BOOTSTRAP = 2000
 N_PERMUTATIONS = 1000
 N_WITHIN = 10_000  # permutations within people
+LEAST_P = 1e-6
 
 
 def results_of(
@@ -59,6 +60,7 @@ def evaluate(
         "macro_f1": float(
             f1_score(targets, predicted, labels=present, average="macro", zero_division=0)
         ),
+        "log_loss": log_loss(targets, probabilities),
         "ece": expected_calibration_error(probabilities, targets),
         "chance": 1 / len(labels),
         "confusion_matrix": confusion_matrix(
@@ -78,6 +80,13 @@ def evaluate(
         interval = bootstrap_interval(covered, groups, rng)
         results["conformal"] = conformal | {"coverage_ci95": interval}
     return results
+
+
+def log_loss(targets: np.ndarray, probabilities: np.ndarray) -> float:
+    """Mean of -log p(true label), in nats; below LEAST_P, which predictions.csv rounds to 0, every
+    probability counts as LEAST_P."""
+    p = np.asarray(probabilities)[np.arange(len(targets)), targets]
+    return float(-np.log(np.maximum(p, LEAST_P)).mean())
 
 
 def per_class(labels, targets, predicted):
@@ -165,10 +174,11 @@ def _hits_by_name(predicted, targets, n_labels, rng, n=N_WITHIN):
 
 
 def accuracy_of(targets, probabilities, groups, seed=0):
-    """The accuracy and its interval over people."""
+    """The accuracy, its interval over people, and the log loss."""
     correct = probabilities.argmax(axis=1) == np.asarray(targets)
     interval = bootstrap_interval(correct, np.asarray(groups), np.random.default_rng(seed))
-    return {"accuracy": float(correct.mean()), "accuracy_ci95": interval}
+    figures = {"accuracy": float(correct.mean()), "accuracy_ci95": interval}
+    return figures | {"log_loss": log_loss(targets, probabilities)}
 
 
 def control(targets, probabilities, groups, seed=0):

@@ -1,5 +1,6 @@
 """Reports of results: sentences, tables, results.md and an HTML page with figures."""
 
+import math
 from pathlib import Path
 
 from emg_llm.data.tables import csv_bytes
@@ -66,6 +67,8 @@ def summary(results):
         f"{headline(results)}.",
         f"Protocol {protocol['name'].replace('_', ' ')}{folds}. "
         f"{GROUPINGS.get(protocol['grouping'], '')}".strip(),
+        f"Log loss {results['log_loss']:.3f}; equal probabilities have "
+        f"{-math.log(results['chance']):.3f}.",
     ]
     scores = [
         f"{name.replace('_', ' ')} {c['accuracy'] if isinstance(c, dict) else c:.3f}"
@@ -233,6 +236,7 @@ def _row(name, results):
         "model": name,
         "accuracy": results["accuracy"],
         "interval": f"{low:.3f}–{high:.3f}",
+        "log loss": results.get("log_loss"),
         "p": f"{results['p_within_people']:.2g}",
     }
     for other in ("encoder", "probe"):
