@@ -168,7 +168,8 @@ def test_a_label_that_nobody_shows_stays_in_the_matrix_and_out_of_the_f1():
 def test_a_controls_accuracy_has_an_interval_over_people():
     targets = np.repeat([0, 1], 10)
     found = control(targets, one_hot(np.zeros(20, int), 2), targets)
-    assert found == {"accuracy": 0.5, "accuracy_ci95": [0.0, 1.0], "at_chance": True}
+    assert (found["accuracy"], found["accuracy_ci95"]) == (0.5, [0.0, 1.0])
+    assert found["at_chance"]
 
 
 @pytest.mark.slow
