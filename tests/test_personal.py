@@ -12,8 +12,8 @@ from emg_llm.data.datasets import DatasetError, load_dataset
 from emg_llm.data.splits import held_out_split
 from emg_llm.encoders import EncoderConfig, build_encoder, load_encoder
 from emg_llm.experiments import personal
-from emg_llm.experiments.measure import unseen_rows
 from emg_llm.experiments.personal import personalise
+from emg_llm.experiments.unseen import unseen_rows
 
 LABELS = ["anger", "happiness", "surprise"]
 SETTINGS = "trials=2,duration=0.5,seed=4"

@@ -16,9 +16,9 @@ from emg_llm.experiments.measure import (
     load_fitted,
     measure_recipe,
     measure_trained,
-    unseen_rows,
 )
 from emg_llm.experiments.signal_models import svm_on
+from emg_llm.experiments.unseen import unseen_rows
 from emg_llm.svm import EmotionSVM, dataset_features
 
 KEYS = {

@@ -1,6 +1,7 @@
 """The scripts that train on the signal: what they write, and how they fail."""
 
 import json
+import shutil
 
 import numpy as np
 import pandas as pd
@@ -10,6 +11,7 @@ from emg_llm.bridge.codebook import Codebook
 from emg_llm.data.datasets import load_dataset
 from emg_llm.data.splits import held_out_split
 from emg_llm.encoders import load_encoder
+from emg_llm.experiments.unseen import unseen_rows
 from emg_llm.signal.recording import EMOTIONS
 from emg_llm.svm import EmotionSVM
 from tests.making import emg, save
@@ -146,7 +148,7 @@ def test_noise_in_place_of_emg_tells_no_emotion_by_its_strength(run_script, tmp_
     done = run_script("encoder", "--data", data, "--epochs", 1, "--output_dir", out)
     assert done.returncode == 0, done.stderr[-3000:]
     results = json.loads((out / "results.json").read_text())
-    assert results["accuracy"] == 1
+    assert results["accuracy"] == 1 and results["protocol"]["contents"]["train"]
     assert results["controls"]["noise_emg"]["accuracy"] == pytest.approx(0.5, abs=0.15)
 
 
@@ -163,6 +165,8 @@ def test_a_feature_table_trains_an_svm(run_script, feature_file, tmp_path):
     done = run_script("svm", "--data", feature_file, "--output_dir", tmp_path)
     assert done.returncode == 0, done.stderr
     assert results(tmp_path)["accuracy"] == 1 and results(tmp_path)["labels"] == ["anger", "fear"]
+    again = shutil.copy(feature_file, tmp_path / "again.csv")
+    assert len(unseen_rows(tmp_path, load_dataset(again))[0]) == results(tmp_path)["n_recordings"]
 
 
 def test_a_feature_table_for_an_encoder_is_refused_in_words(run_script, feature_file, tmp_path):

@@ -13,6 +13,7 @@ import torch
 from trl import TrlParser
 
 from emg_llm.bridge.codebook import Codebook, CodebookConfig, measure
+from emg_llm.data.contents import training_protocol
 from emg_llm.data.datasets import load_dataset
 from emg_llm.data.splits import held_out_split
 from emg_llm.encoders import load_encoder
@@ -62,7 +63,7 @@ def main(data, args, sharing):
     results = {
         "model": "codebook",
         "data": dataset.name,
-        "protocol": split.protocol(),
+        "protocol": training_protocol(dataset, split),
         "labels": list(dataset.label_names),
         "n_recordings": len(rows),
         "chance": 1 / len(dataset.label_names),

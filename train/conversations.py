@@ -19,6 +19,7 @@ from trl import TrlParser
 
 from emg_llm.bridge import BRIDGES
 from emg_llm.chat.conversations import build_rows
+from emg_llm.data.contents import training_protocol
 from emg_llm.data.datasets import load_dataset
 from emg_llm.data.splits import held_out_split
 from emg_llm.encoders.base import SCALINGS
@@ -81,7 +82,7 @@ def main(data, args, sharing):
         "labels": dataset.label_names,
         "bridge": bridge.to_dict(),
         "data": dataset.name,
-        "protocol": split.protocol(),
+        "protocol": training_protocol(dataset, split),
         "made": {k: v for k, v in asdict(args).items() if k in CARD},
     }
     (folder / "bridge.json").write_text(json.dumps(info, indent=2) + "\n")

@@ -17,6 +17,7 @@ from pathlib import Path
 
 from trl import TrlParser
 
+from emg_llm.data.contents import training_protocol
 from emg_llm.data.datasets import DatasetError, load_dataset
 from emg_llm.data.processes import is_main
 from emg_llm.data.splits import held_out_split
@@ -26,8 +27,8 @@ from emg_llm.encoders.training import LOSSES, EncoderTraining, fit_encoder
 from emg_llm.evaluation.metrics import control, results_of
 from emg_llm.evaluation.results import headline, save_results
 from emg_llm.experiments.controls import Inputs
-from emg_llm.experiments.measure import training_of
 from emg_llm.experiments.personal import check_personal, personalise
+from emg_llm.experiments.unseen import training_of
 from emg_llm.hub.client import resolve
 from emg_llm.scripts import DataArguments, HubArguments, ReadingArguments, finish, reporting_to, run
 
@@ -137,7 +138,7 @@ def train(data, args, sharing, person=None):
     # With the strength of another recording: strength alone depends on the emotion.
     noise = encoder_inputs(Inputs(dataset, rows).noise, config, rows)
     control_examples = Examples(encoder, noise, targets, groups)
-    about = args.arch, dataset.name, split.protocol(), dataset.label_names
+    about = args.arch, dataset.name, training_protocol(dataset, split), dataset.label_names
     results = results_of(*about, targets, probabilities, groups, data.seed)
     results["lead"] = encoder.config.lead
     results["controls"]["noise_emg"] = control(targets, control_examples.ask(encoder), groups)

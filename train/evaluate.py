@@ -9,9 +9,10 @@
     python train/evaluate.py --model svm --data features.csv --protocol grouped_k_fold \\
         --folds 4 --controls --channels --learning_curve --few_shot 1 3 5
 
-A folder or Hub id is a trained model: it is evaluated on its held-out test people, or on all of the
-data if it was trained on other data. A name (svm, cnn, nano-llama2) is trained on each fold of the
-protocol. Finished folds are saved in folds/, so that the same command continues an interrupted run.
+A folder or Hub id is a trained model: it is evaluated on its held-out test people, or on everybody
+it hasn't learned from if the data is other than its own, whatever its name. A name (svm, cnn,
+nano-llama2) is trained on each fold of the protocol. Finished folds are saved in folds/, so that
+the same command continues an interrupted run.
 For language models that read tokens, an encoder and a codebook are fitted on each fold and shared.
 Writes results.json, predictions.csv, results.md, report.html and a CSV of each table; for several
 models, each gets its own folder, and table.md, table.csv and table.html compare them.
@@ -161,6 +162,8 @@ def main(data, args, reading, llms, more):
                     "earlier run; --fresh repeats them."
                 )
         results, rows, probabilities = measured
+        if left_out := results["protocol"].get("left_out"):
+            print(f"{name}: {left_out} recordings of people it has learned from are left out.")
         results_of[name] = results
         save_results(
             folder,

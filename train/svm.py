@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 
 from trl import TrlParser
 
+from emg_llm.data.contents import training_protocol
 from emg_llm.data.datasets import load_dataset
 from emg_llm.data.splits import held_out_split
 from emg_llm.evaluation.metrics import results_of
@@ -50,7 +51,7 @@ def main(data, args, sharing):
 
     rows = scored
     probabilities = svm.predict_proba(features[rows])
-    about = "svm", dataset.name, split.protocol(), dataset.label_names
+    about = "svm", dataset.name, training_protocol(dataset, split), dataset.label_names
     results = results_of(*about, targets[rows], probabilities, groups[rows], data.seed)
     test = dataset.take(rows)
     save_results(args.output_dir, results, test.ids, test.subjects, targets[rows], probabilities)

@@ -6,7 +6,6 @@ same person and expression, correlate only by chance at any shift, while a copy 
 regardless of its gain, offset, rate and start.
 """
 
-import hashlib
 from dataclasses import asdict, dataclass
 
 import numpy as np
@@ -14,6 +13,7 @@ from scipy import fft
 from scipy.ndimage import uniform_filter1d
 from tqdm.auto import tqdm
 
+from emg_llm.data.contents import content_hashes
 from emg_llm.data.datasets import PARTS, DatasetError
 from emg_llm.data.splits import given_split
 from emg_llm.signal.preprocessing import MAINS, resample
@@ -57,11 +57,11 @@ def find_duplicates(dataset, progress=True):
     if dataset.recordings is None:
         return [
             Duplicate(first, other, "identical")
-            for first, *others in _alike([row.tobytes() for row in dataset.table])
+            for first, *others in _alike(content_hashes(dataset))
             for other in others
         ]
     duplicates, distinct = [], []
-    for first, *others in _alike([_digest(r) for r in dataset.recordings]):
+    for first, *others in _alike(content_hashes(dataset)):
         distinct.append(first)
         duration = dataset.recordings[first].duration
         duplicates += [Duplicate(first, i, "identical", 1.0, duration, 0.0) for i in others]
@@ -180,11 +180,6 @@ def _alike(keys):
     for i, key in enumerate(keys):
         groups.setdefault(key, []).append(i)
     return list(groups.values())
-
-
-def _digest(recording):
-    x = np.ascontiguousarray(recording.signal[recording.valid])
-    return hashlib.sha256(f"{x.shape}".encode() + x.tobytes()).digest()
 
 
 def _candidates(signals, progress):

@@ -13,7 +13,7 @@ from emg_llm.embeddings.measures import distribution, project, separability, spa
 from emg_llm.encoders.examples import Examples, encoder_inputs
 from emg_llm.evaluation.metrics import bootstrap_interval, results_of
 from emg_llm.experiments.fitted import check_labels
-from emg_llm.experiments.measure import unseen_rows
+from emg_llm.experiments.unseen import unseen_rows
 from emg_llm.signal.quality import snr_db
 
 N_BOOTSTRAP = 1000

@@ -13,7 +13,6 @@ import numpy as np
 from tqdm.auto import tqdm
 
 from emg_llm.data.datasets import DatasetError
-from emg_llm.data.splits import given_split, held_out_split
 from emg_llm.experiments.controls import Inputs
 from emg_llm.experiments.extras import (
     Extras,
@@ -28,6 +27,7 @@ from emg_llm.experiments.fitted import FoldTraining
 from emg_llm.experiments.folds import FoldStore, fingerprint
 from emg_llm.experiments.results import Measured
 from emg_llm.experiments.signal_models import _encoder, _svm, encoder_on, svm_on
+from emg_llm.experiments.unseen import unseen
 from emg_llm.hub.client import resolve
 from emg_llm.registry import REGISTRY
 from emg_llm.svm import EmotionSVM
@@ -135,7 +135,7 @@ def measure_trained(folder_or_id, dataset, seed=0, encoder=None, codebook=None, 
     extras = extras or Extras()
     folder = resolve(folder_or_id)
     fitted = load_fitted(folder, encoder, codebook)
-    split, rows, protocol = _unseen(folder, dataset)
+    split, rows, protocol = unseen(folder, dataset)
     check_extras(extras, dataset, [] if split is None else [split], trained=True)
     # Without a test part, the validation people are the ones scored.
     others = split.validation if split is not None and len(split.test) else rows[:0]
@@ -150,51 +150,6 @@ def measure_trained(folder_or_id, dataset, seed=0, encoder=None, codebook=None, 
     if len(others):
         measured.calibrate(others, _scorer(lambda: fitted, inputs, others)())
     return measured.results(fitted.name, protocol), *measured.scored
-
-
-def unseen_rows(folder, dataset):
-    """(rows that a saved model was not trained on, the protocol as a dict).
-
-    Raises DatasetError if the people it was trained on can't be determined.
-    """
-    return _unseen(folder, dataset)[1:]
-
-
-def _unseen(folder, dataset):
-    """(the Split or None, unseen rows, protocol)."""
-    trained = training_of(folder)
-    if "calibrated_from" in trained:
-        if trained["data"] == dataset.name:
-            raise DatasetError(
-                f"The encoder has learned all of {dataset.name}; its results.json has the score "
-                "of each recording after learning only the others."
-            )
-        trained = trained["calibrated_from"]
-    protocol = trained.get("protocol", {})
-    seed, same = protocol.get("seed", 0), trained.get("data") == dataset.name
-    if dataset.splits is None and not same:
-        rows = np.arange(len(dataset))
-        other = {"name": "other_data", "grouping": "all", "split_hash": None, "seed": seed}
-        return None, rows, other
-    split = held_out_split(dataset, seed) if dataset.splits is None else given_split(dataset, seed)
-    if same and split.hash != protocol.get("split_hash"):
-        raise DatasetError(
-            f"The model was trained on {dataset.name} with another split, so the people it has "
-            "seen are unknown; train it again on this data."
-        )
-    if not len(split.test):
-        raise DatasetError(f"{dataset.name}: mark the test rows; no row's 'split' says 'test'.")
-    return split, split.test, split.protocol()
-
-
-def training_of(folder):
-    """results.json of a model's training; a bundle keeps it above the models."""
-    folder = Path(folder)
-    for place in (folder, folder.parent, folder.parent.parent):
-        path = place / "results.json"
-        if path.exists() and (place == folder or (place / "config.json").exists()):
-            return json.loads(path.read_text())
-    return {}
 
 
 def _add_scores(measured, fitted, inputs, rows, train, extras, keep, reference=None):

@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 from tqdm.auto import tqdm
 
+from emg_llm.data.contents import training_contents
 from emg_llm.data.datasets import DatasetError
 from emg_llm.data.processes import is_main
 from emg_llm.encoders.examples import Examples, encoder_inputs
@@ -75,7 +76,7 @@ def personalise(encoder, dataset, seed=0, progress=True):
         "grouping": "trial",
         "split_hash": fingerprint(dataset),
         "seed": seed,
-    }
+    } | training_contents(dataset, train=rows)
     about = config.arch, dataset.name, protocol, dataset.label_names
     results = results_of(*about, truth, probabilities, person, seed)
     results["before"] = accuracy_of(truth, before, person, seed)
