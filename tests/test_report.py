@@ -134,7 +134,7 @@ def test_models_side_by_side_are_one_table_in_three_files(tmp_path):
         "encoder": {"accuracy": 0.75, "accuracy_ci95": [0.7, 0.8]},
         "probe": {"accuracy": 0.7},
         "free_text": {"n": 10, "not_a_label": 0.1, "agrees": 0.9},
-        "reasons": {"true": 0.99},
+        "replies": {"true": 0.99},
         "few_shot": [*curve("trials", 0), *curve("trials", 3)],
     }
     interval = {"accuracy_ci95": [0.3, 0.4], "accuracy": 0.35}

@@ -230,10 +230,10 @@ def table(results):
     ]
     for model in results["models"]:
         low, high = model["accuracy_ci95"]
-        controls, reasons = model["controls"], model.get("reasons")
+        controls, replies = model["controls"], model.get("replies")
         shuffled = f"{controls['shuffled_emg']['accuracy']:.3f}"
         noise = f"{controls['noise_emg']['accuracy']:.3f}" if "noise_emg" in controls else "–"
-        hold = f"{100 * reasons['true']:.1f} % of {reasons['n_facts']}" if reasons else "–"
+        hold = f"{100 * replies['true']:.1f} % of {replies['n_facts']}" if replies else "–"
         lines.append(
             f"| {model['model']} | {model['accuracy']:.3f} ({low:.3f}–{high:.3f}) | "
             f"{model['chance']:.3f} | {shuffled} | {noise} | {hold} |"

@@ -139,10 +139,11 @@ def _about_levels(reading):
         )
         for j in range(len(pairs)):
             if i != j:  # people name a pair in either order
-                yield _comparison(reading, i, j)
+                yield comparison(reading, i, j)
 
 
-def _comparison(reading, i, j):
+def comparison(reading: Reading, i: int, j: int) -> Topic:
+    """The topic that compares sites number `i` and `j`."""
     unit = f" {reading.unit}" if reading.unit else ""
     (a, x), (b, y) = ((reading.sites[k], reading.levels[k]) for k in (i, j))
     ask = (

@@ -12,6 +12,7 @@ TABLES = {
     "learning_curve": "By number of training people",
     "few_shot": "By labelled trials of each label from the new person",
     "channels": "One channel alone",
+    "facts": "What replies state about a recording",
 }
 GROUPINGS = {
     "subject": "Nobody who is scored is in the training data.",
@@ -133,11 +134,18 @@ def _beside(results):
             f"Of {text['n']} free answers, {text['not_a_label']:.1%} are not a label and "
             f"{text['agrees']:.1%} are the label with the highest score."
         )
-    if reasons := results.get("reasons"):
+    if replies := results.get("replies"):
         yield (
-            f"Of {reasons['n_facts']} factual claims in {reasons['n_replies']} replies, "
-            f"{reasons['true']:.1%} match the recording; {reasons['other_emotion']:.1%} of the "
-            "replies name another emotion than the one with the highest score."
+            f"Of {replies['n_facts']} factual claims in {replies['n_replies']} replies, "
+            f"{replies['true']:.1%} match the recording; {1 - replies['replies_true']:.1%} of the "
+            f"replies that make any make a false one; {replies['other_emotion']:.1%} name another "
+            "emotion than the one with the highest score. Most claims can be copied from the "
+            "prompt; comparisons must be computed."
+        )
+    if planted := results.get("planted"):
+        yield (
+            f"With a wrong emotion planted, {planted['same_words']:.1%} of {planted['n']} answers "
+            'to "Why?" are word for word the same, but for the emotion.'
         )
 
 
@@ -246,7 +254,7 @@ def _row(name, results):
         row[control.replace("_", " ")] = figures and _control(figures)
     row["chance"] = results["chance"]
     row["no label"] = results.get("free_text", {}).get("not_a_label")
-    row["true"] = results.get("reasons", {}).get("true")
+    row["true"] = results.get("replies", {}).get("true")
     for point in results.get("few_shot", ())[1:]:
         row[f"{point['trials']} trials"] = point["accuracy"]
     return row

@@ -38,7 +38,7 @@ class Fitted:
     controls: Callable | None = None  # (dataset, rows) -> {name: float (rows, labels)} at chance
     beside: Callable | None = None  # (dataset, train, rows) -> {name: float (rows, label_names)}
     answers: Callable | None = None  # (dataset, rows) -> list of str, free text
-    reasons: Callable | None = None  # (dataset, rows, n_replies, seed) -> as count_reasons
+    replies: Callable | None = None  # (dataset, rows, n_replies, seed) -> as count_replies
 
     def ask(self, dataset, rows):
         """Probabilities float (rows, dataset.label_names), renormalised over the data's labels.

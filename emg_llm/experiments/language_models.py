@@ -23,7 +23,7 @@ from emg_llm.encoders import load_encoder
 from emg_llm.encoders.examples import encoder_inputs, recording_embeddings
 from emg_llm.experiments.fitted import Fitted, FoldTraining, in_terms_of
 from emg_llm.experiments.folds import code_hash
-from emg_llm.experiments.replies import count_reasons
+from emg_llm.experiments.replies import count_replies
 from emg_llm.experiments.signal_models import encoder_on
 from emg_llm.llms.finetuning import finetune
 from emg_llm.llms.generation import generate
@@ -111,9 +111,9 @@ def as_fitted(llm, known=None, progress=False):
     def answers(dataset, rows):
         return generate(llm, [Chat(r) for r in readings(dataset, rows)], max_new_tokens=24)
 
-    def reasons(dataset, rows, n_replies, seed):
+    def replies(dataset, rows, n_replies, seed):
         read = readings(dataset, rows)
-        return count_reasons(llm, read, llm.probabilities(read), n_replies, seed, progress)
+        return count_replies(llm, read, llm.probabilities(read), n_replies, seed, progress)
 
     return Fitted(
         llm.name,
@@ -124,7 +124,7 @@ def as_fitted(llm, known=None, progress=False):
         controls=lambda dataset, rows: llm_controls(llm, readings(dataset, rows)),
         beside=lambda dataset, train, rows: encoder_beside(llm.bridge, dataset, train, rows),
         answers=answers,
-        reasons=reasons,
+        replies=replies,
     )
 
 

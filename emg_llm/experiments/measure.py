@@ -181,23 +181,23 @@ def _others(fitted, inputs, rows, train, kind):
 
 
 def _add_words(measured, fitted, inputs, rows, extras, keep):
-    """Add a language model's free answers and the check of its reasons."""
+    """Add a language model's free answers and the check of its replies."""
     some = np.sort(np.random.default_rng(measured.seed).permutation(rows)[: extras.answers])
 
     def answers():
         answer = fitted().answers
         return {"answers": np.array(answer(inputs.dataset, some))} if answer else {}
 
-    def reasons():
-        if fitted().reasons is None:
+    def replies():
+        if fitted().replies is None:
             return {}
-        counts = fitted().reasons(inputs.dataset, rows, extras.replies, measured.seed)
-        return {"reasons": np.array(json.dumps(counts))}
+        counts = fitted().replies(inputs.dataset, rows, extras.replies, measured.seed)
+        return {"counts": np.array(json.dumps(counts))}
 
     if extras.answers and (kept := keep("answers", answers, n=extras.answers)):
         measured.add_words("answers", (some, kept["answers"]))
-    if extras.replies and (kept := keep("reasons", reasons, n=extras.replies)):
-        measured.add_words("reasons", json.loads(str(kept["reasons"])))
+    if extras.replies and (kept := keep("replies", replies, n=extras.replies)):
+        measured.add_words("replies", json.loads(str(kept["counts"])))
 
 
 def _scorer(fitted, inputs, rows, data="dataset"):

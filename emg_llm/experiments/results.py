@@ -20,7 +20,7 @@ class Measured:
         return [what for what in self._parts if isinstance(what, tuple) and what[0] == kind]
 
     def add_words(self, what, value):
-        """Add the "answers" or "reasons" of one fold."""
+        """Add the "answers" or "replies" of one fold."""
         self.words.setdefault(what, []).append(value)
 
     def add(self, what, rows, arrays):
@@ -67,15 +67,15 @@ class Measured:
         return results
 
     def _of_words(self):
-        from emg_llm.experiments.replies import free_text, reasons_figures
+        from emg_llm.experiments.replies import free_text, replies_figures
 
         figures, (rows, probabilities) = {}, self.scored
         if "answers" in self.words:
             answered, texts = map(np.concatenate, zip(*self.words["answers"], strict=True))
             same = probabilities[np.searchsorted(rows, answered)]
             figures["free_text"] = free_text(self.dataset.label_names, same, texts)
-        if "reasons" in self.words:
-            figures["reasons"] = reasons_figures(self.words["reasons"])
+        if "replies" in self.words:
+            figures |= replies_figures(self.words["replies"])
         return figures
 
     def _few_shot(self, counts):
