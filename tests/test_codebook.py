@@ -122,3 +122,23 @@ def test_perplexity_counts_the_codes_in_use(book):
     found = measure(book, same, np.zeros(8, int), lambda e: np.eye(2)[np.zeros(len(e), int)])
     assert all(d["perplexity"] == pytest.approx(1) for d in found["depths"])
     assert all(d["unused_codes"] == CODES - 1 for d in found["depths"])
+
+
+def test_the_first_code_alone_tells_the_commonest_label_of_the_training(tmp_path):
+    x = embeddings()
+    plain = Codebook.fit(x, **QUICK)
+    first = plain.encode(x)[:, 0]
+    targets = np.where(first == first[0], 1, 0)
+    targets[np.flatnonzero(first == first[0])[1:2]] = 0  # one of them is otherwise
+    book = Codebook.fit(x, **QUICK, targets=targets, labels=("anger", "fear"))
+    assert np.array_equal(book.encode(x), plain.encode(x))
+    p = book.look_up(book.encode(x))
+    assert p.shape == (len(x), 2) and np.allclose(p.sum(axis=1), 1) and p.min() > 0
+    assert np.array_equal(p.argmax(axis=1), first == first[0])
+    book.save_pretrained(tmp_path / "told")
+    again = Codebook.from_pretrained(tmp_path / "told")
+    assert again.config.labels == ["anger", "fear"]
+    assert np.array_equal(again.look_up(again.encode(x)), p)
+    # One without labels, as from an earlier version, is loaded as before.
+    plain.save_pretrained(tmp_path / "plain")
+    assert Codebook.from_pretrained(tmp_path / "plain").config.labels == []

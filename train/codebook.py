@@ -45,7 +45,13 @@ def main(data, args, sharing):
     examples.shift_to_people(encoder)
     embeddings = examples.embeddings(encoder)
     codebook = Codebook.fit(
-        embeddings[split.train], encoder.head.weight, args.depths, args.codes, seed=data.seed
+        embeddings[split.train],
+        encoder.head.weight,
+        args.depths,
+        args.codes,
+        seed=data.seed,
+        targets=dataset.targets[split.train],
+        labels=dataset.label_names,
     )
     codebook.save_pretrained(args.output_dir)
 

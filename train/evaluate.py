@@ -132,6 +132,10 @@ class ExtraArguments:
     answers: int = field(
         default=200, metadata={"help": "Free answers of an LLM to bare prompts, in each fold."}
     )
+    inputs: int = field(
+        default=200,
+        metadata={"help": "Recordings to score with one input of an LLM changed, in each fold."},
+    )
 
 
 def main(data, args, reading, llms, more):
@@ -140,7 +144,7 @@ def main(data, args, reading, llms, more):
     counts = tuple(sorted(set(more.few_shot or ())))
     extras = Extras(
         *(more.controls, more.channels, more.learning_curve, counts, more.draws),
-        *(more.replies, more.answers),
+        *(more.replies, more.answers, more.inputs),
     )
     root = Path(args.output_dir)
     material = Material(root / "folds")

@@ -5,8 +5,8 @@ Each depth quantises the residual of the previous ones, so fewer codes give a co
 head reads, so the codes describe what separates the labels.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from typing import Any, Self
 
 import numpy as np
@@ -23,12 +23,16 @@ READ_WEIGHT = 10.0
 
 @dataclass
 class CodebookConfig:
-    """Saved beside the weights. n_read: rows of the encoder's head, 0 for plain distances."""
+    """Saved beside the weights. n_read: rows of the encoder's head, 0 for plain distances.
+
+    labels: of the recordings that it was fitted on, if it knows them.
+    """
 
     embedding_dim: int = 256
     n_read: int = 0
     depths: int = 4
     codes: int = 64  # at each depth
+    labels: list[str] = field(default_factory=list)
 
 
 class Codebook(HubModule):
@@ -42,6 +46,9 @@ class Codebook(HubModule):
         self.center: Tensor = nn.Buffer(torch.zeros(config.embedding_dim))
         self.spread: Tensor = nn.Buffer(torch.ones(()))
         self.read: Tensor = nn.Buffer(torch.zeros(config.n_read, config.embedding_dim))
+        # How many training recordings of each label have each first code: (codes, labels).
+        if config.labels:
+            self.counts: Tensor = nn.Buffer(torch.zeros(config.codes, len(config.labels)))
         self.quantizer = ResidualVQ(
             dim=config.embedding_dim + config.n_read,
             num_quantizers=config.depths,
@@ -62,14 +69,18 @@ class Codebook(HubModule):
         epochs: int = 60,
         batch_size: int = 512,
         seed: int = 0,
+        targets: np.ndarray | None = None,
+        labels: Sequence[str] = (),
     ) -> Self:
         """A codebook for the training people's embeddings (n, d).
 
-        head: the weights of the encoder's head (labels, d), whose directions weigh most.
+        head: the weights of the encoder's head (labels, d), whose directions weigh most. targets:
+        int (n,), indices into `labels`, for `look_up`.
         """
         torch.manual_seed(seed)
         n_read = 0 if head is None else len(head)
-        book = cls(CodebookConfig(embeddings.shape[1], n_read, depths, codes))
+        known = [] if targets is None else list(labels)
+        book = cls(CodebookConfig(embeddings.shape[1], n_read, depths, codes, known))
         book.center.copy_(embeddings.mean(dim=0))
         book.spread.copy_((embeddings - book.center).square().mean().sqrt().clamp_min(1e-8))
         if head is not None:
@@ -83,6 +94,9 @@ class Codebook(HubModule):
             for _ in range(epochs):
                 for rows in torch.randperm(len(x)).split(batch_size):
                     book.quantizer(x[None, rows])
+        if known:
+            at = book.eval().encode(embeddings)[:, 0], np.asarray(targets)
+            book.counts.index_put_(tuple(map(torch.as_tensor, at)), torch.ones(()), accumulate=True)
         return book.eval()
 
     @torch.inference_mode()
@@ -97,6 +111,16 @@ class Codebook(HubModule):
         indices = nn.functional.pad(torch.as_tensor(np.asarray(codes)), (0, missing), value=-1)
         x = self.quantizer.get_output_from_indices(indices[None])[0]
         return x[:, : self.config.embedding_dim] * self.spread + self.center
+
+    def look_up(self, codes: np.ndarray) -> np.ndarray:
+        """Probabilities of the labels from the first codes alone: int (n, depths) -> (n, labels).
+
+        The likeliest is the commonest label of the training recordings with that code. All
+        training recordings together count as one more, so that no probability is zero.
+        """
+        counts = self.counts.cpu().numpy().astype(np.float64)
+        smoothed = counts + counts.sum(axis=0) / counts.sum()
+        return (smoothed / smoothed.sum(axis=1, keepdims=True))[np.asarray(codes)[:, 0]]
 
     def _space(self, embeddings):
         """The space of distances: (n, d) -> (n, d + n_read)."""

@@ -12,6 +12,7 @@ TABLES = {
     "learning_curve": "By number of training people",
     "few_shot": "By labelled trials of each label from the new person",
     "channels": "One channel alone",
+    "inputs": "What each input of the language model changes",
     "facts": "What replies state about a recording",
 }
 GROUPINGS = {
@@ -30,6 +31,12 @@ CAPTIONS = {
     "Training people": "Accuracy with fewer training people; 95 % intervals over the test people.",
     "Personal trials": "Accuracy with labelled trials from the new person, which are not scored.",
     "Channels": "Accuracy with one channel alone; the others carry no information.",
+}
+
+READERS = {
+    "encoder": "The encoder",
+    "probe": "A probe on the same embeddings",
+    "lookup": "A table of the commonest label for each first code",
 }
 
 TITLE = "Models side by side"
@@ -114,6 +121,13 @@ def summary(results):
         if key in results:
             points = [f"{p[count]}: {p['accuracy']:.3f}" for p in results[key]]
             sentences.append(f"Accuracy by {what}: {', '.join(points)}.")
+    for shots in results.get("few_shot", ())[1:]:
+        if "nearest_trial" in shots:
+            sentences.append(
+                f"After {shots['trials']} trials of each label, the first in time: "
+                f"{shots['accuracy_blocked']:.3f}. The nearest trial alone, without a model: "
+                f"{shots['nearest_trial']:.3f}, and {shots['nearest_trial_blocked']:.3f} in time."
+            )
     if "channels" in results:
         best = max(results["channels"], key=lambda p: p["accuracy"])
         sentences.append(f"The best channel alone, {best['channel']}: {best['accuracy']:.3f}.")
@@ -122,13 +136,20 @@ def summary(results):
 
 def _beside(results):
     """Sentences for language models only."""
-    for name, what in (("encoder", "The encoder"), ("probe", "A probe on the same embeddings")):
+    for name, what in READERS.items():
         if name in results:
             low, high = (100 * gain for gain in results[name]["gain_ci95"])
             yield (
                 f"{what}: {results[name]['accuracy']:.3f}; the language model differs by "
-                f"{100 * results[name]['gain']:+.1f} points ({low:+.1f} to {high:+.1f})."
+                f"{100 * results[name]['gain']:+.1f} points ({low:+.1f} to {high:+.1f}) and gives "
+                f"the same label in {results[name]['agreement']:.1%}."
             )
+    if inputs := results.get("inputs"):
+        changes = [f"{row['input']} {row['changed']:.1%}" for row in inputs[1:]]
+        yield (
+            f"Share of {inputs[0]['n_recordings']} labels that change with the input: "
+            f"{', '.join(changes)}."
+        )
     if text := results.get("free_text"):
         yield (
             f"Of {text['n']} free answers, {text['not_a_label']:.1%} are not a label and "
@@ -223,7 +244,9 @@ COMPARISON = (
 NOTES = (
     "accuracy: of recordings, with the 95 % interval over people; p: how often predictions score "
     "as high when labels are permuted within each person.",
-    "encoder: the encoder's own accuracy; probe: a logistic regression on the same embeddings.",
+    "encoder: the encoder's own accuracy; probe: a logistic regression on the same embeddings; "
+    "lookup: the commonest training label for each first code; agreement: share of recordings with "
+    "the encoder's label.",
     "Controls should be at chance; * marks one outside the central 95 % both of permuted labels "
     "and of permuted names of labels.",
     "no label: share of greedy answers to the bare prompt that are not a label; true: share of "
@@ -238,6 +261,13 @@ def comparison_table(results):
     return pd.DataFrame([_row(name, r) for name, r in results.items()]).dropna(axis=1, how="all")
 
 
+_SHOTS = {
+    "accuracy_blocked": "first in time",
+    "nearest_trial": "the nearest alone",
+    "nearest_trial_blocked": "the nearest, first in time",
+}
+
+
 def _row(name, results):
     low, high = results["accuracy_ci95"]
     row = {
@@ -247,8 +277,9 @@ def _row(name, results):
         "log loss": results.get("log_loss"),
         "p": f"{results['p_within_people']:.2g}",
     }
-    for other in ("encoder", "probe"):
+    for other in READERS:
         row[other] = results.get(other, {}).get("accuracy")
+    row["agreement"] = results.get("encoder", {}).get("agreement")
     for control in CONTROLS:
         figures = results["controls"].get(control)
         row[control.replace("_", " ")] = figures and _control(figures)
@@ -257,6 +288,8 @@ def _row(name, results):
     row["true"] = results.get("replies", {}).get("true")
     for point in results.get("few_shot", ())[1:]:
         row[f"{point['trials']} trials"] = point["accuracy"]
+        for key in ("accuracy_blocked", "nearest_trial", "nearest_trial_blocked"):
+            row[f"{point['trials']} trials, {_SHOTS[key]}"] = point.get(key)
     return row
 
 

@@ -7,6 +7,7 @@ import numpy as np
 
 from emg_llm.data.lazy import Lazy
 from emg_llm.signal.features import channel_power
+from emg_llm.signal.levels import LevelScale
 from emg_llm.signal.preprocessing import clean
 from emg_llm.svm import dataset_features
 
@@ -97,6 +98,14 @@ class Inputs:
         recordings = self.dataset.recordings
         alone = Lazy(len(recordings), lambda i: _only(recordings[i], channel, power, i))
         return replace(self.dataset, recordings=alone)
+
+    def levels(self, reference):
+        """float (recordings, columns): what a bridge's levels are before they are rounded, on a
+        scale fitted to the rows `reference`; zero for recordings that are not among `rows`."""
+        table = self.dataset.table
+        values = self._powers if table is None else table
+        names = self.channels if table is None else self.dataset.columns
+        return LevelScale.fit(values[reference], names).continuous(values)
 
     @cached_property
     def _powers(self):

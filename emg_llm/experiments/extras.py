@@ -19,6 +19,7 @@ class Extras:
     draws: int = 5  # of these trials
     replies: int = 0  # chat replies of a language model to fact-check
     answers: int = 0  # greedy answers of a language model to bare prompts
+    inputs: int = 0  # recordings to score with one input of a language model changed
 
 
 def check_extras(extras, dataset, splits, trained=False):
@@ -81,12 +82,17 @@ def ask_by_channel(fitted, inputs, rows, reference):
     }
 
 
-def few_shot(model, inputs, rows, trials, seed, draws):
+def few_shot(model, inputs, rows, trials, seed, draws, reference, blocked=False):
     """Scores after the model has learned `trials` labelled trials per label from each person.
 
-    model: a function that returns the Fitted. Returns {"rows": int (n,), "probabilities": float
-    (n, labels)} of the person's other trials among `rows`, over all draws. Trials that were
-    given, and exact copies of them, are never scored; people with no trial to spare are skipped.
+    model: a function that returns the Fitted. blocked: give the first trials of each label, in
+    the order of the data, instead of `draws` random ones: what drifts within a session then
+    counts. reference: the rows that fit the scale of levels.
+
+    Returns {"rows": int (n,), "probabilities", "nearest": float (n, labels)} of the person's other
+    trials among `rows`, over all draws. "nearest" is the label of the given trial with the nearest
+    levels, without any model. Trials that were given, and exact copies of them, are never scored;
+    people with no trial to spare are skipped.
     """
     fitted, dataset = model(), inputs.dataset
     if fitted.adapt is None:
@@ -94,15 +100,17 @@ def few_shot(model, inputs, rows, trials, seed, draws):
             f"{fitted.name} can't learn from a few trials; --few_shot works with encoders, with "
             "--model svm, and with language models on the bridges text and both."
         )
-    scored, answers = [np.empty(0, int)], [np.empty((0, len(dataset.label_names)))]
+    none = np.empty((0, len(dataset.label_names)))
+    scored, answers, nearest = [np.empty(0, int)], [none], [none]
+    levels = inputs.levels(reference)
     for theirs in _by_person(dataset, rows):
         if _spare(dataset, theirs) < trials:
             continue
         copies = {i: _content(dataset.item(i)) for i in theirs}
-        for draw in range(draws):
+        for draw in range(1 if blocked else draws):
             rng = np.random.default_rng((seed, draw, theirs[0]))
             # One order for every number of trials: fewer trials are part of more.
-            order = rng.permutation(theirs)
+            order = np.sort(theirs) if blocked else rng.permutation(theirs)
             shown = np.unique(dataset.targets[theirs])
             given = np.concatenate([order[dataset.targets[order] == t][:trials] for t in shown])
             rest = np.array([i for i in theirs if copies[i] not in {copies[j] for j in given}], int)
@@ -110,7 +118,14 @@ def few_shot(model, inputs, rows, trials, seed, draws):
                 continue
             scored.append(rest)
             answers.append(fitted.adapt(dataset, given, seed).ask(dataset, rest))
-    return {"rows": np.concatenate(scored), "probabilities": np.concatenate(answers)}
+            off = np.square(levels[rest][:, None] - levels[given]).sum(axis=2)
+            label = dataset.targets[given[off.argmin(axis=1)]]
+            nearest.append(np.eye(none.shape[1])[label])
+    return {
+        "rows": np.concatenate(scored),
+        "probabilities": np.concatenate(answers),
+        "nearest": np.concatenate(nearest),
+    }
 
 
 def _content(item):

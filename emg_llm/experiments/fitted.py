@@ -38,6 +38,9 @@ class Fitted:
     controls: Callable | None = None  # (dataset, rows) -> {name: float (rows, labels)} at chance
     beside: Callable | None = None  # (dataset, train, rows) -> {name: float (rows, label_names)}
     answers: Callable | None = None  # (dataset, rows) -> list of str, free text
+    # (dataset, rows, some of them, seed) -> {change of the input: float (some, label_names),
+    # "donors": int (some,), the rows that other codes and levels are taken from}
+    changed: Callable | None = None
     replies: Callable | None = None  # (dataset, rows, n_replies, seed) -> as count_replies
 
     def ask(self, dataset, rows):

@@ -23,6 +23,7 @@ from emg_llm.encoders import load_encoder
 from emg_llm.encoders.examples import encoder_inputs, recording_embeddings
 from emg_llm.experiments.fitted import Fitted, FoldTraining, in_terms_of
 from emg_llm.experiments.folds import code_hash
+from emg_llm.experiments.inputs import changed_readings, donors_of
 from emg_llm.experiments.replies import count_replies
 from emg_llm.experiments.signal_models import encoder_on
 from emg_llm.llms.finetuning import finetune
@@ -69,7 +70,13 @@ def _codec(folder, how, dataset, split, seed):
     encoder = encoder_on(how.arch, dataset, split, seed, how.scaling, how.lead).model
     inputs = encoder_inputs(dataset, encoder.config, split.train)
     embeddings = recording_embeddings(encoder, inputs, dataset.groups[split.train])
-    codebook = Codebook.fit(embeddings.cpu(), encoder.head.weight.cpu(), seed=seed)
+    codebook = Codebook.fit(
+        embeddings.cpu(),
+        encoder.head.weight.cpu(),
+        seed=seed,
+        targets=dataset.targets[split.train],
+        labels=dataset.label_names,
+    )
     if folder is not None:
         encoder.save_pretrained(folder / "encoder")
         # Last: its presence means that both are complete.
@@ -111,6 +118,15 @@ def as_fitted(llm, known=None, progress=False):
     def answers(dataset, rows):
         return generate(llm, [Chat(r) for r in readings(dataset, rows)], max_new_tokens=24)
 
+    def changed(dataset, rows, some, seed):
+        read = [readings(dataset, rows)[k] for k in np.searchsorted(rows, some)]
+        rng = np.random.default_rng(seed)
+        donors = donors_of(dataset.targets[some], rng)
+        every = changed_readings(read, donors, rng)
+        predicted = {name: llm.probabilities(r, progress) for name, r in every.items()}
+        p = {name: in_terms_of(dataset, llm.labels, p) for name, p in predicted.items()}
+        return p | {"donors": some[donors]}
+
     def replies(dataset, rows, n_replies, seed):
         read = readings(dataset, rows)
         return count_replies(llm, read, llm.probabilities(read), n_replies, seed, progress)
@@ -125,6 +141,7 @@ def as_fitted(llm, known=None, progress=False):
         beside=lambda dataset, train, rows: encoder_beside(llm.bridge, dataset, train, rows),
         answers=answers,
         replies=replies,
+        changed=changed,
     )
 
 
@@ -165,9 +182,11 @@ def _random_base(model, seed=0):
 def encoder_beside(
     bridge: Bridge, dataset: Dataset, train: np.ndarray, rows: np.ndarray
 ) -> dict[str, np.ndarray]:
-    """{"encoder", "probe": probabilities (rows, dataset.label_names)}; empty without an encoder.
+    """{"encoder", "probe", "lookup": probabilities (rows, dataset.label_names)} of what reads the
+    same codes or embeddings without a language model; empty without an encoder.
 
-    The probe is a logistic regression on the embeddings of the recordings in `train`.
+    The probe is a logistic regression on the embeddings of the recordings in `train`. The lookup is
+    the codebook's table of its training people's labels, by the first code.
     """
     from sklearn.linear_model import LogisticRegression
     from sklearn.pipeline import make_pipeline
@@ -188,4 +207,8 @@ def encoder_beside(
         probe.fit(embeddings(train).cpu().numpy(), dataset.targets[train])
         readers["probe"] = np.zeros((len(rows), len(dataset.label_names)))
         readers["probe"][:, probe.classes_] = probe.predict_proba(x.cpu().numpy())
+    book = bridge.codebook
+    if book is not None and set(dataset.label_names) <= set(book.config.labels):
+        seen = book.look_up(book.encode(x.to(book.center)))
+        readers["lookup"] = in_terms_of(dataset, book.config.labels, seen)
     return readers

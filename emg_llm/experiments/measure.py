@@ -162,14 +162,19 @@ def _add_scores(measured, fitted, inputs, rows, train, extras, keep, reference=N
         for name, p in keep(kind, partial(_others, fitted, inputs, rows, train, kind)).items():
             measured.add((kind, name), rows, {"probabilities": p})
     _add_words(measured, fitted, inputs, rows, extras, keep)
+    _add_inputs(measured, fitted, inputs, rows, extras, keep)
     if extras.channels:
         kept = keep("channels", lambda: ask_by_channel(fitted(), inputs, rows, reference))
         for c, name in enumerate(inputs.channels):
             measured.add(("channel", c, name), rows, {"probabilities": kept[str(c)]})
     for n in extras.few_shot:
-        teach = partial(few_shot, fitted, inputs, rows, n, measured.seed, extras.draws)
-        kept = keep(f"few_shot_{n}", teach, draws=extras.draws)
-        measured.add(("few_shot", n), kept["rows"], kept)
+        more = n, measured.seed, extras.draws, reference
+        for what, blocked in (("few_shot", False), ("few_shot_blocked", True)):
+            teach = partial(few_shot, fitted, inputs, rows, *more, blocked)
+            kept = keep(f"{what}_{n}", teach, draws=extras.draws)
+            measured.add((what, n), kept["rows"], kept)
+            nearest = {"probabilities": kept["nearest"]}
+            measured.add((what.replace("few_shot", "nearest_trial"), n), kept["rows"], nearest)
 
 
 def _others(fitted, inputs, rows, train, kind):
@@ -182,7 +187,7 @@ def _others(fitted, inputs, rows, train, kind):
 
 def _add_words(measured, fitted, inputs, rows, extras, keep):
     """Add a language model's free answers and the check of its replies."""
-    some = np.sort(np.random.default_rng(measured.seed).permutation(rows)[: extras.answers])
+    some = _some(rows, extras.answers, measured.seed)
 
     def answers():
         answer = fitted().answers
@@ -198,6 +203,26 @@ def _add_words(measured, fitted, inputs, rows, extras, keep):
         measured.add_words("answers", (some, kept["answers"]))
     if extras.replies and (kept := keep("replies", replies, n=extras.replies)):
         measured.add_words("replies", json.loads(str(kept["counts"])))
+
+
+def _add_inputs(measured, fitted, inputs, rows, extras, keep):
+    """Add a language model's scores of some recordings with one input changed."""
+    rows = np.sort(rows)
+    some = _some(rows, extras.inputs, measured.seed)
+
+    def changed():
+        change = fitted().changed
+        return change(inputs.dataset, rows, some, measured.seed) if change else {}
+
+    if extras.inputs and (kept := dict(keep("inputs", changed, n=extras.inputs))):
+        measured.add_words("donors", (some, kept.pop("donors")))
+        for name, p in kept.items():
+            measured.add(("input", name), some, {"probabilities": p})
+
+
+def _some(rows, n, seed):
+    """`n` random rows, sorted."""
+    return np.sort(np.random.default_rng(seed).permutation(rows)[:n])
 
 
 def _scorer(fitted, inputs, rows, data="dataset"):

@@ -3,6 +3,7 @@
 import numpy as np
 
 from emg_llm.evaluation.metrics import accuracy_of, bootstrap_interval, control, results_of
+from emg_llm.experiments.inputs import REPLACED, UNCHANGED
 
 
 class Measured:
@@ -20,7 +21,7 @@ class Measured:
         return [what for what in self._parts if isinstance(what, tuple) and what[0] == kind]
 
     def add_words(self, what, value):
-        """Add the "answers" or "replies" of one fold."""
+        """Add the "answers", "replies" or "donors" of one fold."""
         self.words.setdefault(what, []).append(value)
 
     def add(self, what, rows, arrays):
@@ -55,9 +56,12 @@ class Measured:
         for what in self._named("beside"):
             theirs = self.of(what)[1]
             more = gain(data, rows, probabilities, theirs, seed)
+            more |= agreement(data, rows, probabilities, theirs, seed)
             results[what[1]] = point(data, rows, theirs, seed) | more
         if self.words:
             results |= self._of_words()
+        if changes := self._named("input"):
+            results["inputs"] = self._inputs(changes)
         if alone := self._named("channel"):
             results["channels"] = [
                 {"channel": k[2]} | point(data, *self.of(k), seed) for k in alone
@@ -78,6 +82,27 @@ class Measured:
             figures |= replies_figures(self.words["replies"])
         return figures
 
+    def _inputs(self, changes):
+        """A list of points: as it is, then each change of the input, on the same recordings."""
+        rows, _ = self.of(changes[0])
+        every, p = self.scored
+        before = p[np.searchsorted(every, rows)]
+        points = [{"input": UNCHANGED} | point(self.dataset, rows, before, self.seed)]
+        some, donors = map(np.concatenate, zip(*self.words["donors"], strict=True))
+        other = self.dataset.targets[donors[np.argsort(some, kind="stable")]]
+        for change in changes:
+            _, after = self.of(change)
+            same = agreement(self.dataset, rows, after, before, self.seed)
+            figures = point(self.dataset, rows, after, self.seed)
+            figures |= {
+                "changed": 1 - same["agreement"],
+                "changed_ci95": [1 - share for share in same["agreement_ci95"][::-1]],
+            }
+            if change[1] in REPLACED:
+                figures["as_the_other"] = float((after.argmax(axis=1) == other).mean())
+            points.append({"input": change[1]} | figures)
+        return points
+
     def _few_shot(self, counts):
         every, before = self.scored
         curve = [{"trials": 0, **point(self.dataset, every, before, self.seed)}]
@@ -89,6 +114,12 @@ class Measured:
             figures = point(self.dataset, rows, after, self.seed)
             figures |= {"n_recordings": len(np.unique(rows))}
             figures |= gain(self.dataset, rows, after, same, self.seed)
+            for what in ("few_shot_blocked", "nearest_trial", "nearest_trial_blocked"):
+                if (what, n) in self._parts:
+                    theirs = point(self.dataset, *self.of((what, n)), self.seed)
+                    name = what.replace("few_shot", "accuracy")
+                    figures[name] = theirs["accuracy"]
+                    figures[f"{name}_ci95"] = theirs["accuracy_ci95"]
             curve.append({"trials": n} | figures)
         return curve
 
@@ -116,3 +147,17 @@ def gain(dataset, rows, after, before, seed):
     more = (after.argmax(axis=1) == targets).astype(float) - (before.argmax(axis=1) == targets)
     interval = bootstrap_interval(more, groups, np.random.default_rng(seed))
     return {"gain": float(more.mean()), "gain_ci95": interval}
+
+
+def agreement(dataset, rows, one, other, seed):
+    """How far two models agree: {"agreement": share of recordings with the same label,
+    "agreement_ci95": its interval over people, "distance": mean distance of the probabilities, the
+    share that lies on other labels}.
+    """
+    same = (one.argmax(axis=1) == other.argmax(axis=1)).astype(float)
+    interval = bootstrap_interval(same, dataset.groups[rows], np.random.default_rng(seed))
+    return {
+        "agreement": float(same.mean()),
+        "agreement_ci95": interval,
+        "distance": float(np.abs(one - other).sum(axis=1).mean() / 2),
+    }
