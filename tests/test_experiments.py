@@ -105,7 +105,7 @@ def test_folds_of_different_size_share_the_sizes_of_the_smallest():
 def test_trials_that_were_given_away_are_never_scored_in_that_draw(recorder):
     data = trials(3)
     rows = np.arange(len(data))
-    found = few_shot(recorder.model, Inputs(data, rows), rows, 2, 0, draws=3)
+    found = few_shot(recorder.model, Inputs(data, rows), rows, 2, 0, 3, rows)
     assert len(recorder.given) == 9  # three people, three draws
     scored, n = iter(found["rows"]), 0
     for given in recorder.given:
@@ -122,9 +122,33 @@ def test_more_trials_are_the_fewer_ones_and_some(recorder):
     data = trials(1)
     rows = np.arange(len(data))
     for n in (1, 3):
-        few_shot(recorder.model, Inputs(data, rows), rows, n, 0, draws=2)
+        few_shot(recorder.model, Inputs(data, rows), rows, n, 0, 2, rows)
     one, three = recorder.given[:2], recorder.given[2:]
     assert all(set(a) < set(b) for a, b in zip(one, three, strict=True))
+
+
+def test_blocked_trials_are_the_first_of_each_label_and_later_ones_are_scored(recorder):
+    data = trials(2)
+    order = np.random.default_rng(1).permutation(len(data))
+    found = few_shot(recorder.model, Inputs(data, order), order, 2, 0, 5, order, blocked=True)
+    first = [[0, 1, 6, 7], [12, 13, 18, 19]]  # once each, not in five draws
+    assert [sorted(given) for given in recorder.given] == first
+    assert sorted(found["rows"]) == sorted(set(range(24)) - set(np.ravel(first)))
+
+
+def test_the_nearest_trial_alone_is_beside_the_model_and_loses_to_drift(recorder):
+    data = trials(4, each=8)
+    table = data.table.copy()
+    table[:, 0] = np.exp(2.0 * data.targets + 0.25 * (np.arange(len(data)) % 8))  # within a label
+    data = replace(data, table=table)
+    results, *_ = measure_recipe("x", data, LOSO, 0, Extras(few_shot=(2,), draws=3))
+    none, two = results["few_shot"]
+    assert "nearest_trial" not in none
+    assert two["nearest_trial"] > 0.8 > two["accuracy"]  # the model only guesses
+    assert two["nearest_trial_blocked"] < two["nearest_trial"] - 0.05
+    for name in ("accuracy", "accuracy_blocked", "nearest_trial", "nearest_trial_blocked"):
+        low, high = two[f"{name}_ci95"]
+        assert low <= two[name] <= high
 
 
 def test_an_exact_copy_of_a_trial_that_was_given_is_not_scored(recorder):
@@ -132,14 +156,15 @@ def test_an_exact_copy_of_a_trial_that_was_given_is_not_scored(recorder):
     copied = data.table.copy()
     copied[:6] = copied[0]  # all trials of one label are the same
     rows = np.arange(len(data))
-    found = few_shot(recorder.model, Inputs(replace(data, table=copied), rows), rows, 1, 0, 1)
+    inputs = Inputs(replace(data, table=copied), rows)
+    found = few_shot(recorder.model, inputs, rows, 1, 0, 1, rows)
     assert set(data.targets[found["rows"]]) == {1} and len(found["rows"]) == 5
 
 
 def test_a_person_without_a_trial_to_spare_is_left_out(recorder):
     data = trials(2)
     rows = np.array([*range(12), 12, 13, 18, 19])  # the second person has two of each
-    found = few_shot(recorder.model, Inputs(data, rows), rows, 2, 0, draws=1)
+    found = few_shot(recorder.model, Inputs(data, rows), rows, 2, 0, 1, rows)
     assert set(np.array(data.subjects)[found["rows"]]) == {"P0"}
 
 
