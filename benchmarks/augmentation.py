@@ -24,7 +24,7 @@ from emg_llm.encoders.augmentation import Augmentation
 from emg_llm.encoders.base import SCALINGS
 from emg_llm.encoders.examples import encoder_config, encoder_inputs, recording_embeddings
 from emg_llm.encoders.training import EncoderTraining, fit_encoder
-from emg_llm.evaluation.metrics import bootstrap_interval
+from emg_llm.evaluation.statistics import mean_interval, share_interval
 from emg_llm.experiments.folds import FoldStore, fingerprint
 from emg_llm.scripts import DataArguments, run
 
@@ -98,7 +98,7 @@ def main(data, args):
                 hit = predicted.argmax(axis=1) == dataset.targets[split.scored]
                 correct[name][split.scored] += hit / args.repeats
                 bar.update()
-    rows = comparison(correct, dataset.groups, data.seed)
+    rows = comparison(correct, dataset.groups)
     about = (
         f"{args.arch}, {dataset.name}, {len(dataset)} recordings of "
         f"{len(set(dataset.groups))} people in {len(splits)} folds, {args.repeats} training"
@@ -144,14 +144,12 @@ def probabilities(config, dataset, split, training):
     return encoder.classify(recording_embeddings(encoder, *part(split.scored)))
 
 
-def comparison(correct, groups, seed):
+def comparison(correct, groups):
     """Rows of the table: accuracy and gain over the default, intervals over people (0..1)."""
     rows = []
     for name, share in correct.items():
         more = share - correct["default"]
-        intervals = [
-            bootstrap_interval(x, groups, np.random.default_rng(seed)) for x in (share, more)
-        ]
+        intervals = share_interval(share, groups), mean_interval(more, groups)
         row = name, share.mean(), *intervals[0], more.mean(), *intervals[1]
         rows.append(dict(zip(COLUMNS, (name, *map(float, row[1:])), strict=True)))
     return rows
@@ -174,7 +172,7 @@ def markdown(rows, about):
         )
     lines += [
         "",
-        "Intervals are from a bootstrap over people; the last column has paired differences. Of "
+        "Intervals are over people, by t; the last column has paired differences. Of "
         f"{len(rows) - 1} comparisons, about one in twenty excludes zero by chance.",
         "",
     ]

@@ -26,7 +26,7 @@ class FakePipeline:
                 "accuracy": 0.61,
                 "accuracy_ci95": [0.5, 0.7],
                 "chance": 0.083,
-                "controls": {"shuffled_emg": 0.09},
+                "controls": {"noise_emg": 0.09},
             },
             {"model": "cnn"},
         ],

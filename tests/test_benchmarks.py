@@ -36,7 +36,7 @@ def test_differences_are_paired_over_people(benchmark):
     hard = np.random.default_rng(0).random((10, 1)) < 0.5
     default = np.broadcast_to(hard, (10, 6)).flatten() * 1.0
     better = np.maximum(default, np.tile([1, 0, 0, 0, 0, 0], 10))
-    _, row = benchmark.comparison({"default": default, "better": better}, people, 0)
+    _, row = benchmark.comparison({"default": default, "better": better}, people)
     assert row["gain"] == pytest.approx((better - default).mean())
     assert row["gain_high"] - row["gain_low"] < 0.15 < 0.4 < row["high"] - row["low"]
 

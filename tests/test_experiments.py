@@ -180,7 +180,8 @@ def test_some_trials_teach_the_svm_what_a_new_person_does_otherwise():
     assert (before["trials"], one["trials"], three["trials"]) == (0, 1, 3)
     assert before["accuracy"] == results["accuracy"] < 0.92
     assert three["accuracy"] > 0.94 and three["gain"] > 0.04
-    assert three["gain_ci95"][0] >= 0  # nobody is read worse
+    # One person of five gains much and the others nothing: that says little of a sixth.
+    assert three["gain_ci95"][0] < 0 and three["gain_p"] > 0.05
     assert three["n_subjects"] == 5
 
 

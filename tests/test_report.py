@@ -4,14 +4,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from emg_llm.evaluation.comparison import save_comparison
 from emg_llm.evaluation.metrics import evaluate
-from emg_llm.evaluation.report import (
-    result_figures,
-    result_tables,
-    save_comparison,
-    save_report,
-    summary,
-)
+from emg_llm.evaluation.report import result_figures, result_tables, save_report, summary
 from emg_llm.plots import results as result_plots
 
 
@@ -140,7 +135,11 @@ def test_models_side_by_side_are_one_table_in_three_files(tmp_path):
     interval = {"accuracy_ci95": [0.3, 0.4], "accuracy": 0.35}
     for name, at_chance in (("no_emg", True), ("random_base", False)):
         llm["controls"][name] = interval | {"at_chance": at_chance}
-    save_comparison(tmp_path, {"svm": svm, "nano-<b>": llm})
+    rows, people = np.arange(80), np.repeat(np.arange(4), 20)
+    better = np.where(rows % 5, rows % 2, 1)
+    scored = {"svm": (rows, rows % 2, people), "nano-<b>": (rows[::-1], better[::-1], people[::-1])}
+    svm["model"] = "svm"
+    save_comparison(tmp_path, {"svm": svm, "nano-<b>": llm}, scored)
     table = pd.read_csv(tmp_path / "table.csv", converters={"no emg": str, "random base": str})
     assert list(table.model) == ["svm", "nano-<b>"]
     assert list(table.accuracy) == [svm["accuracy"], llm["accuracy"]]
@@ -148,7 +147,9 @@ def test_models_side_by_side_are_one_table_in_three_files(tmp_path):
     row = table.iloc[1]
     assert (row["encoder"], row["no label"], row["true"]) == (0.75, 0.1, 0.99)
     assert (row["no emg"], row["random base"], row["3 trials"]) == ("0.350", "0.350 *", 0.53)
-    assert table.iloc[0].isna()["encoder"] and "shuffled labels" not in table
+    assert row["points over svm"].startswith("'+10.0 (+4.7 to +15.3, p = 0.0")
+    assert row["people"] == 4 and "shuffled labels" not in table
+    assert table.iloc[0].isna()[["points over svm", "encoder"]].all()
     text = (tmp_path / "table.md").read_text()
     assert "0.350 *" in text and "| nan |" not in text
     page = (tmp_path / "table.html").read_text()

@@ -204,7 +204,7 @@ def test_results_show_intervals_chance_and_controls():
     assert row["accuracy"] == "61%"
     assert row["95 % interval"] == "50% to 70%"
     assert row["chance"] == "8%"
-    assert row["shuffled emg"] == "9%"
+    assert row["noise emg"] == "9%"
 
 
 def measured(model, seed=0):
@@ -212,7 +212,7 @@ def measured(model, seed=0):
     rng = np.random.default_rng(seed)
     targets = rng.integers(3, size=80)
     p = rng.dirichlet(np.ones(3), 80) + np.eye(3)[targets]
-    found = evaluate(EMOTIONS[:3], targets, p / 2, np.repeat(list("abcd"), 20), seed)
+    found = evaluate(EMOTIONS[:3], targets, p / 2, np.repeat(list("abcd"), 20))
     return {"model": model, "data": "made here", **found}
 
 

@@ -225,18 +225,17 @@ def write_samples(folder):
 def table(results):
     """The bundle's results as a Markdown table, as in the README."""
     lines = [
-        "| model | accuracy (95 %) | chance | shuffled EMG | noise EMG | facts that hold |",
+        "| model | accuracy (95 %) | people | chance | noise EMG | facts that hold |",
         "|---|---|---|---|---|---|",
     ]
     for model in results["models"]:
         low, high = model["accuracy_ci95"]
         controls, replies = model["controls"], model.get("replies")
-        shuffled = f"{controls['shuffled_emg']['accuracy']:.3f}"
         noise = f"{controls['noise_emg']['accuracy']:.3f}" if "noise_emg" in controls else "–"
         hold = f"{100 * replies['true']:.1f} % of {replies['n_facts']}" if replies else "–"
         lines.append(
             f"| {model['model']} | {model['accuracy']:.3f} ({low:.3f}–{high:.3f}) | "
-            f"{model['chance']:.3f} | {shuffled} | {noise} | {hold} |"
+            f"{model['n_subjects']} | {model['chance']:.3f} | {noise} | {hold} |"
         )
     return "\n".join(lines)
 

@@ -139,7 +139,7 @@ def train(data, args, sharing, person=None):
     noise = encoder_inputs(Inputs(dataset, rows).noise, config, rows)
     control_examples = Examples(encoder, noise, targets, groups)
     about = args.arch, dataset.name, training_protocol(dataset, split), dataset.label_names
-    results = results_of(*about, targets, probabilities, groups, data.seed)
+    results = results_of(*about, targets, probabilities, groups)
     results["lead"] = encoder.config.lead
     results["controls"]["noise_emg"] = control(targets, control_examples.ask(encoder), groups)
     save(args.output_dir, encoder, results, dataset, rows, probabilities, sharing)

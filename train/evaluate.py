@@ -29,7 +29,8 @@ from emg_llm.bridge.spelling import SPELLINGS
 from emg_llm.data.datasets import load_dataset
 from emg_llm.data.splits import PROTOCOLS, protocol_splits
 from emg_llm.encoders import ARCHITECTURES
-from emg_llm.evaluation.report import save_comparison, save_report
+from emg_llm.evaluation.comparison import save_comparison
+from emg_llm.evaluation.report import save_report
 from emg_llm.evaluation.results import headline, save_results
 from emg_llm.experiments.extras import Extras
 from emg_llm.experiments.fitted import FoldTraining
@@ -149,7 +150,7 @@ def main(data, args, reading, llms, more):
     root = Path(args.output_dir)
     material = Material(root / "folds")
     protocol = partial(protocol_splits, args.protocol, folds=args.folds, validation=args.validation)
-    jobs, results_of = named_jobs(args.model, llms.bridge), {}
+    jobs, results_of, scored = named_jobs(args.model, llms.bridge), {}, {}
     for name, model, bridge in jobs:
         folder = root / name if len(jobs) > 1 else root
         if is_trained(model):
@@ -169,6 +170,8 @@ def main(data, args, reading, llms, more):
         if left_out := results["protocol"].get("left_out"):
             print(f"{name}: {left_out} recordings of people it has learned from are left out.")
         results_of[name] = results
+        correct = probabilities.argmax(axis=1) == dataset.targets[rows]
+        scored[name] = rows, correct, dataset.groups[rows]
         save_results(
             folder,
             results,
@@ -180,7 +183,7 @@ def main(data, args, reading, llms, more):
         save_report(folder, results)
         print(headline(results), flush=True)
         if len(jobs) > 1:  # after each model: an interrupted run leaves a table
-            save_comparison(root, results_of)
+            save_comparison(root, results_of, scored)
     if len(jobs) > 1:
         print((root / "table.md").read_text())
     print(f"Saved to {root}")

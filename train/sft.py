@@ -144,9 +144,9 @@ def measure(llm, rows, folder, info, seed):
     groups = np.array([s or i for s, i in zip(subjects, ids, strict=True)])
     probabilities = llm.probabilities([reading_of(r) for r in rows], progress=True)
     about = llm.name, info["data"], info["protocol"], llm.labels
-    results = results_of(*about, targets, probabilities, groups, seed)
+    results = results_of(*about, targets, probabilities, groups)
     silent = llm.probabilities([NO_EMG]).repeat(len(rows), axis=0)
-    results["controls"]["no_emg"] = control(targets, silent, groups, seed)
+    results["controls"]["no_emg"] = control(targets, silent, groups)
     save_results(folder, results, ids, subjects, targets, probabilities)
     print(headline(results))
 

@@ -52,7 +52,7 @@ def main(data, args, sharing):
     rows = scored
     probabilities = svm.predict_proba(features[rows])
     about = "svm", dataset.name, training_protocol(dataset, split), dataset.label_names
-    results = results_of(*about, targets[rows], probabilities, groups[rows], data.seed)
+    results = results_of(*about, targets[rows], probabilities, groups[rows])
     test = dataset.take(rows)
     save_results(args.output_dir, results, test.ids, test.subjects, targets[rows], probabilities)
     print(headline(results))

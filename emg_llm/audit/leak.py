@@ -12,7 +12,7 @@ from tqdm.auto import tqdm
 
 from emg_llm.audit.original import original_split, original_tensor
 from emg_llm.data.datasets import DatasetError
-from emg_llm.evaluation.metrics import bootstrap_interval
+from emg_llm.evaluation.statistics import mean_interval, share_interval
 from emg_llm.signal.features import above_silence, segment_features
 from emg_llm.signal.preprocessing import SEGMENT_LENGTH, clean, resample, segment
 from emg_llm.svm import SAMPLING_RATE
@@ -112,7 +112,7 @@ def measure_leak(dataset, preset=None, model="knn", folds=5, max_segments=MAX_SE
     if original:
         train, scored, _ = original_split(len(units), seed)
         splits["segments"] = [(train, scored)]
-    # The units of the bootstrap: people, or recordings of a single person (never segments).
+    # The units of the intervals: people, or recordings of a single person (never segments).
     people = units.people if len(set(units.people)) > 1 else units.owner
     _, first = np.unique(units.owner[scored], return_index=True)
     groups = {"segment": people[scored], "recording": people[scored][first]}
@@ -124,17 +124,18 @@ def measure_leak(dataset, preset=None, model="knn", folds=5, max_segments=MAX_SE
     }
     loosest, *_, strictest = correct
 
-    def figures(name, values):
-        rng = np.random.default_rng
+    def accuracy(hits):
+        interval = share_interval
         return {
-            level: {
-                name: float(values[level].mean()),
-                f"{name}_ci95": bootstrap_interval(values[level], groups[level], rng(seed)),
-            }
-            for level in groups
+            x: {"accuracy": float(hits[x].mean()), "accuracy_ci95": interval(hits[x], groups[x])}
+            for x in groups
         }
 
-    points = {x: 100 * (correct[loosest][x] - correct[strictest][x]) for x in groups}
+    def leak(level):
+        points = 100 * (correct[loosest][level] - correct[strictest][level])
+        interval = mean_interval(points, groups[level], bound=100)
+        return {"points": float(points.mean()), "points_ci95": interval}
+
     return {
         "model": model,
         "data": dataset.name,
@@ -149,8 +150,8 @@ def measure_leak(dataset, preset=None, model="knn", folds=5, max_segments=MAX_SE
         "chance": 1 / len(dataset.label_names),
         "lone_labels": _lone_labels(dataset),
         "majority": float(np.bincount(units.targets).max() / len(units)),
-        "splits": [{"split": name} | figures("accuracy", hits) for name, hits in correct.items()],
-        "leak": {"from": loosest, "to": strictest} | figures("points", points),
+        "splits": [{"split": name} | accuracy(hits) for name, hits in correct.items()],
+        "leak": {"from": loosest, "to": strictest} | {x: leak(x) for x in groups},
     }
 
 

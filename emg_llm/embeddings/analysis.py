@@ -11,12 +11,12 @@ from tqdm.auto import tqdm
 from emg_llm.data.datasets import DatasetError
 from emg_llm.embeddings.measures import distribution, project, separability, sparsity, structure
 from emg_llm.encoders.examples import Examples, encoder_inputs
-from emg_llm.evaluation.metrics import bootstrap_interval, results_of
+from emg_llm.evaluation.metrics import results_of
+from emg_llm.evaluation.statistics import correlation_interval, share_interval
 from emg_llm.experiments.fitted import check_labels
 from emg_llm.experiments.unseen import unseen_rows
 from emg_llm.signal.quality import snr_db
 
-N_BOOTSTRAP = 1000
 SNR_BINS = 5
 
 
@@ -65,7 +65,7 @@ def snr_by_label(snr, labels, label_names):
     return {"overall": distribution(snr), "by_label": by_label}
 
 
-def snr_accuracy(snr, correct, labels, groups, seed=0, bins=SNR_BINS):
+def snr_accuracy(snr, correct, labels, groups, bins=SNR_BINS):
     """Relation between SNR and accuracy over recordings, with intervals over people.
 
     snr: dB (recordings,); correct: bool; labels, groups: (recordings,).
@@ -74,7 +74,6 @@ def snr_accuracy(snr, correct, labels, groups, seed=0, bins=SNR_BINS):
     label, as some expressions are both weaker and harder; odds_ratio_per_db of being correct, by
     logistic regression. None if all recordings are right, or all wrong.
     """
-    rng = np.random.default_rng(seed)
     correct = np.asarray(correct, float)
     rows_of_bins = np.array_split(np.argsort(snr, kind="stable"), min(bins, len(snr)))
     varies = np.ptp(correct) > 0 and np.ptp(snr) > 0
@@ -87,14 +86,12 @@ def snr_accuracy(snr, correct, labels, groups, seed=0, bins=SNR_BINS):
                 "median_db": float(np.median(snr[rows])),
                 "n": len(rows),
                 "accuracy": float(correct[rows].mean()),
-                "ci95": bootstrap_interval(correct[rows], groups[rows], rng),
+                "ci95": share_interval(correct[rows], groups[rows]),
             }
             for rows in rows_of_bins
         ],
-        "point_biserial": _correlation(snr, correct, groups, rng),
-        "within_label": _correlation(
-            _from_mean(snr, labels), _from_mean(correct, labels), groups, rng
-        ),
+        "point_biserial": _correlation(snr, correct, groups),
+        "within_label": _correlation(_from_mean(snr, labels), _from_mean(correct, labels), groups),
         "odds_ratio_per_db": None if odds is None else float(np.exp(odds)),
     }
 
@@ -118,13 +115,13 @@ def measure_embeddings(encoder, dataset, protocol, method="pca", seed=0, progres
     truth, groups = np.array(dataset.labels), dataset.groups
     xy, shares = project(x, method, seed)
     about = encoder.config.arch, dataset.name, protocol, names
-    results = results_of(*about, dataset.targets, probabilities, groups, seed) | {
+    results = results_of(*about, dataset.targets, probabilities, groups) | {
         "segments": structure(embedded.segments),
         "recordings": structure(x),
         "separability": separability(x, dataset, seed),
         "map": {"method": method, "explained_variance": shares},
         "snr_db": snr_by_label(embedded.snr_db, truth, names),
-        "snr_accuracy": snr_accuracy(embedded.snr_db, correct, truth, groups, seed),
+        "snr_accuracy": snr_accuracy(embedded.snr_db, correct, truth, groups),
     }
     table = pd.DataFrame(
         {
@@ -147,7 +144,7 @@ def _from_mean(values, labels):
     return values - (np.bincount(member, values) / np.bincount(member))[member]
 
 
-def _correlation(a, b, groups, rng):
+def _correlation(a, b, groups):
     """Pearson's r (point-biserial for b 0 or 1) and its interval over people; None if a or b is
     constant."""
 
@@ -158,13 +155,4 @@ def _correlation(a, b, groups, rng):
     value = r(np.arange(len(a)))
     if np.isnan(value):
         return None
-    names, member = np.unique(groups, return_inverse=True)
-    if len(names) == 1:  # as in bootstrap_interval
-        member = np.arange(len(a))
-    rows = [np.flatnonzero(member == k) for k in range(member.max() + 1)]
-    drawn = rng.integers(len(rows), size=(N_BOOTSTRAP, len(rows)))
-    values = [r(np.concatenate([rows[k] for k in some])) for some in drawn]
-    return {
-        "value": float(value),
-        "ci95": [float(q) for q in np.nanpercentile(values, (2.5, 97.5))],
-    }
+    return {"value": float(value), "ci95": correlation_interval(r, groups)}

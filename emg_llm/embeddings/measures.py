@@ -14,7 +14,7 @@ from sklearn.model_selection import GroupKFold, StratifiedKFold, cross_val_predi
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from emg_llm.evaluation.metrics import bootstrap_interval
+from emg_llm.evaluation.statistics import share_interval
 
 ZERO = 1e-6  # as in the original project
 PROBE_FOLDS = 5
@@ -104,7 +104,7 @@ def silhouette(x, names, rng, n=N_SHUFFLES):
     return {"value": float(score(names)), "chance": float(np.mean(shuffled))}
 
 
-def probe(x, names, folds, people, rng):
+def probe(x, names, folds, people):
     """Accuracy of a linear probe (logistic regression on scaled units) on held-out samples.
 
     folds: pairs of training and test rows; people: (samples,) for the interval. Chance is the
@@ -118,7 +118,7 @@ def probe(x, names, folds, people, rng):
     _, counts = np.unique(names, return_counts=True)
     return {
         "value": float(correct.mean()),
-        "ci95": bootstrap_interval(correct, people, rng),
+        "ci95": share_interval(correct, people),
         "chance": float(counts.max() / len(names)),
     }
 
@@ -136,7 +136,7 @@ def separability(x, dataset, seed=0):
     labels, groups = np.array(dataset.labels), dataset.groups
     measures = {
         "label": {
-            "probe": probe(x, labels, _folds(groups, seed), groups, rng),
+            "probe": probe(x, labels, _folds(groups, seed), groups),
             "silhouette": silhouette(x, labels, rng),
             "explained_variance": explained_variance(x, labels),
         },
@@ -150,8 +150,8 @@ def separability(x, dataset, seed=0):
         n = min(PROBE_FOLDS, counts[counts >= 2].min())
         folds = StratifiedKFold(n, shuffle=True, random_state=seed).split(x, people)
         measures["person"] = {
-            "probe": probe(x, people, folds, people, rng),
-            "probe_new_label": probe(x, people, _folds(labels, seed), people, rng),
+            "probe": probe(x, people, folds, people),
+            "probe_new_label": probe(x, people, _folds(labels, seed), people),
             "silhouette": silhouette(x, people, rng),
             "explained_variance": explained_variance(x, people),
         }

@@ -11,10 +11,9 @@ from emg_llm.evaluation.confidence import (
     conformal_figures,
     expected_calibration_error,
 )
+from emg_llm.evaluation.statistics import above_chance, share_interval, units_name
 
-N_BOOTSTRAP = 2000
-N_PERMUTATIONS = 1000
-N_WITHIN = 10_000  # permutations within people
+ALPHA = 0.05
 LEAST_P = 1e-6
 
 
@@ -31,13 +30,12 @@ def evaluate(
     targets: np.ndarray,
     probabilities: np.ndarray,
     groups: np.ndarray,
-    seed: int = 0,
     calibration: tuple[np.ndarray, np.ndarray] | None = None,
 ) -> dict[str, Any]:
     """The figures of every results file.
 
     labels: names; targets: int (n,); probabilities: float (n, labels), a row for each recording;
-    groups: (n,), the person of each recording; intervals bootstrap over people. calibration:
+    groups: (n,), the person of each recording; intervals are over people. calibration:
     (targets, probabilities) of validation people, to fit the temperature and the conformal
     threshold. Without it, the other test people are used, and a single person gets neither.
     """
@@ -48,14 +46,14 @@ def evaluate(
     predicted = probabilities.argmax(axis=1)
     correct = predicted == targets
     present = sorted(set(targets.tolist()))
-    rng = np.random.default_rng(seed)
     covered, conformal = conformal_figures(targets, probabilities, groups, calibration)
     results = {
         "labels": list(labels),
         "n_recordings": len(targets),
         "n_subjects": len(set(groups.tolist())),
         "accuracy": float(correct.mean()),
-        "accuracy_ci95": bootstrap_interval(correct, groups, rng),
+        "accuracy_ci95": share_interval(correct, groups),
+        "interval_over": units_name(groups),
         "balanced_accuracy": float(balanced_accuracy_score(targets, predicted)),
         "macro_f1": float(
             f1_score(targets, predicted, labels=present, average="macro", zero_division=0)
@@ -68,16 +66,16 @@ def evaluate(
         ).tolist(),
         "controls": {
             "majority": float(np.bincount(targets).max() / len(targets)),
-            "shuffled_emg": shuffled_control(predicted, targets, rng),
+            "shuffled_emg": shuffled_control(predicted, targets, len(labels)),
         },
-        "p_within_people": within_people_p(predicted, targets, groups, rng),
+        "p_above_chance": above_chance(predicted, targets, groups, len(labels)),
         "per_class": per_class(labels, targets, predicted),
         "per_subject": per_subject(correct, groups),
         "calibration": calibration_figures(targets, probabilities, groups, calibration),
         "abstention": abstention_curve(targets, probabilities),
     }
     if conformal:
-        interval = bootstrap_interval(covered, groups, rng)
+        interval = share_interval(covered, groups)
         results["conformal"] = conformal | {"coverage_ci95": interval}
     return results
 
@@ -115,88 +113,30 @@ def per_subject(correct, groups):
     ]
 
 
-def bootstrap_interval(correct, groups, rng, n=N_BOOTSTRAP):
-    """95 % bootstrap interval of the accuracy over people, not recordings: [low, high].
+def shuffled_control(predicted, targets, n_labels):
+    """{"accuracy": the expected accuracy with the signals shuffled among the recordings}.
 
-    A single person's recordings are resampled instead: one person would give a width of zero.
+    It follows from how often each label is shown and given, whatever the model reads, and so is no
+    test of it.
     """
-    names, member = np.unique(groups, return_inverse=True)
-    if len(names) == 1:
-        names = member = np.arange(len(correct))
-    hits = np.bincount(member, weights=correct)
-    sizes = np.bincount(member)
-    drawn = rng.integers(len(names), size=(n, len(names)))
-    accuracy = hits[drawn].sum(axis=1) / sizes[drawn].sum(axis=1)
-    return [float(q) for q in np.percentile(accuracy, (2.5, 97.5))]
+    shown, given = (np.bincount(x, minlength=n_labels) / len(targets) for x in (targets, predicted))
+    return {"accuracy": float(shown @ given)}
 
 
-def shuffled_control(predicted, targets, rng, n=N_PERMUTATIONS):
-    """Accuracy with the signals shuffled among the recordings, over `n` shuffles.
-
-    A prediction depends only on the signal, so shuffling the predictions is equivalent. p is the
-    share of shuffles that score as well as the true pairing.
-    """
-    scores = np.array([np.mean(rng.permutation(predicted) == targets) for _ in range(n)])
-    true = np.mean(predicted == targets)
-    return {
-        "accuracy": float(scores.mean()),
-        "accuracy_ci95": [float(q) for q in np.percentile(scores, (2.5, 97.5))],
-        "p": float((1 + (scores >= true).sum()) / (1 + n)),
-    }
-
-
-def within_people_p(predicted, targets, groups, rng, n=N_WITHIN):
-    """p of the accuracy with labels permuted within each person: (1 + as good) / (1 + n).
-
-    Recognising a person and the frequency of their labels doesn't lower it.
-    """
-    true = int(np.sum(predicted == targets))
-    hits = _hits_within_people(predicted, targets, groups, rng, n)
-    return float((1 + (hits >= true).sum()) / (1 + n))
-
-
-def _hits_within_people(predicted, targets, groups, rng, n=N_WITHIN):
-    """int (n,): correct predictions with labels permuted within each person."""
-    hits = np.zeros(n, int)
-    for group in np.unique(groups):
-        mine = groups == group
-        labels = np.broadcast_to(targets[mine], (n, mine.sum()))
-        hits += (rng.permuted(labels, axis=1) == predicted[mine]).sum(axis=1)
-    return hits
-
-
-def _hits_by_name(predicted, targets, n_labels, rng, n=N_WITHIN):
-    """int (n,): correct predictions with the names of the labels permuted."""
-    counts = np.zeros((n_labels, n_labels), int)
-    np.add.at(counts, (targets, predicted), 1)
-    names = rng.permuted(np.broadcast_to(np.arange(n_labels), (n, n_labels)), axis=1)
-    return counts[np.arange(n_labels), names].sum(axis=1)
-
-
-def accuracy_of(targets, probabilities, groups, seed=0):
+def accuracy_of(targets, probabilities, groups):
     """The accuracy, its interval over people, and the log loss."""
     correct = probabilities.argmax(axis=1) == np.asarray(targets)
-    interval = bootstrap_interval(correct, np.asarray(groups), np.random.default_rng(seed))
-    figures = {"accuracy": float(correct.mean()), "accuracy_ci95": interval}
+    figures = {"accuracy": float(correct.mean()), "accuracy_ci95": share_interval(correct, groups)}
     return figures | {"log_loss": log_loss(targets, probabilities)}
 
 
-def control(targets, probabilities, groups, seed=0):
-    """Accuracy and interval of a model with replaced input (noise or nothing).
+def control(targets, probabilities, groups):
+    """accuracy_of a control, and p and at_chance: whether it reads nothing, not even one label.
 
-    at_chance: whether the accuracy lies within the central 95 % of the accuracies with labels
-    permuted within each person, or with the names of the labels permuted: random weights give
-    similar inputs similar answers, but not the right name. The interval over people is no test:
-    a few people with almost the same answers make it far too narrow.
+    groups: the units that differ in what a control leaves to luck: people, or the draws of random
+    weights, which may know a label by luck, and then for all people. Unlike in `evaluate`,
+    recognising people counts as reading: see `above_chance`.
     """
-    targets, groups, rng = np.asarray(targets), np.asarray(groups), np.random.default_rng(seed)
-    predicted = probabilities.argmax(axis=1)
-    hits = np.sum(predicted == targets)
-    chances = (
-        _hits_within_people(predicted, targets, groups, rng),
-        _hits_by_name(predicted, targets, probabilities.shape[1], rng),
-    )
-    ranges = [np.percentile(chance, (2.5, 97.5)) for chance in chances]
-    return accuracy_of(targets, probabilities, groups, seed) | {
-        "at_chance": any(bool(low <= hits <= high) for low, high in ranges)
-    }
+    predicted, n_labels = probabilities.argmax(axis=1), probabilities.shape[1]
+    p = above_chance(predicted, targets, groups, n_labels, by_person=False)
+    return accuracy_of(targets, probabilities, groups) | {"p": p, "at_chance": p >= ALPHA}

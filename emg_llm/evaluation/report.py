@@ -4,7 +4,7 @@ import math
 from pathlib import Path
 
 from emg_llm.data.tables import csv_bytes
-from emg_llm.evaluation.results import headline
+from emg_llm.evaluation.results import headline, p_value, people
 
 TABLES = {
     "per_class": "By label",
@@ -38,12 +38,6 @@ READERS = {
     "probe": "A probe on the same embeddings",
     "lookup": "A table of the commonest label for each first code",
 }
-
-TITLE = "Models side by side"
-CONTROLS = (
-    *("shuffled_emg", "noise_emg", "shuffled_labels"),
-    *("no_emg", "untrained_adapter", "random_base"),
-)
 
 
 def save_report(folder, results):
@@ -82,10 +76,10 @@ def summary(results):
         f"{name.replace('_', ' ')} {c['accuracy'] if isinstance(c, dict) else c:.3f}"
         for name, c in controls.items()
     ]
-    p, within = controls["shuffled_emg"]["p"], results["p_within_people"]
     sentences.append(
-        f"Controls: {', '.join(scores)}. Against shuffled EMG p = {p:.3g}, against labels shuffled "
-        f"within each person p = {within:.3g}."
+        f"Above what each person's labels and answers would give by chance: "
+        f"{p_value(results['p_above_chance'])} over {_units(results)}. Controls: "
+        f"{', '.join(scores)}."
     )
     sentences += _beside(results)
     calibration, sets = results["calibration"], results.get("conformal")
@@ -100,7 +94,8 @@ def summary(results):
         sentences.append(
             f"Conformal sets ({sets['method']}, fitted on {sets['fitted_on']}) with a target "
             f"coverage of {sets['level']:.0%} hold the label in {sets['coverage']:.1%} of cases "
-            f"({low:.1%} to {high:.1%}), with {sets['mean_size']:.1f} labels on average."
+            f"({low:.1%} to {high:.1%}, {_units(results)}), with "
+            f"{sets['mean_size']:.1f} labels on average."
         )
     curve = results["abstention"]
     half = curve["accuracy"][curve["share"].index(0.5)]
@@ -108,8 +103,8 @@ def summary(results):
         f"Accuracy on the most confident half: {half:.3f}; area under the abstention curve: "
         f"{curve['area']:.3f}."
     )
-    if people := results["per_subject"]:
-        worst, best = people[0], people[-1]
+    if persons := results["per_subject"]:
+        worst, best = persons[0], persons[-1]
         sentences.append(
             f"Accuracy by person: from {worst['accuracy']:.3f} ({worst['subject']}) to "
             f"{best['accuracy']:.3f} ({best['subject']})."
@@ -134,6 +129,11 @@ def summary(results):
     return sentences
 
 
+def _units(results):
+    over_people = results["interval_over"] == "people"
+    return people(results["n_subjects"]) if over_people else f"{results['n_recordings']} recordings"
+
+
 def _beside(results):
     """Sentences for language models only."""
     for name, what in READERS.items():
@@ -141,8 +141,9 @@ def _beside(results):
             low, high = (100 * gain for gain in results[name]["gain_ci95"])
             yield (
                 f"{what}: {results[name]['accuracy']:.3f}; the language model differs by "
-                f"{100 * results[name]['gain']:+.1f} points ({low:+.1f} to {high:+.1f}) and gives "
-                f"the same label in {results[name]['agreement']:.1%}."
+                f"{100 * results[name]['gain']:+.1f} points ({low:+.1f} to {high:+.1f}, "
+                f"{p_value(results[name]['gain_p'])}, {_units(results)}) and gives the same label "
+                f"in {results[name]['agreement']:.1%}."
             )
     if inputs := results.get("inputs"):
         changes = [f"{row['input']} {row['changed']:.1%}" for row in inputs[1:]]
@@ -221,77 +222,3 @@ def markdown_table(table):
 
 def _cell(value):
     return "–" if value != value else str(value).replace("|", "\\|").replace("\n", " ")
-
-
-def save_comparison(folder, results):
-    """Write table.md, table.csv and table.html of {name: results}."""
-    from emg_llm.plots.page import report_page
-    from emg_llm.plots.results import comparison_figure
-
-    folder = Path(folder)
-    table = comparison_table(results)
-    (folder / "table.csv").write_bytes(csv_bytes(table))
-    lines = [f"# {TITLE}", "", *markdown_table(table), "", *(f"- {note}" for note in NOTES)]
-    (folder / "table.md").write_text("\n".join(lines) + "\n", encoding="utf-8")
-    figures = {"Accuracy": (COMPARISON, comparison_figure(results))}
-    page = report_page(TITLE, NOTES, figures, {"All figures": table})
-    (folder / "table.html").write_text(page, encoding="utf-8")
-
-
-COMPARISON = (
-    "95 % intervals over people; open circles: the encoder behind the codes; dotted: chance."
-)
-NOTES = (
-    "accuracy: of recordings, with the 95 % interval over people; p: how often predictions score "
-    "as high when labels are permuted within each person.",
-    "encoder: the encoder's own accuracy; probe: a logistic regression on the same embeddings; "
-    "lookup: the commonest training label for each first code; agreement: share of recordings with "
-    "the encoder's label.",
-    "Controls should be at chance; * marks one outside the central 95 % both of permuted labels "
-    "and of permuted names of labels.",
-    "no label: share of greedy answers to the bare prompt that are not a label; true: share of "
-    "factual claims in replies that match the recording.",
-)
-
-
-def comparison_table(results):
-    """A pandas table with a row for each of {name: results}, without empty columns."""
-    import pandas as pd
-
-    return pd.DataFrame([_row(name, r) for name, r in results.items()]).dropna(axis=1, how="all")
-
-
-_SHOTS = {
-    "accuracy_blocked": "first in time",
-    "nearest_trial": "the nearest alone",
-    "nearest_trial_blocked": "the nearest, first in time",
-}
-
-
-def _row(name, results):
-    low, high = results["accuracy_ci95"]
-    row = {
-        "model": name,
-        "accuracy": results["accuracy"],
-        "interval": f"{low:.3f}–{high:.3f}",
-        "log loss": results.get("log_loss"),
-        "p": f"{results['p_within_people']:.2g}",
-    }
-    for other in READERS:
-        row[other] = results.get(other, {}).get("accuracy")
-    row["agreement"] = results.get("encoder", {}).get("agreement")
-    for control in CONTROLS:
-        figures = results["controls"].get(control)
-        row[control.replace("_", " ")] = figures and _control(figures)
-    row["chance"] = results["chance"]
-    row["no label"] = results.get("free_text", {}).get("not_a_label")
-    row["true"] = results.get("replies", {}).get("true")
-    for point in results.get("few_shot", ())[1:]:
-        row[f"{point['trials']} trials"] = point["accuracy"]
-        for key in ("accuracy_blocked", "nearest_trial", "nearest_trial_blocked"):
-            row[f"{point['trials']} trials, {_SHOTS[key]}"] = point.get(key)
-    return row
-
-
-def _control(figures):
-    return f"{figures['accuracy']:.3f}" + ("" if figures.get("at_chance", True) else " *")

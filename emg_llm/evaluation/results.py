@@ -29,8 +29,20 @@ def save_results(folder, results, ids=None, subjects=None, targets=None, probabi
 def headline(results):
     """One line: accuracy, interval, chance, and the numbers of recordings and people."""
     low, high = results["accuracy_ci95"]
+    # Recordings of a single person, or of nobody known, are the units themselves.
+    over = " over recordings" if results.get("interval_over") == "recordings" else ""
     return (
-        f"{results['model']}: accuracy {results['accuracy']:.3f} (95 % interval {low:.3f} to "
-        f"{high:.3f}), chance {results['chance']:.3f}, {results['n_recordings']} recordings of "
-        f"{results['n_subjects']} {'people' if results['n_subjects'] != 1 else 'person'}"
+        f"{results['model']}: accuracy {results['accuracy']:.3f} (95 % interval{over} {low:.3f} "
+        f"to {high:.3f}), chance {results['chance']:.3f}, {results['n_recordings']} recordings of "
+        f"{people(results['n_subjects'])}"
     )
+
+
+def people(n):
+    """'1 person' or 'n people'."""
+    return f"{n} {'person' if n == 1 else 'people'}"
+
+
+def p_value(p):
+    """'p = 0.012' or 'p < 0.0001'."""
+    return "p < 0.0001" if p < 1e-4 else f"p = {p:.2g}"

@@ -78,9 +78,9 @@ def personalise(encoder, dataset, seed=0, progress=True):
         "seed": seed,
     } | training_contents(dataset, train=rows)
     about = config.arch, dataset.name, protocol, dataset.label_names
-    results = results_of(*about, truth, probabilities, person, seed)
-    results["before"] = accuracy_of(truth, before, person, seed)
-    results["controls"]["noise_emg"] = control(truth, np.stack(control_p), person, seed)
+    results = results_of(*about, truth, probabilities, person)
+    results["before"] = accuracy_of(truth, before, person)
+    results["controls"]["noise_emg"] = control(truth, np.stack(control_p), person)
     personal, source = calibrated(rows), Path(dataset.name).name  # a path stays on this machine
     personal.config.trained_on = f"{config.trained_on}, calibrated with {source}"
     return personal, results, probabilities

@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from emg_llm.evaluation.metrics import accuracy_of, bootstrap_interval, control, results_of
+from emg_llm.evaluation.metrics import accuracy_of, control, results_of
+from emg_llm.evaluation.statistics import difference, share_interval
 from emg_llm.experiments.inputs import REPLACED, UNCHANGED
 
 
@@ -45,27 +46,25 @@ class Measured:
     def results(self, name, protocol):
         """The dict of results.json."""
         rows, probabilities = self.scored
-        data, seed = self.dataset, self.seed
+        data = self.dataset
         targets, groups = data.targets[rows], data.groups[rows]
         about = name, data.name, protocol, data.label_names
-        results = results_of(*about, targets, probabilities, groups, seed, self.calibration)
+        results = results_of(*about, targets, probabilities, groups, self.calibration)
         for what in ("noise_emg", "shuffled_labels", *self._named("control")):
             if what in self._parts:
                 name = what if isinstance(what, str) else what[1]
-                results["controls"][name] = control(targets, self.of(what)[1], groups, seed)
+                results["controls"][name] = control(targets, self.of(what)[1], groups)
         for what in self._named("beside"):
             theirs = self.of(what)[1]
-            more = gain(data, rows, probabilities, theirs, seed)
-            more |= agreement(data, rows, probabilities, theirs, seed)
-            results[what[1]] = point(data, rows, theirs, seed) | more
+            more = gain(data, rows, probabilities, theirs)
+            more |= agreement(data, rows, probabilities, theirs)
+            results[what[1]] = point(data, rows, theirs) | more
         if self.words:
             results |= self._of_words()
         if changes := self._named("input"):
             results["inputs"] = self._inputs(changes)
         if alone := self._named("channel"):
-            results["channels"] = [
-                {"channel": k[2]} | point(data, *self.of(k), seed) for k in alone
-            ]
+            results["channels"] = [{"channel": k[2]} | point(data, *self.of(k)) for k in alone]
         if counts := [k[1] for k in self._named("few_shot")]:
             results["few_shot"] = self._few_shot(counts)
         return results
@@ -87,13 +86,13 @@ class Measured:
         rows, _ = self.of(changes[0])
         every, p = self.scored
         before = p[np.searchsorted(every, rows)]
-        points = [{"input": UNCHANGED} | point(self.dataset, rows, before, self.seed)]
+        points = [{"input": UNCHANGED} | point(self.dataset, rows, before)]
         some, donors = map(np.concatenate, zip(*self.words["donors"], strict=True))
         other = self.dataset.targets[donors[np.argsort(some, kind="stable")]]
         for change in changes:
             _, after = self.of(change)
-            same = agreement(self.dataset, rows, after, before, self.seed)
-            figures = point(self.dataset, rows, after, self.seed)
+            same = agreement(self.dataset, rows, after, before)
+            figures = point(self.dataset, rows, after)
             figures |= {
                 "changed": 1 - same["agreement"],
                 "changed_ci95": [1 - share for share in same["agreement_ci95"][::-1]],
@@ -105,18 +104,18 @@ class Measured:
 
     def _few_shot(self, counts):
         every, before = self.scored
-        curve = [{"trials": 0, **point(self.dataset, every, before, self.seed)}]
+        curve = [{"trials": 0, **point(self.dataset, every, before)}]
         for n in sorted(counts):
             rows, after = self.of(("few_shot", n))
             if not len(rows):
                 continue
             same = before[np.searchsorted(every, rows)]
-            figures = point(self.dataset, rows, after, self.seed)
+            figures = point(self.dataset, rows, after)
             figures |= {"n_recordings": len(np.unique(rows))}
-            figures |= gain(self.dataset, rows, after, same, self.seed)
+            figures |= gain(self.dataset, rows, after, same)
             for what in ("few_shot_blocked", "nearest_trial", "nearest_trial_blocked"):
                 if (what, n) in self._parts:
-                    theirs = point(self.dataset, *self.of((what, n)), self.seed)
+                    theirs = point(self.dataset, *self.of((what, n)))
                     name = what.replace("few_shot", "accuracy")
                     figures[name] = theirs["accuracy"]
                     figures[f"{name}_ci95"] = theirs["accuracy_ci95"]
@@ -128,36 +127,33 @@ class Measured:
         curve = [(size, *self.of(("people", size))) for size in sizes]
         curve.append((most, *self.scored))
         return [
-            {"n_people": size, **point(self.dataset, rows, p, self.seed)}
+            {"n_people": size, **point(self.dataset, rows, p)}
             for size, rows, p in curve
             if np.isfinite(p).all()
         ]
 
 
-def point(dataset, rows, probabilities, seed):
+def point(dataset, rows, probabilities):
     """Accuracy, interval over people and counts, for one point of a curve."""
     targets, groups = dataset.targets[rows], dataset.groups[rows]
-    figures = accuracy_of(targets, probabilities, groups, seed)
+    figures = accuracy_of(targets, probabilities, groups)
     return figures | {"n_recordings": len(rows), "n_subjects": len(np.unique(groups))}
 
 
-def gain(dataset, rows, after, before, seed):
-    """{"gain": difference in accuracy, "gain_ci95": its interval over people}."""
+def gain(dataset, rows, after, before):
+    """`difference` of the probabilities `after` and `before` of the same rows."""
     targets, groups = dataset.targets[rows], dataset.groups[rows]
-    more = (after.argmax(axis=1) == targets).astype(float) - (before.argmax(axis=1) == targets)
-    interval = bootstrap_interval(more, groups, np.random.default_rng(seed))
-    return {"gain": float(more.mean()), "gain_ci95": interval}
+    return difference(*(p.argmax(axis=1) == targets for p in (after, before)), groups)
 
 
-def agreement(dataset, rows, one, other, seed):
+def agreement(dataset, rows, one, other):
     """How far two models agree: {"agreement": share of recordings with the same label,
     "agreement_ci95": its interval over people, "distance": mean distance of the probabilities, the
     share that lies on other labels}.
     """
     same = (one.argmax(axis=1) == other.argmax(axis=1)).astype(float)
-    interval = bootstrap_interval(same, dataset.groups[rows], np.random.default_rng(seed))
     return {
         "agreement": float(same.mean()),
-        "agreement_ci95": interval,
+        "agreement_ci95": share_interval(same, dataset.groups[rows]),
         "distance": float(np.abs(one - other).sum(axis=1).mean() / 2),
     }
