@@ -91,6 +91,13 @@ def test_the_bundle_says_what_it_was_trained_on_and_how_well_it_did(pipeline):
     assert len({m["protocol"]["split_hash"] for m in measured}) == 1  # the same test people
     for model in measured:
         assert model["n_recordings"] == 12 and model["n_subjects"] == 1
+    new = pipeline.results["new_people"]["models"]
+    assert [m["model"] for m in new] == list(MODELS)
+    for model in new:
+        assert model["n_recordings"] == 36 and model["protocol"]["grouping"] == "all"
+        assert model["log_loss"] > 0
+        if model["model"] in LLMS:
+            assert {"encoder", "lookup", "inputs", "facts", "planted"} <= set(model)
 
 
 def test_every_sample_is_predicted_by_every_model(pipeline):

@@ -17,6 +17,7 @@ from pathlib import Path
 import numpy as np
 from trl import TrlParser
 
+from emg_llm.experiments.replies import ALL_PAIRS
 from emg_llm.hub.client import NEVER_UPLOADED, bundle_folder
 from emg_llm.scripts import run
 from emg_llm.signal.recording import EMOTIONS
@@ -26,6 +27,9 @@ SCRIPTS = Path(__file__).parent
 SAMPLE_SEED = 1000  # these people are in no training data
 ENCODERS = "cnn", "tcn"  # the first one makes the codes
 LLMS = "nano-llama2", "nano-phi3", "nano-llama3"
+# Nothing is chosen on these people: measure them, and change nothing afterwards.
+NEW_PEOPLE = "simulated:subjects=20,trials=2,seed=7301"
+FEW_NEW_PEOPLE = "simulated:subjects=3,trials=1,seed=7301"
 
 
 @dataclass
@@ -51,7 +55,9 @@ def main(args):
     if args.fresh:
         shutil.rmtree(work, ignore_errors=True)
     for script, folder, flags in steps(args, work):
-        if any((work / folder / last).exists() for last in ("results.json", "bridge.json")):
+        # The last of several models comes last.
+        finished = "results.json", "bridge.json", f"{LLMS[-1]}/results.json"
+        if any((work / folder / last).exists() for last in finished):
             print(f"{work / folder} already exists")
             continue
         print("\n$ python", SCRIPTS / f"{script}.py", *flags, flush=True)
@@ -102,8 +108,14 @@ def steps(args, work):
                 *fewer("--max_steps", 2, "--per_device_train_batch_size", 8),
             ],
         )
-        chats = ["--replies", 20 if args.quick else 500]
+        chats = fewer("--answers", 12, "--inputs", 0) or ("--replies", 100)
         yield "evaluate", f"evaluation/{llm}", ["--model", work / adapter, *data, *codec, *chats]
+    if is_simulated(args.data):
+        models = [work / place for place in ("svm", *(f"encoders/{arch}" for arch in ENCODERS))]
+        models += [work / "adapters" / llm for llm in LLMS]
+        people = ["--data", FEW_NEW_PEOPLE if args.quick else NEW_PEOPLE, "--seed", args.seed]
+        chats = fewer("--answers", 12, "--inputs", 12, "--replies", 6) or ("--replies", 300)
+        yield "evaluate", "new_people", ["--model", *models, *people, *codec, *chats]
 
 
 def assemble(args, work, folder):
@@ -142,10 +154,21 @@ def assemble(args, work, folder):
         "seed": args.seed,
         "protocol": tested["protocol"],
         "models": models,
+        **new_people(work / "new_people"),
         "codebook": read("codebook")["depths"],
         "bases": {llm: {k: r[k] for k in keys if k in r} for llm, r in bases.items()},
     }
     (folder / "results.json").write_text(json.dumps(results, indent=2) + "\n")
+
+
+def new_people(folder):
+    """{"new_people": the data and the results of all models on people whom nothing was chosen on},
+    or nothing where the training data isn't simulated."""
+    files = [folder / name / "results.json" for name in ("svm", *ENCODERS, *LLMS)]
+    if not all(file.exists() for file in files):
+        return {}
+    models = [json.loads(file.read_text()) for file in files]
+    return {"new_people": {"data": models[0]["data"], "models": models}}
 
 
 def trained_on(data, n_test):
@@ -223,21 +246,44 @@ def write_samples(folder):
 
 
 def table(results):
-    """The bundle's results as a Markdown table, as in the README."""
-    lines = [
-        "| model | accuracy (95 %) | people | chance | noise EMG | facts that hold |",
-        "|---|---|---|---|---|---|",
-    ]
-    for model in results["models"]:
-        low, high = model["accuracy_ci95"]
-        controls, replies = model["controls"], model.get("replies")
-        noise = f"{controls['noise_emg']['accuracy']:.3f}" if "noise_emg" in controls else "–"
-        hold = f"{100 * replies['true']:.1f} % of {replies['n_facts']}" if replies else "–"
-        lines.append(
-            f"| {model['model']} | {model['accuracy']:.3f} ({low:.3f}–{high:.3f}) | "
-            f"{model['n_subjects']} | {model['chance']:.3f} | {noise} | {hold} |"
-        )
-    return "\n".join(lines)
+    """The bundle's results as a Markdown table, as in the README: of the people whom nothing was
+    chosen on, if they were measured."""
+    models = results.get("new_people", results)["models"]
+    rows = [_row(model) for model in models]
+    if looked_up := next((m["lookup"] for m in models if "lookup" in m), None):
+        first = next(i for i, m in enumerate(models) if "lookup" in m)
+        chance = {"chance": models[first]["chance"]}
+        rows.insert(first, _row({"model": "first code looked up"} | looked_up | chance))
+    columns = [name for name in rows[0] if any(row[name] != "–" for row in rows)]
+    lines = [f"| {' | '.join(columns)} |", f"|{'---|' * len(columns)}"]
+    return "\n".join(lines + [f"| {' | '.join(row[c] for c in columns)} |" for row in rows])
+
+
+def _row(model):
+    """A model's row: {column: text}, "–" for what was not measured."""
+    low, high = model["accuracy_ci95"]
+    controls = model.get("controls", {})
+    replies, facts = model.get("replies"), model.get("facts", ())
+    pairs = next((f["true"] for f in facts if f["kind"] == ALL_PAIRS), None)
+    return {
+        "model": model["model"],
+        "accuracy (95 %)": f"{model['accuracy']:.3f} ({low:.3f}–{high:.3f})",
+        "log loss": _figure(model.get("log_loss")),
+        "people": str(model["n_subjects"]),
+        "chance": _figure(model["chance"]),
+        "noise EMG": _figure(controls.get("noise_emg", {}).get("accuracy")),
+        "the encoder's label": _share(model.get("encoder", {}).get("agreement")),
+        "facts that hold": f"{_share(replies['true'])} of {replies['n_facts']}" if replies else "–",
+        "comparisons": _share(pairs),
+    }
+
+
+def _figure(value):
+    return "–" if value is None else f"{value:.3f}"
+
+
+def _share(value):
+    return "–" if value is None else f"{100 * value:.1f} %"
 
 
 def make_parser():
