@@ -146,6 +146,9 @@ def test_the_nearest_trial_alone_is_beside_the_model_and_loses_to_drift(recorder
     assert "nearest_trial" not in none
     assert two["nearest_trial"] > 0.8 > two["accuracy"]  # the model only guesses
     assert two["nearest_trial_blocked"] < two["nearest_trial"] - 0.05
+    for what, name in (("", "accuracy"), ("_blocked", "accuracy_blocked")):
+        less = two[name] - two[f"nearest_trial{what}"]
+        assert two[f"over_nearest_trial{what}"] == pytest.approx(less)
     for name in ("accuracy", "accuracy_blocked", "nearest_trial", "nearest_trial_blocked"):
         low, high = two[f"{name}_ci95"]
         assert low <= two[name] <= high

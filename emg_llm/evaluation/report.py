@@ -121,7 +121,9 @@ def summary(results):
             sentences.append(
                 f"After {shots['trials']} trials of each label, the first in time: "
                 f"{shots['accuracy_blocked']:.3f}. The nearest trial alone, without a model: "
-                f"{shots['nearest_trial']:.3f}, and {shots['nearest_trial_blocked']:.3f} in time."
+                f"{shots['nearest_trial']:.3f}, and {shots['nearest_trial_blocked']:.3f} in time; "
+                f"the model adds {100 * shots['over_nearest_trial']:+.1f} and "
+                f"{100 * shots['over_nearest_trial_blocked']:+.1f} points."
             )
     if "channels" in results:
         best = max(results["channels"], key=lambda p: p["accuracy"])

@@ -119,6 +119,12 @@ class Measured:
                     name = what.replace("few_shot", "accuracy")
                     figures[name] = theirs["accuracy"]
                     figures[f"{name}_ci95"] = theirs["accuracy_ci95"]
+            for what in ("", "_blocked"):
+                if (nearest := (f"nearest_trial{what}", n)) in self._parts:
+                    rows, after = self.of((f"few_shot{what}", n))
+                    over = gain(self.dataset, rows, after, self.of(nearest)[1])
+                    figures[f"over_{nearest[0]}"] = over["gain"]
+                    figures[f"over_{nearest[0]}_ci95"] = over["gain_ci95"]
             curve.append({"trials": n} | figures)
         return curve
 
