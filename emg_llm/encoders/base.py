@@ -15,10 +15,13 @@ import torch
 from huggingface_hub import PyTorchModelHubMixin
 from torch import Tensor, nn
 
-from emg_llm.encoders.front import BANDS, flatten, frames, front, log_covariances
+from emg_llm.encoders.familiar import Familiar, quantities
+from emg_llm.encoders.front import BANDS, flatten, frames, front, log_covariances, log_powers
 from emg_llm.encoders.readouts import PATHS, Readouts
+from emg_llm.encoders.unlike import unlike
 from emg_llm.hub.client import Pushable, resolve
 from emg_llm.signal.features import segment_tensor
+from emg_llm.signal.missing import expected, is_dead, without_dead
 from emg_llm.signal.preprocessing import clean, resample
 from emg_llm.signal.recording import Recording, check_channels
 
@@ -50,7 +53,7 @@ class EncoderConfig:
     def tensor(self, recording: Recording) -> np.ndarray:
         """The encoder's input for one recording: float32 (n_segments, length, features)."""
         check_channels(recording.n_channels, self.n_channels)
-        prepared = resample(clean(recording), self.sampling_rate)
+        prepared = without_dead(resample(clean(recording), self.sampling_rate))
         n = prepared.n_samples
         # The whole trial, or equal parts as close as possible to segment_length.
         return segment_tensor(prepared, n // max(1, round(n / self.segment_length)))
@@ -95,8 +98,13 @@ class EmgEncoder(HubModule):
         self.power: Tensor = nn.Buffer(torch.ones(()))
         self.center: Tensor = nn.Buffer(torch.zeros(self.n_levels))
         self.spread: Tensor = nn.Buffer(torch.ones(()))
+        # Mean and covariance of the logarithms of their powers by band and channel, over frames.
+        n_powers = len(BANDS) * config.n_channels
+        self.usual: Tensor = nn.Buffer(torch.zeros(n_powers))
+        self.related: Tensor = nn.Buffer(torch.eye(n_powers))
         # Logarithm of the typical distance of recordings from their person's median.
         self.typical: Tensor = nn.Buffer(torch.zeros(()))
+        self.familiar = Familiar(self.n_levels)
         self.readouts = Readouts(self.n_inputs, config.n_channels, len(config.labels))
         self.deep_dim = config.embedding_dim - 2 * len(config.labels)
         if self.deep_dim < 1:
@@ -105,6 +113,7 @@ class EmgEncoder(HubModule):
                 f"{len(config.labels)} labels; take more than {2 * len(config.labels)}."
             )
         self.head = nn.Linear(config.embedding_dim, len(config.labels))
+        self.register_load_state_dict_pre_hook(_fill_in)
 
     @property
     def device(self) -> torch.device:
@@ -159,7 +168,7 @@ class EmgEncoder(HubModule):
         rate = self.config.sampling_rate
         n_frames = covariance.shape[1]
         size, hop = frames(self.config.segment_length, rate)
-        covariance = covariance / self.power
+        covariance, whole = self.complete(covariance / self.power, whole)
         level = log_covariances(covariance.mean(1), (size + hop * (n_frames - 1)) / rate)
         course = log_covariances(covariance, 0.6 * size / rate)  # the window shortens a frame
         pitch = whole[:, :1].clamp_min(1.0).log()
@@ -171,6 +180,29 @@ class EmgEncoder(HubModule):
         level = (torch.cat([flatten(level), pitch, powers], dim=1) - center) / spread
         course = (flatten(course) - center[:, None, : self.n_inputs]) / spread[:, None]
         return level, course
+
+    def complete(self, covariance: Tensor, whole: Tensor) -> tuple[Tensor, Tensor]:
+        """The front's result with likely powers, and no correlations, for dead channels.
+
+        Their power in each frame and band becomes its expectation given the other channels'.
+        covariance: relative to the typical power.
+        """
+        dead = torch.from_numpy(is_dead(whole[:, 1:].cpu().numpy())).to(covariance.device)
+        if not dead.any():
+            return covariance, whole
+        n, n_frames, n_bands, c, _ = covariance.shape
+        powers = log_powers(covariance).flatten(0, 1)  # (n * frames, bands * channels)
+        missing = dead[:, None, None].expand(n, n_frames, n_bands, c).reshape(powers.shape)
+        parts = (v.cpu().numpy() for v in (powers, missing, self.usual, self.related))
+        likely = torch.from_numpy(expected(*parts)).to(covariance).exp()
+        likely = likely.reshape(n, n_frames, n_bands, c) * dead[:, None, None]
+        there = (~dead).to(covariance)[:, None, None]
+        covariance = covariance * there[..., :, None] * there[..., None, :]
+        covariance = covariance + torch.diag_embed(likely)
+        # The mean frequency is a mean over channels, of which the dead have none.
+        pitch = whole[:, :1] * c / (c - dead.sum(dim=1, keepdim=True))
+        powers = torch.where(dead, likely[:, :, 0].mean(dim=1) * self.power, whole[:, 1:])
+        return covariance, torch.cat([pitch, powers], dim=1)
 
     def embed(self, x: Tensor, shift: Tensor | None = None) -> Tensor:
         """(n, length, features) -> (n, embedding_dim)."""
@@ -197,6 +229,27 @@ class EmgEncoder(HubModule):
 
         return recording.once((self, "embedding"), make)
 
+    def absolute(self, covariance: Tensor, whole: Tensor) -> Tensor:
+        """Levels (n, levels) from the result of `front.front`, on no person's scale."""
+        return self.inputs(covariance, whole)[0] * self.spread + self.center
+
+    @torch.inference_mode()
+    def look(self, recording: Recording) -> tuple[dict[str, float], float]:
+        """(quantities of a recording, its distance from the training people over the limit)."""
+        front = self.config.front(recording)
+        level = self.absolute(*(v.to(self.device) for v in front)).mean(dim=0)
+        return quantities(*front), self.familiar.excess(level, front[0].shape[1])
+
+    def unlike(self, recording: Recording) -> str:
+        """Why a recording is unlike those of the training people, in one sentence that says what
+        to check, or "". Raises RecordingError."""
+
+        def make():
+            check_channels(recording.n_channels, self.config.n_channels)
+            return unlike(recording, self.look, self.familiar)
+
+        return recording.once((self, "unlike"), make)
+
     @torch.inference_mode()
     def classify(self, embedding: Tensor) -> np.ndarray:
         """Recording embeddings (…, embedding_dim) -> probabilities (…, labels)."""
@@ -207,3 +260,11 @@ class EmgEncoder(HubModule):
         if isinstance(x, Recording):
             return self.classify(self.embedding(x))
         return super().__call__(x, *rest)
+
+
+def _fill_in(encoder: EmgEncoder, weights: dict[str, Tensor], *_: Any) -> None:
+    """Add what encoders saved by earlier versions lack: they find every recording familiar."""
+    if "usual" not in weights:
+        for name, value in encoder.state_dict().items():
+            if name.startswith("familiar.") or name in ("usual", "related"):
+                weights.setdefault(name, value)

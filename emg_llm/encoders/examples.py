@@ -13,8 +13,9 @@ from emg_llm.data.lazy import Lazy, Spool
 from emg_llm.data.processes import share_items, share_rows
 from emg_llm.encoders.augmentation import Augmentation, augment
 from emg_llm.encoders.base import EmgEncoder, EncoderConfig
-from emg_llm.encoders.front import front
+from emg_llm.encoders.front import front, log_powers
 from emg_llm.signal.levels import WIDTH_SHARE
+from emg_llm.signal.missing import is_dead
 from emg_llm.signal.recording import Recording
 
 
@@ -134,6 +135,7 @@ class Examples:
         """Set the encoder's normalisation from these recordings."""
         powers = [c[:, :, 0].diagonal(dim1=-2, dim2=-1).mean() for c, _ in self.fronts]
         encoder.power.copy_(torch.stack(powers).median().clamp_min(1e-20))
+        self._fit_powers(encoder)
         with torch.inference_mode():
             levels = torch.cat([encoder.inputs(*front)[0] for front in self.fronts])
         encoder.center.copy_(levels.mean(dim=0))
@@ -145,6 +147,18 @@ class Examples:
         if widths.any():  # zero for people with a single recording
             encoder.typical.copy_(widths[widths != 0].mean())
         self.shift_to_people(encoder)
+
+    def _fit_powers(self, encoder: EmgEncoder) -> None:
+        """Set from whole recordings what stands in for a dead channel."""
+        from sklearn.covariance import ledoit_wolf
+
+        whole = [c for c, w in self.fronts if not is_dead(w[:, 1:].numpy()).any()]
+        if not whole:
+            return
+        powers = torch.cat([log_powers(c / encoder.power).flatten(0, 1) for c in whole]).double()
+        encoder.usual.copy_(powers.mean(dim=0))
+        related, _ = ledoit_wolf(powers.numpy())
+        encoder.related.copy_(torch.from_numpy(related + 1e-6 * np.eye(len(related))))
 
     def shift_to_people(self, encoder: EmgEncoder) -> None:
         """With "person" scaling, set the shift of each recording's person.

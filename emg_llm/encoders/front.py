@@ -75,6 +75,14 @@ def log_covariances(covariance: Tensor, seconds: float) -> Tensor:
     return (vectors * values.clamp_min(FLOOR / 2).log()[..., None, :]) @ vectors.transpose(-1, -2)
 
 
+def log_powers(covariance: Tensor) -> Tensor:
+    """Logarithms of the channels' powers, (…, bands * channels), floored as `log_covariances` is.
+
+    covariance: (…, bands, channels, channels), relative to a typical recording's power.
+    """
+    return covariance.diagonal(dim1=-2, dim2=-1).clamp_min(FLOOR).log().flatten(-2)
+
+
 def flatten(matrices: Tensor) -> Tensor:
     """Symmetric (…, bands, c, c) -> (…, bands * c * (c + 1) / 2), preserving distances."""
     c = matrices.shape[-1]

@@ -16,6 +16,7 @@ from emg_llm.encoders import build_encoder
 from emg_llm.encoders.augmentation import Augmentation, mix
 from emg_llm.encoders.base import EmgEncoder, EncoderConfig
 from emg_llm.encoders.examples import Examples, Fronts
+from emg_llm.encoders.familiar import fit_familiar
 from emg_llm.encoders.readouts import PATHS, lead
 from emg_llm.evaluation.confidence import fit_temperature
 
@@ -81,6 +82,15 @@ def fit_encoder(
         config.temperature = fit_temperature(scores[PATHS.index(path)], judged.targets)
     encoder.config.temperature = config.temperature
     encoder.follow(path)
+    fit_familiar(
+        encoder.familiar,
+        encoder.absolute,
+        train.fronts,
+        train.people,
+        held and held.fronts,
+        training.folds,
+        training.seed,
+    )
     run.forget()
     return encoder
 

@@ -1,0 +1,54 @@
+"""Models cope with missing and dead electrodes, which are channels of zeros."""
+
+import numpy as np
+import pytest
+
+from emg_llm.encoders import load_encoder
+from emg_llm.hub.client import bundle_folder
+from emg_llm.signal.missing import expected, is_dead
+from emg_llm.signal.recording import EMOTIONS
+from emg_llm.signal.simulation import simulate
+
+
+def test_a_channel_is_dead_relative_to_the_others_in_any_unit():
+    power = np.array([[1.0, 2.0, 0.0, 1e-9], [1.0, 2.0, 1e-3, 3.0]])
+    for unit in (1.0, 1e-12, 1e12):
+        assert (is_dead(unit * power) == [[False, False, True, True], [False] * 4]).all()
+    assert not is_dead(np.zeros(3)).any()
+
+
+def test_what_is_expected_of_missing_columns_is_their_regression_on_the_others():
+    rng = np.random.default_rng(0)
+    x = rng.standard_normal((4000, 5)) @ rng.standard_normal((5, 5)) + 3
+    missing = np.zeros(x.shape, bool)
+    missing[0, [1, 3]] = missing[1, 2] = True
+    filled = expected(np.where(missing, np.nan, x), missing, x.mean(axis=0), np.cov(x.T))
+    assert np.array_equal(filled[2:], x[2:])
+    design = np.c_[np.ones(len(x)), x[:, [0, 2, 4]]]
+    weights = np.linalg.lstsq(design, x[:, [1, 3]], rcond=None)[0]
+    assert np.allclose(filled[0, [1, 3]], design[0] @ weights, atol=1e-6)
+
+
+def test_an_encoder_reads_most_emotions_with_three_electrodes_missing():
+    encoder = load_encoder(bundle_folder() / "encoders" / "tcn")
+    right = {0: 0, 3: 0}
+    for person in range(2):
+        for emotion in EMOTIONS:
+            recording = simulate(emotion, person, seed=4321)
+            for n in right:
+                signal = recording.signal.copy()
+                signal[:, [2, 4, 7][:n]] = 0
+                found = encoder(recording.replace(signal=signal)).argmax()
+                right[n] += encoder.config.labels[found] == emotion
+    assert right[0] >= 19 and right[3] >= 14
+
+
+def test_a_flat_channel_counts_as_a_missing_one():
+    encoder = load_encoder(bundle_folder() / "encoders" / "tcn")
+    zeros = simulate("fear", seed=4321).signal.copy()
+    zeros[:, 2] = 0
+    flat = zeros.copy()
+    flat[:, 2] = 812.5
+    at = simulate("fear", seed=4321)
+    both = [encoder(at.replace(signal=signal)) for signal in (zeros, flat)]
+    assert both[0] == pytest.approx(both[1], abs=1e-4)
