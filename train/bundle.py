@@ -28,8 +28,8 @@ SAMPLE_SEED = 1000  # these people are in no training data
 ENCODERS = "cnn", "tcn"  # the first one makes the codes
 LLMS = "nano-llama2", "nano-phi3", "nano-llama3"
 # Nothing is chosen on these people: measure them, and change nothing afterwards.
-NEW_PEOPLE = "simulated:subjects=20,trials=2,seed=7301"
-FEW_NEW_PEOPLE = "simulated:subjects=3,trials=1,seed=7301"
+NEW_PEOPLE = "simulated:subjects=20,trials=2,seed=90417"
+FEW_NEW_PEOPLE = "simulated:subjects=3,trials=1,seed=90417"
 
 
 @dataclass
