@@ -152,7 +152,7 @@ def test_the_script_reports_a_leak_and_refuses_it_when_strict(run_script, tables
     done = run_script("audit", *flags)
     assert done.returncode == 0, done.stderr
     assert {p.name for p in (tmp_path / "out").iterdir()} == {
-        *("results.json", "audit.csv", "audit.md")
+        *("results.json", "audit.csv", "not_muscle.csv", "audit.md")
     }
     results = json.loads((tmp_path / "out" / "results.json").read_text())
     page = (tmp_path / "out" / "audit.md").read_text()
@@ -171,6 +171,7 @@ def test_the_script_passes_what_is_clean_and_names_a_mistake(run_script, tables,
     flags = ("--data", tables / "clean.csv", "--output_dir", tmp_path / "out")
     done = run_script("audit", *flags, "--strict")
     assert done.returncode == 0 and "The data has no duplicates." in done.stdout, done.stderr
+    assert json.loads((tmp_path / "out" / "results.json").read_text())["warnings"] == []
     wrong = run_script("audit", *flags, "--preset", "original")
     assert wrong.returncode == 2 and "is a feature table" in wrong.stderr
     assert "Traceback" not in wrong.stderr

@@ -1,13 +1,14 @@
-"""Measure how much of a score is leak, and find duplicated recordings.
+"""Measure how much of a score is leak or isn't muscle, and find duplicated recordings.
 
     python train/audit.py --data simulated:subjects=8,trials=3
     python train/audit.py --data manifest.csv --preset original
     python train/audit.py --data features.csv --strict
 
-Scores one model with segments split at random, by recording and by person. Lists copies,
-disguised copies (gain, noise, shift) and shared stretches among recordings. Writes results.json,
-audit.csv and audit.md. The exit code is 0; with --strict it is 3 if a split between people would
-put one signal on both sides.
+Scores one model with segments split at random, by recording and by person. Scores everything that
+isn't muscle alone (rate, length, hum, offset, clipping, names, single columns) and names people who
+may be one person. Lists copies, disguised copies (gain, noise, shift) and shared stretches. Writes
+results.json, audit.csv, not_muscle.csv and audit.md. The exit code is 0; with --strict it is 3 if a
+split between people would put one signal on both sides.
 """
 
 import sys
@@ -18,7 +19,8 @@ from trl import TrlParser
 
 from emg_llm.audit.duplicates import as_rows, find_duplicates, require_disjoint
 from emg_llm.audit.leak import MAX_SEGMENTS, MODELS, measure_leak
-from emg_llm.audit.report import finding, markdown, table
+from emg_llm.audit.report import finding, markdown, table, traps_table
+from emg_llm.audit.traps import find_traps, warnings
 from emg_llm.data.datasets import DatasetError, load_dataset
 from emg_llm.data.tables import csv_bytes
 from emg_llm.evaluation.results import save_results
@@ -68,6 +70,9 @@ def main(data, args):
         dataset, args.preset, args.model, args.folds, args.max_segments, data.seed
     )
     duplicates = find_duplicates(dataset)
+    strictest = results["splits"][-1]["recording"]["accuracy"]
+    results["not_muscle"] = find_traps(dataset, strictest)
+    results["warnings"] = warnings(results["not_muscle"])
     results["duplicates"] = as_rows(dataset, duplicates)
     results["refused"] = None
     try:
@@ -79,6 +84,7 @@ def main(data, args):
     page, folder = markdown(results), Path(args.output_dir)
     save_results(folder, results)
     (folder / "audit.csv").write_bytes(csv_bytes(table(results)))
+    (folder / "not_muscle.csv").write_bytes(csv_bytes(traps_table(results)))
     (folder / "audit.md").write_text(page)
     print(page)
     print(f"Saved to {folder}", flush=True)

@@ -1,1 +1,1 @@
-"""Leakage audit: duplicated signals, and how much of a score is leak."""
+"""Leakage audit: how much of a score is leak or no muscle; duplicated signals and people."""

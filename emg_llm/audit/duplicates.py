@@ -13,6 +13,7 @@ from scipy import fft
 from scipy.ndimage import uniform_filter1d
 from tqdm.auto import tqdm
 
+from emg_llm.audit.columns import decibel, measured_columns
 from emg_llm.data.contents import content_hashes
 from emg_llm.data.datasets import PARTS, DatasetError
 from emg_llm.data.splits import given_split
@@ -29,6 +30,10 @@ PEAK = 8.0  # a correlation's peak over its RMS, from which a pair is compared c
 SIMILAR = 0.6  # correlation within WINDOW, from which two signals count as the same
 WINDOW = 0.25  # s
 SHORTEST = 0.5  # s, of a shared stretch; or half the recording, if shorter
+NEIGHBOURS = 6  # of a row, among which a copy stands out
+ANY = 20
+CHANCE = 0.01  # of calling any rows of a table copies that are none
+NEAR = 0.2  # of the distance to the last neighbour, at most
 WHOLE = 0.9  # share of a recording, and correlation, that count as all of it
 
 
@@ -36,8 +41,9 @@ WHOLE = 0.9  # share of a recording, and correlation, that count as all of it
 class Duplicate:
     """Two recordings, or two rows of a feature table, that hold the same signal.
 
-    kind: "identical", "copy" (all of both, except for gain, offset, noise or a small shift),
-    "cut" (all of the shorter one is in the other) or "stretch" (a part of both).
+    kind: "identical", "copy" (all of both, except for gain, offset, noise or a small shift; of
+    rows, except for a little jitter), "cut" (all of the shorter one is in the other) or "stretch"
+    (a part of both).
     """
 
     first: int  # index in the dataset
@@ -51,15 +57,14 @@ class Duplicate:
 def find_duplicates(dataset, progress=True):
     """Every Duplicate in a dataset, in the order of its recordings.
 
-    Among identical recordings, the first is paired with each of the others. In a feature table,
-    only identical rows count: two trials may well have similar powers.
+    Among identical recordings, the first is paired with each of the others. Rows of a feature
+    table are copies if they are identical, or much closer than rows ever come by chance.
     """
     if dataset.recordings is None:
-        return [
-            Duplicate(first, other, "identical")
-            for first, *others in _alike(content_hashes(dataset))
-            for other in others
-        ]
+        same = [(g[0], i) for g in _alike(content_hashes(dataset)) for i in g[1:]]
+        near = [pair for pair in _near_rows(dataset) if pair not in same]
+        kinds = [(pair, "identical") for pair in same] + [(pair, "copy") for pair in near]
+        return [Duplicate(*pair, kind) for pair, kind in sorted(kinds)]
     duplicates, distinct = [], []
     for first, *others in _alike(content_hashes(dataset)):
         distinct.append(first)
@@ -94,6 +99,8 @@ def describe(dataset, duplicate):
     first, second = (_named(dataset, i) for i in (duplicate.first, duplicate.second))
     if duplicate.kind == "identical":
         return f"{first} and {second} are identical."
+    if duplicate.seconds is None:
+        return f"{first} and {second} are copies of one row, apart from a little jitter."
     shared = f"{duplicate.seconds:.2f} s, correlation {duplicate.similarity:.2f}"
     if duplicate.kind == "copy":
         return f"{first} and {second} are copies of one signal ({shared})."
@@ -180,6 +187,38 @@ def _alike(keys):
     for i, key in enumerate(keys):
         groups.setdefault(key, []).append(i)
     return list(groups.values())
+
+
+def _near_rows(dataset):
+    """Pairs of rows of two people that are far closer than their neighbours are.
+
+    In m dimensions, the nearest of k neighbours is closer than e times the furthest of them by
+    chance in k e^m of the rows. m is estimated as in Levina & Bickel, NeurIPS 2004.
+    """
+    from sklearn.neighbors import NearestNeighbors
+
+    x, groups, k = decibel(dataset.table[:, measured_columns(dataset)]), dataset.groups, NEIGHBOURS
+    x = x[:, x.std(axis=0) > 0]
+    distance, nearest = np.full((len(x), k), np.nan), np.zeros(len(x), int)
+    if not any(dataset.subjects):
+        groups = np.arange(len(x)) % ANY  # unknown people: a few shares of the rows will do
+    for group in np.unique(groups) if x.shape[1] else ():
+        mine, others = np.flatnonzero(groups == group), np.flatnonzero(groups != group)
+        others = others[np.unique(x[others], axis=0, return_index=True)[1]]
+        if len(others) > k:
+            found = NearestNeighbors(n_neighbors=k).fit(x[others] / x.std(axis=0))
+            distance[mine], at = found.kneighbors(x[mine] / x.std(axis=0))
+            nearest[mine] = others[at[:, 0]]
+    first, last = distance[:, 0], distance[:, -1]
+    rows = np.flatnonzero(last > 0)
+    if not len(rows):
+        return []
+    # The nearest may be a copy: the others' mean of log(last / each) is `expected` / m.
+    expected = sum(1 - 1 / j for j in range(2, k)) / (k - 2)
+    m = expected / np.log(last[rows, None] / distance[rows, 1:-1]).mean()
+    close = min(NEAR, (CHANCE / (len(rows) * k)) ** (1 / m))
+    rows = rows[first[rows] < close * last[rows]]
+    return sorted({tuple(sorted((int(i), int(nearest[i])))) for i in rows})
 
 
 def _candidates(signals, progress):

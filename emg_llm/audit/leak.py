@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from tqdm.auto import tqdm
 
+from emg_llm.audit.columns import decibel, measured_columns
 from emg_llm.audit.original import original_split, original_tensor
 from emg_llm.data.datasets import DatasetError
 from emg_llm.evaluation.statistics import mean_interval, share_interval
@@ -52,6 +53,10 @@ def segment_units(dataset, max_segments=MAX_SEGMENTS):
     frequency (Hz). Above `max_segments`, every second (third, …) segment is kept.
     Positive columns of a table are treated as powers and converted to dB. Raises RecordingError.
     """
+    return dataset.once(("segments", max_segments), lambda: _segment_units(dataset, max_segments))
+
+
+def _segment_units(dataset, max_segments):
     if dataset.recordings is None:
         return _table_units(dataset)
     dataset.check_same_channels()
@@ -70,6 +75,19 @@ def segment_units(dataset, max_segments=MAX_SEGMENTS):
         + ": power and mean frequency of each channel."
     )
     return Units.cut(dataset, np.concatenate(features), owner, what)
+
+
+def recording_features(dataset):
+    """float64 (recordings, columns): the mean features of each one's segments; of rows, the rows.
+
+    Columns of a table that can't be a measurement are left out.
+    """
+    units = segment_units(dataset)
+    if dataset.recordings is None:
+        return units.features[:, measured_columns(dataset)].astype(float)
+    sums = np.zeros((len(dataset), units.features.shape[1]))
+    np.add.at(sums, units.owner, units.features)
+    return sums / np.bincount(units.owner, minlength=len(dataset))[:, None]
 
 
 def original_units(dataset, seed=0):
@@ -92,8 +110,7 @@ def _table_units(dataset):
     about = zip(dataset.ids, map(str, dataset.subjects), dataset.labels, strict=True)
     first = {}
     owner = np.array([first.setdefault(key, i) for i, key in enumerate(about)])
-    x, is_power = dataset.table, (dataset.table > 0).all(axis=0)
-    x = np.where(is_power, 10 * np.log10(np.where(is_power, x, 1)), x)
+    x, is_power = decibel(dataset.table), (dataset.table > 0).all(axis=0)
     what = f"{len(x):,} rows of {x.shape[1]} features{', powers in dB' if is_power.any() else ''}."
     return Units(x.astype(np.float32), owner, dataset.targets, dataset.groups, what)
 

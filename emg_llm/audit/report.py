@@ -101,6 +101,7 @@ def markdown(results):
         finding(results),
     ]
     lines += ["", caution(results)] if caution(results) else []
+    lines += not_muscle(results) if "not_muscle" in results else []
     lines += ["", "## Duplicates", "", duplicates_sentence(results), ""]
     if results["refused"]:
         lines += [f"**Leak:** {results['refused']}", ""]
@@ -109,6 +110,45 @@ def markdown(results):
     if len(pairs) > SHOWN:
         lines.append(f"- … and {len(pairs) - SHOWN} more, all in results.json.")
     return "\n".join(lines).rstrip() + "\n"
+
+
+def not_muscle(results):
+    """Lines of the page: the table of what isn't muscle, its warnings and notes."""
+    traps = results["not_muscle"]
+    rows = sorted(traps["rows"], key=lambda r: (r["level"] == "", -r["accuracy"]))
+    rows = [r for r in rows if not r.get("same") or r["level"]]
+    same = [r["feature"] for r in traps["rows"] if r.get("same") and not r["level"]]
+    chance = f"{traps['chance']:.3f}"
+    form = "| {} | {:.3f} ({:.3f}–{:.3f}) | {} | {} |"
+    lines = [
+        *("", "## What isn't muscle", ""),
+        "Each alone, read by a tree that is tested on new people. Not all of them are errors, but "
+        "a score may owe them as much as this.",
+        "",
+        *("| feature | accuracy alone (95 %) | chance | of the model's |", "|---|---|---|---|"),
+    ]
+    for r in rows[:SHOWN]:
+        share = "–" if r["explains"] is None else f"{100 * r['explains']:.0f} %"
+        mark = f"**{r['feature']}**" if r["level"] == "warning" else r["feature"]
+        lines.append(form.format(mark, r["accuracy"], *r["accuracy_ci95"], chance, share))
+    if len(rows) > SHOWN:
+        lines += ["", f"… and {len(rows) - SHOWN} more, all in not_muscle.csv."]
+    if same:
+        lines += ["", f"The same in all: {', '.join(same)}."]
+    lines += [""] + [f"- **Warning:** {text}" for text in results["warnings"]]
+    lines += [f"- Note: {r['sentence']}" for r in rows if r["level"] == "note"]
+    return lines if results["warnings"] else [*lines, "- Nothing here tells the label to a model."]
+
+
+def traps_table(results):
+    """A pandas table with one row for each thing that isn't muscle."""
+    rows = []
+    for r in results["not_muscle"]["rows"]:
+        low, high = r["accuracy_ci95"]
+        row = {"feature": r["feature"], "accuracy": r["accuracy"], "low": low, "high": high}
+        row |= {"chance": results["not_muscle"]["chance"], "explains": r["explains"]}
+        rows.append(row | {"level": r["level"], "sentence": r["sentence"]})
+    return pd.DataFrame(rows).round(4)
 
 
 def _levels(results):

@@ -73,7 +73,7 @@ def _assess(recording):
     x = recording.signal[recording.valid]
     _, mains = detect_mains(recording)
     flat = np.ptp(x, axis=0) == 0
-    clipped = np.where(flat, 0.0, _clipped(x))
+    clipped = np.where(flat, 0.0, clipped_share(x))
     channels = tuple(
         ChannelQuality(
             name,
@@ -96,7 +96,7 @@ def _assess(recording):
     return QualityReport(channels, invalid, verdict, tuple(_messages(channels, invalid)))
 
 
-def _clipped(x):
+def clipped_share(x: np.ndarray) -> np.ndarray:
     """Share of samples at a channel's extremes, counted only where they repeat in a row."""
     top, bottom = x.max(axis=0), x.min(axis=0)
     at_rail = (x == top) | (x == bottom)

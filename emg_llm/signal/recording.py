@@ -36,6 +36,7 @@ class Recording:
     valid: bool (samples,); False where the file had a placeholder or no number.
     notes: what the reader assumed or repaired, one sentence each.
     cleaned: True once `emg_llm.clean` has filtered it.
+    format: the ending of the file that it was read from, such as ".npy", or empty.
 
     Raises RecordingError unless the signal is a finite (samples, channels) array of at least two
     samples and the rate is positive.
@@ -52,6 +53,7 @@ class Recording:
     recording_id: str = "recording"
     notes: tuple[str, ...] = field(default=())
     cleaned: bool = False
+    format: str = ""
 
     def __post_init__(self) -> None:
         signal = np.asarray(self.signal, dtype=np.float32)

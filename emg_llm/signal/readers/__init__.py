@@ -73,7 +73,7 @@ def read_recording(
             f"{name[:80]} can't be opened; check that it exists and is readable."
         ) from None
     about = {"label": label, "subject": subject, "session": session}
-    about["recording_id"] = recording_id or path.stem
+    about |= {"recording_id": recording_id or path.stem, "format": path.suffix.lower()}
     sentence = f"{name} can't be parsed; export it again as CSV or .npy."
     # The result of an overflow is checked later, so numpy needn't warn.
     with refusing(sentence), np.errstate(all="ignore"):
