@@ -1,5 +1,6 @@
 """Whatever tells the label and is no muscle is named, with what it explains; clean data is not."""
 
+import json
 from dataclasses import replace
 
 import numpy as np
@@ -93,7 +94,8 @@ def test_one_emotion_recorded_otherwise_is_named_by_what_differs(clean, trap):
 
 def test_clean_recordings_and_a_clean_table_raise_nothing(clean, table):
     for dataset in (clean, table, load_dataset("simulated:subjects=4,trials=2,duration=1,seed=3")):
-        assert warnings(find_traps(dataset, 0.6, False)) == []
+        traps = find_traps(dataset, 0.6, False)
+        assert warnings(json.loads(json.dumps(traps))) == []
         assert find_duplicates(dataset, progress=False) == []
 
 

@@ -68,14 +68,14 @@ def warnings(traps):
 
 def _row(dataset, name, words, x, folds):
     """The figures of one thing alone; "tells" says whether it predicts the label."""
-    same = not np.ptp(x, axis=0).any() or not folds
+    same = bool(not np.ptp(x, axis=0).any() or not folds)
     if same:  # the same in all
         predicted = np.full(len(dataset), np.bincount(dataset.targets).argmax())
     else:
         predicted = predict_alone(x, dataset.targets, folds)
     row = {"feature": name, "words": words, "same": same} | figures(predicted, dataset)
     clear = row["z"] >= ABOVE_CHANCE or row["best"]["p"] < RARE
-    return row | {"tells": not same and clear}
+    return row | {"tells": bool(clear and not same)}
 
 
 def _traits(dataset, folds, progress):
@@ -87,7 +87,7 @@ def _traits(dataset, folds, progress):
     for row in rows:
         label = share[dataset.label_names.index(row["best"]["label"])]
         clear = row["best"]["precision"] >= label + CLEAR * (1 - label)
-        row["tells"] &= row["feature"] not in MIXED or clear
+        row["tells"] &= row["feature"] not in MIXED or bool(clear)
         row["level"] = "warning" if row["tells"] else ""
     return [*rows, both | {"level": "note" if both["tells"] else ""}]
 
