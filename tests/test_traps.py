@@ -195,7 +195,7 @@ def test_the_page_and_the_table_say_what_was_found(table):
     }
     page = markdown(results)
     assert "| **u7** | 1.000 (" in page and "–1.000) | 0.250 | 100 % |" in page
-    assert "**Warning:** The column u7 alone reads 100.0 %" in page
+    assert "**Warning:** From the column u7 alone, a tree reads 100.0 %" in page
     assert "the label under another name" in page
     made = traps_table(results).set_index("feature")
     assert made.loc["u7", "level"] == "warning" and made.loc["x0", "level"] == ""
