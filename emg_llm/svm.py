@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from emg_llm.data.datasets import DatasetError
+from emg_llm.evaluation.confidence import Confidence, log
 from emg_llm.hub.client import Pushable, resolve
 from emg_llm.signal.features import above_silence, segment_features
 from emg_llm.signal.levels import LevelScale
@@ -60,6 +61,7 @@ class EmotionSVM(Pushable):
     scale: LevelScale
     model: object
     info: dict = field(default_factory=dict)
+    confidence: Confidence = field(default_factory=Confidence)
 
     @classmethod
     def fit(cls, features, columns, targets, groups, labels, C=2.0, gamma="scale"):
@@ -86,7 +88,13 @@ class EmotionSVM(Pushable):
         probabilities = np.zeros((len(features), len(self.labels)))
         x = self.scale.continuous(features)
         probabilities[:, self.model.classes_] = self.model.predict_proba(x)
-        return probabilities
+        return self.confidence.probabilities(log(probabilities)) * (probabilities > 0)
+
+    def calibrate(self, features, targets, groups, fitted_on):
+        """Fit the confidence to other people than `fit` had; see Confidence.fit."""
+        self.confidence = Confidence()
+        scores = log(self.predict_proba(features))
+        self.confidence = Confidence.fit(scores, targets, groups, fitted_on)
 
     def __call__(self, recording):
         """Probabilities (labels,) for one recording."""
@@ -103,6 +111,7 @@ class EmotionSVM(Pushable):
             "labels": self.labels,
             "columns": self.columns,
             "scale": self.scale.__dict__,
+            "confidence": self.confidence.to_dict(),
             **self.info,
         }
         (folder / "config.json").write_text(json.dumps(config, indent=2) + "\n")
@@ -117,7 +126,9 @@ class EmotionSVM(Pushable):
         config = json.loads((folder / "config.json").read_text())
         model = skops.io.load(folder / "model.skops", trusted=list(TRUSTED))
         scale = LevelScale.from_dict(config["scale"])
-        return cls(tuple(config["labels"]), tuple(config["columns"]), scale, model)
+        confidence = Confidence.from_dict(config.get("confidence", {}))
+        columns = tuple(config["columns"])
+        return cls(tuple(config["labels"]), columns, scale, model, confidence=confidence)
 
 
 def _folds(targets, groups):

@@ -48,7 +48,13 @@ def save_trial(path, seed=0, samples=300):
 
 
 def parts(split):
-    return split.train, split.validation, split.test
+    return split.train, split.validation, split.test, split.calibration
+
+
+def shares(n):
+    """The numbers of people in the four parts."""
+    split = held_out_split(rows(n))
+    return [len(p) // 4 for p in parts(split)]
 
 
 # Splits
@@ -60,14 +66,35 @@ def test_no_person_is_in_two_parts_of_a_split(people, seed):
     dataset = rows(people)
     split = held_out_split(dataset, seed)
     of = [set(np.array(dataset.subjects)[p]) for p in parts(split)]
-    assert all(of) and not (of[0] & of[1] or of[0] & of[2] or of[1] & of[2])
+    assert all(of[:3]) and sum(map(len, of)) == len(set.union(*of))
     assert sorted(np.concatenate(parts(split))) == list(range(len(dataset)))
     assert split.grouping == "subject"
 
 
-def test_people_are_divided_60_20_20():
+def test_a_fifth_of_ten_people_or_more_do_nothing_but_calibrate():
+    assert shares(10) == [5, 1, 2, 2] and shares(40) == [20, 4, 8, 8]
     split = held_out_split(rows(10))
-    assert [len(p) / 40 for p in parts(split)] == [0.6, 0.2, 0.2]
+    assert split.calibrating == (split.calibration, "calibration people")
+
+
+def test_of_fewer_people_the_validation_people_calibrate_and_the_split_says_so():
+    assert [shares(n) for n in (3, 4, 8)] == [[1, 1, 1, 0], [2, 1, 1, 0], [4, 2, 2, 0]]
+    split = held_out_split(rows(8))
+    assert split.calibrating == (split.validation, "validation people")
+
+
+def test_two_thirds_of_given_validation_people_calibrate_where_nobody_is_named_for_it():
+    marks = ("train", "validation", "validation", "validation", "test")
+    given = rows(5, splits=tuple(m for m in marks for _ in range(4)))
+    split = held_out_split(given)
+    assert [len(p) // 4 for p in parts(split)] == [1, 1, 1, 2]
+    named = (*marks[:3], "calibration", "test")
+    split = held_out_split(replace(given, splits=tuple(m for m in named for _ in range(4))))
+    assert {given.subjects[i] for i in split.calibration} == {"P3"} and len(split.validation) == 8
+    untested = replace(
+        given, splits=tuple("validation" if s == "test" else s for s in given.splits)
+    )
+    assert held_out_split(untested).calibrating[1] == "the scored people"
 
 
 def test_a_split_depends_on_its_seed_alone():
@@ -87,13 +114,15 @@ def test_the_hash_changes_when_a_recording_moves_or_is_another_one():
     split = held_out_split(dataset)
     protocol = "held_out", "given", 0
 
-    def again(data, train, validation, test):
-        return type(split).of(data, *protocol, (train, validation, test)).hash
+    def again(data, *parts):
+        return type(split).of(data, *protocol, parts).hash
 
     same = again(dataset, *parts(split))
     assert same == again(dataset, *parts(split)) == split.hash
-    assert same != again(dataset, split.train, split.test, split.validation)
-    assert same != again(dataset, split.train[1:], split.validation, split.test)
+    train, validation, test, calibration = parts(split)
+    assert same != again(dataset, train, test, validation, calibration)
+    assert same != again(dataset, train, calibration, test, validation)
+    assert same != again(dataset, train[1:], validation, test, calibration)
     renamed = Dataset(dataset.name, ("other", *dataset.ids[1:]), dataset.labels, dataset.subjects)
     assert same != again(renamed, *parts(split))
 
@@ -119,7 +148,7 @@ def test_where_nobody_is_known_recordings_are_split_within_each_label_and_the_sp
     split = held_out_split(dataset)
     assert split.grouping == "recording" and split.protocol()["grouping"] == "recording"
     labels = np.array(dataset.labels)
-    for part, share in zip(parts(split), (12, 4, 4), strict=True):
+    for part, share in zip(parts(split), (10, 2, 4, 4), strict=True):
         assert all((labels[part] == label).sum() == share for label in dataset.label_names)
 
 
@@ -168,7 +197,7 @@ def test_the_datas_own_split_column_is_followed(tmp_path):
         tmp_path / "t.csv", label=list("ababab"), x=range(6), split=own, subject=list("PQRPQP")
     )
     split = held_out_split(load_dataset(data), seed=9)
-    assert [p.tolist() for p in parts(split)] == [[0, 3, 5], [2], [1, 4]]
+    assert [p.tolist() for p in parts(split)] == [[0, 3, 5], [2], [1, 4], []]
     assert split.grouping == "given"
 
 

@@ -26,6 +26,7 @@ from emg_llm.encoders.training import (
     fit_encoder,
     loss_of,
 )
+from emg_llm.evaluation.confidence import Confidence
 from emg_llm.signal.recording import Recording, RecordingError
 from emg_llm.signal.simulation import simulate
 
@@ -120,11 +121,12 @@ def test_the_channels_order_changes_the_embedding(arch):
 @every_architecture
 def test_a_saved_encoder_is_loaded_identically(arch, tmp_path):
     encoder = build(arch, trained_on="made here", embedding_dim=24)
-    encoder.config.temperature = 1.7  # set after the encoder was built, as training does
+    # Set after the encoder was built, as training does.
+    encoder.config.confidence = Confidence(1.7, (0.1, 0.2, 0.3), 0.9, 0.9)
     encoder.save_pretrained(tmp_path)
     loaded = load_encoder(tmp_path)
     assert type(loaded) is ARCHITECTURES[arch] and not loaded.training
-    assert loaded.config == encoder.config and loaded.config.temperature == 1.7
+    assert loaded.config == encoder.config and loaded.config.confidence.temperature == 1.7
     recording = simulate("fear", duration=1.0)
     assert np.array_equal(loaded(recording), encoder(recording))
     assert {p.name for p in tmp_path.iterdir()} >= {"config.json", "model.safetensors"}
@@ -156,7 +158,7 @@ def test_a_recording_gives_probabilities(arch):
 def test_temperature_softens_probabilities_without_changing_the_answer(arch):
     encoder, recording = build(arch), simulate("fear", duration=1.0)
     plain = encoder(recording)
-    encoder.config.temperature = 5.0
+    encoder.config.confidence = Confidence(5.0)
     soft = encoder(recording)
     assert soft.max() < plain.max() and soft.argmax() == plain.argmax()
 
@@ -263,7 +265,8 @@ def test_an_easy_problem_is_learned_and_the_same_seed_learns_the_same(arch):
     assert embeddings.shape == (20, 16) and not encoder.training
     accuracy = (encoder.classify(embeddings).argmax(axis=1) == targets).mean()
     assert accuracy >= 0.9
-    assert 0.2 <= encoder.config.temperature <= 5 and encoder.config.temperature != 1
+    assert 0.2 <= encoder.config.confidence.temperature <= 5
+    assert encoder.config.confidence != Confidence()
     if not torch.cuda.is_available():
         assert torch.equal(embeddings, recording_embeddings(again, tensors))
 

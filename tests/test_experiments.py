@@ -8,6 +8,7 @@ import pytest
 from emg_llm.data.datasets import Dataset, DatasetError, load_dataset
 from emg_llm.data.splits import PROTOCOLS, grouped_k_fold, held_out_sessions, leave_one_subject_out
 from emg_llm.encoders import training
+from emg_llm.evaluation.confidence import Confidence
 from emg_llm.experiments import measure
 from emg_llm.experiments.controls import Inputs, shuffled_labels
 from emg_llm.experiments.extras import Extras, check_extras, curve_sizes, few_shot
@@ -60,7 +61,8 @@ class Recorder:
             self.given.append(rows)
             return self.model()
 
-        return Fitted("recorder", LABELS, predict, adapt)
+        own = Confidence(fitted_on="calibration people", n_people=3)
+        return Fitted("recorder", LABELS, predict, adapt, confidence=own)
 
 
 @pytest.fixture
@@ -261,9 +263,9 @@ def test_an_interrupted_run_goes_on_with_the_fold_where_it_stopped(tmp_path, mon
     assert not store.reused
 
 
-def test_a_single_split_is_calibrated_on_its_validation_people(recorder):
+def test_the_one_model_of_a_single_split_is_measured_with_its_own_confidence(recorder):
     results, *_ = measure_recipe("x", trials(5), PROTOCOLS["held_out"], 0)
-    assert results["calibration"]["fitted_on"] == "validation people"
+    assert results["calibration"]["fitted_on"] == "calibration people"
     results, *_ = measure_recipe("x", trials(5), LOSO, 0)
     assert results["calibration"]["fitted_on"] == "other test people"
 

@@ -9,6 +9,7 @@ from emg_llm.bridge.reading import NO_EMG, Reading
 from emg_llm.bridge.text import Text
 from emg_llm.chat.conversations import conversation
 from emg_llm.chat.turns import share_gpt
+from emg_llm.evaluation.confidence import Confidence
 from emg_llm.llms.finetuning import calibrate, lora_config, make_trainer, sft_defaults
 from emg_llm.llms.loading import LlmError, load_base
 from emg_llm.llms.model import EmgLLM
@@ -175,10 +176,10 @@ def test_an_llm_learns_pairs_of_codes_and_label_and_reads_them_from_the_prompt(t
 def test_a_reloaded_adapter_gives_the_same_probabilities(tuned, nano_folder, people, tmp_path):
     llm, *_ = tuned
     bridge = Text.fit(people, range(12))
-    saved = EmgLLM("nano", llm.model, llm.tokenizer, LABELS, bridge, temperature=1.7)
+    saved = EmgLLM("nano", llm.model, llm.tokenizer, LABELS, bridge, Confidence(1.7))
     saved.save_adapter(tmp_path, base=str(nano_folder))
     again = EmgLLM.from_pretrained(tmp_path)
-    assert (again.name, again.labels, again.temperature) == ("nano", LABELS, 1.7)
+    assert (again.name, again.labels, again.confidence) == ("nano", LABELS, Confidence(1.7))
     told = [Reading(given=p) for p in (*PROMPTS, "EMG features: <emg_0_1><emg_1_2>")]
     np.testing.assert_allclose(again.probabilities(told), saved.probabilities(told), atol=1e-5)
     recording = people.recordings[5]
@@ -195,18 +196,18 @@ def test_prior_and_temperature_are_those_of_the_validation_rows(tuned, rows):
 
     def calibrated(on):
         other = EmgLLM("nano", llm.model, llm.tokenizer, LABELS, None)
-        calibrate(other, on)
+        calibrate(other, on, "validation people")
         return other
 
-    unknown = calibrated([])
-    assert (unknown.temperature, unknown.prior) == (1.0, 0.0)
+    assert calibrated([]).confidence == Confidence()
     right = calibrated(rows)
-    assert right.temperature < 1  # all are right: it may be surer
+    assert right.confidence.temperature < 1  # all are right: it may be surer
+    assert right.confidence.fitted_on == "validation people"
     readings = [reading_of(r) for r in rows]
     mean = right.probabilities(readings).mean(axis=0)
     np.testing.assert_allclose(mean, 0.25, atol=0.06)  # as often as they are there
     wrong = [r | {"label": LABELS[3 - LABELS.index(r["label"])]} for r in rows]
-    assert calibrated(wrong).temperature > 2
+    assert calibrated(wrong).confidence.temperature > 2
 
 
 def test_rows_are_loaded_from_share_gpt_files(tmp_path, rows):

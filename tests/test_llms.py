@@ -6,6 +6,7 @@ import torch
 
 from emg_llm.bridge.reading import Reading
 from emg_llm.chat.turns import Chat
+from emg_llm.evaluation.confidence import Confidence
 from emg_llm.llms.loading import LlmError, load_base
 from emg_llm.llms.model import EmgLLM
 from emg_llm.llms.nano import corpus
@@ -72,7 +73,7 @@ def test_probabilities_sum_to_one_and_follow_the_scores(llm):
     scores = llm.label_scores(READINGS)
     np.testing.assert_array_equal(p.argsort(axis=1), scores.argsort(axis=1))
     np.testing.assert_allclose(np.log(p[:, 0] / p[:, 1]), scores[:, 0] - scores[:, 1], atol=1e-6)
-    warm = EmgLLM("nano", llm.model, llm.tokenizer, llm.labels, None, temperature=4.0)
+    warm = EmgLLM("nano", llm.model, llm.tokenizer, llm.labels, None, Confidence(4.0))
     np.testing.assert_allclose(
         np.log(warm.probabilities(READINGS)[:, 0] / warm.probabilities(READINGS)[:, 1]),
         (scores[:, 0] - scores[:, 1]) / 4,
@@ -83,7 +84,8 @@ def test_probabilities_sum_to_one_and_follow_the_scores(llm):
 
 def test_the_prior_of_the_labels_is_taken_away(llm):
     scores = llm.label_scores(READINGS)
-    fair = EmgLLM("nano", llm.model, llm.tokenizer, llm.labels, None, prior=scores[0])
+    known = Confidence(prior=tuple(scores[0]))
+    fair = EmgLLM("nano", llm.model, llm.tokenizer, llm.labels, None, known)
     p = fair.probabilities(READINGS)
     np.testing.assert_allclose(p[0], 1 / len(llm.labels))
     expected = np.exp(scores - scores[0])

@@ -127,7 +127,7 @@ def test_a_publication_that_breaks_leaves_the_old_bundle_whole_and_goes_on(
     fault = changeable.fail("POST", r"adapter/commit/", status=500, times=100)
     adapter = other / "adapters" / "nano-phi3" / "config.json"
     config = json.loads(adapter.read_text())
-    adapter.write_text(json.dumps(config | {"temperature": 2.0}))
+    adapter.write_text(json.dumps(config | {"confidence": {"temperature": 2.0}}))
     again = ["publish", "--namespace", USER, "--bundle", str(other)]
     assert emg_llm(again) == 2
     said = capsys.readouterr().err
@@ -137,7 +137,7 @@ def test_a_publication_that_breaks_leaves_the_old_bundle_whole_and_goes_on(
     assert old["revision"] != changeable.repo(f"{ID}-svm").branches["main"]
     fault.times = 0
     assert emg_llm(again) == 0
-    assert EmotionPipeline.from_pretrained(ID).llm("nano-phi3").temperature == 2.0
+    assert EmotionPipeline.from_pretrained(ID).llm("nano-phi3").confidence.temperature == 2.0
 
 
 def test_a_dry_run_lists_what_leaves_and_asks_nobody(server, quick_bundle, capsys):

@@ -12,6 +12,7 @@ from emg_llm.encoders import EncoderConfig, build_encoder
 from emg_llm.encoders.examples import Examples
 from emg_llm.encoders.readouts import PATHS, UNSEEN, Readouts, lead
 from emg_llm.encoders.training import EncoderTraining, calibrate, fit_encoder
+from emg_llm.evaluation.confidence import Confidence
 
 CHANNELS, LABELS = 3, 4
 N_INPUTS = CHANNELS * (CHANNELS + 1) // 2
@@ -166,7 +167,7 @@ def test_the_head_goes_by_the_way_that_is_named(way):
     tensors, targets, people = recordings(24, 0)
     training = EncoderTraining(epochs=4, batch_size=8, learning_rate=1e-2, lead=way)
     encoder = fit_encoder(settings(), tensors, targets, None, training, False, people)
-    assert encoder.config.lead == way and encoder.config.temperature == 1.0
+    assert encoder.config.lead == way and encoder.config.confidence == Confidence()
     new, truth, _ = recordings(12, 1)
     assert (Examples(encoder, new, truth).ask(encoder).argmax(1) == truth).mean() > 0.9
     with torch.no_grad():
@@ -190,7 +191,7 @@ def test_people_left_out_choose_the_way_and_its_temperature(validated):
     others = recordings(16, 1) if validated else None
     training = EncoderTraining(epochs=2, batch_size=8)
     encoder = fit_encoder(settings(), tensors, targets, others, training, False, people)
-    assert encoder.config.lead == "power" and encoder.config.temperature != 1.0
+    assert encoder.config.lead == "power" and encoder.config.confidence.temperature != 1.0
     new, truth, _ = recordings(12, 2)
     assert (Examples(encoder, new, truth).ask(encoder).argmax(1) == truth).mean() > 0.9
     assert encoder.readouts.near.any() and encoder.readouts.straight.any()

@@ -208,11 +208,11 @@ def test_results_show_intervals_chance_and_controls():
 
 
 def measured(model, seed=0):
-    """The results of a model on twenty recordings of each of four people."""
+    """The results of a model on sixteen recordings of each of five people."""
     rng = np.random.default_rng(seed)
     targets = rng.integers(3, size=80)
     p = rng.dirichlet(np.ones(3), 80) + np.eye(3)[targets]
-    found = evaluate(EMOTIONS[:3], targets, p / 2, np.repeat(list("abcd"), 20))
+    found = evaluate(EMOTIONS[:3], targets, p / 2, np.repeat(list("abcde"), 16))
     return {"model": model, "data": "made here", **found}
 
 
@@ -241,7 +241,7 @@ def test_calibration_and_sets_are_in_the_table_where_they_were_measured():
     new, old = results_frame({"models": [model, {"model": "cnn"}]}).to_dict("records")
     assert new["calibration error"] == f"{model['ece']:.0%}"
     assert new["after scaling"] == f"{model['calibration']['ece_scaled']:.0%}"
-    assert new["90% sets hold"] == f"{model['conformal']['coverage']:.0%}"
+    assert new["80% sets hold"] == f"{model['conformal']['coverage']:.0%}"
     assert new["labels in a set"] == f"{model['conformal']['mean_size']:.1f}"
     assert old["calibration error"] == old["labels in a set"] == "–"
 

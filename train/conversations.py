@@ -4,9 +4,9 @@
         --encoder runs/cnn --codebook runs/codebook --output_dir runs/conversations
     python train/conversations.py --data features.csv --bridge text
 
-Writes a dataset of Parquet files with the splits train, validation and test, a JSONL file for
-each split, a card, and bridge.json: the bridge that turns a recording into a prompt, fitted on the
-training people.
+Writes a dataset of Parquet files with the splits train, validation, test and calibration, a JSONL
+file for each split, a card, and bridge.json: the bridge that turns a recording into a prompt,
+fitted on the training people.
 """
 
 import json
@@ -20,7 +20,7 @@ from trl import TrlParser
 from emg_llm.bridge import BRIDGES
 from emg_llm.chat.conversations import build_rows
 from emg_llm.data.contents import training_protocol
-from emg_llm.data.datasets import load_dataset
+from emg_llm.data.datasets import PARTS, load_dataset
 from emg_llm.data.splits import held_out_split
 from emg_llm.encoders.base import SCALINGS
 from emg_llm.scripts import DataArguments, HubArguments, finish, load_codec, run
@@ -67,7 +67,7 @@ def main(data, args, sharing):
     codec = load_codec(args.encoder, args.codebook)
     bridge = BRIDGES[args.bridge].fit(dataset, split.train, *codec, scaling=args.scaling)
     rows = build_rows(dataset, split, bridge, args.variants, args.follow_ups, data.seed)
-    total = len(split.train) * args.variants + len(split.validation) + len(split.test)
+    total = sum(len(getattr(split, p)) * (args.variants if p == "train" else 1) for p in PARTS)
     rows = list(tqdm(rows, total=total, desc="conversations", unit="row"))
 
     folder = Path(args.output_dir)

@@ -6,10 +6,10 @@
     accelerate launch --multi_gpu --num_processes 2 train/encoder.py --data manifest.csv
 
 Writes config.json, model.safetensors, results.json and predictions.csv; for a calibrated encoder,
-the same files in `personal`. Training, validation and test people are different people; the best
-epoch and the temperature are chosen on the validation people. An interrupted run continues from
-the last epoch when started again, with the same result. Several processes share the work and end
-with the same weights as one.
+the same files in `personal`. Training, validation, calibration and test people are different
+people: the second choose the best epoch, the third how sure the encoder may be. An interrupted run
+continues from the last epoch when started again, with the same result. Several processes share the
+work and end with the same weights as one.
 """
 
 from dataclasses import asdict, dataclass, field
@@ -123,6 +123,7 @@ def train(data, args, sharing, person=None):
     scored = Examples(build_encoder(config), *part(rows))
     with reporting_to(args.report_to, "emg-llm", vars(args) | asdict(data)) as log:
         inputs, targets_of, people_of = part(split.train)
+        calibrating, fitted_on = split.calibrating
         encoder = fit_encoder(
             config,
             inputs,
@@ -132,6 +133,8 @@ def train(data, args, sharing, person=None):
             groups=people_of,
             folder=args.output_dir,
             log=log,
+            calibration=part(calibrating) if len(calibrating) else None,
+            fitted_on=fitted_on,
         )
     probabilities = scored.ask(encoder)
 
@@ -139,7 +142,7 @@ def train(data, args, sharing, person=None):
     noise = encoder_inputs(Inputs(dataset, rows).noise, config, rows)
     control_examples = Examples(encoder, noise, targets, groups)
     about = args.arch, dataset.name, training_protocol(dataset, split), dataset.label_names
-    results = results_of(*about, targets, probabilities, groups)
+    results = results_of(*about, targets, probabilities, groups, encoder.config.confidence)
     results["lead"] = encoder.config.lead
     results["controls"]["noise_emg"] = control(targets, control_examples.ask(encoder), groups)
     save(args.output_dir, encoder, results, dataset, rows, probabilities, sharing)

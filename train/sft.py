@@ -33,10 +33,17 @@ from emg_llm.bridge.spelling import SPELLINGS
 from emg_llm.data.processes import is_main
 from emg_llm.evaluation.metrics import control, results_of
 from emg_llm.evaluation.results import headline, save_results
-from emg_llm.llms.finetuning import calibrate, lora_config, make_trainer, prepare, sft_defaults
+from emg_llm.llms.finetuning import (
+    calibrate,
+    calibrating_rows,
+    lora_config,
+    make_trainer,
+    prepare,
+    sft_defaults,
+)
 from emg_llm.llms.loading import LlmError, load_base
 from emg_llm.llms.model import EmgLLM
-from emg_llm.llms.sft_data import load_rows, reading_of
+from emg_llm.llms.sft_data import load_rows, name_of, people_of, reading_of
 from emg_llm.registry import LORA_ALPHA, LORA_R, REGISTRY, spec_of
 from emg_llm.scripts import finish, run
 
@@ -106,7 +113,7 @@ def main(args, training):
     folder = Path(training.output_dir)
     name = args.llm or Path(source).name
     llm = EmgLLM(name, trainer.model, tokenizer, info["labels"], info["bridge"], spelling=spelling)
-    calibrate(llm, rows.get("validation", ()))
+    calibrate(llm, *calibrating_rows(rows))
     llm.save_config(folder, base=source, base_revision=args.model_revision)
     (folder / "training_args.bin").unlink(missing_ok=True)  # a pickle
 
@@ -140,11 +147,10 @@ def measure(llm, rows, folder, info, seed):
     """Score the test people and write results.json and predictions.csv."""
     targets = np.array([llm.labels.index(r["label"]) for r in rows])
     subjects = [r.get("subject") or None for r in rows]
-    ids = [r.get("recording_id") or f"row {i + 1}" for i, r in enumerate(rows)]
-    groups = np.array([s or i for s, i in zip(subjects, ids, strict=True)])
+    ids, groups = [name_of(r, i) for i, r in enumerate(rows)], people_of(rows)
     probabilities = llm.probabilities([reading_of(r) for r in rows], progress=True)
     about = llm.name, info["data"], info["protocol"], llm.labels
-    results = results_of(*about, targets, probabilities, groups)
+    results = results_of(*about, targets, probabilities, groups, llm.confidence)
     silent = llm.probabilities([NO_EMG]).repeat(len(rows), axis=0)
     results["controls"]["no_emg"] = control(targets, silent, groups)
     save_results(folder, results, ids, subjects, targets, probabilities)

@@ -46,13 +46,16 @@ def main(data, args, sharing):
         C=args.C,
         gamma="scale" if args.gamma is None else args.gamma,
     )
+    rows, fitted_on = split.calibrating
+    if len(rows):
+        svm.calibrate(features[rows], targets[rows], groups[rows], fitted_on)
     svm.info = {"trained_on": dataset.name, "split": split.protocol()}
     svm.save_pretrained(args.output_dir)
 
     rows = scored
     probabilities = svm.predict_proba(features[rows])
     about = "svm", dataset.name, training_protocol(dataset, split), dataset.label_names
-    results = results_of(*about, targets[rows], probabilities, groups[rows])
+    results = results_of(*about, targets[rows], probabilities, groups[rows], svm.confidence)
     test = dataset.take(rows)
     save_results(args.output_dir, results, test.ids, test.subjects, targets[rows], probabilities)
     print(headline(results))

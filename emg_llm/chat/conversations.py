@@ -14,7 +14,7 @@ from emg_llm.bridge.reading import Reading
 from emg_llm.chat.about_emg import general_topics
 from emg_llm.chat.topics import Topic, topics
 from emg_llm.chat.turns import Chat, Scores, likely, share_gpt
-from emg_llm.data.datasets import Dataset
+from emg_llm.data.datasets import PARTS, Dataset
 from emg_llm.data.splits import Split
 from emg_llm.signal.recording import EMOTIONS
 
@@ -91,7 +91,7 @@ def build_rows(
     n_follow_ups: int = 1,
     seed: int = 0,
 ) -> Iterator[dict[str, Any]]:
-    """The rows of a conversation dataset: training, validation and test recordings.
+    """The rows of a conversation dataset: the recordings of all parts of a split.
 
     A training recording yields `variants` slightly varied rows (see Bridge), every fourth with
     labelled trials of the person if the bridge supports them, and every third with follow-up
@@ -100,7 +100,7 @@ def build_rows(
     """
     rng = np.random.default_rng(seed)
     labels = dataset.label_names
-    for part in ("train", "validation", "test"):
+    for part in PARTS:
         rows = getattr(split, part)
         if not len(rows):
             continue

@@ -25,7 +25,7 @@ from emg_llm.signal.simulation import (
     trials,
 )
 
-PARTS = ("train", "validation", "test")
+PARTS = ("train", "validation", "test", "calibration")
 Rows = Sequence[int] | np.ndarray
 META_COLUMNS = ("label", "subject", "session", "split", "recording_id")
 

@@ -1,6 +1,7 @@
-"""Training, validation and test people, kept apart before anything is cut or fitted."""
+"""Training, validation, calibration and test people, apart before anything is cut or fitted."""
 
 import hashlib
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Self
@@ -10,15 +11,21 @@ import numpy as np
 from emg_llm.data.datasets import PARTS, Dataset, DatasetError, Rows
 
 VALIDATION_SHARE = 0.2  # of the training people, where a fold has validation people
+MANY = 10  # people, of whom some can do nothing but calibrate
+
+
+# Whom a Confidence is fitted on.
+CALIBRATION, VALIDATION, SCORED = "calibration people", "validation people", "the scored people"
 
 
 @dataclass(frozen=True, eq=False)
 class Split:
-    """Rows of a dataset for training, validation and test: sorted int arrays.
+    """Rows of a dataset for training, validation, calibration and test: sorted int arrays.
 
-    grouping: the unit that stays on one side. "subject"; "session", with its subject on both
-    sides; "recording", if no subject is known; or "given", the data's own split column, which
-    keeps subjects whole too.
+    Validation people choose between settings; calibration people choose nothing and tell how sure
+    the chosen model can be. grouping: the unit that stays on one side. "subject"; "session", with
+    its subject on both sides; "recording", if no subject is known; or "given", the data's own
+    split column, which keeps subjects whole too.
     """
 
     name: str
@@ -27,25 +34,31 @@ class Split:
     train: np.ndarray
     validation: np.ndarray
     test: np.ndarray
+    calibration: np.ndarray
     hash: str
 
     @classmethod
     def of(
         cls, dataset: Dataset, name: str, grouping: str, seed: int, parts: Sequence[Rows]
     ) -> Self:
-        """A Split of three lists of rows; raises DatasetError if a group is in several parts."""
+        """A Split of rows for training, validation, test and, if there are any, calibration.
+
+        Raises DatasetError if a group is in several parts.
+        """
         digest = hashlib.sha256()
-        for part, rows in zip(PARTS, parts, strict=True):
-            digest.update(f"{part}:{','.join(sorted(dataset.ids[i] for i in rows))};".encode())
-        train, validation, test = (np.sort(np.asarray(rows, int)) for rows in parts)
-        torn = _torn(_units(dataset, grouping), (train, validation, test))
+        named = dict(zip(PARTS, [*parts, []][: len(PARTS)], strict=True))
+        for part, rows in named.items():
+            if len(rows) or part != "calibration":  # without it, the hash is that of three parts
+                digest.update(f"{part}:{','.join(sorted(dataset.ids[i] for i in rows))};".encode())
+        sorted_rows = {part: np.sort(np.asarray(rows, int)) for part, rows in named.items()}
+        torn = _torn(_units(dataset, grouping), sorted_rows.values())
         if torn:
             where = "The 'split' column of" if grouping == "given" else f"The split {name} of"
             raise DatasetError(
                 f"{where} {dataset.name} has {_listed(torn)} in more than one part, so the test "
                 "isn't on new people; put all recordings of a person into one part."
             )
-        return cls(name, grouping, seed, train, validation, test, digest.hexdigest()[:16])
+        return cls(name, grouping, seed, **sorted_rows, hash=digest.hexdigest()[:16])
 
     @property
     def scored(self) -> np.ndarray:
@@ -56,6 +69,13 @@ class Split:
                 "There are no recordings to test on; mark rows of the 'split' column as 'test'."
             )
         return rows
+
+    @property
+    def calibrating(self) -> tuple[np.ndarray, str]:
+        """(the rows that a Confidence is fitted on, who they are); validation rows if need be."""
+        if len(self.calibration):
+            return self.calibration, CALIBRATION
+        return self.validation, VALIDATION if len(self.test) else SCORED
 
     def protocol(self) -> dict[str, Any]:
         """The description of the split in results files."""
@@ -68,8 +88,10 @@ class Split:
 
 
 def held_out_split(dataset: Dataset, seed: int = 0) -> Split:
-    """One Split: the data's own if it has one, otherwise 60/20/20 % of the people.
+    """One Split: the data's own if it has one, otherwise shares of the people.
 
+    50 % are for training, 10 % for validation, 20 % for calibration and 20 % for the test. Fewer
+    than MANY people are divided 60/20/20, and the validation people calibrate too.
     A recording whose person is unknown counts as a person of its own. If no person is named at
     all, recordings are split within each label, and `grouping` says so.
     """
@@ -86,9 +108,11 @@ def held_out_split(dataset: Dataset, seed: int = 0) -> Split:
                 f"{dataset.name} has {len(people)} people; training, validation and test need "
                 "one each. Add people, or a 'split' column."
             )
-        parts = [np.flatnonzero(np.isin(dataset.groups, part)) for part in _shares(people)]
+        parts = [
+            np.flatnonzero(np.isin(dataset.groups, p)) for p in _shares(people, len(people) >= MANY)
+        ]
         return Split.of(dataset, "held_out", "subject", seed, parts)
-    by_label = []
+    by_label, many = [], min(Counter(dataset.labels).values()) >= MANY
     for label in dataset.label_names:
         rows = rng.permutation([i for i, value in enumerate(dataset.labels) if value == label])
         if len(rows) < 3:
@@ -96,21 +120,32 @@ def held_out_split(dataset: Dataset, seed: int = 0) -> Split:
                 f"{dataset.name} has {len(rows)} recordings labelled {label!r}; training, "
                 "validation and test need one each. Add recordings, or a 'split' column."
             )
-        by_label.append(_shares(rows))
+        by_label.append(_shares(rows, many))
     parts = [np.concatenate(shares) for shares in zip(*by_label, strict=True)]
     return Split.of(dataset, "held_out", "recording", seed, parts)
 
 
-def _shares(shuffled):
-    """(train, validation, test): 60, 20 and 20 % of a shuffled array."""
-    n = max(1, round(0.2 * len(shuffled)))
-    return shuffled[2 * n :], shuffled[:n], shuffled[n : 2 * n]
+def _shares(shuffled, many):
+    """A shuffled array as (train, validation, test) or, if `many`, with calibration."""
+    n, m = max(1, round(0.2 * len(shuffled))), max(1, round(0.1 * len(shuffled)))
+    first, test, rest = shuffled[:n], shuffled[n : 2 * n], shuffled[2 * n :]
+    return (rest[m:], rest[:m], test, first) if many else (rest, first, test)
 
 
 def given_split(dataset: Dataset, seed: int = 0) -> Split:
-    """The Split of the data's own column; raises DatasetError if parts share people."""
-    parts = [[i for i, s in enumerate(dataset.splits or ()) if s == part] for part in PARTS]
-    return Split.of(dataset, "held_out", "given", seed, parts)
+    """The Split of the data's own column; raises DatasetError if parts share people.
+
+    Where nobody is marked for calibration, two thirds of the validation people are, by the seed,
+    if there are at least three.
+    """
+    splits = np.array(dataset.splits or (), object)
+    parts = {part: np.flatnonzero(splits == part) for part in PARTS}
+    held = parts["validation"]
+    people = np.random.default_rng(seed).permutation(np.unique(dataset.groups[held]))
+    if not len(parts["calibration"]) and len(parts["test"]) and len(people) > 2:
+        stays = np.isin(dataset.groups[held], people[: max(1, round(len(people) / 3))])
+        parts["validation"], parts["calibration"] = held[stays], held[~stays]
+    return Split.of(dataset, "held_out", "given", seed, list(parts.values()))
 
 
 def leave_one_subject_out(
@@ -229,8 +264,8 @@ def _units(dataset, grouping):
 
 def _torn(units, parts):
     """Names of the units that are in several parts."""
-    seen = [set(units[rows].tolist()) for rows in parts]
-    return sorted((seen[0] & seen[1]) | (seen[0] & seen[2]) | (seen[1] & seen[2]))
+    parts_of = Counter(unit for rows in parts for unit in np.unique(units[rows]).tolist())
+    return sorted(unit for unit, n in parts_of.items() if n > 1)
 
 
 def _listed(names, most=3):

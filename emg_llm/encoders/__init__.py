@@ -9,6 +9,7 @@ from emg_llm.data.datasets import DatasetError
 from emg_llm.encoders.base import EmgEncoder, EncoderConfig
 from emg_llm.encoders.cnn import CnnEncoder
 from emg_llm.encoders.tcn import TcnEncoder
+from emg_llm.evaluation.confidence import Confidence
 from emg_llm.hub.client import resolve
 
 ARCHITECTURES = {"cnn": CnnEncoder, "tcn": TcnEncoder}
@@ -26,13 +27,16 @@ def load_encoder(folder_or_id: str | Path, revision: str | None = None) -> EmgEn
     """
     folder = resolve(folder_or_id, revision)
     try:
-        arch = json.loads((folder / "config.json").read_text())["arch"]
-        return ARCHITECTURES[arch].from_pretrained(folder)
+        config = json.loads((folder / "config.json").read_text())
+        encoder = ARCHITECTURES[config["arch"]].from_pretrained(folder)
     except (OSError, KeyError, TypeError, ValueError, RuntimeError, SafetensorError):
         raise DatasetError(
             f"{folder_or_id} holds no encoder, or not all of one; give a folder written by "
             "train/encoder.py."
         ) from None
+    if "confidence" not in config:  # an older file, with a temperature instead
+        encoder.config.confidence = Confidence.from_dict(config)
+    return encoder
 
 
 __all__ = [

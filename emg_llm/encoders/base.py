@@ -6,7 +6,8 @@ model reads the same embedding that the encoder decides from. An embedding holds
 output, then the scores of the readouts.
 """
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
 
@@ -19,6 +20,7 @@ from emg_llm.encoders.familiar import Familiar, quantities
 from emg_llm.encoders.front import BANDS, flatten, frames, front, log_covariances, log_powers
 from emg_llm.encoders.readouts import PATHS, Readouts
 from emg_llm.encoders.unlike import unlike
+from emg_llm.evaluation.confidence import Confidence
 from emg_llm.hub.client import Pushable, resolve
 from emg_llm.signal.features import segment_tensor
 from emg_llm.signal.missing import expected, is_dead, without_dead
@@ -48,7 +50,11 @@ class EncoderConfig:
     scaling: str = "training"
     lead: str = "deep"  # the path that the head reads, see `readouts`
     trained_on: str = ""
-    temperature: float = 1.0
+    confidence: Confidence = field(default_factory=Confidence)
+
+    def __post_init__(self) -> None:
+        if isinstance(self.confidence, Mapping):  # from a file
+            self.confidence = Confidence.from_dict(self.confidence)
 
     def tensor(self, recording: Recording) -> np.ndarray:
         """The encoder's input for one recording: float32 (n_segments, length, features)."""
@@ -253,7 +259,8 @@ class EmgEncoder(HubModule):
     @torch.inference_mode()
     def classify(self, embedding: Tensor) -> np.ndarray:
         """Recording embeddings (…, embedding_dim) -> probabilities (…, labels)."""
-        return torch.softmax(self.head(embedding) / self.config.temperature, -1).cpu().numpy()
+        logits = self.head(embedding).double().cpu().numpy()
+        return self.config.confidence.probabilities(logits)
 
     def __call__(self, x: Tensor | Recording, *rest: Any) -> Any:
         """Segments give (embedding, logits); a Recording gives probabilities (labels,)."""

@@ -247,7 +247,7 @@ class Examples:
     def ask(self, encoder: EmgEncoder) -> np.ndarray:
         """Probabilities (n, labels) from a trained encoder."""
         self.shift_to_people(encoder)
-        return torch.softmax(self.logits(encoder) / encoder.config.temperature, dim=1).numpy()
+        return encoder.config.confidence.probabilities(self.logits(encoder).double().numpy())
 
 
 def recording_embeddings(

@@ -18,7 +18,7 @@ from emg_llm.encoders.base import EmgEncoder, EncoderConfig
 from emg_llm.encoders.examples import Examples, Fronts
 from emg_llm.encoders.familiar import fit_familiar
 from emg_llm.encoders.readouts import PATHS, lead
-from emg_llm.evaluation.confidence import fit_temperature
+from emg_llm.evaluation.confidence import Confidence, fit_temperature
 
 LOSSES = ("cross_entropy", "focal")
 LEADS = ("auto", *PATHS)
@@ -57,16 +57,20 @@ def fit_encoder(
     groups: np.ndarray | None = None,
     folder: str | Path | None = None,
     log: Callable[[dict, int], None] | None = None,
+    calibration: tuple | None = None,
+    fitted_on: str = "",
 ) -> EmgEncoder:
     """A trained encoder, at its best epoch on the validation people if there are any.
 
     inputs, targets, groups: see Examples; validation: (inputs, targets) or (inputs, targets,
-    groups) of other people. folder: for a checkpoint after every epoch; an interrupted run resumes
-    from it with the same result. log(figures, epoch) receives the loss and accuracy of every
-    epoch. Raises CheckpointError if the folder holds another run's checkpoint.
+    groups) of other people; calibration: the same of the people, named `fitted_on`, that the
+    confidence is fitted to; without them the temperature is fitted to those that chose the path.
+    folder: for a checkpoint after every epoch; an interrupted run resumes from it with the same
+    result. log(figures, epoch) receives the loss and accuracy of every epoch. Raises
+    CheckpointError if the folder holds another run's checkpoint.
     """
     training = training or EncoderTraining()
-    config.lead, config.temperature = "deep", 1.0
+    config.lead, config.confidence = "deep", Confidence()
     encoder = build_encoder(config)
     train = Examples(encoder, inputs, targets, groups)
     held = Examples(encoder, *validation) if validation is not None else None
@@ -79,8 +83,7 @@ def fit_encoder(
             judged, scores = held, ways(encoder, held)
         if path == "auto":
             path = PATHS[lead(scores, judged.targets, judged.people)]
-        config.temperature = fit_temperature(scores[PATHS.index(path)], judged.targets)
-    encoder.config.temperature = config.temperature
+        config.confidence = Confidence(fit_temperature(scores[PATHS.index(path)], judged.targets))
     encoder.follow(path)
     fit_familiar(
         encoder.familiar,
@@ -91,6 +94,12 @@ def fit_encoder(
         training.folds,
         training.seed,
     )
+    if calibration is not None:
+        others = Examples(encoder, *calibration)
+        others.shift_to_people(encoder)
+        scores = others.logits(encoder)
+        config.confidence = Confidence.fit(scores, others.targets, others.people, fitted_on)
+    encoder.config.confidence = config.confidence
     run.forget()
     return encoder
 
@@ -298,7 +307,7 @@ def calibrate(
         with torch.inference_mode():
             levels = torch.stack([examples.level(i, tuned) for i in range(len(examples))])
         levels = levels / tuned.spread
-        tuned.readouts.adapt(levels, examples.targets, tuned.config.temperature)
+        tuned.readouts.adapt(levels, examples.targets, tuned.config.confidence.temperature)
     return tuned.eval()
 
 

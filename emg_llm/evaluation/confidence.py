@@ -1,17 +1,96 @@
-"""The quality of probabilities: calibration, conformal sets and abstention.
+"""How sure a model is: from its scores to probabilities, and from these to sets of labels."""
 
-Temperatures and thresholds are fitted on other people than those they apply to. Temperature
-scaling follows Guo et al., ICML 2017.
-"""
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from typing import Any, Self
 
 import numpy as np
 
-CONFORMAL_LEVEL = 0.9
-MAX_FOLDS = 20
+LEVELS = (0.9, 0.8)  # of the sets, best first; a level needs level / (1 - level) people
+N_DRAWS = 500  # of one recording from each person
+TINY = 1e-9  # rounding of probabilities
+
+
+@dataclass(frozen=True)
+class Confidence:
+    """What turns a model's scores into probabilities, and its probabilities into sets of labels.
+
+    A score minus the label's prior, divided by the temperature, is a logit. prior: (labels,), or
+    empty for none. A set holds the likeliest labels until they have more than `threshold` of the
+    probability; it misses the true label of 1 - `level` of new people's recordings. Both are None
+    with too few people for a level. fitted_on: whose recordings, "" if nobody was kept for it;
+    n_people: how many people. missing: factors of the temperature with 1, 2, … sites missing.
+    """
+
+    temperature: float = 1.0
+    prior: tuple[float, ...] = ()
+    threshold: float | None = None
+    level: float | None = None
+    fitted_on: str = ""
+    n_people: int = 0
+    missing: tuple[float, ...] = ()
+
+    @classmethod
+    def fit(
+        cls, scores: np.ndarray, targets: np.ndarray, groups: np.ndarray, fitted_on: str
+    ) -> Self:
+        """Fit all to people that the model hasn't learned from.
+
+        scores: float (n, labels), such as logits or logarithms of probabilities; targets: int
+        (n,); groups: (n,), the person of each recording.
+        """
+        scores, targets = np.asarray(scores, np.float64), np.asarray(targets)
+        n_people = len(np.unique(groups))
+        prior = fit_prior(scores, targets)
+        temperature = fit_temperature(scores - prior, targets)
+        level = next((at for at in LEVELS if n_people + TINY >= at / (1 - at)), None)
+        fitted = cls(temperature, tuple(prior.tolist()), None, level, fitted_on, n_people)
+        if level is None:
+            return fitted
+        likelier = likelier_mass(fitted.probabilities(scores))[np.arange(len(targets)), targets]
+        return cls(**vars(fitted) | {"threshold": conformal_threshold(likelier, groups, level)})
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Self:
+        """A Confidence from `to_dict`, or from a configuration that has some of its fields."""
+        known = {f.name: values[f.name] for f in fields(cls) if f.name in values}
+        for name in known.keys() & {"prior", "missing"}:
+            known[name] = tuple(np.ravel(known[name]).tolist())
+        return cls(**known)
+
+    def to_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+    def probabilities(self, scores: np.ndarray, n_missing: int = 0) -> np.ndarray:
+        """Scores float (…, labels) as probabilities; n_missing: sites that the recording lacks."""
+        from scipy.special import softmax
+
+        factor = self.missing[min(n_missing, len(self.missing)) - 1] if n_missing else 1.0
+        return softmax((scores - self._prior) / (self.temperature * factor), axis=-1)
+
+    def uncalibrated(self, probabilities: np.ndarray) -> np.ndarray:
+        """Probabilities float (…, labels) as they were without prior and temperature."""
+        from scipy.special import softmax
+
+        return softmax(log(probabilities) * self.temperature + self._prior, axis=-1)
+
+    def sets(self, probabilities: np.ndarray) -> np.ndarray:
+        """bool (…, labels): the labels in each recording's set, never none; all without a level."""
+        limit = 1.0 if self.threshold is None else self.threshold
+        return likelier_mass(probabilities) <= limit + TINY
+
+    @property
+    def _prior(self):
+        return np.asarray(self.prior) if self.prior else 0.0
+
+
+def log(probabilities):
+    """The logarithm of probabilities, which may be zero."""
+    return np.log(np.maximum(probabilities, 1e-12))
 
 
 def fit_temperature(logits, targets):
-    """The temperature with the lowest loss, between 0.2 and 5.
+    """The temperature with the lowest loss, between 0.2 and 5 (Guo et al., ICML 2017).
 
     logits: float (n, labels), an array or a tensor on the CPU; targets: int (n,). Use people
     outside the model's training.
@@ -29,127 +108,47 @@ def fit_temperature(logits, targets):
     return float(np.exp(result.x))
 
 
-def expected_calibration_error(probabilities, targets, bins=15):
-    """Mean gap between confidence and accuracy over equal-width bins (Guo et al., ICML 2017)."""
-    filled = reliability_bins(probabilities, targets, bins)
-    return sum(b["n"] * abs(b["accuracy"] - b["confidence"]) for b in filled) / len(targets)
+def fit_prior(scores, targets):
+    """float (labels,): how much more probable a model finds each label than it is, as a logarithm.
 
-
-def reliability_bins(probabilities, targets, bins=15):
-    """Mean confidence, accuracy and count of each non-empty confidence bin."""
-    confidence = probabilities.max(axis=1)
-    correct = probabilities.argmax(axis=1) == targets
-    place = np.minimum((confidence * bins).astype(int), bins - 1)
-    return [
-        {
-            "confidence": float(confidence[place == b].mean()),
-            "accuracy": float(correct[place == b].mean()),
-            "n": int((place == b).sum()),
-        }
-        for b in np.unique(place)
-    ]
-
-
-def others_first(groups):
-    """Folds (rows of other people, rows to score) that score each row once.
-
-    Each fold leaves out one person, or a twentieth of the people if there are more than that.
+    The mean probability against the label's share (Zhou et al. 2024, arXiv:2309.17249), with one
+    recording more in both, so that a label without recordings has no large prior.
     """
-    from sklearn.model_selection import GroupKFold
-
-    folds = min(len(np.unique(groups)), MAX_FOLDS)
-    return list(GroupKFold(folds).split(groups, groups=groups)) if folds > 1 else []
-
-
-def calibration_figures(targets, probabilities, groups, calibration=None):
-    """Reliability before and after temperature scaling.
-
-    calibration: (targets, probabilities) of validation people; without it, each person's
-    temperature is fitted on the other test people. "temperature" is their mean; above 1, the model
-    was overconfident. A single person has no scaled figures.
-    """
-    figures = {
-        "ece": expected_calibration_error(probabilities, targets),
-        "bins": reliability_bins(probabilities, targets),
-    }
-    scaled, temperatures = np.empty_like(probabilities), []
-    for fitted_on, rows in _fitting(targets, probabilities, groups, calibration):
-        temperature = fit_temperature(_logits(fitted_on[1]), fitted_on[0])
-        scaled[rows] = scale(probabilities[rows], temperature)
-        temperatures.append(temperature)
-    if not temperatures:
-        return figures
-    return figures | {
-        "ece_scaled": expected_calibration_error(scaled, targets),
-        "bins_scaled": reliability_bins(scaled, targets),
-        "temperature": float(np.mean(temperatures)),
-        "fitted_on": _source(calibration),
-    }
-
-
-def conformal_figures(targets, probabilities, groups, calibration=None, level=CONFORMAL_LEVEL):
-    """(bool (n,): whether the set holds the true label, figures), or (None, None) for one person.
-
-    Split conformal prediction with the score 1 - p(label) (LAC; Sadinle et al., JASA 2019,
-    114(525):223): the set holds every label whose score is within the calibration people's
-    `level` quantile. People differ, so the coverage is measured here, not guaranteed.
-    """
-    sets = np.zeros(np.shape(probabilities), bool)
-    folds = _fitting(targets, probabilities, groups, calibration)
-    for (true, p), rows in folds:
-        scores = np.sort(1 - p[np.arange(len(p)), true])
-        rank = int(np.ceil((len(scores) + 1) * level))
-        threshold = scores[rank - 1] if rank <= len(scores) else np.inf
-        sets[rows] = 1 - probabilities[rows] <= threshold
-    if not folds:
-        return None, None
-    covered = sets[np.arange(len(targets)), targets]
-    return covered, {
-        "method": "LAC",
-        "level": level,
-        "coverage": float(covered.mean()),
-        "mean_size": float(sets.sum(axis=1).mean()),
-        "fitted_on": _source(calibration),
-    }
-
-
-def abstention_curve(targets, probabilities):
-    """Accuracy on a model's most confident recordings, for shares from a twentieth to all.
-
-    "area" is the mean accuracy over all shares: the higher, the better confidence separates right
-    from wrong. Recordings with equal confidence count as their mean, so order has no effect.
-    """
-    confidence = -probabilities.max(axis=1).round(9)
-    correct = probabilities.argmax(axis=1) == targets
-    _, place = np.unique(confidence, return_inverse=True)
-    expected = (np.bincount(place, weights=correct) / np.bincount(place))[place]
-    n = len(targets)
-    accuracy = np.cumsum(expected[np.argsort(place)]) / np.arange(1, n + 1)
-    shares = np.arange(1, 21) / 20
-    return {
-        "share": [float(s) for s in shares],
-        "accuracy": [float(accuracy[max(0, round(s * n) - 1)]) for s in shares],
-        "area": float(accuracy.mean()),
-    }
-
-
-def scale(probabilities, temperature):
-    """Probabilities at another temperature: float (n, labels)."""
     from scipy.special import softmax
 
-    return softmax(_logits(probabilities) / temperature, axis=1)
+    counted = np.bincount(targets, minlength=scores.shape[1])
+    return np.log((softmax(scores, axis=1).sum(axis=0) + 1) / (counted + 1))
 
 
-def _logits(probabilities):
-    return np.log(np.maximum(probabilities, 1e-12))
+def likelier_mass(probabilities):
+    """float (…, labels): the probability of all labels that are likelier than each label.
+
+    The score of adaptive prediction sets (Romano et al., NeurIPS 2020) less the label's own
+    probability: the likeliest label has 0, so no threshold leaves a set empty.
+    """
+    others, own = probabilities[..., None, :], probabilities[..., :, None]
+    return np.where(others > own, others, 0.0).sum(axis=-1)
 
 
-def _fitting(targets, probabilities, groups, calibration):
-    """((targets, probabilities) to fit on, rows to apply the fit to) for each fold."""
-    if calibration is not None:
-        return [(calibration, np.arange(len(targets)))]
-    return [((targets[o], probabilities[o]), rows) for o, rows in others_first(groups)]
+def conformal_threshold(scores, groups, level):
+    """The threshold that a share `level` of new people's scores keeps.
 
-
-def _source(calibration):
-    return "other test people" if calibration is None else "validation people"
+    scores: float (n,), of the true labels; groups: (n,), the person of each. Recordings of a
+    person resemble each other, so a draw takes one of each person, and its quantile at rank
+    level * (people + 1), which is valid for new people (subsampling, Dunn, Wasserman and Ramdas,
+    JASA 2022, arXiv:1809.07441). A single draw depends on chance; the threshold is the quantile
+    of all scores at the draws' mean rank. The weighted quantile of hierarchical conformal
+    prediction (Lee, Barber and Willett 2023, arXiv:2306.06342) would promise `level` for any
+    people, at the price of 0.98 where ten people promise 0.9.
+    """
+    scores, rng = np.asarray(scores, np.float64), np.random.default_rng(0)
+    _, person = np.unique(groups, return_inverse=True)
+    members = np.split(np.argsort(person, kind="stable"), np.cumsum(np.bincount(person))[:-1])
+    drawn = np.stack([scores[rng.choice(rows, N_DRAWS)] for rows in members], axis=1)
+    drawn.sort(axis=1)
+    rank = level * (len(members) + 1) - 1 + TINY  # from 0; between two ranks, by lot
+    place = np.floor(rank).astype(int) + (rng.random(N_DRAWS) < rank % 1 - 2 * TINY)
+    limits = drawn[np.arange(N_DRAWS), np.minimum(place, len(members) - 1)]
+    ranked = np.sort(scores)
+    share = np.searchsorted(ranked, limits, side="right").mean() / len(ranked)
+    return float(ranked[max(0, int(np.ceil(share * len(ranked) - TINY)) - 1)])

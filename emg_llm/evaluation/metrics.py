@@ -5,12 +5,14 @@ from typing import Any
 
 import numpy as np
 
-from emg_llm.evaluation.confidence import (
+from emg_llm.evaluation.calibration import (
     abstention_curve,
     calibration_figures,
+    calibrations,
     conformal_figures,
     expected_calibration_error,
 )
+from emg_llm.evaluation.confidence import Confidence
 from emg_llm.evaluation.statistics import above_chance, share_interval, units_name
 
 ALPHA = 0.05
@@ -30,14 +32,14 @@ def evaluate(
     targets: np.ndarray,
     probabilities: np.ndarray,
     groups: np.ndarray,
-    calibration: tuple[np.ndarray, np.ndarray] | None = None,
+    confidence: Confidence | None = None,
 ) -> dict[str, Any]:
     """The figures of every results file.
 
     labels: names; targets: int (n,); probabilities: float (n, labels), a row for each recording;
-    groups: (n,), the person of each recording; intervals are over people. calibration:
-    (targets, probabilities) of validation people, to fit the temperature and the conformal
-    threshold. Without it, the other test people are used, and a single person gets neither.
+    groups: (n,), the person of each recording; intervals are over people. confidence: the model's
+    own, which its probabilities have in them already. Without one, each person's is fitted on the
+    other people, and a single person gets neither temperature nor sets.
     """
     from sklearn.metrics import balanced_accuracy_score, confusion_matrix, f1_score
 
@@ -46,7 +48,8 @@ def evaluate(
     predicted = probabilities.argmax(axis=1)
     correct = predicted == targets
     present = sorted(set(targets.tolist()))
-    covered, conformal = conformal_figures(targets, probabilities, groups, calibration)
+    folds = calibrations(targets, probabilities, groups, confidence)
+    covered, conformal = conformal_figures(targets, folds)
     results = {
         "labels": list(labels),
         "n_recordings": len(targets),
@@ -71,7 +74,7 @@ def evaluate(
         "p_above_chance": above_chance(predicted, targets, groups, len(labels)),
         "per_class": per_class(labels, targets, predicted),
         "per_subject": per_subject(correct, groups),
-        "calibration": calibration_figures(targets, probabilities, groups, calibration),
+        "calibration": calibration_figures(targets, probabilities, folds),
         "abstention": abstention_curve(targets, probabilities),
     }
     if conformal:

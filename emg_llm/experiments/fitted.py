@@ -1,11 +1,12 @@
 """One contract for fitted models of every kind: score recordings, adapt to a new person."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
 from emg_llm.data.datasets import DatasetError
+from emg_llm.evaluation.confidence import Confidence
 
 
 @dataclass(frozen=True)
@@ -34,6 +35,7 @@ class Fitted:
     predict: Callable  # (dataset, rows) -> float (rows, labels)
     adapt: Callable | None = None  # (dataset, rows, seed) -> Fitted that also learned these trials
     model: object = None  # the model itself
+    confidence: Confidence = field(default_factory=Confidence)  # in its probabilities already
     # Language models only.
     controls: Callable | None = None  # (dataset, rows) -> {name: float (rows, labels)} at chance
     beside: Callable | None = None  # (dataset, train, rows) -> {name: float (rows, label_names)}

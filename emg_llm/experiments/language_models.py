@@ -18,7 +18,7 @@ from emg_llm.bridge.codebook import Codebook
 from emg_llm.bridge.reading import NO_EMG, Reading
 from emg_llm.chat.conversations import build_rows
 from emg_llm.chat.turns import Chat
-from emg_llm.data.datasets import Dataset
+from emg_llm.data.datasets import PARTS, Dataset
 from emg_llm.encoders import load_encoder
 from emg_llm.encoders.examples import encoder_inputs, recording_embeddings
 from emg_llm.experiments.fitted import Fitted, FoldTraining, in_terms_of
@@ -50,7 +50,7 @@ class Material:
         return self._codecs[key]
 
     def lessons(self, how, dataset, split, seed):
-        """(Bridge, conversation rows) for the split's training and validation people."""
+        """(Bridge, conversation rows) for the split's people, without those of the test."""
         key = (how, dataset.name, dataset.label_names, split.hash, seed)
         if key not in self._lessons:
             kind = bridge_named(how.bridge)
@@ -95,7 +95,7 @@ def llm_on(name, dataset, split, seed=0, how=None, material=None, **training):
     }
     training |= {setting: value for setting, value in chosen.items() if value is not None}
     with tempfile.TemporaryDirectory() as folder:
-        parts = {p: [r for r in rows if r["split"] == p] for p in ("train", "validation")}
+        parts = {p: [r for r in rows if r["split"] == p] for p in PARTS}
         llm = finetune(
             name, parts, dataset.label_names, bridge, folder, seed, how.spelling, **training
         )
@@ -137,6 +137,7 @@ def as_fitted(llm, known=None, progress=False):
         predict,
         adapt if llm.bridge.knows_trials else None,
         model=llm,
+        confidence=llm.confidence,
         controls=lambda dataset, rows: llm_controls(llm, readings(dataset, rows)),
         beside=lambda dataset, train, rows: encoder_beside(llm.bridge, dataset, train, rows),
         answers=answers,

@@ -13,6 +13,7 @@ import numpy as np
 from tqdm.auto import tqdm
 
 from emg_llm.data.datasets import DatasetError
+from emg_llm.evaluation.confidence import Confidence
 from emg_llm.experiments.controls import Inputs
 from emg_llm.experiments.extras import (
     Extras,
@@ -91,7 +92,8 @@ def measure_recipe(name, dataset, protocol, seed, extras=None, store=None, how=N
     fit = fitter(name, how, material)
     splits = list(protocol(dataset, seed))
     check_extras(extras, dataset, splits)
-    used = np.unique(np.concatenate([p for s in splits for p in (s.train, s.validation, s.scored)]))
+    parts = ((s.train, s.validation, s.calibration, s.scored) for s in splits)
+    used = np.unique(np.concatenate([rows for part in parts for rows in part]))
     inputs = Inputs(dataset, used, as_features=name == "svm")
     sizes, most = curve_sizes(dataset, splits) if extras.learning_curve else ([], 0)
     key = {"model": name, "seed": seed, "data": fingerprint(dataset), **asdict(how)}
@@ -112,10 +114,8 @@ def measure_recipe(name, dataset, protocol, seed, extras=None, store=None, how=N
         for n in sizes:
             refit = partial(refit_on_fewer_people, fit, inputs, split, seed, n)
             measured.add(("people", n), split.scored, keep(f"people_{n}", refit))
-    if len(splits) == 1 and len(split.test) and len(split.validation):
-        measured.calibrate(
-            split.validation, keep("validation", _scorer(fitted, inputs, split.validation))
-        )
+    if len(splits) == 1:
+        _add_confidence(measured, fitted, inputs, split, keep)
     protocol_info = splits[0].protocol()
     if len(splits) > 1:
         every = hashlib.sha256("".join(s.hash for s in splits).encode()).hexdigest()[:16]
@@ -137,8 +137,7 @@ def measure_trained(folder_or_id, dataset, seed=0, encoder=None, codebook=None, 
     fitted = load_fitted(folder, encoder, codebook)
     split, rows, protocol = unseen(folder, dataset)
     check_extras(extras, dataset, [] if split is None else [split], trained=True)
-    # Without a test part, the validation people are the ones scored.
-    others = split.validation if split is not None and len(split.test) else rows[:0]
+    others = split.calibrating[0] if split is not None else rows[:0]
     inputs = Inputs(dataset, np.union1d(rows, others), as_features=fitted.name == "svm")
     measured = Measured(dataset, seed)
     train = split.train if split is not None else rows[:0]
@@ -147,8 +146,7 @@ def measure_trained(folder_or_id, dataset, seed=0, encoder=None, codebook=None, 
         return make()
 
     _add_scores(measured, lambda: fitted, inputs, rows, train, extras, keep, reference=rows)
-    if len(others):
-        measured.calibrate(others, _scorer(lambda: fitted, inputs, others)())
+    _add_confidence(measured, lambda: fitted, inputs, split, keep)
     return measured.results(fitted.name, protocol), *measured.scored
 
 
@@ -175,6 +173,18 @@ def _add_scores(measured, fitted, inputs, rows, train, extras, keep, reference=N
             measured.add((what, n), kept["rows"], kept)
             nearest = {"probabilities": kept["nearest"]}
             measured.add((what.replace("few_shot", "nearest_trial"), n), kept["rows"], nearest)
+
+
+def _add_confidence(measured, fitted, inputs, split, keep):
+    """Add the confidence of the one model, and its probabilities of the people who calibrate it."""
+    kept = keep(
+        "confidence", lambda: {"values": np.array(json.dumps(fitted().confidence.to_dict()))}
+    )
+    measured.confidence = Confidence.from_dict(json.loads(str(kept["values"])))
+    rows = split.calibrating[0] if split is not None else ()
+    if len(rows):
+        kept = keep("calibrating", _scorer(fitted, inputs, rows))
+        measured.calibrating = rows, kept["probabilities"]
 
 
 def _others(fitted, inputs, rows, train, kind):

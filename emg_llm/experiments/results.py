@@ -10,11 +10,13 @@ from emg_llm.experiments.inputs import REPLACED, UNCHANGED
 class Measured:
     """The outputs of all folds; `results` computes the figures.
 
-    calibration: (targets, probabilities) of validation people, for a trained model.
+    confidence: of the one model that all was measured with; None for a model per fold.
+    calibrating: (rows, probabilities) of the people whom that model's confidence is fitted on.
     """
 
     def __init__(self, dataset, seed):
-        self.dataset, self.seed, self.calibration = dataset, seed, None
+        self.dataset, self.seed = dataset, seed
+        self.confidence = self.calibrating = None
         self._parts = {}
         self.words = {}  # name -> one entry per fold; not probabilities
 
@@ -39,17 +41,13 @@ class Measured:
     def scored(self):
         return self.of("emg")
 
-    def calibrate(self, rows, arrays):
-        """Fit temperature and threshold on these validation people instead of the scored ones."""
-        self.calibration = self.dataset.targets[rows], arrays["probabilities"]
-
     def results(self, name, protocol):
         """The dict of results.json."""
         rows, probabilities = self.scored
         data = self.dataset
         targets, groups = data.targets[rows], data.groups[rows]
         about = name, data.name, protocol, data.label_names
-        results = results_of(*about, targets, probabilities, groups, self.calibration)
+        results = results_of(*about, targets, probabilities, groups, self.confidence)
         for what in ("noise_emg", "shuffled_labels", *self._named("control")):
             if what in self._parts:
                 name = what if isinstance(what, str) else what[1]

@@ -11,10 +11,9 @@ def svm_on(dataset, split, seed=0):
     """An SVM; adapting it weights a new person's recordings as much as all others together."""
     labels = dataset.label_names
 
-    def fit(data, rows, groups, adapt=None):
+    def fit(data, rows, groups):
         features, columns = dataset_features(data, rows)
-        svm = EmotionSVM.fit(features, columns, data.targets[rows], groups, labels)
-        return _svm(svm, adapt)
+        return EmotionSVM.fit(features, columns, data.targets[rows], groups, labels)
 
     def adapt(data, rows, seed):
         weight = max(1, round(len(split.train) / len(rows)))
@@ -22,9 +21,16 @@ def svm_on(dataset, split, seed=0):
         # Each trial is a group of its own: as in use, the probabilities of this person's trials
         # are calibrated by SVMs that have seen the person's other trials.
         groups = [*data.groups[split.train], *(f"trial {i}" for i in given)]
-        return fit(data, np.concatenate([split.train, given]), np.array(groups))
+        adapted = fit(data, np.concatenate([split.train, given]), np.array(groups))
+        adapted.confidence = svm.confidence
+        return _svm(adapted)
 
-    return fit(dataset, split.train, dataset.groups[split.train], adapt)
+    svm = fit(dataset, split.train, dataset.groups[split.train])
+    rows, fitted_on = split.calibrating
+    if len(rows):
+        features, _ = dataset_features(dataset, rows)
+        svm.calibrate(features, dataset.targets[rows], dataset.groups[rows], fitted_on)
+    return _svm(svm, adapt)
 
 
 def encoder_on(arch, dataset, split, seed=0, scaling="training", lead="auto"):
@@ -39,14 +45,17 @@ def encoder_on(arch, dataset, split, seed=0, scaling="training", lead="auto"):
     validation = part(split.validation) if len(split.validation) else None
     inputs, targets, groups = part(split.train)
     training = EncoderTraining(seed=seed, lead=lead)
-    return _encoder(fit_encoder(config, inputs, targets, validation, training, groups=groups))
+    rows, fitted_on = split.calibrating
+    calibration = part(rows) if len(rows) else None
+    more = {"groups": groups, "calibration": calibration, "fitted_on": fitted_on}
+    return _encoder(fit_encoder(config, inputs, targets, validation, training, **more))
 
 
 def _svm(svm, adapt=None):
     def predict(dataset, rows):
         return svm.predict_proba(dataset_features(dataset, rows)[0])
 
-    return Fitted("svm", svm.labels, predict, adapt, svm)
+    return Fitted("svm", svm.labels, predict, adapt, svm, svm.confidence)
 
 
 def _encoder(encoder):
@@ -66,4 +75,5 @@ def _encoder(encoder):
             calibrate(encoder, encoder_inputs(dataset, config, rows), targets, seed=seed)
         )
 
-    return Fitted(config.arch, tuple(config.labels), predict, adapt, encoder)
+    labels = tuple(config.labels)
+    return Fitted(config.arch, labels, predict, adapt, encoder, config.confidence)

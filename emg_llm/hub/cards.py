@@ -108,7 +108,7 @@ def _conversations(folder):
 
     import datasets
 
-    order = "train", "validation", "test"
+    order = "train", "validation", "test", "calibration"
     files = {path.stem: path for path in sorted((folder / "data").glob("*.parquet"))}
     parts = {
         part: datasets.Dataset.from_parquet(str(files[part]))

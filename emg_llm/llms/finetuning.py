@@ -11,9 +11,11 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from emg_llm.bridge import Bridge
 from emg_llm.bridge.reading import code_token
 from emg_llm.bridge.spelling import CODE, codes_in
+from emg_llm.data.splits import CALIBRATION, SCORED, VALIDATION
+from emg_llm.evaluation.confidence import Confidence
 from emg_llm.llms.loading import add_tokens, half_precision, load_base, trains_in_half
 from emg_llm.llms.model import EmgLLM
-from emg_llm.llms.sft_data import Row, messages_of, reading_of, to_examples
+from emg_llm.llms.sft_data import Row, messages_of, people_of, reading_of, to_examples
 from emg_llm.registry import LORA_ALPHA, LORA_DROPOUT, LORA_R, spec_of
 
 if TYPE_CHECKING:  # slow to import, and only training needs them
@@ -141,7 +143,8 @@ def finetune(
     """An EmgLLM fine-tuned on {part: rows of conversations}, with the defaults of its base.
 
     spelling: of EMG codes; None means the registry's. training: settings of SFTConfig.
-    Validation rows, if any, select the best checkpoint and calibrate it.
+    Validation rows, if any, select the best checkpoint; see `calibrating_rows` for the rows that
+    its confidence is fitted to.
     """
     from trl import SFTConfig
 
@@ -159,25 +162,21 @@ def finetune(
     )
     trainer.train()
     llm = EmgLLM(name, trainer.model, tokenizer, labels, bridge, spelling=spelling)
-    calibrate(llm, validation or ())
+    calibrate(llm, *calibrating_rows(parts))
     return llm
 
 
-def calibrate(llm: EmgLLM, rows: Sequence[Row]) -> None:
-    """Fit the prior and the temperature on validation rows, if there are any.
+def calibrating_rows(parts: Mapping[str, Sequence[Row]]) -> tuple[Sequence[Row], str]:
+    """(the rows that a Confidence is fitted on, who they are); see Split.calibrating."""
+    if parts.get("calibration"):
+        return parts["calibration"], CALIBRATION
+    return parts.get("validation", ()), VALIDATION if parts.get("test") else SCORED
 
-    The prior is the labels' mean log-probability less the log of their share (Zhou et al. 2024,
-    arXiv:2309.17249); the temperature minimises the loss.
-    """
-    from scipy.special import log_softmax, logsumexp
 
-    from emg_llm.evaluation.confidence import fit_temperature
-
+def calibrate(llm: EmgLLM, rows: Sequence[Row], fitted_on: str) -> None:
+    """Fit the confidence of a language model, if there are rows."""
     if not rows:
         return
     scores = llm.label_scores([reading_of(r) for r in rows])
-    targets = [llm.labels.index(r["label"]) for r in rows]
-    on_average = logsumexp(log_softmax(scores, axis=1), axis=0) - np.log(len(rows))
-    share = (np.bincount(targets, minlength=len(llm.labels)) + 1) / (len(rows) + len(llm.labels))
-    llm.prior = on_average - np.log(share)
-    llm.temperature = fit_temperature(scores - llm.prior, targets)
+    targets = np.array([llm.labels.index(r["label"]) for r in rows])
+    llm.confidence = Confidence.fit(scores, targets, people_of(rows), fitted_on)

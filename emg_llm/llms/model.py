@@ -18,6 +18,7 @@ from emg_llm.bridge.spelling import spell_messages
 from emg_llm.chat.turns import Chat, Message
 from emg_llm.encoders import load_encoder
 from emg_llm.encoders.base import EmgEncoder
+from emg_llm.evaluation.confidence import Confidence
 from emg_llm.hub.client import Pushable, resolve
 from emg_llm.llms.loading import grow_embeddings, load_model, load_tokenizer, stop_at_end_of_turn
 from emg_llm.llms.scoring import SCORING_BATCH, Answers, common
@@ -32,9 +33,9 @@ NO_ANSWER = "I have no answer to that; ask which emotion I read, or what was mea
 class EmgLLM(Pushable):
     """A chat LLM that reads EMG.
 
-    bridge: turns a recording into its prompt. prior (labels,), temperature: fitted on validation
-    people; the label scores minus the prior are divided by the temperature. spelling: of EMG
-    codes, see `bridge.spelling`. base: the source of the model under the adapter, if known.
+    bridge: turns a recording into its prompt. confidence: turns the label scores into
+    probabilities. spelling: of EMG codes, see `bridge.spelling`. base: the source of the model
+    under the adapter, if known.
     """
 
     base: str | None = None
@@ -46,8 +47,7 @@ class EmgLLM(Pushable):
         tokenizer: PreTrainedTokenizerBase,
         labels: Sequence[str],
         bridge: Bridge | dict | None,
-        temperature: float = 1.0,
-        prior: float | Sequence[float] = 0.0,
+        confidence: Confidence | None = None,
         spelling: str = "new",
     ) -> None:
         self.name = name
@@ -55,8 +55,7 @@ class EmgLLM(Pushable):
         self.tokenizer = tokenizer
         self.labels = tuple(labels)
         self.bridge = bridge
-        self.temperature = temperature
-        self.prior = np.asarray(prior, np.float64)
+        self.confidence = confidence or Confidence()
         self.spelling = spelling
 
     @torch.inference_mode()
@@ -146,9 +145,7 @@ class EmgLLM(Pushable):
 
     def probabilities(self, readings: Sequence[Reading], progress: bool = False) -> np.ndarray:
         """Calibrated probabilities of the labels: float (readings, labels)."""
-        scores = (self.label_scores(readings, progress) - self.prior) / self.temperature
-        scores = np.exp(scores - scores.max(axis=1, keepdims=True))
-        return scores / scores.sum(axis=1, keepdims=True)
+        return self.confidence.probabilities(self.label_scores(readings, progress))
 
     def __call__(self, recording: Recording) -> np.ndarray:
         """Probabilities for one recording: float (labels,)."""
@@ -219,8 +216,7 @@ class EmgLLM(Pushable):
             "name": self.name,
             "labels": list(self.labels),
             "bridge": self.bridge.to_dict() if isinstance(self.bridge, Bridge) else self.bridge,
-            "temperature": self.temperature,
-            "prior": self.prior.tolist(),
+            "confidence": self.confidence.to_dict(),
             "spelling": self.spelling,
             "load_in_4bit": bool(getattr(self.model, "is_loaded_in_4bit", False)),
             **info,
@@ -263,8 +259,8 @@ class EmgLLM(Pushable):
             tokenizer,
             config["labels"],
             bridge,
-            config["temperature"],
-            config.get("prior", 0.0),
+            # Older configurations have temperature and prior themselves.
+            Confidence.from_dict(config.get("confidence", config)),
             config.get("spelling", "new"),
         )
         llm.base = str(base or config["base"])

@@ -18,6 +18,7 @@ from transformers import PreTrainedTokenizerBase
 from emg_llm.bridge.reading import Reading
 from emg_llm.bridge.spelling import spell_messages
 from emg_llm.chat.turns import ANSWER, from_share_gpt
+from emg_llm.data.datasets import PARTS
 from emg_llm.hub.client import HubError, resolve
 from emg_llm.llms.loading import LlmError, end_of_turn
 
@@ -149,6 +150,16 @@ def reading_of(row: Row) -> Reading:
     return Reading(given=next(m["content"] for m in messages_of(row) if m["role"] == "user"))
 
 
+def people_of(rows: Sequence[Row]) -> np.ndarray:
+    """str (rows,): the person of each row, or its recording if the person is unknown."""
+    return np.array([r.get("subject") or name_of(r, i) for i, r in enumerate(rows)])
+
+
+def name_of(row: Row, i: int) -> str:
+    """The recording of row `i`."""
+    return row.get("recording_id") or f"row {i + 1}"
+
+
 def load_rows(
     path: str | Path, revision: str | None = None
 ) -> tuple[dict[str, list[Row]], dict[str, Any]]:
@@ -201,9 +212,9 @@ def _by_split(rows):
     parts = {}
     for row in rows:
         parts.setdefault(row.get("split") or "train", []).append(row)
-    unknown = sorted(set(parts) - {"train", "validation", "test"})
+    unknown = sorted(set(parts) - set(PARTS))
     if unknown:
-        raise LlmError(f"Unknown split {unknown[0]!r}: use train, validation or test.")
+        raise LlmError(f"Unknown split {unknown[0]!r}: use {', '.join(PARTS)}.")
     return parts
 
 
