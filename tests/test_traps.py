@@ -14,7 +14,7 @@ from emg_llm.data.datasets import load_dataset
 from tests.making import of, rows
 
 LABELS = ("anger", "fear", "happiness", "neutral")
-PEOPLE, TRIALS = 5, 3
+PEOPLE, TRIALS = 4, 3
 
 
 @pytest.fixture(scope="module")
@@ -93,7 +93,7 @@ def test_one_emotion_recorded_otherwise_is_named_by_what_differs(clean, trap):
 
 
 def test_clean_recordings_and_a_clean_table_raise_nothing(clean, table):
-    for dataset in (clean, table, load_dataset("simulated:subjects=4,trials=2,duration=1,seed=3")):
+    for dataset in (clean, table, load_dataset("simulated:subjects=4,trials=1,duration=1,seed=3")):
         traps = find_traps(dataset, 0.6, False)
         assert warnings(json.loads(json.dumps(traps))) == []
         assert find_duplicates(dataset, progress=False) == []

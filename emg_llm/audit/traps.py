@@ -131,8 +131,8 @@ def _sentence(row, chance):
     if row.get("same"):
         return f"{words}: the same in all." if not row.get("why") else f"{words}. {row['why']}"
     text = (
-        f"From {row['words']} alone, a tree reads {_percent(row['accuracy'])} (95 % interval {100 * low:.1f} to "
-        f"{_percent(high)}; chance {_percent(chance)})"
+        f"From {row['words']} alone, a tree reads {_percent(row['accuracy'])} (95 % "
+        f"interval {100 * low:.1f} to {_percent(high)}; chance {_percent(chance)})"
     )
     if row["tells"]:
         if row["explains"] is not None:
