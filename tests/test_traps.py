@@ -14,7 +14,7 @@ from emg_llm.data.datasets import load_dataset
 from tests.making import of, rows
 
 LABELS = ("anger", "fear", "happiness", "neutral")
-PEOPLE, TRIALS = 4, 3
+PEOPLE, TRIALS = 5, 3
 
 
 @pytest.fixture(scope="module")
