@@ -68,7 +68,7 @@ class AugmentationArguments:
 
 
 def main(data, args):
-    dataset = load_dataset(data.data, data.labels)
+    dataset = load_dataset(data.data, data.labels, data.montage)
     config = encoder_config(args.arch, dataset, scaling=args.scaling)
     splits = list(protocol_splits("grouped_k_fold", dataset, data.seed, folds=args.folds))
     store = FoldStore(Path(args.output_dir) / "folds", args.fresh)

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import logging
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -15,15 +16,20 @@ import numpy as np
 from emg_llm.bridge.codebook import Codebook
 from emg_llm.bridge.spelling import spell
 from emg_llm.chat import facts
+from emg_llm.chat.measurements import measurements
 from emg_llm.chat.turns import Chat, Message, likely
 from emg_llm.encoders import load_encoder
 from emg_llm.hub.client import HubError, bundle_folder, part, resolve
 from emg_llm.llms.available import Bundle, load_llms
 from emg_llm.llms.model import EmgLLM
+from emg_llm.signal.montage import SitesError, arrange, listed, missing_and_unused
 from emg_llm.signal.once import Memo, Prepared
+from emg_llm.signal.preprocessing import clean
 from emg_llm.signal.quality import assess_quality
 from emg_llm.signal.recording import Recording, RecordingError
 from emg_llm.svm import EmotionSVM
+
+log = logging.getLogger(__name__)
 
 MIN_SECONDS = 0.25
 REMEMBERED = 8  # recordings whose results are cached
@@ -34,15 +40,17 @@ class Prediction:
     """The models' predictions for one recording.
 
     label: has the highest mean probability over the language models, or over all models if no
-    language model is loaded. probabilities: model -> label -> probability. tokens: language model
+    language model answers; None where the emotion is withheld. withheld: the sentence of why, or
+    "". probabilities: model -> label -> probability; empty where withheld. tokens: language model
     -> the codes in its prompt. prompts: language model -> its prompt. warnings: sentences.
     """
 
-    label: str
+    label: str | None
     probabilities: dict[str, dict[str, float]]
     tokens: dict[str, tuple[str, ...]] = field(default_factory=dict)
     prompts: dict[str, str] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
+    withheld: str = ""
 
 
 class EmotionPipeline:
@@ -109,12 +117,22 @@ class EmotionPipeline:
         return json.loads(path.read_text()) if path.exists() else {}
 
     @property
+    def sites(self) -> tuple[str, ...]:
+        """The sites that the models read, in their order."""
+        return tuple(next(iter(self.encoders.values())).config.sites)
+
+    @property
     def samples(self) -> dict[str, Path]:
         """name -> path of the bundle's sample recordings."""
         return {
             name: self.folder / "samples" / file
             for name, file in self.config.get("samples", {}).items()
         }
+
+    @property
+    def montages(self) -> dict[str, str]:
+        """name -> montage of the sample recordings whose channels have no names."""
+        return self.config.get("montages", {})
 
     def llm(self, name: str | None = None) -> EmgLLM:
         """The language model `name`, by default the first. Raises ValueError for unknown names."""
@@ -127,9 +145,36 @@ class EmotionPipeline:
         return self._llms[name or self.llms[0]]
 
     def __call__(self, recording: Recording) -> Prediction:
-        """Predict the emotion. Raises RecordingError if no model can read the recording."""
+        """Predict the emotion, or say why it is withheld, see `withheld`.
+
+        A model that fails is left out, with a warning. Raises RecordingError if the recording
+        can't be read at all.
+        """
         recording = Prepared.of(recording)
         return self._memo(recording).once("prediction", lambda: self._predict(recording))
+
+    def withheld(self, recording: Recording) -> str:
+        """Why no emotion is named for this recording, in one sentence, or "".
+
+        No model is asked where the sites of the channels are unknown, or where the recording is
+        unlike what the first encoder learned from. Raises RecordingError.
+        """
+        recording = Prepared.of(recording)
+        return self._memo(recording).once("withheld", lambda: self._withheld(recording))
+
+    def _withheld(self, recording):
+        try:
+            arrange(clean(recording), self.sites)
+        except SitesError as error:
+            return str(error)
+        unlike = getattr(next(iter(self.encoders.values())), "unlike", None)
+        try:
+            return unlike(recording) if unlike else ""
+        except RecordingError:
+            raise
+        except Exception:
+            log.exception("The encoder could not compare a recording with what it learned from")
+            return ""
 
     def chat(
         self,
@@ -143,9 +188,14 @@ class EmotionPipeline:
         The conversation starts with the model's prompt, the emotion that it scores highest, its
         scores and the strongest sites, so the chat agrees with the shown probabilities.
         history: earlier messages, {"role": "user" | "assistant", "content": text}, with or
-        without the marks of `checked`.
+        without the marks of `checked`. Where the emotion is withheld, the answer is why, and what
+        was measured; no language model is asked.
         """
-        model, chat = self.llm(llm), self._begun(recording, llm)
+        model = self.llm(llm)
+        if why := self.withheld(recording):
+            yield f"{why} {measurements(recording)}"
+            return
+        chat = self._begun(recording, llm)
         messages = list(history)
         while messages and messages[0]["role"] == "assistant":  # an answer without a question
             messages = messages[1:]
@@ -161,8 +211,11 @@ class EmotionPipeline:
     ) -> str:
         """A complete `reply` to `message`, with its statements about the recording marked.
 
-        ✓ follows a correct statement, ✗ and the measured value a wrong one.
+        ✓ follows a correct statement, ✗ and the measured value a wrong one. Where the emotion is
+        withheld, the reply comes back as it is.
         """
+        if self.withheld(recording):
+            return reply
         chat = self._begun(recording, llm).asked(message)
         reply = facts.unmarked(reply)  # marks that the model wrote would look like ours
         return facts.marked(reply, facts.check(reply, chat, self.labels))
@@ -189,40 +242,62 @@ class EmotionPipeline:
         memo = self._memo(recording)
         # Language models with the same bridge share the reading.
         reading = memo.once(llm.bridge, lambda: llm.bridge.read(recording))
-        return reading, memo.once(llm, lambda: llm.probabilities([reading])[0])
+        return reading, memo.once(llm, lambda: _finite(llm.probabilities([reading])[0]))
 
     def _predict(self, recording):
+        if why := self.withheld(recording):
+            return Prediction(None, {}, warnings=tuple(_warnings(recording)), withheld=why)
         models = {"svm": (self.svm.labels, self.svm)}
         for arch, encoder in self.encoders.items():
             models[arch] = encoder.config.labels, encoder
         for name, llm in self._llms.items():
             models[name] = llm.labels, lambda r, llm=llm: self._read(r, llm)[1]
-        probabilities, refused = {}, {}
+        probabilities, failures, refused = {}, [], None
         for model, (labels, predict) in models.items():
             try:
-                values = map(float, predict(recording))
-                probabilities[model] = dict(zip(labels, values, strict=True))
+                probabilities[model] = dict(zip(labels, _finite(predict(recording)), strict=True))
             except RecordingError as error:
-                refused[model] = error
+                refused = refused or error
+                failures.append(f"{model} can't read this recording: {error}")
+            except Exception:
+                log.exception("The model %s failed", model)
+                failures.append(f"{model} failed and is left out; the log has the details.")
+        if not probabilities and refused:
+            raise refused
+        warnings = *_warnings(recording), *self._sites_warnings(recording), *failures
         if not probabilities:
-            raise next(iter(refused.values()))
-        read = {n: self._read(recording, m)[0] for n, m in self._llms.items() if n not in refused}
+            why = "Every model failed on this recording, so no emotion is named."
+            return Prediction(None, {}, warnings=warnings, withheld=why)
+        read = {
+            n: self._read(recording, self._llms[n])[0] for n in self._llms if n in probabilities
+        }
         return Prediction(
             self._headline(probabilities),
             probabilities,
             {n: tuple(spell(t, self._llms[n].spelling) for t in r.tokens) for n, r in read.items()},
             {n: spell(r.prompt(), self._llms[n].spelling) for n, r in read.items()},
-            (
-                *_warnings(recording),
-                *(f"{model} can't read this recording: {e}" for model, e in refused.items()),
-            ),
+            warnings,
         )
+
+    def _sites_warnings(self, recording):
+        missing, unused = missing_and_unused(recording.channel_names, self.sites)
+        if missing:
+            yield f"No channel is at {listed(missing)}; the models read silence there."
+        if unused:
+            yield f"No model reads {listed(unused)}."
 
     def _headline(self, probabilities):
         voters = [p for model, p in probabilities.items() if model in self._llms]
         voters = voters or list(probabilities.values())
         labels = dict.fromkeys(label for p in voters for label in p)
         return max(labels, key=lambda label: sum(p.get(label, 0.0) for p in voters))
+
+
+def _finite(probabilities):
+    values = [float(p) for p in probabilities]
+    if not np.isfinite(values).all():
+        raise ValueError(f"Probabilities {values} aren't all numbers.")
+    return values
 
 
 def _warnings(recording):
@@ -238,14 +313,17 @@ def _warnings(recording):
             f"At {recording.sampling_rate:g} Hz the upper part of the EMG band is missing; "
             "the models were trained on 2 kHz recordings."
         )
-    if assess_quality(recording).verdict == "poor":
+    quality = assess_quality(recording)
+    if dead := [c.name for c in quality.channels if c.flat]:
+        yield f"No signal on {listed(dead)}; check the electrode and its lead."
+    if quality.verdict == "poor":
         yield "The signal quality is poor; see the quality report before trusting a prediction."
 
 
 def _fingerprint(recording):
     """A hash of everything that the models read from a recording."""
     r = recording
-    settings = r.signal.shape, r.sampling_rate, r.unit, r.channel_names, r.cleaned
+    settings = r.signal.shape, r.sampling_rate, r.unit, r.channel_names, r.cleaned, r.start
     digest = hashlib.blake2b(repr(settings).encode())
     for values in (r.signal, r.valid):
         digest.update(np.ascontiguousarray(values).data)

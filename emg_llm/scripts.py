@@ -27,6 +27,13 @@ class DataArguments:
     labels: list[str] | None = field(
         default=None, metadata={"help": "Use only recordings with these labels."}
     )
+    montage: list[str] | None = field(
+        default=None,
+        metadata={
+            "help": "The site of each channel, in order, for recordings that don't name their "
+            "channels: 'face' for the standard order, or a list of names."
+        },
+    )
     seed: int = field(default=0, metadata={"help": "Seed for the split and the training."})
 
 

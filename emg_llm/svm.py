@@ -11,8 +11,9 @@ from emg_llm.evaluation.confidence import Confidence, log
 from emg_llm.hub.client import Pushable, resolve
 from emg_llm.signal.features import above_silence, segment_features
 from emg_llm.signal.levels import LevelScale
+from emg_llm.signal.montage import arrange
 from emg_llm.signal.preprocessing import clean, resample, segment
-from emg_llm.signal.recording import check_channels
+from emg_llm.signal.recording import RecordingError
 
 SAMPLING_RATE = 1000.0
 SEGMENT_LENGTH = 128
@@ -33,23 +34,22 @@ def recording_features(recording):
     return dict(zip(RECORDING_FEATURES, values, strict=True))
 
 
-def _row(recording):
+def _row(recording, sites):
     """The features of a recording in the order of the SVM's columns: float (features,)."""
-    return np.concatenate(list(recording_features(recording).values()))
+    return np.concatenate(list(recording_features(arrange(clean(recording), sites)).values()))
 
 
 def dataset_features(dataset, rows=None):
     """float (rows, features) and the features' names, for recordings and feature tables alike.
 
-    rows: all by default. Raises DatasetError for recordings with different channels.
+    rows: all by default. Raises SitesError for recordings with different channels.
     """
     if dataset.table is not None:
         return dataset.table if rows is None else dataset.table[rows], dataset.columns
     rows = range(len(dataset)) if rows is None else rows
-    dataset.check_same_channels()
-    channels = dataset.recordings[0].channel_names
-    names = tuple(f"{feature} {c}" for feature in RECORDING_FEATURES for c in channels)
-    return np.stack([_row(dataset.recordings[i]) for i in rows]), names
+    sites = dataset.recordings[0].channel_names
+    names = tuple(f"{feature} {site}" for feature in RECORDING_FEATURES for site in sites)
+    return np.stack([_row(dataset.recordings[i], sites) for i in rows]), names
 
 
 @dataclass(eq=False)
@@ -96,10 +96,21 @@ class EmotionSVM(Pushable):
         scores = log(self.predict_proba(features))
         self.confidence = Confidence.fit(scores, targets, groups, fitted_on)
 
+    @property
+    def sites(self):
+        """The sites of the recordings that it was fitted on. Raises RecordingError for a table."""
+        first, n = RECORDING_FEATURES[0], len(self.columns) // len(RECORDING_FEATURES)
+        sites = tuple(c.removeprefix(f"{first} ") for c in self.columns[:n])
+        if self.columns != tuple(f"{f} {site}" for f in RECORDING_FEATURES for site in sites):
+            raise RecordingError(
+                "This SVM was fitted on a feature table and can't read recordings; train one with "
+                "--data of recordings."
+            )
+        return sites
+
     def __call__(self, recording):
-        """Probabilities (labels,) for one recording."""
-        check_channels(recording.n_channels, len(self.columns) // len(RECORDING_FEATURES))
-        return self.predict_proba(_row(recording)[None])[0]
+        """Probabilities (labels,) for one recording. Raises SitesError, see `arrange`."""
+        return self.predict_proba(_row(recording, self.sites)[None])[0]
 
     def save_pretrained(self, folder):
         import skops.io

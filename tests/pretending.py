@@ -33,7 +33,7 @@ class FakePipeline:
     }
 
     def __init__(self, samples=None):
-        self.samples = samples or {}
+        self.samples, self.montages = samples or {}, {}
 
     def __call__(self, recording):
         if recording.n_channels != 8:

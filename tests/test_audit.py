@@ -10,6 +10,7 @@ import pytest
 from emg_llm.audit.leak import MODELS, measure_leak, segment_units
 from emg_llm.audit.report import finding, markdown, table
 from emg_llm.data.datasets import DatasetError, load_dataset
+from emg_llm.signal.montage import SitesError
 from tests.making import of, rows
 
 SOME = "simulated:subjects=4,trials=2,duration=1.5"
@@ -126,7 +127,7 @@ def test_a_label_of_one_recording_and_unlike_channels_are_refused_in_words(indep
     with pytest.raises(DatasetError, match="one recording labelled 'b'"):
         measure_leak(rows([[1.0], [2], [3]], "aab", ["P1", "P2", "P3"]))
     few = independent[0].replace(signal=independent[0].signal[:, :3], channel_names=())
-    with pytest.raises(DatasetError, match="3 or 8 channels"):
+    with pytest.raises(SitesError, match="8 channels with names"):
         measure_leak(of([few, *independent[1:]]))
 
 

@@ -10,6 +10,7 @@ import skops.io
 from sklearn.preprocessing import FunctionTransformer
 
 from emg_llm.data.datasets import Dataset, DatasetError, load_dataset
+from emg_llm.signal.montage import SitesError
 from emg_llm.signal.preprocessing import clean, resample
 from emg_llm.signal.recording import Recording, RecordingError
 from emg_llm.signal.simulation import simulate
@@ -158,11 +159,11 @@ def test_a_file_with_a_type_that_is_not_trusted_is_refused(svm, tmp_path):
 
 def test_another_number_of_channels_is_refused_in_words(svm):
     two = Recording(np.random.default_rng(0).standard_normal((3000, 2)), 1000)
-    with pytest.raises(RecordingError, match="reads 8 channels and this recording has 2"):
+    with pytest.raises(RecordingError, match="doesn't say where its 2 channels were recorded"):
         svm(two)
     eight = simulate("anger", duration=1.0)
     mixed = Dataset("mixed", ("a", "b"), ("x", "y"), (None, None), recordings=(two, eight))
-    with pytest.raises(DatasetError, match="2 or 8 channels"):
+    with pytest.raises(SitesError, match="8 channels with names"):
         dataset_features(mixed)
 
 

@@ -169,7 +169,7 @@ def test_a_recording_with_two_channels_is_refused_in_one_sentence(arch):
     with pytest.raises(RecordingError) as caught:
         build(arch)(two)
     words = str(caught.value)
-    assert "reads 8 channels and this recording has 2" in words
+    assert "doesn't say where its 2 channels were recorded" in words
     assert words.count(".") == 1 and "\n" not in words
 
 

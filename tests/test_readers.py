@@ -26,11 +26,11 @@ def test_every_format_gives_the_same_signal(tmp_path, extension):
     assert recording.signal.dtype == np.float32
     np.testing.assert_allclose(recording.signal, signal, rtol=1e-5)
     assert recording.sampling_rate == RATE and recording.unit == "uV"
-    assert recording.channel_names == MONTAGE and recording.valid.all()
+    assert recording.channel_names[0] == "channel 1" and recording.valid.all()
     assert recording.recording_id == "trial"
-    # What the format can't say is assumed aloud.
-    assumed = "The channels have no names; the eight facial electrodes were assumed."
-    assert set(recording.notes) <= {assumed}
+    assert recording.notes == ()
+    named = read_recording(tmp_path / f"trial{extension}", RATE, "uV", montage="face")
+    assert named.channel_names == MONTAGE and (named.signal == recording.signal).all()
 
 
 def test_what_the_caller_says_about_a_recording_goes_into_it(tmp_path):

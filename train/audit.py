@@ -65,7 +65,7 @@ class AuditArguments:
 def main(data, args):
     if args.folds < 2 or args.max_segments < 1:
         raise DatasetError("--folds must be at least 2 and --max_segments at least 1.")
-    dataset = load_dataset(data.data, data.labels)
+    dataset = load_dataset(data.data, data.labels, data.montage)
     results = measure_leak(
         dataset, args.preset, args.model, args.folds, args.max_segments, data.seed
     )

@@ -20,12 +20,15 @@ from trl import TrlParser
 from emg_llm.experiments.replies import ALL_PAIRS
 from emg_llm.hub.client import NEVER_UPLOADED, bundle_folder
 from emg_llm.scripts import run
+from emg_llm.signal.montage import FACE
 from emg_llm.signal.recording import EMOTIONS
 from emg_llm.signal.simulation import is_simulated, simulate
 
 SCRIPTS = Path(__file__).parent
 SAMPLE_SEED = 1000  # these people are in no training data
 ENCODERS = "cnn", "tcn"  # the first one makes the codes
+UNNAMED = "Happiness, 15 kHz (.npy)"  # a sample whose channels have no names
+MONTAGES = {UNNAMED: FACE}
 LLMS = "nano-llama2", "nano-phi3", "nano-llama3"
 # Nothing is chosen on these people: measure them, and change nothing afterwards.
 NEW_PEOPLE = "simulated:subjects=20,trials=2,seed=90417"
@@ -144,6 +147,7 @@ def assemble(args, work, folder):
         "encoders": ENCODERS,
         "llms": LLMS,
         "samples": write_samples(folder / "samples"),
+        "montages": MONTAGES,
     }
     (folder / "config.json").write_text(json.dumps(config, indent=2) + "\n")
     keys = "steps", "start_with", "loss", "n_parameters"
@@ -217,7 +221,7 @@ def write_samples(folder):
     volts = (recording.signal * 1e-6).astype(np.float32)
     volts[:1500] = -1000.0
     np.save(folder / "happiness.npy", volts)
-    files["Happiness, 15 kHz (.npy)"] = "happiness.npy"
+    files[UNNAMED] = "happiness.npy"
 
     recording = simulate("anger", 1, seed=SAMPLE_SEED)
     time = np.arange(recording.n_samples) / recording.sampling_rate

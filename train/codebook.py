@@ -35,7 +35,7 @@ class CodebookArguments:
 
 
 def main(data, args, sharing):
-    dataset = load_dataset(data.data, data.labels)
+    dataset = load_dataset(data.data, data.labels, data.montage)
     split = held_out_split(dataset, data.seed)
     scored = split.scored
     encoder = load_encoder(args.encoder)

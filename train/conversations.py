@@ -62,7 +62,7 @@ class ConversationArguments:
 def main(data, args, sharing):
     import datasets
 
-    dataset = load_dataset(data.data, data.labels)
+    dataset = load_dataset(data.data, data.labels, data.montage)
     split = held_out_split(dataset, data.seed)
     codec = load_codec(args.encoder, args.codebook)
     bridge = BRIDGES[args.bridge].fit(dataset, split.train, *codec, scaling=args.scaling)

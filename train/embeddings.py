@@ -41,7 +41,7 @@ class EmbeddingArguments:
 def main(data, args):
     folder = resolve(args.encoder or bundle_folder() / "encoders" / "cnn")
     encoder = load_encoder(folder)
-    dataset = load_dataset(data.data, data.labels)
+    dataset = load_dataset(data.data, data.labels, data.montage)
     rows, protocol = unseen_recordings(folder, encoder, dataset)
     results, table, embedded = measure_embeddings(
         encoder, dataset.take(rows), protocol, args.map, data.seed

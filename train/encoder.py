@@ -78,7 +78,8 @@ def main(data, args, sharing):
     is_main()  # connect the processes before any of them can fail
     if args.encoder and not args.calibrate_with:
         raise DatasetError("--encoder names an encoder to calibrate: give --calibrate_with too.")
-    person = load_dataset(args.calibrate_with, data.labels) if args.calibrate_with else None
+    theirs = args.calibrate_with
+    person = load_dataset(theirs, data.labels, data.montage) if theirs else None
     if args.encoder:
         encoder, trained = load_encoder(args.encoder), training_of(resolve(args.encoder))
     else:
@@ -94,7 +95,7 @@ def main(data, args, sharing):
 
 def train(data, args, sharing, person=None):
     """Train, measure and save an encoder: (encoder, results)."""
-    dataset = load_dataset(data.data, data.labels)
+    dataset = load_dataset(data.data, data.labels, data.montage)
     split = held_out_split(dataset, data.seed)
     config = encoder_config(
         args.arch,
@@ -104,7 +105,7 @@ def train(data, args, sharing, person=None):
         trained_on=dataset.name,
     )
     if person is not None:
-        check_personal(person, config.labels, config.n_channels)
+        check_personal(person, config.labels, config.sites)
     training = EncoderTraining(
         epochs=args.epochs,
         batch_size=args.batch_size,

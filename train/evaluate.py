@@ -140,7 +140,7 @@ class ExtraArguments:
 
 
 def main(data, args, reading, llms, more):
-    dataset = load_dataset(data.data, data.labels)
+    dataset = load_dataset(data.data, data.labels, data.montage)
     codec = load_codec(args.encoder, args.codebook)
     counts = tuple(sorted(set(more.few_shot or ())))
     extras = Extras(

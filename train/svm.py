@@ -31,7 +31,7 @@ class SvmArguments:
 
 
 def main(data, args, sharing):
-    dataset = load_dataset(data.data, data.labels)
+    dataset = load_dataset(data.data, data.labels, data.montage)
     split = held_out_split(dataset, data.seed)
     scored = split.scored
     features, columns = dataset_features(dataset)

@@ -15,6 +15,7 @@ from emg_llm.audit.original import original_split, original_tensor
 from emg_llm.data.datasets import DatasetError
 from emg_llm.evaluation.statistics import mean_interval, share_interval
 from emg_llm.signal.features import above_silence, segment_features
+from emg_llm.signal.montage import arrange
 from emg_llm.signal.preprocessing import SEGMENT_LENGTH, clean, resample, segment
 from emg_llm.svm import SAMPLING_RATE
 
@@ -59,10 +60,9 @@ def segment_units(dataset, max_segments=MAX_SEGMENTS):
 def _segment_units(dataset, max_segments):
     if dataset.recordings is None:
         return _table_units(dataset)
-    dataset.check_same_channels()
-    features = []
+    features, sites = [], dataset.recordings[0].channel_names
     for recording in tqdm(dataset.recordings, desc="segments", unit="rec"):
-        prepared = resample(clean(recording), SAMPLING_RATE)
+        prepared = resample(arrange(clean(recording), sites), SAMPLING_RATE)
         values = segment_features(segment(prepared, min(SEGMENT_LENGTH, prepared.n_samples)))
         power = 10 * np.log10(above_silence(np.square(values["rms"], dtype=np.float64)))
         features.append(np.concatenate([power, values["mean_frequency"]], axis=1))

@@ -16,7 +16,9 @@ from emg_llm.data.datasets import Dataset
 from emg_llm.encoders.base import EmgEncoder
 from emg_llm.signal.features import channel_power
 from emg_llm.signal.levels import LevelScale
-from emg_llm.signal.recording import Recording
+from emg_llm.signal.montage import arrange
+from emg_llm.signal.preprocessing import clean
+from emg_llm.signal.recording import Recording, RecordingError
 
 
 class BridgeError(ValueError):
@@ -176,15 +178,25 @@ class Readings:
         return self.told[-1].scores(dataset, rows)
 
 
-def powers(item: Recording | np.ndarray) -> np.ndarray:
-    """float64 (columns,): the power of each channel of a recording; a feature row unchanged."""
-    return channel_power(item) if isinstance(item, Recording) else np.asarray(item, np.float64)
+def powers(item: Recording | np.ndarray, sites: Sequence[str]) -> np.ndarray:
+    """float64 (sites,): the power at each of a scale's sites; a feature row unchanged.
+
+    Raises SitesError if the recording doesn't have them, RecordingError for another row's columns.
+    """
+    if isinstance(item, Recording):
+        return channel_power(arrange(clean(item), sites))
+    if len(item) != len(sites):
+        raise RecordingError(
+            f"This model reads {len(sites)} columns ({', '.join(sites[:3])}, …) and this row has "
+            f"{len(item)}; give it a table with the same columns."
+        )
+    return np.asarray(item, np.float64)
 
 
 def _fit_scale(dataset, rows, scaling):
     rows = np.asarray(rows, int)
     names = dataset.columns or dataset.recordings[rows[0]].channel_names
-    values = np.stack([powers(dataset.item(i)) for i in rows])
+    values = np.stack([powers(dataset.item(i), names) for i in rows])
     neutral = np.array([dataset.labels[i] == "neutral" for i in rows])
     people = dataset.groups[rows] if scaling == "person" else None
     return LevelScale.fit(values, names, neutral, people)

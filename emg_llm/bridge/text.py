@@ -15,7 +15,7 @@ from emg_llm.signal.levels import LevelScale, whole
 from emg_llm.signal.once import Prepared
 from emg_llm.signal.preprocessing import clean
 from emg_llm.signal.quality import assess_quality
-from emg_llm.signal.recording import Recording, check_channels
+from emg_llm.signal.recording import Recording
 
 # Noise of variants for training: dB (or tenths of an interquartile range).
 OVERALL_NOISE, SITE_NOISE = 2.0, 3.0
@@ -58,8 +58,7 @@ class Levels:
         values = []
         for item in tqdm(items, desc="reading", disable=len(items) < MANY):
             item = Prepared.of(item) if isinstance(item, Recording) else item
-            values.append(powers(item))
-            check_channels(len(values[-1]), len(scale.names))
+            values.append(powers(item, scale.names))
             self.moments.append(_moments(item))
         # A scale has a width only with "person" scaling.
         self.levels = scale.of_people(np.stack(values), people if scale.width else None)
@@ -117,7 +116,9 @@ def _moments(item):
     if not isinstance(item, Recording):
         return {}
     report = assess_quality(item)
-    moments = {"snr": int(np.clip(round(report.snr_db), -40, 40)), "quality": report.verdict}
+    moments: dict[str, Any] = {"quality": report.verdict}
+    if np.isfinite(report.snr_db):
+        moments["snr"] = int(np.clip(round(report.snr_db), -40, 40))
     if course := activity(clean(item)):
         start, end, peak = (round(t, 1) for t in course)
         moments |= {"active": (start, end), "peak": peak}

@@ -12,7 +12,8 @@ from typing import Any, Self, cast
 
 import numpy as np
 
-from emg_llm.data.lazy import KeptRecordings, Lazy
+from emg_llm.data.lazy import KeptRecordings, Lazy, arranged
+from emg_llm.signal.montage import montage_sites
 from emg_llm.signal.once import Memo
 from emg_llm.signal.recording import EMOTIONS, Recording, RecordingError
 from emg_llm.signal.simulation import (
@@ -87,15 +88,6 @@ class Dataset:
         pairs = zip(self.ids, self.subjects, strict=True)
         return np.array([subject or f"recording {i}" for i, subject in pairs])
 
-    def check_same_channels(self) -> None:
-        """Raise DatasetError where the recordings differ in their number of channels."""
-        counts = sorted({r.n_channels for r in self.recordings})
-        if len(counts) > 1:
-            raise DatasetError(
-                f"The recordings of {self.name} have {' or '.join(map(str, counts))} channels; "
-                "use recordings with the same channels."
-            )
-
     def item(self, i: int) -> Recording | np.ndarray:
         """The Recording, or the feature row, at index i."""
         return cast(np.ndarray, self.table)[i] if self.recordings is None else self.recordings[i]
@@ -133,19 +125,27 @@ class Dataset:
         )
 
 
-def load_dataset(data: str | Path, labels: Sequence[str] | None = None) -> Dataset:
-    """The Dataset for any value of `--data`. Raises DatasetError or RecordingError."""
+def load_dataset(
+    data: str | Path,
+    labels: Sequence[str] | None = None,
+    montage: str | Sequence[str] | None = None,
+) -> Dataset:
+    """The Dataset for any value of `--data`. Raises DatasetError or RecordingError.
+
+    montage: the site of each channel, see `read_recording`, for recordings in files that no column
+    `montage` assigns. Recordings whose channels have names are arranged into the same order.
+    """
     data = str(data)
     if is_simulated(data):
         dataset = _simulated(data)
     else:
         path = Path(data).expanduser()
         if path.is_dir() and (path / "dataset_info.json").exists():
-            dataset = _saved(path)
+            dataset = _saved(path, montage)
         elif path.is_dir():
-            dataset = _folder(path)
+            dataset = _folder(path, montage)
         elif path.suffix.lower() in (".csv", ".parquet") and path.is_file():
-            dataset = _table_or_manifest(path)
+            dataset = _table_or_manifest(path, montage)
         else:
             raise DatasetError(
                 f"--data {data}: no such folder, manifest or feature table. Use 'simulated', a "
@@ -190,8 +190,9 @@ def _of_recordings(name, n, make, splits=None):
     report an unusable file now than after hours of training.
     """
     recordings = KeptRecordings(n, make)
-    meta = [(r.recording_id, r.label, r.subject, r.session) for r in recordings]
-    ids, labels, subjects, sessions = zip(*meta, strict=True) if meta else ((),) * 4
+    meta = [(r.recording_id, r.label, r.subject, r.session, r.channel_names) for r in recordings]
+    ids, labels, subjects, sessions, names = zip(*meta, strict=True) if meta else ((),) * 5
+    recordings = arranged(recordings, names)
     return Dataset(name, ids, labels, subjects, splits, recordings, sessions=_texts(sessions))
 
 
@@ -206,7 +207,7 @@ def _texts(values):
     return texts if any(texts) else None
 
 
-def _folder(path):
+def _folder(path, montage):
     from emg_llm.signal.readers import SUPPORTED_EXTENSIONS, read_recording
 
     files = [p for p in sorted(path.glob("*/*")) if p.suffix.lower() in SUPPORTED_EXTENSIONS]
@@ -217,12 +218,13 @@ def _folder(path):
 
     def make(i):
         label = files[i].parent.name
-        return read_recording(files[i], label=label, recording_id=f"{label}/{files[i].stem}")
+        about = {"label": label, "recording_id": f"{label}/{files[i].stem}"}
+        return read_recording(files[i], montage=montage, **about)
 
     return _of_recordings(path.name, len(files), make)
 
 
-def _table_or_manifest(path):
+def _table_or_manifest(path, montage):
     import pandas as pd
 
     try:
@@ -237,10 +239,12 @@ def _table_or_manifest(path):
             f"{path.name} has no 'label' column; add one that names each row's emotion."
         )
     table = table.dropna(subset="label").reset_index(drop=True)
-    return _manifest(path, table) if "path" in table else _feature_table(path.name, table)
+    if "path" in table:
+        return _manifest(path, table, montage)
+    return _feature_table(path.name, table)
 
 
-def _manifest(path, table):
+def _manifest(path, table, montage):
     from emg_llm.signal.readers import read_recording
 
     rows = table.to_dict("records")
@@ -248,6 +252,7 @@ def _manifest(path, table):
     def make(i):
         place, label = str(rows[i]["path"]), str(rows[i]["label"])
         rest = {k: _text(rows[i].get(k)) for k in ("sampling_rate", "unit", "subject", "session")}
+        rest["montage"] = _text(rows[i].get("montage")) or montage
         return read_recording(path.parent / place, label=label, recording_id=place, **rest)
 
     splits = _split_column(table)
@@ -291,7 +296,7 @@ def _split_column(table):
     return tuple(table["split"])
 
 
-def _saved(path):
+def _saved(path, montage):
     import datasets
 
     saved = datasets.load_from_disk(str(path))
@@ -306,9 +311,12 @@ def _saved(path):
         row = saved[i]
         name = row.get("recording_id") or f"row {i + 1}"
         try:
+            signal, names = np.asarray(row["signal"]), row.get("channel_names") or ()
+            assigned = row.get("montage") or montage
             return Recording(
-                np.asarray(row["signal"]),
+                signal,
                 row["sampling_rate"],
+                montage_sites(assigned, signal.shape[-1]) if assigned else tuple(names),
                 label=str(row["label"]),
                 subject=row.get("subject"),
                 session=row.get("session"),

@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
+from emg_llm.signal.montage import arrange, common_sites, is_named
 from emg_llm.signal.recording import Recording, RecordingError
 
 ARRAYS = ("signal", "valid")
@@ -95,3 +96,18 @@ class KeptRecordings(Lazy[Recording]):
             places = {name: self._spool.append(getattr(recording, name)) for name in ARRAYS}
             self._kept[i] = places, rest
         return recording
+
+
+def arranged(
+    recordings: Sequence[Recording], names: Sequence[tuple[str, ...]]
+) -> Sequence[Recording]:
+    """The recordings with the same sites in the same order, if all name their channels.
+
+    names: the channels of each. A site that a recording lacks is silent in it, see `arrange`.
+    """
+    if not names or not all(map(is_named, names)):
+        return recordings
+    sites = common_sites(names)
+    if set(names) == {sites}:
+        return recordings
+    return Lazy(len(recordings), lambda i: arrange(recordings[i], sites))

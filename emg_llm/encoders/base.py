@@ -24,8 +24,9 @@ from emg_llm.evaluation.confidence import Confidence
 from emg_llm.hub.client import Pushable, resolve
 from emg_llm.signal.features import segment_tensor
 from emg_llm.signal.missing import expected, is_dead, without_dead
+from emg_llm.signal.montage import arrange
 from emg_llm.signal.preprocessing import clean, resample
-from emg_llm.signal.recording import Recording, check_channels
+from emg_llm.signal.recording import MONTAGE, Recording, default_channel_names
 
 SCALINGS = ("training", "person")
 
@@ -34,6 +35,7 @@ SCALINGS = ("training", "person")
 class EncoderConfig:
     """The settings of an encoder, saved beside its weights.
 
+    sites: of the channels, in order; by default MONTAGE for eight, "channel 1", … otherwise.
     scaling: the reference for levels: the mean over the training people ("training"), or the
     median of the person's own recordings when several are read together ("person").
     """
@@ -51,15 +53,22 @@ class EncoderConfig:
     lead: str = "deep"  # the path that the head reads, see `readouts`
     trained_on: str = ""
     confidence: Confidence = field(default_factory=Confidence)
+    sites: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         if isinstance(self.confidence, Mapping):  # from a file
             self.confidence = Confidence.from_dict(self.confidence)
+        if not self.sites:
+            names = default_channel_names(self.n_channels)
+            self.sites = list(MONTAGE if self.n_channels == len(MONTAGE) else names)
 
     def tensor(self, recording: Recording) -> np.ndarray:
-        """The encoder's input for one recording: float32 (n_segments, length, features)."""
-        check_channels(recording.n_channels, self.n_channels)
-        prepared = without_dead(resample(clean(recording), self.sampling_rate))
+        """The encoder's input for one recording: float32 (n_segments, length, features).
+
+        Raises SitesError if the recording doesn't have the encoder's sites, see `arrange`.
+        """
+        arranged = arrange(clean(recording), self.sites)
+        prepared = without_dead(resample(arranged, self.sampling_rate))
         n = prepared.n_samples
         # The whole trial, or equal parts as close as possible to segment_length.
         return segment_tensor(prepared, n // max(1, round(n / self.segment_length)))
@@ -67,7 +76,7 @@ class EncoderConfig:
     @property
     def front_key(self) -> tuple:
         """Everything that `front` depends on: encoders with equal keys share its result."""
-        return "front", self.n_channels, self.sampling_rate, self.segment_length
+        return "front", tuple(self.sites), self.sampling_rate, self.segment_length
 
     @torch.inference_mode()
     def front(self, recording: Recording) -> tuple[Tensor, Tensor]:

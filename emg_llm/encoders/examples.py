@@ -21,9 +21,9 @@ from emg_llm.signal.recording import Recording
 
 def encoder_config(arch: str, dataset: Dataset, **more: Any) -> EncoderConfig:
     """An EncoderConfig with the labels and channels of a dataset."""
-    channels = _recordings(dataset)[0].n_channels
-    labels = list(dataset.label_names)
-    return EncoderConfig(arch, labels, n_channels=channels, n_features=channels + 4, **more)
+    sites, labels = list(_recordings(dataset)[0].channel_names), list(dataset.label_names)
+    n = len(sites)
+    return EncoderConfig(arch, labels, n_channels=n, n_features=n + 4, sites=sites, **more)
 
 
 def _recordings(dataset: Dataset) -> Sequence[Recording]:

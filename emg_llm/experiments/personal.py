@@ -14,10 +14,11 @@ from emg_llm.evaluation.metrics import accuracy_of, control, results_of
 from emg_llm.experiments.controls import Inputs
 from emg_llm.experiments.fitted import check_labels, in_terms_of
 from emg_llm.experiments.folds import fingerprint
+from emg_llm.signal.montage import arrange
 
 
-def check_personal(dataset, labels, n_channels):
-    """Raise DatasetError if an encoder with these labels and channels can't learn the dataset."""
+def check_personal(dataset, labels, sites):
+    """Raise DatasetError or SitesError if an encoder of these labels and sites can't learn it."""
     if dataset.recordings is None:
         raise DatasetError(
             f"{dataset.name} is a feature table, and calibrating an encoder needs recordings; "
@@ -32,11 +33,7 @@ def check_personal(dataset, labels, n_channels):
         )
     check_labels("The encoder", labels, dataset)
     for recording in dataset.recordings:
-        if recording.n_channels != n_channels:
-            raise DatasetError(
-                f"The encoder reads {n_channels} channels and {recording.recording_id} of "
-                f"{dataset.name} has {recording.n_channels}; give recordings with those channels."
-            )
+        arrange(recording, sites)
 
 
 def personalise(encoder, dataset, seed=0, progress=True):
@@ -47,7 +44,7 @@ def personalise(encoder, dataset, seed=0, progress=True):
     results["before"] is the accuracy of the original encoder.
     """
     config, rows = encoder.config, np.arange(len(dataset))
-    check_personal(dataset, config.labels, config.n_channels)
+    check_personal(dataset, config.labels, config.sites)
     targets = np.array([config.labels.index(label) for label in dataset.labels])
     person = np.full(len(rows), next(filter(None, dataset.subjects), "one person"))
     mine, hum = (

@@ -32,7 +32,7 @@ def unit_label(unit):
 
 
 def signal_figure(recording):
-    """Stacked channels over time, at the same scale, each around its own median.
+    """Stacked channels over the file's time, at the same scale, each around its own median.
 
     Long recordings appear as the envelope of their minima and maxima. Invalid stretches are
     shaded and empty.
@@ -47,7 +47,7 @@ def signal_figure(recording):
     for i, name in enumerate(recording.channel_names):
         figure.add_scatter(
             y=y[:, i].astype(np.float32),
-            x0=0,
+            x0=recording.start,
             dx=step,
             name=name,
             line={"color": _colour(i), "width": 1},
@@ -63,8 +63,8 @@ def signal_figure(recording):
     for start, end in _stretches(np.isnan(y[:, 0])):
         figure.add_shape(  # one over all rows
             type="rect",
-            x0=start * step,
-            x1=(end + 1) * step,
+            x0=recording.start + start * step,
+            x1=recording.start + (end + 1) * step,
             y0=0,
             y1=1,
             yref="paper",
@@ -74,7 +74,7 @@ def signal_figure(recording):
         )
     figure.update_xaxes(title_text="time (s)", row=n, col=1)
     # Plotly's own range would begin with the valid signal.
-    figure.update_xaxes(range=[0, recording.duration])
+    figure.update_xaxes(range=[recording.start, recording.start + recording.duration])
     note = f"amplitude in {unit}, all channels at the same scale"
     if not recording.valid.all():
         note += "<br>shaded: invalid samples"

@@ -66,7 +66,10 @@ def tensor_column(n_channels: int, feature: str) -> int:
 
 
 def feature_table(recording: Recording, segment_length: int = SEGMENT_LENGTH) -> "pd.DataFrame":
-    """A pandas table with one row per segment: segment, start_s, then `<feature> <channel>`."""
+    """A pandas table with one row per segment: segment, start_s, then `<feature> <channel>`.
+
+    start_s: seconds from the file's first sample.
+    """
     import pandas as pd
 
     recording = clean(recording)
@@ -108,7 +111,7 @@ def above_silence(power: np.ndarray) -> np.ndarray:
 
 
 def activity(recording: Recording) -> tuple[float, float, float] | None:
-    """(start, end, peak) of the muscle activity in seconds, or None without a clear burst.
+    """(start, end, peak) of the muscle activity in the file's seconds; None without a clear burst.
 
     Each channel's power in windows of 50 ms is taken relative to that channel's own floor, the
     tenth percentile; the mean over channels in dB is smoothed over a fifth of a second. Activity
@@ -132,7 +135,7 @@ def activity(recording: Recording) -> tuple[float, float, float] | None:
     base, top = np.percentile(level, 10), level.max()
     if top - base < MIN_BURST_DB:
         return None
-    at = np.flatnonzero(valid) * length / recording.sampling_rate
+    at = recording.start + np.flatnonzero(valid) * length / recording.sampling_rate
     active = np.flatnonzero(level > (base + top) / 2)
     window = length / recording.sampling_rate
     start, end = at[active[0]], at[active[-1]] + window

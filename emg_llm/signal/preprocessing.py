@@ -24,8 +24,9 @@ SEGMENT_LENGTH = 128  # samples
 def clean(recording: Recording, band: tuple[float, float] = BAND) -> Recording:
     """Trim invalid ends, interpolate invalid gaps, band-pass, and notch out any mains hum.
 
-    Returns a Recording in the same unit with `cleaned` set; one that is already clean comes back
-    unchanged. Raises RecordingError if too few valid samples remain to filter.
+    Returns a Recording in the same unit with `cleaned` set, and `start` if it was trimmed; one that
+    is already clean comes back unchanged. Raises RecordingError if too few valid samples remain to
+    filter.
     """
     if recording.cleaned:
         return recording
@@ -57,7 +58,8 @@ def _clean(recording, band):
         _subtract_hum(x, rate, _harmonics(mains, high))
     x = _zero_phase(x, rate, band[0], high, mains)
     x[~valid] = 0
-    return recording.replace(signal=x.astype(np.float32), valid=valid, cleaned=True)
+    start = recording.start + inside[0] / rate
+    return recording.replace(signal=x.astype(np.float32), valid=valid, cleaned=True, start=start)
 
 
 def resample(recording: Recording, sampling_rate: float) -> Recording:
@@ -179,7 +181,8 @@ def _squared_gain(n, rate, low, high, mains):
 
 @dataclass(frozen=True, eq=False)
 class Segments:
-    """signal: float32 (n, length, channels); start: float64 (n,), seconds; sampling_rate: Hz."""
+    """signal: float32 (n, length, channels); start: float64 (n,), seconds from the file's first
+    sample; sampling_rate: Hz."""
 
     signal: np.ndarray
     start: np.ndarray
@@ -207,5 +210,5 @@ def segment(recording: Recording, length: int = SEGMENT_LENGTH) -> Segments:
     kept = recording.valid[: n * length].reshape(n, length).mean(axis=1) >= 0.5
     if not kept.any():
         raise RecordingError("No segment of this recording is valid; record or export it again.")
-    start = np.arange(n) * length / recording.sampling_rate
+    start = recording.start + np.arange(n) * length / recording.sampling_rate
     return Segments(windows[kept], start[kept], recording.sampling_rate)

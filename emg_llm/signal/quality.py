@@ -36,8 +36,8 @@ class QualityReport:
 
     @property
     def snr_db(self) -> float:
-        """The median over the channels, dB."""
-        return float(np.median([c.snr_db for c in self.channels]))
+        """The median over the channels with a signal, dB; -inf if there is none."""
+        return float(np.median([c.snr_db for c in self.channels if not c.flat] or [-np.inf]))
 
 
 def snr_db(recording: Recording, window: float = WINDOW_S) -> np.ndarray:

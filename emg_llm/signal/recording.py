@@ -37,6 +37,8 @@ class Recording:
     notes: what the reader assumed or repaired, one sentence each.
     cleaned: True once `emg_llm.clean` has filtered it.
     format: the ending of the file that it was read from, such as ".npy", or empty.
+    channel_names: by default "channel 1", "channel 2", …; see `montage` for the sites they name.
+    start: seconds from the file's first sample to this recording's first.
 
     Raises RecordingError unless the signal is a finite (samples, channels) array of at least two
     samples and the rate is positive.
@@ -54,6 +56,7 @@ class Recording:
     notes: tuple[str, ...] = field(default=())
     cleaned: bool = False
     format: str = ""
+    start: float = 0.0
 
     def __post_init__(self) -> None:
         signal = np.asarray(self.signal, dtype=np.float32)
@@ -98,17 +101,6 @@ class Recording:
         return make()
 
 
-def check_channels(n_channels: int, expected: int) -> None:
-    """Raise RecordingError unless a recording has as many channels as a model expects."""
-    if n_channels != expected:
-        raise RecordingError(
-            f"This model reads {expected} channels and this recording has {n_channels}; plots, "
-            "quality and features work with any number."
-        )
-
-
 def default_channel_names(n_channels: int) -> tuple[str, ...]:
-    """The facial montage for eight channels, numbered channels otherwise."""
-    if n_channels == len(MONTAGE):
-        return MONTAGE
+    """The names of channels whose sites are unknown."""
     return tuple(f"channel {i + 1}" for i in range(n_channels))

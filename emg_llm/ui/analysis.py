@@ -10,12 +10,14 @@ import pandas as pd
 
 import emg_llm
 from emg_llm.plots.signals import unit_label
+from emg_llm.signal.montage import FACE, count
 from emg_llm.signal.readers import SUPPORTED_EXTENSIONS
 from emg_llm.signal.recording import RecordingError
 
 log = logging.getLogger(__name__)
 
 UNITS = ("auto", "uV", "mV", "V")
+MONTAGES = (("as named in the file", "auto"), ("face, standard order", FACE))
 FILE_TYPES = list(SUPPORTED_EXTENSIONS)
 NO_RECORDING = "Upload a recording or pick a sample first."
 
@@ -28,10 +30,11 @@ class Source(NamedTuple):
     path: str
     sampling_rate: float | None = None
     unit: str | None = None
+    montage: str | None = None
     asked_at: int = 0  # distinguishes two requests for the same file
 
 
-def make_source(path, sampling_rate=None, unit=None):
+def make_source(path, sampling_rate=None, unit=None, montage=None):
     """The form's values as a Source. Raises RecordingError for invalid ones."""
     if not path:
         raise RecordingError(NO_RECORDING)
@@ -39,8 +42,8 @@ def make_source(path, sampling_rate=None, unit=None):
         sampling_rate = None
     elif not (math.isfinite(sampling_rate) and sampling_rate > 0):
         raise RecordingError("The sampling rate must be a positive number of hertz.")
-    unit = None if unit in (None, "", "auto") else unit
-    return Source(str(path), sampling_rate, unit, time.time_ns())
+    unit, montage = (None if v in (None, "", "auto") else v for v in (unit, montage))
+    return Source(str(path), sampling_rate, unit, montage, time.time_ns())
 
 
 def escape(text):
@@ -52,7 +55,7 @@ def summary_markdown(recording, report):
     """Name, size, rate and unit; the quality verdict with reasons; assumptions."""
     facts = (
         f"**{escape(recording.recording_id)}**",
-        plural(recording.n_channels, "channel"),
+        count(recording.n_channels, "channel"),
         f"{recording.duration:.3g} s",
         f"{recording.sampling_rate:g} Hz",
         unit_label(recording.unit),
@@ -115,11 +118,6 @@ def rounded(frame, digits=4):
 def number(value):
     """A float with one decimal, or a dash if it isn't finite."""
     return f"{value:.1f}".replace("-", "−") if math.isfinite(value) else "–"
-
-
-def plural(n, word):
-    """`3 channels`, `1 channel`."""
-    return f"{n} {word}" if n == 1 else f"{n} {word}s"
 
 
 def plain_history(history):

@@ -48,7 +48,7 @@ def build_app(pipeline):
 def _recording_tab(pipeline, opened, source):
     with gr.Row():
         with gr.Column(scale=2, min_width=300):
-            form = RecordingForm(pipeline.samples)
+            form = RecordingForm(pipeline.samples, pipeline.montages)
             summary = gr.Markdown(EMPTY, elem_id="summary")
         with gr.Column(scale=3, min_width=320):
             prediction = PredictionArea(pipeline.llms)
@@ -75,7 +75,7 @@ def _recording_tab(pipeline, opened, source):
 
     def nothing(text, elem_class=""):
         text = gr.Markdown(text, elem_classes=elem_class)
-        # The file may only lack its sampling rate.
+        # The file may lack only its sampling rate.
         settings = gr.Accordion(open=True) if elem_class else gr.skip()
         return [None, text, settings, *tabs.clear(), *prediction.clear(), *chat.clear()]
 
@@ -88,19 +88,18 @@ def _recording_tab(pipeline, opened, source):
             log.exception("A recording could not be shown")
             return nothing(analysis.problem_markdown("It can't be analysed."), "problem")
 
-    def uploaded(path, rate, unit, view):
-        return safely((path, rate, unit), view)
+    def uploaded(path, rate, unit, montage, view):
+        return safely((path, rate, unit, montage), view)
 
     def sample_picked(view: str, event: gr.EventData) -> list:
-        path = form.path_of(event.target)
-        return [*safely((path, None, None), view), *form.empty()]
+        path, montage = form.sample(event.target)
+        return [*safely((path, None, None, montage), view), *form.empty()]
 
-    def settings_changed(old, path, rate, unit, view):
+    def settings_changed(old, path, rate, unit, montage, view):
         path = path or (old and old.path)
-        unchanged = old and old[:3] == (path, rate or None, None if unit == "auto" else unit)
-        if not path or unchanged:
+        if not path or (old and old[:-1] == analysis.make_source(path, rate, unit, montage)[:-1]):
             return [gr.skip()] * len(shown)
-        return safely((path, rate, unit), view)
+        return safely((path, rate, unit, montage), view)
 
     def predict(new):
         if not new:
@@ -117,11 +116,11 @@ def _recording_tab(pipeline, opened, source):
 
     quiet = {"api_visibility": "private", "show_progress": "minimal"}
     new = {"cancels": chat.asking, **quiet}
-    inputs = [form.file, form.rate, form.unit, tabs.view]
+    inputs = [form.file, form.rate, form.unit, form.montage, tabs.view]
     form.file.upload(uploaded, inputs, shown, **new)
     clicks = [button.click for button in form.samples]
     gr.on(clicks, sample_picked, tabs.view, [*shown, *form.outputs], **new)
-    changes = [form.rate.submit, form.rate.blur, form.unit.input]
+    changes = [form.rate.submit, form.rate.blur, form.unit.input, form.montage.input]
     gr.on(changes, settings_changed, [source, *inputs], shown, **quiet)
     form.file.clear(lambda: nothing(EMPTY), None, shown, **new)
     predicted = [*prediction.outputs, *chat.readings]
@@ -132,8 +131,8 @@ def _recording_tab(pipeline, opened, source):
 class RecordingForm:
     """The upload, the samples, and the settings for reading the file."""
 
-    def __init__(self, samples):
-        self.paths = dict(samples)
+    def __init__(self, samples, montages):
+        self.paths, self.montages = dict(samples), montages
         self.file = gr.File(
             label="Recording (CSV, TSV, TXT, NPY, NPZ or MAT)",
             file_types=analysis.FILE_TYPES,
@@ -143,7 +142,7 @@ class RecordingForm:
             gr.Markdown("Or pick a sample:", elem_classes="hint")
         with gr.Row(elem_classes="samples"):
             self.samples = [gr.Button(name, size="sm") for name in self.paths]
-        with gr.Accordion("Sampling rate and unit", open=False) as self.settings:
+        with gr.Accordion("Sampling rate, unit and sites", open=False) as self.settings:
             gr.Markdown("Needed only if the file does not state them.", elem_classes="hint")
             with gr.Row():
                 self.rate = gr.Number(
@@ -155,12 +154,16 @@ class RecordingForm:
                 self.unit = gr.Dropdown(
                     list(analysis.UNITS), value="auto", label="Unit", min_width=120
                 )
-        self.outputs = [self.file, self.rate, self.unit]
+                self.montage = gr.Dropdown(
+                    list(analysis.MONTAGES), value="auto", label="Sites", min_width=120
+                )
+        self.outputs = [self.file, self.rate, self.unit, self.montage]
 
-    def path_of(self, button):
-        """The path of a button's sample."""
-        return list(self.paths.values())[self.samples.index(button)]
+    def sample(self, button):
+        """(path, montage or None) of a button's sample."""
+        name = list(self.paths)[self.samples.index(button)]
+        return self.paths[name], self.montages.get(name)
 
     def empty(self):
         """Values that empty `outputs`."""
-        return [None, "", "auto"]
+        return [None, "", "auto", "auto"]

@@ -6,6 +6,7 @@ from contextlib import contextmanager
 import gradio as gr
 
 from emg_llm.plots import signals as plots
+from emg_llm.signal.montage import FACE
 from emg_llm.signal.quality import assess_quality
 from emg_llm.signal.recording import RecordingError
 from emg_llm.ui import analysis
@@ -19,13 +20,13 @@ BROKEN = "Something went wrong inside the app; its log has the details."
 def add_endpoints(pipeline, opened):
     """Add invisible components that name and type the endpoints; opened: OpenRecordings."""
 
-    def open_file(file, sampling_rate, unit):
-        return opened(analysis.make_source(file, sampling_rate, unit))
+    def open_file(*settings):
+        return opened(analysis.make_source(*settings))
 
-    def analyze(file, sampling_rate=None, unit="auto"):
+    def analyze(file, sampling_rate=None, unit="auto", montage="auto"):
         """The quality as text, plots of signal and spectrum, features and quality by channel."""
         with _explained():
-            recording = open_file(file, sampling_rate, unit)
+            recording = open_file(file, sampling_rate, unit, montage)
             report = assess_quality(recording)
             channels, _ = analysis.feature_frames(analysis.cleaned_or_not(recording))
             return (
@@ -37,12 +38,17 @@ def add_endpoints(pipeline, opened):
                 plots.snr_figure(report),
             )
 
-    def predict(file, sampling_rate=None, unit="auto"):
-        """The emotion, every model's probabilities and each LLM's prompt, as JSON."""
-        with _explained():
-            return prediction_json(pipeline(open_file(file, sampling_rate, unit)))
+    def predict(file, sampling_rate=None, unit="auto", montage="auto"):
+        """The emotion or why it is withheld, all probabilities and each LLM's prompt, as JSON.
 
-    def chat(message, file, sampling_rate=None, unit="auto", llm=None, history=None):
+        montage: "face" for the standard order, or the site of each channel, with commas.
+        """
+        with _explained():
+            return prediction_json(pipeline(open_file(file, sampling_rate, unit, montage)))
+
+    def chat(
+        message, file, sampling_rate=None, unit="auto", llm=None, history=None, montage="auto"
+    ):
         """Stream the growing reply of one LLM to a message about the recording.
 
         The last one marks its statements about the recording: ✓ agrees with the measurement, ✗
@@ -60,7 +66,7 @@ def add_endpoints(pipeline, opened):
                 raise RecordingError(str(error)) from None
             if not pipeline.llms:
                 raise RecordingError(NO_LLM)
-            recording = open_file(file, sampling_rate, unit)
+            recording = open_file(file, sampling_rate, unit, montage)
             yield from stream(pipeline, recording, message, llm or pipeline.llms[0], history)
 
     with gr.Column(visible=False):
@@ -69,12 +75,15 @@ def add_endpoints(pipeline, opened):
             gr.Number(label="sampling_rate", value=None),
             gr.Dropdown(list(analysis.UNITS), value="auto", label="unit"),
         ]
+        montage = gr.Dropdown(
+            ["auto", FACE], value="auto", label="montage", allow_custom_value=True
+        )
         message = gr.Textbox(label="message")
         llm = gr.Dropdown(list(pipeline.llms), value=next(iter(pipeline.llms), None), label="llm")
         history = gr.JSON(label="history", value=None)
         gr.Button().click(
             analyze,
-            recording,
+            [*recording, montage],
             [
                 gr.Markdown(label="summary"),
                 gr.Plot(label="signal"),
@@ -87,14 +96,14 @@ def add_endpoints(pipeline, opened):
         )
         gr.Button().click(
             predict,
-            recording,
+            [*recording, montage],
             gr.JSON(label="prediction"),
             api_name="predict",
             concurrency_id="model",
         )
         gr.Button().click(
             chat,
-            [message, *recording, llm, history],
+            [message, *recording, llm, history, montage],
             gr.Textbox(label="reply"),
             api_name="chat",
             concurrency_id="model",

@@ -5,6 +5,7 @@ from html import escape
 from emg_llm.chat.turns import likely
 
 UNREAD = '<p class="hint">Its scores and its prompt appear here.</p>'
+WITHHELD = '<p class="hint">Not asked, because no emotion is named.</p>'
 REFUSED = '<p class="hint">It can\'t read this recording.</p>'
 
 
@@ -15,6 +16,8 @@ def unread_html(llm):
 
 def reading_html(llm, prediction):
     """The likeliest labels with bars, and the prompt, folded away."""
+    if prediction.withheld:
+        return _named(llm, WITHHELD)
     probabilities = prediction.probabilities.get(llm)
     if probabilities is None:
         return _named(llm, REFUSED)

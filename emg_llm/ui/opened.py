@@ -28,7 +28,7 @@ class OpenRecordings:
             raise RecordingError(NO_RECORDING)
         if not Path(source.path).exists():
             raise RecordingError("The upload has expired; upload it again.")
-        key = source.path, source.sampling_rate, source.unit
+        key = source[:-1]
         with self._lock:
             memo = self._open.setdefault(key, Memo())
             self._open.move_to_end(key)
@@ -51,7 +51,8 @@ class OpenRecordings:
 
 def _read(source):
     try:
-        recording = emg_llm.read_recording(source.path, source.sampling_rate, source.unit)
+        path, rate, unit, montage, _ = source
+        recording = emg_llm.read_recording(path, rate, unit, montage=montage)
     except RecordingError:
         raise
     except Exception as error:

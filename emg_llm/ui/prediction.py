@@ -20,6 +20,10 @@ class PredictionArea:
 
     def show(self, prediction):
         """Values for `outputs`."""
+        if prediction.withheld:
+            html = _warning(f"No emotion is named. {prediction.withheld}")
+            html += "".join(map(_warning, prediction.warnings))
+            return [html, gr.Plot(None, visible=False)]
         return [
             cards_html(prediction, self.llms),
             gr.Plot(plots.probability_figure(prediction.probabilities, self.llms), visible=True),
@@ -27,8 +31,7 @@ class PredictionArea:
 
     def problem(self, text):
         """The reason why there is no prediction."""
-        html = f'<div class="warning">No prediction: {escape(text)}</div>'
-        return [html, gr.Plot(None, visible=False)]
+        return [_warning(f"No prediction: {text}"), gr.Plot(None, visible=False)]
 
     def clear(self):
         """Values that empty `outputs`."""
@@ -51,9 +54,11 @@ def cards_html(prediction, llms):
         f"<small>{escape(_source(prediction, llms))}</small></p>"
         f'<div class="cards">{"".join(cards)}</div>'
     )
-    for warning in prediction.warnings:
-        html += f'<div class="warning">{escape(warning)}</div>'
-    return html
+    return html + "".join(map(_warning, prediction.warnings))
+
+
+def _warning(text):
+    return f'<div class="warning">{escape(text)}</div>'
 
 
 def _source(prediction, llms):
@@ -68,9 +73,13 @@ def _source(prediction, llms):
 
 
 def prediction_json(prediction):
-    """The response of `/predict`; `label` has the highest mean probability over the LLMs."""
+    """The response of `/predict`.
+
+    label: of the highest mean probability over the LLMs; None where withheld says why not.
+    """
     return {
         "label": prediction.label,
+        "withheld": prediction.withheld,
         "probabilities": {
             model: {label: float(p) for label, p in probabilities.items()}
             for model, probabilities in prediction.probabilities.items()

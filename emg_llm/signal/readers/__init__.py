@@ -6,6 +6,7 @@ unpickled. Any fault raises a RecordingError of one sentence.
     recording = read_recording("trial.csv", sampling_rate=2000, unit="mV")
 """
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -42,6 +43,7 @@ def read_recording(
     sampling_rate: float | str | None = None,
     unit: str | None = None,
     *,
+    montage: str | Sequence[str] | None = None,
     label: str | None = None,
     subject: str | None = None,
     session: str | None = None,
@@ -54,6 +56,9 @@ def read_recording(
         original project's (45000, 8), which is 15 kHz.
     unit: "V", "mV", "uV", "nV" or "a.u."; by default the file's unit, else volts if the values
         are that small, else "a.u.".
+    montage: the site of each channel, in the channels' order: a list of names (or one string with
+        commas), or "face" for the eight of MONTAGE; by default the names in the file, or else
+        "channel 1", "channel 2", …
     label, subject, session: override those in the file. recording_id: by default the file's stem.
 
     `notes` lists what was assumed or repaired. Raises only RecordingError, whatever the file; the
@@ -79,7 +84,7 @@ def read_recording(
     with refusing(sentence), np.errstate(all="ignore"):
         from emg_llm.signal.readers.assembly import assemble
 
-        return assemble(name, read(path), sampling_rate, unit, **about)
+        return assemble(name, read(path), sampling_rate, unit, montage, **about)
 
 
 def _reader(kind):

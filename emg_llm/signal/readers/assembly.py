@@ -4,10 +4,12 @@ The recording's notes list every assumption and repair.
 """
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
+from emg_llm.signal.montage import SitesError, montage_sites, parse
 from emg_llm.signal.readers.columns import (
     MIN_SAMPLES,
     UNITS,
@@ -19,7 +21,7 @@ from emg_llm.signal.readers.columns import (
     unit_key,
 )
 from emg_llm.signal.readers.raw import Raw, check_kind
-from emg_llm.signal.recording import MONTAGE, Recording, RecordingError
+from emg_llm.signal.recording import Recording, RecordingError
 
 MAX_CHANNELS = 64
 MIN_SECONDS = 0.05
@@ -27,17 +29,23 @@ RATE_RANGE = 20, 1_000_000  # Hz
 SENTINEL = -1000.0
 ORIGINAL_SHAPE, ORIGINAL_RATE = (45000, 8), 15000
 VOLTS_BELOW = 1e-3  # surface EMG stays within some millivolts
-LARGEST = 1e30  # microvolts; fits into a float32, and its square into a float64
+LARGEST = 1e12  # microvolts, a million volts: raw counts that are said to be volts stay below
 ARBITRARY = {"a.u.", "au", "a.u", "arbitrary", "arb. units"}
 ACCEPTED_UNITS = "V, mV, uV (µV), nV or a.u."
 
 
 def assemble(
-    name: str, raw: Raw, sampling_rate: float | str | None, unit: str | None, **about: Any
+    name: str,
+    raw: Raw,
+    sampling_rate: float | str | None,
+    unit: str | None,
+    montage: str | Sequence[str] | None = None,
+    **about: Any,
 ) -> Recording:
     """A Recording from a file's contents and the caller's arguments, which override them.
 
-    sampling_rate: Hz. about: label, subject, session, recording_id. Raises RecordingError.
+    sampling_rate: Hz. montage: see `montage_sites`. about: label, subject, session, recording_id.
+    Raises RecordingError.
     """
     notes = list(raw.notes)
     values, names = _as_table(name, raw, notes)
@@ -78,10 +86,24 @@ def assemble(
         )
     if len(set(filter(None, names))) < signal.shape[1]:
         names = ()
-    if not names and signal.shape[1] == len(MONTAGE):
-        notes.append("The channels have no names; the eight facial electrodes were assumed.")
+    if montage is not None and len(montage):
+        names = _assigned(name, montage, names, signal.shape[1], notes)
     about = {k: raw.texts.get(k) if v is None else v for k, v in about.items()}
     return Recording(signal, rate, names, unit, valid, notes=tuple(notes), **about)
+
+
+def _assigned(name, montage, names, n_channels, notes):
+    try:
+        sites = montage_sites(montage, n_channels)
+    except SitesError as error:
+        raise SitesError(f"{name}: {error}") from None
+    if names and any(map(_another_site, names, sites)):
+        notes.append(f"The file calls the channels {', '.join(names)}; the given sites were used.")
+    return sites
+
+
+def _another_site(name, site):
+    return parse(name).is_site and parse(name).place != parse(site).place
 
 
 def _as_table(name, raw, notes):
