@@ -51,7 +51,7 @@ def main():
     parser.add_argument("--repeats", type=int, default=50, help="timed runs of each")
     args = parser.parse_args()
     pipeline = emg_llm.EmotionPipeline.from_pretrained(args.bundle)
-    recording = emg_llm.read_recording(next(iter(pipeline.samples.values())))
+    recording = emg_llm.simulate("anger", seed=1000)
     for name in pipeline.llms:
         llm = pipeline.llm(name)
         reading = llm.bridge.read(recording)

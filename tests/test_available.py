@@ -18,7 +18,7 @@ pytestmark = pytest.mark.slow
 
 @pytest.fixture(scope="module")
 def sample(pipeline):
-    return emg_llm.read_recording(next(iter(pipeline.samples.values())))
+    return emg_llm.read_recording(pipeline.samples["Anger, 2 kHz (.csv)"])
 
 
 def opened(quick_bundle, *llms):

@@ -14,6 +14,7 @@ from emg_llm.encoders import EncoderConfig, build_encoder, load_encoder
 from emg_llm.experiments import personal
 from emg_llm.experiments.personal import personalise
 from emg_llm.experiments.unseen import unseen_rows
+from emg_llm.signal.montage import SitesError
 
 LABELS = ["anger", "happiness", "surprise"]
 SETTINGS = "trials=2,duration=0.5,seed=4"
@@ -81,8 +82,8 @@ def test_what_cannot_be_learned_from_is_refused_in_words(encoder, mine, tmp_path
     (tmp_path / "t.csv").write_text("label,x\nanger,1\nfear,2\n")
     with pytest.raises(DatasetError, match=r"t\.csv is a feature table"):
         personalise(encoder, load_dataset(tmp_path / "t.csv"))
-    encoder.config.n_channels = 4
-    with pytest.raises(DatasetError, match=r"reads 4 channels and sim4-P001_anger_1 of .* has 8"):
+    encoder.config.sites = ["biceps", "triceps"]
+    with pytest.raises(SitesError, match=r"This recording, with the channels .* has none"):
         personalise(encoder, mine)
 
 

@@ -19,7 +19,7 @@ from emg_llm.hub.client import HubError
 from emg_llm.llms.model import EmgLLM
 from emg_llm.pipeline import REMEMBERED
 from emg_llm.signal import quality
-from emg_llm.signal.recording import EMOTIONS, RecordingError
+from emg_llm.signal.recording import EMOTIONS
 from emg_llm.signal.simulation import simulate
 from tests.making import counting
 
@@ -32,7 +32,7 @@ CHAT_FIRST = "Which sites are strongest?"
 
 @pytest.fixture(scope="module")
 def sample(pipeline):
-    return emg_llm.read_recording(next(iter(pipeline.samples.values())))
+    return emg_llm.read_recording(pipeline.samples["Anger, 2 kHz (.csv)"])
 
 
 @pytest.fixture
@@ -103,8 +103,9 @@ def test_the_bundle_says_what_it_was_trained_on_and_how_well_it_did(pipeline):
 def test_every_sample_is_predicted_by_every_model(pipeline):
     assert len(pipeline.samples) == 4
     said = []
-    for path in pipeline.samples.values():
-        prediction = pipeline(emg_llm.read_recording(path))
+    for name, path in pipeline.samples.items():
+        montage = pipeline.montages.get(name)
+        prediction = pipeline(emg_llm.read_recording(path, montage=montage))
         assert tuple(prediction.probabilities) == MODELS
         for p in prediction.probabilities.values():
             assert tuple(p) == EMOTIONS
@@ -182,6 +183,7 @@ def test_another_recording_is_never_taken_for_the_one_before(pipeline, sample):
         {"signal": sample.signal * 1.001},
         {"sampling_rate": sample.sampling_rate / 2},
         {"unit": "a.u."},
+        {"start": 1.0},
         {"valid": np.arange(sample.n_samples) > 100},
     ):
         assert pipeline(sample.replace(**change)) is not first
@@ -255,13 +257,62 @@ def test_an_unknown_language_model_is_said_in_one_sentence(pipeline, sample):
         next(pipeline.chat(sample, "Why?", llm="gpt-9"))
 
 
-def test_two_channels_are_refused_in_one_sentence(pipeline, sample):
-    two = sample.replace(signal=sample.signal[:, :2], channel_names=("a", "b"))
-    with pytest.raises(RecordingError, match=r"8 channels and this recording has 2") as caught:
-        pipeline(two)
-    assert "\n" not in str(caught.value)
-    with pytest.raises(RecordingError, match="this recording has 2"):
-        next(pipeline.chat(two, "Why?"))
+def test_columns_in_another_order_give_the_same_probabilities(pipeline, sample):
+    order = np.random.default_rng(1).permutation(8)
+    for places in (np.arange(8)[::-1], order):
+        names = [sample.channel_names[i] for i in places]
+        other = pipeline(sample.replace(signal=sample.signal[:, places], channel_names=names))
+        for model, expected in pipeline(sample).probabilities.items():
+            assert other.probabilities[model] == pytest.approx(expected, abs=1e-5), model
+        assert other.warnings == pipeline(sample).warnings
+
+
+def test_without_known_sites_the_emotion_is_withheld_and_no_model_is_asked(pipeline, unread, done):
+    unnamed = unread().replace(channel_names=())
+    prediction = pipeline(unnamed)
+    assert prediction.label is None and prediction.probabilities == {}
+    assert "doesn't say where its 8 channels were recorded" in prediction.withheld
+    assert "'face'" in prediction.withheld
+    answer = "".join(pipeline.chat(unnamed, "Which emotion is this?"))
+    assert answer.startswith(prediction.withheld) and "the strongest channel is channel" in answer
+    assert not any(label in answer for label in EMOTIONS)
+    assert pipeline.checked(unnamed, "Why?", answer) == answer
+    assert not done["tensor"] + done["read"] + done["probabilities"]
+    two = unnamed.replace(signal=unnamed.signal[:, :2], channel_names=("a", "b"))
+    assert "has none of the sites" in pipeline(two).withheld
+
+
+def test_what_the_encoder_finds_unlike_its_people_is_withheld(pipeline, unread, done, monkeypatch):
+    encoder = pipeline.encoders["cnn"]
+    monkeypatch.setattr(encoder, "unlike", lambda _: "It is a leg.", raising=False)
+    prediction = pipeline(unread())
+    assert (prediction.label, prediction.withheld) == (None, "It is a leg.")
+    assert not done["probabilities"]
+
+
+def test_a_model_that_fails_is_left_out_with_a_warning(pipeline, unread, monkeypatch):
+    def broken(*_):
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(type(pipeline.svm), "predict_proba", broken)
+    nothing = np.full((1, 12), np.nan)
+    monkeypatch.setattr(pipeline.llm("nano-phi3"), "probabilities", lambda _: nothing)
+    prediction = pipeline(unread())
+    assert set(prediction.probabilities) == set(prediction.prompts) | {"cnn", "tcn"}
+    assert set(prediction.prompts) == {"nano-llama2", "nano-llama3"}
+    text = "{} failed and is left out; the log has the details."
+    assert {text.format(model) for model in ("svm", "nano-phi3")} <= set(prediction.warnings)
+    assert prediction.label in EMOTIONS
+
+
+def test_dead_and_missing_electrodes_are_warnings(pipeline, sample, monkeypatch):
+    monkeypatch.setattr(pipeline.encoders["cnn"], "unlike", lambda _: "", raising=False)
+    dead = sample.replace(signal=sample.signal * (np.arange(8) > 3))
+    prediction = pipeline(dead)
+    assert tuple(prediction.probabilities) == MODELS
+    assert any("No signal on above the eye, below the eye" in w for w in prediction.warnings)
+    some = sample.replace(signal=sample.signal[:, :6], channel_names=sample.channel_names[:6])
+    assert any("No channel is at cheek and jaw" in w for w in pipeline(some).warnings)
 
 
 def test_warnings_say_what_is_unusual_about_a_recording(pipeline):

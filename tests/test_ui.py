@@ -13,9 +13,12 @@ import emg_llm
 from emg_llm import ui
 from emg_llm.evaluation.metrics import evaluate
 from emg_llm.hub.client import bundle_folder
+from emg_llm.pipeline import Prediction
 from emg_llm.signal.recording import EMOTIONS
 from emg_llm.ui import build_app, launch_options
 from emg_llm.ui.analysis import escape, make_source, plain_history
+from emg_llm.ui.llm_header import reading_html
+from emg_llm.ui.prediction import PredictionArea, prediction_json
 from emg_llm.ui.results import results_frame
 from tests.pretending import TOKENS, FakePipeline, write_csv
 
@@ -59,6 +62,26 @@ def test_predict_answers_with_probabilities_of_every_model(client, trial):
     assert answer["warnings"] == ["Simulated."]
     assert answer["tokens"] == {llm: list(TOKENS) for llm in FakePipeline.llms}
     assert answer["prompts"]["nano-phi3"].startswith("EMG features: ")
+
+
+def test_the_given_sites_of_unnamed_channels_count(client, tmp_path):
+    np.save(tmp_path / "plain.npy", np.random.default_rng(0).standard_normal((1000, 8)))
+    given = {"sampling_rate": 500, "unit": "uV", "api_name": "/analyze"}
+    file = handle_file(tmp_path / "plain.npy")
+    for montage, name in (("auto", "channel 8"), ("face", "jaw"), ("a,b,c,d,e,f,g,h", "h")):
+        *_, features, _, _ = client.predict(file, montage=montage, **given)
+        assert features["data"][7][0] == name
+
+
+def test_a_withheld_emotion_is_said_instead_of_a_prediction():
+    prediction = Prediction(None, {}, warnings=("Weak.",), withheld="It is a <leg>.")
+    with gr.Blocks():
+        html, figure = PredictionArea(["a"]).show(prediction)
+    assert "No emotion is named. It is a &lt;leg&gt;." in html and "Weak." in html
+    assert not figure.visible
+    assert prediction_json(prediction)["label"] is None
+    assert prediction_json(prediction)["withheld"] == "It is a <leg>."
+    assert "no emotion is named" in reading_html("a", prediction)
 
 
 def test_chat_streams_a_growing_reply_of_the_chosen_llm_and_marks_it_last(client, trial):

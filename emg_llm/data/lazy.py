@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from emg_llm.signal.montage import arrange, common_sites, is_named
+from emg_llm.signal.montage import SitesError, arrange, common_sites, is_named
 from emg_llm.signal.recording import Recording, RecordingError
 
 ARRAYS = ("signal", "valid")
@@ -110,4 +110,11 @@ def arranged(
     sites = common_sites(names)
     if set(names) == {sites}:
         return recordings
-    return Lazy(len(recordings), lambda i: arrange(recordings[i], sites))
+
+    def make(i):
+        try:
+            return arrange(recordings[i], sites)
+        except SitesError as error:
+            raise SitesError(f"{recordings[i].recording_id}: {error}") from None
+
+    return Lazy(len(recordings), make)

@@ -36,7 +36,7 @@ SYNONYMS = {
     "jaw": "lower jaw, angle of the jaw, jaw angle, mandible, masseter, mas",
 }
 IGNORED = {"power", "log", "rms", "mean", "raw", "ch", "chan", "channel", "electrode", "sensor",
-           "site", "muscle", "musculus", "m", "the", "of", "uv", "mv", "v"}  # fmt: skip
+           "site", "muscle", "musculus", "m", "the", "of", "u", "uv", "mv", "v"}  # fmt: skip
 SIDE_WORDS = dict.fromkeys(("left", "l", "lt"), "left")
 SIDE_WORDS |= dict.fromkeys(("right", "r", "rt"), "right")
 SIDES = "", "left", "right"  # in order of preference
@@ -149,7 +149,7 @@ def _arrange(recording, sites):
     there = [site for site, i in zip(sites, channels, strict=True) if i is not None]
     if len(there) < FEWEST * len(sites):
         raise SitesError(
-            f"{_of(recording)}, with the channels {listed(names[:MOST_LISTED])}, has "
+            f"This recording, with the channels {listed(names[:MOST_LISTED])}, has "
             f"{f'only {listed(there)}' if there else 'none'} of the sites that the models read; "
             f"record at least half of {listed(sites)}, or give the montage, the site of each "
             "channel."
@@ -233,21 +233,17 @@ def count(n: int, word: str) -> str:
     return f"{n} {word}{'s' * (n != 1)}"
 
 
-def _of(recording):
-    return recording.recording_id if recording.recording_id != "recording" else "This recording"
-
-
 def _unknown(recording, sites):
     n = count(recording.n_channels, "channel")
     if is_named(sites):
         order = f"'{FACE}'" if tuple(sites) == MONTAGE else "their names"
         return (
-            f"{_of(recording)} doesn't say where its {n} were recorded; name the channels in the "
+            f"This recording doesn't say where its {n} were recorded; name the channels in the "
             f"file, or give the montage: {order} if they are, in this order, {listed(sites)}, or "
             "else the site of each channel."
         )
     return (
-        f"{_of(recording)} has {n}{' with names' if is_named(recording.channel_names) else ''} and "
+        f"This recording has {n}{' with names' if is_named(recording.channel_names) else ''} and "
         f"this model reads {count(len(sites), 'channel')} without names; give it recordings of the "
         "same electrodes, or train it again on recordings whose channels have names."
     )
