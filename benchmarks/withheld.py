@@ -91,7 +91,7 @@ def rows(args) -> Iterator[tuple[str, bool, Iterator[Recording]]]:
         name = ", ".join(f"{k} {v:g}" for k, v in settings.items() if k != "trials")
         yield f"simulated people, {name}", False, simulated(seed=2000 + seed, **settings)
     if args.faces:
-        yield "faces", False, iter(load_dataset(args.faces).recordings)
+        yield "faces", False, iter(load_dataset(args.faces, montage="face").recordings)
 
 
 def of(x, rate=2000.0):

@@ -16,7 +16,7 @@ import numpy as np
 from emg_llm.bridge.codebook import Codebook
 from emg_llm.bridge.spelling import spell
 from emg_llm.chat import facts
-from emg_llm.chat.measurements import measurements
+from emg_llm.chat.measurements import measurements, oddities
 from emg_llm.chat.turns import Chat, Message, likely
 from emg_llm.encoders import load_encoder
 from emg_llm.hub.client import HubError, bundle_folder, part, resolve
@@ -25,13 +25,15 @@ from emg_llm.llms.model import EmgLLM
 from emg_llm.signal.montage import SitesError, arrange, listed, missing_and_unused
 from emg_llm.signal.once import Memo, Prepared
 from emg_llm.signal.preprocessing import clean
-from emg_llm.signal.quality import assess_quality
 from emg_llm.signal.recording import Recording, RecordingError
 from emg_llm.svm import EmotionSVM
 
 log = logging.getLogger(__name__)
 
-MIN_SECONDS = 0.25
+UNCOMPARED = (
+    "Whether the models know recordings like this one could not be checked; the log has the "
+    "details."
+)
 REMEMBERED = 8  # recordings whose results are cached
 
 
@@ -160,21 +162,25 @@ class EmotionPipeline:
         unlike what the first encoder learned from. Raises RecordingError.
         """
         recording = Prepared.of(recording)
+        return self._checked(recording)[0]
+
+    def _checked(self, recording):
         return self._memo(recording).once("withheld", lambda: self._withheld(recording))
 
     def _withheld(self, recording):
+        """(why the emotion is withheld or "", warnings)."""
         try:
             arrange(clean(recording), self.sites)
         except SitesError as error:
-            return str(error)
+            return str(error), ()
         unlike = getattr(next(iter(self.encoders.values())), "unlike", None)
         try:
-            return unlike(recording) if unlike else ""
+            return unlike(recording) if unlike else "", ()
         except RecordingError:
             raise
         except Exception:
-            log.exception("The encoder could not compare a recording with what it learned from")
-            return ""
+            log.exception("A recording could not be compared with the training data")
+            return "", (UNCOMPARED,)
 
     def chat(
         self,
@@ -245,8 +251,9 @@ class EmotionPipeline:
         return reading, memo.once(llm, lambda: _finite(llm.probabilities([reading])[0]))
 
     def _predict(self, recording):
-        if why := self.withheld(recording):
-            return Prediction(None, {}, warnings=tuple(_warnings(recording)), withheld=why)
+        why, unsure = self._checked(recording)
+        if why:
+            return Prediction(None, {}, warnings=tuple(oddities(recording)), withheld=why)
         models = {"svm": (self.svm.labels, self.svm)}
         for arch, encoder in self.encoders.items():
             models[arch] = encoder.config.labels, encoder
@@ -264,7 +271,7 @@ class EmotionPipeline:
                 failures.append(f"{model} failed and is left out; the log has the details.")
         if not probabilities and refused:
             raise refused
-        warnings = *_warnings(recording), *self._sites_warnings(recording), *failures
+        warnings = *oddities(recording), *self._sites_warnings(recording), *unsure, *failures
         if not probabilities:
             why = "Every model failed on this recording, so no emotion is named."
             return Prediction(None, {}, warnings=warnings, withheld=why)
@@ -298,26 +305,6 @@ def _finite(probabilities):
     if not np.isfinite(values).all():
         raise ValueError(f"Probabilities {values} aren't all numbers.")
     return values
-
-
-def _warnings(recording):
-    if recording.unit == "a.u.":
-        yield (
-            "The unit of the signal is unknown, and the models expect microvolts: choose the "
-            "unit, or don't trust the prediction."
-        )
-    if recording.duration < MIN_SECONDS:
-        yield f"The recording lasts only {recording.duration:.2f} s; use at least {MIN_SECONDS} s."
-    if recording.sampling_rate < 900:
-        yield (
-            f"At {recording.sampling_rate:g} Hz the upper part of the EMG band is missing; "
-            "the models were trained on 2 kHz recordings."
-        )
-    quality = assess_quality(recording)
-    if dead := [c.name for c in quality.channels if c.flat]:
-        yield f"No signal on {listed(dead)}; check the electrode and its lead."
-    if quality.verdict == "poor":
-        yield "The signal quality is poor; see the quality report before trusting a prediction."
 
 
 def _fingerprint(recording):

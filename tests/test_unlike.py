@@ -8,7 +8,7 @@ from safetensors.torch import load_file, save_file
 from emg_llm.encoders import load_encoder
 from emg_llm.encoders.familiar import LENGTHS, Familiar
 from emg_llm.hub.client import bundle_folder
-from emg_llm.signal.recording import Recording
+from emg_llm.signal.recording import MONTAGE, Recording
 from emg_llm.signal.simulation import simulate
 
 FOLDER = bundle_folder() / "encoders" / "cnn"
@@ -58,7 +58,7 @@ FAULTS = {
 
 @pytest.mark.parametrize("words", FAULTS)
 def test_a_fault_is_named_with_what_to_check(encoder, words):
-    sentence = encoder.unlike(Recording(FAULTS[words], 2000))
+    sentence = encoder.unlike(Recording(FAULTS[words], 2000, MONTAGE))
     assert words in sentence and "; check " in sentence
     assert sentence.endswith(".") and sentence.count(". ") == 0
 
@@ -80,9 +80,9 @@ def test_new_people_are_accepted_at_other_lengths_and_rates(encoder, settings):
 def test_missing_channels_do_not_make_a_face_unlike_one(encoder):
     signal = person("fear").signal.copy()
     signal[:, [1, 4, 6]] = 0
-    assert encoder.unlike(Recording(signal, 2000)) == ""
+    assert encoder.unlike(Recording(signal, 2000, MONTAGE)) == ""
     signal[:, 0::2] = noise(20)[:, 0::2]
-    assert encoder.unlike(Recording(signal, 2000))
+    assert encoder.unlike(Recording(signal, 2000, MONTAGE))
 
 
 def test_an_encoder_saved_without_a_detector_loads_and_accepts_what_is_not_faulty(tmp_path):
@@ -92,8 +92,8 @@ def test_an_encoder_saved_without_a_detector_loads_and_accepts_what_is_not_fault
     save_file(old, tmp_path / "model.safetensors")
     (tmp_path / "config.json").write_text((FOLDER / "config.json").read_text())
     loaded = load_encoder(tmp_path)
-    assert loaded.unlike(Recording(noise(5), 2000)) == ""
-    assert "flat" in loaded.unlike(Recording(FAULTS["flat"], 2000))
+    assert loaded.unlike(Recording(noise(5), 2000, MONTAGE)) == ""
+    assert "flat" in loaded.unlike(Recording(FAULTS["flat"], 2000, MONTAGE))
 
 
 def test_the_limit_accepts_its_share_of_other_people_and_needs_enough_of_them():

@@ -1,10 +1,15 @@
 """What can be said of any recording, with or without an emotion."""
 
+from collections.abc import Iterator
+
 import numpy as np
 
 from emg_llm.signal.features import channel_power
+from emg_llm.signal.montage import listed
 from emg_llm.signal.quality import assess_quality
 from emg_llm.signal.recording import Recording
+
+MIN_SECONDS = 0.25
 
 
 def measurements(recording: Recording) -> str:
@@ -25,3 +30,24 @@ def measurements(recording: Recording) -> str:
         )
         text += f"; the strongest channel is {first}, the weakest {last}"
     return f"{text}."
+
+
+def oddities(recording: Recording) -> Iterator[str]:
+    """Sentences about what is unusual in a recording; each lowers the trust in a prediction."""
+    if recording.unit == "a.u.":
+        yield (
+            "The unit of the signal is unknown, and the models expect microvolts: choose the "
+            "unit, or don't trust the prediction."
+        )
+    if recording.duration < MIN_SECONDS:
+        yield f"The recording lasts only {recording.duration:.2f} s; use at least {MIN_SECONDS} s."
+    if recording.sampling_rate < 900:
+        yield (
+            f"At {recording.sampling_rate:g} Hz the upper part of the EMG band is missing; "
+            "the models were trained on 2 kHz recordings."
+        )
+    quality = assess_quality(recording)
+    if dead := [c.name for c in quality.channels if c.flat]:
+        yield f"No signal on {listed(dead)}; check the electrode and its lead."
+    if quality.verdict == "poor":
+        yield "The signal quality is poor; see the quality report before trusting a prediction."

@@ -260,8 +260,8 @@ class EmgEncoder(HubModule):
         to check, or "". Raises RecordingError."""
 
         def make():
-            check_channels(recording.n_channels, self.config.n_channels)
-            return unlike(recording, self.look, self.familiar)
+            arranged = arrange(recording, self.config.sites)
+            return unlike(arranged, self.look, self.familiar)
 
         return recording.once((self, "unlike"), make)
 
