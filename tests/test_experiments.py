@@ -287,7 +287,6 @@ def test_a_recording_that_is_asked_about_twice_counts_once():
 @pytest.mark.parametrize(
     ("data", "splits", "extras", "trained", "words"),
     [
-        (trials(), LOSO, Extras(controls=True), True, "--controls trains a new model"),
         (trials(), LOSO, Extras(few_shot=(6,)), False, "have 6"),
         (trials(), LOSO, Extras(few_shot=(0,)), False, "the smallest is 1"),
         (trials(subjects=(None,) * 48), None, Extras(few_shot=(1,)), False, "'subject' column"),

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from emg_llm.bridge.reading import NO_EMG
+from emg_llm.bridge.reading import without_emg
 from emg_llm.data.datasets import load_dataset
 from emg_llm.data.splits import leave_one_subject_out
 from emg_llm.encoders import build_encoder
@@ -88,18 +88,21 @@ def test_controls_know_nothing_and_leave_the_model_as_it_was(fitted, data, split
     p = fitted.ask(data, split.test)
     found = fitted.ask_controls(data, split.test)
     assert set(found) == {"no_emg", "untrained_adapter", "random_base"}
+    draws = found.pop("random_base")
+    assert draws.shape == (3, *p.shape) and np.abs(draws[0] - draws[1]).max() > 1e-3
     assert all(q.shape == p.shape for q in found.values())
 
     assert np.ptp(found["no_emg"], axis=0).max() == 0  # the same answer for all
-    np.testing.assert_allclose(found["no_emg"][0], llm.probabilities([NO_EMG])[0], atol=1e-6)
     readings = llm.bridge.read_dataset(data, split.test)
+    bare = without_emg(readings[0])
+    np.testing.assert_allclose(found["no_emg"][0], llm.probabilities([bare])[0], atol=1e-6)
     for name, weights in llm.model.named_parameters():
         if "lora_B" in name:
             weights.data.zero_()
     np.testing.assert_allclose(
         found["untrained_adapter"], llm.probabilities(readings), atol=0.02
     )  # the rows of the codes are all that is left of the training
-    assert np.abs(found["random_base"] - p).max() > 1e-3
+    assert np.abs(draws[0] - p).max() > 1e-3
     for name, weights in llm.model.named_parameters():
         assert "lora_B" in name or torch.equal(weights, before[name]), name
 

@@ -9,7 +9,6 @@ from emg_llm.data.datasets import DatasetError, load_dataset
 from emg_llm.data.splits import PROTOCOLS, held_out_split, leave_one_subject_out
 from emg_llm.evaluation.metrics import evaluate
 from emg_llm.evaluation.results import save_results
-from emg_llm.experiments.controls import noise_like
 from emg_llm.experiments.language_models import llm_on
 from emg_llm.experiments.measure import (
     fitter,
@@ -129,17 +128,6 @@ def test_a_language_model_is_fitted_on_a_fold_of_a_feature_table(table, nano_fol
     assert p.shape == (12, 3)
     np.testing.assert_allclose(p.sum(axis=1), 1)
     assert np.ptp(p, axis=0).max() > 0  # it reads the numbers
-
-
-def test_noise_has_the_power_of_the_recording_and_nothing_else(people):
-    recording = people.recordings[0]
-    noise = noise_like(recording, 3)
-    assert noise.signal.shape == recording.signal.shape
-    power = recording.signal[recording.valid].std()
-    np.testing.assert_allclose(noise.signal.std(axis=0), power, rtol=0.05)
-    assert abs(np.corrcoef(noise.signal[:, 0], recording.signal[:, 0])[0, 1]) < 0.1
-    np.testing.assert_array_equal(noise_like(recording, 3).signal, noise.signal)
-    assert not np.array_equal(noise_like(recording, 4).signal, noise.signal)
 
 
 def test_a_saved_model_is_asked_about_the_people_it_has_not_seen(people, svm_folder):

@@ -50,7 +50,8 @@ def test_everything_is_measured_written_and_kept_for_the_next_run(run_script, ta
     assert "earlier run" not in done.stdout
     found = results(tmp_path)
     assert found["protocol"]["name"] == "grouped_k_fold" and found["protocol"]["folds"] == 3
-    assert {"majority", "shuffled_emg", "shuffled_labels"} == set(found["controls"])
+    names = {"majority", "shuffled_emg", "shuffled_labels", "same_person", "other_person"}
+    assert names == set(found["controls"])
     assert [p["trials"] for p in found["few_shot"]] == [0, 1, 2]
     assert [c["channel"] for c in found["channels"]] == ["power_cheek", "power_jaw"]
     assert {p.name for p in tmp_path.iterdir()} == {f"{name}.csv" for name in TABLES} | {

@@ -112,7 +112,10 @@ class ExtraArguments:
 
     controls: bool = field(
         default=Extras.controls,
-        metadata={"help": "Train again, on labels shuffled within the training people."},
+        metadata={
+            "help": "Ask about other recordings and about noise with each one's powers; a named "
+            "kind of model is trained again, on labels shuffled within the training people."
+        },
     )
     channels: bool = field(default=Extras.channels, metadata={"help": "Score each channel alone."})
     learning_curve: bool = field(

@@ -82,6 +82,13 @@ class Reading:
 NO_EMG = Reading()  # for the control without EMG
 
 
+def without_emg(reading: Reading) -> Reading:
+    """The Reading with no code and nothing that was measured: which sites, and which trials the
+    person has given, are left."""
+    known = tuple((label, 0) for label, _ in sorted(reading.known))
+    return Reading(reading.sites, (0,) * len(reading.levels), reading.unit, known=known)
+
+
 def code_token(depth: int, code: int) -> str:
     return f"<emg_{depth}_{code}>"
 

@@ -29,7 +29,7 @@ NOTES = (
     "over people and the p of a paired t test.",
     "encoder: the encoder's own accuracy; probe: a logistic regression on the same embeddings; "
     "lookup: the commonest training label for each first code; agreement: share of recordings with "
-    "the encoder's label.",
+    "the encoder's label; powers alone: the model, given noise with each recording's own powers.",
     "Controls should be at chance; * marks one that reads more than that (p < 0.05, over people, "
     "or over the draws of random weights and labels).",
     "no label: share of greedy answers to the bare prompt that are not a label; true: share of "
@@ -95,12 +95,11 @@ def _row(name, results, base, gain):
         "p": p_value(results["p_above_chance"]).removeprefix("p = ").removeprefix("p "),
     }
     for other in READERS:
-        row[other] = results.get(other, {}).get("accuracy")
+        row[other.replace("_", " ")] = results.get(other, {}).get("accuracy")
     row["agreement"] = results.get("encoder", {}).get("agreement")
     for control in CONTROLS:
         figures = results["controls"].get(control)
         row[control.replace("_", " ")] = figures and _control(figures)
-    row["powers alone"] = results.get("powers_alone", {}).get("accuracy")
     row["chance"] = results["chance"]
     row["no label"] = results.get("free_text", {}).get("not_a_label")
     row["true"] = results.get("replies", {}).get("true")

@@ -37,6 +37,7 @@ READERS = {
     "encoder": "The encoder",
     "probe": "A probe on the same embeddings",
     "lookup": "A table of the commonest label for each first code",
+    "powers_alone": "Noise with each recording's own powers, which is what powers alone tell",
 }
 
 
@@ -137,12 +138,12 @@ def _units(results):
 
 
 def _beside(results):
-    """Sentences for language models only."""
+    """Sentences on what else reads the recordings, and for language models only."""
     for name, what in READERS.items():
         if name in results:
             low, high = (100 * gain for gain in results[name]["gain_ci95"])
             yield (
-                f"{what}: {results[name]['accuracy']:.3f}; the language model differs by "
+                f"{what}: {results[name]['accuracy']:.3f}; the model differs by "
                 f"{100 * results[name]['gain']:+.1f} points ({low:+.1f} to {high:+.1f}, "
                 f"{p_value(results[name]['gain_p'])}, {_units(results)}) and gives the same label "
                 f"in {results[name]['agreement']:.1%}."

@@ -1,4 +1,4 @@
-"""Control data: noise, shuffled labels, or a single informative channel."""
+"""Control data: noise, other recordings, shuffled labels, or a single informative channel."""
 
 from dataclasses import replace
 from functools import cached_property
@@ -8,14 +8,48 @@ import numpy as np
 from emg_llm.data.lazy import Lazy
 from emg_llm.signal.features import channel_power
 from emg_llm.signal.levels import LevelScale
-from emg_llm.signal.preprocessing import clean
+from emg_llm.signal.preprocessing import BAND, TINY, clean, mains_hum
 from emg_llm.svm import dataset_features
 
+LEAST_DRAWS = 3  # of random weights or labels, to tell luck from knowledge
+ABOUT = "label", "subject", "session", "recording_id"  # what is known beside a signal
 
-def noise_like(recording, seed):
-    """White noise with the recording's overall power: a control without muscle activity."""
-    x = np.random.default_rng(seed).standard_normal(recording.signal.shape)
-    return recording.replace(signal=x * recording.signal[recording.valid].std())
+
+def noise_like(recording, power, seed):
+    """The recording with noise in place of the EMG band, of `power` (channels,), in u².
+
+    Everything that is no muscle stays, for a model that reads it: length, rate, offset, drift, hum,
+    gaps.
+    """
+    n, rate = recording.n_samples, recording.sampling_rate
+    frequency = np.fft.rfftfreq(n, 1 / rate)
+    inside = (frequency >= BAND[0]) & (frequency <= min(BAND[1], 0.45 * rate))
+    white = np.random.default_rng(seed).standard_normal(recording.signal.shape)
+    noise = np.fft.irfft(np.fft.rfft(white, axis=0) * inside[:, None], n, axis=0)
+    mean = np.mean(np.square(noise[recording.valid]), axis=0)
+    noise *= np.sqrt(np.resize(power, recording.n_channels) / np.maximum(mean, TINY))
+    hum = mains_hum(recording)
+    spectrum = np.fft.rfft(recording.signal - hum, axis=0)
+    signal = np.fft.irfft(spectrum * ~inside[:, None], n, axis=0) + hum + noise
+    return recording.replace(signal=signal * recording.valid[:, None], cleaned=False)
+
+
+def others(dataset, rows, of_person, seed=0):
+    """int (len(dataset),): a recording in the place of each of `rows`; the rows among themselves.
+
+    of_person: another one of the same person, with another label. Otherwise one of another person,
+    with a label drawn at random. None where the data has no such recordings.
+    """
+    rng, other = np.random.default_rng(seed), np.arange(len(dataset))
+    groups, targets = dataset.groups[rows], dataset.targets[rows]
+    for i, group, target in zip(rows, groups, targets, strict=True):
+        drawn = rng.choice(np.unique(targets))
+        wanted = targets != target if of_person else targets == drawn
+        found = rows[((groups == group) == of_person) & wanted]
+        if not len(found):
+            return None
+        other[i] = rng.choice(found)
+    return other
 
 
 def shuffled_labels(dataset, rows, seed):
@@ -65,16 +99,50 @@ class Inputs:
 
     @cached_property
     def noise(self):
-        """Noise for every recording, with the strength of another one, so that it says nothing."""
-        recordings, other = self.raw.recordings, np.arange(len(self.raw))
+        """Noise for every recording, with the powers of another one, so that it says nothing."""
+        other = np.arange(len(self.raw))
         rows = np.random.default_rng(0).permutation(self.rows)
         labels = self.raw.targets[rows]
         rows = rows[np.argsort(labels, kind="stable")]
-        # Dealt like cards: each label gets the strengths of all labels in about equal shares.
+        # Dealt like cards: each label gets the powers of all labels in about equal shares.
         n_hands = len(np.unique(labels))
         other[rows] = np.concatenate([rows[hand::n_hands] for hand in range(n_hands)])
-        noise = Lazy(len(recordings), lambda i: noise_like(recordings[other[i]], i))
+        return self._noise(other)
+
+    @cached_property
+    def powers_alone(self):
+        """Noise with each recording's own powers: what they tell is left."""
+        return self._noise(np.arange(len(self.raw)))
+
+    def _noise(self, other):
+        recordings, power = self.raw.recordings, self._powers[other]
+        noise = Lazy(len(recordings), lambda i: noise_like(recordings[i], power[i], i))
         return self._ready(replace(self.raw, recordings=noise))
+
+    @cached_property
+    def same_person(self):
+        """Another recording of the same person, with another label; None if there are too few."""
+        return self._swapped(others(self.raw, self.rows, of_person=True))
+
+    @cached_property
+    def other_person(self):
+        """A recording of another person, with a random label; None if there are too few."""
+        return self._swapped(others(self.raw, self.rows, of_person=False))
+
+    def _swapped(self, other):
+        """The data with other recordings (None: no data) under each one's label, person and id."""
+        if other is None:
+            return None
+        data = self.dataset
+        if data.table is not None:
+            return replace(data, table=data.table[other])
+        recordings, places = data.recordings, self.raw.recordings
+
+        def make(i):
+            own = {name: getattr(places[i], name) for name in ABOUT}
+            return recordings[other[i]].replace(**own)
+
+        return replace(data, recordings=Lazy(len(other), make))
 
     @property
     def channels(self):
@@ -109,9 +177,10 @@ class Inputs:
 
     @cached_property
     def _powers(self):
-        powers = np.full((len(self.raw), len(self.channels)), np.nan)
+        recordings = self.raw.recordings
+        powers = np.zeros((len(self.raw), recordings[0].n_channels))
         for i in self.rows:
-            powers[i] = channel_power(self.dataset.recordings[i])
+            powers[i] = channel_power(recordings[i])
         return powers
 
 

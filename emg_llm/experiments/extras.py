@@ -12,7 +12,9 @@ from emg_llm.experiments.controls import shuffled_labels
 class Extras:
     """What to measure besides the score, on each fold."""
 
-    controls: bool = False  # refit on labels shuffled within the training people
+    # Other recordings in the place of each, powers alone, and, for a kind of model, refitting on
+    # labels shuffled within the training people.
+    controls: bool = False
     channels: bool = False  # score each channel alone
     learning_curve: bool = False  # refit on 1, 2, 4, … of the training people
     few_shot: tuple[int, ...] = ()  # labelled trials per label from the new person
@@ -24,11 +26,10 @@ class Extras:
 
 def check_extras(extras, dataset, splits, trained=False):
     """Raise DatasetError for a measurement that this data or model doesn't allow."""
-    refits = [f"--{n}" for n in ("controls", "learning_curve") if getattr(extras, n)]
-    if trained and refits:
+    if trained and extras.learning_curve:
         raise DatasetError(
-            f"{' and '.join(refits)} trains a new model, but --model names a trained one; name a "
-            "kind of model, such as svm, instead of a folder."
+            "--learning_curve trains a new model, but --model names a trained one; name a kind of "
+            "model, such as svm, instead of a folder."
         )
     flags = [f"--{n}" for n in ("learning_curve", "few_shot") if getattr(extras, n)]
     if flags and (None in dataset.subjects or any(s.grouping == "session" for s in splits)):
@@ -47,10 +48,14 @@ def check_extras(extras, dataset, splits, trained=False):
             )
 
 
-def refit_on_shuffled_labels(fit, inputs, split, seed):
-    """{"probabilities": (scored rows, labels)} of a model fitted on shuffled labels."""
+def refit_on_shuffled_labels(fit, inputs, split, seed, draw=0):
+    """{"probabilities": (scored rows, labels)} of a model fitted on shuffled labels.
+
+    Each fold and draw has a shuffle of its own, so that what they get by luck is independent.
+    """
     training = np.setdiff1d(np.concatenate([split.train, split.validation]), split.scored)
-    fitted = fit(shuffled_labels(inputs.dataset, training, seed), split, seed)
+    shuffle = seed, draw, int(split.hash, 16)
+    fitted = fit(shuffled_labels(inputs.dataset, training, shuffle), split, seed)
     return {"probabilities": fitted.ask(inputs.dataset, split.scored)}
 
 

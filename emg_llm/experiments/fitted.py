@@ -37,7 +37,8 @@ class Fitted:
     model: object = None  # the model itself
     confidence: Confidence = field(default_factory=Confidence)  # in its probabilities already
     # Language models only.
-    controls: Callable | None = None  # (dataset, rows) -> {name: float (rows, labels)} at chance
+    # (dataset, rows) -> {name: float (rows, labels), or (draws, rows, labels)} at chance
+    controls: Callable | None = None
     beside: Callable | None = None  # (dataset, train, rows) -> {name: float (rows, label_names)}
     answers: Callable | None = None  # (dataset, rows) -> list of str, free text
     # (dataset, rows, some of them, seed) -> {change of the input: float (some, label_names),
@@ -54,7 +55,10 @@ class Fitted:
         return in_terms_of(dataset, self.labels, self.predict(dataset, rows))
 
     def ask_controls(self, dataset, rows):
-        """{control: probabilities float (rows, dataset.label_names)}, empty without controls."""
+        """{control: probabilities float (rows, dataset.label_names)}, empty without controls.
+
+        A control with random weights has an axis of draws before these two.
+        """
         controls = self.controls(dataset, rows) if self.controls else {}
         return {name: in_terms_of(dataset, self.labels, p) for name, p in controls.items()}
 
@@ -70,7 +74,7 @@ def check_labels(name, labels, dataset):
 
 
 def in_terms_of(dataset, labels, probabilities):
-    """Probabilities (n, labels) as (n, dataset.label_names), renormalised over these labels."""
+    """Probabilities (..., labels) as (..., dataset.label_names), renormalised over these labels."""
     order = [list(labels).index(label) for label in dataset.label_names]
-    p = np.asarray(probabilities, np.float64)[:, order]
-    return p / np.maximum(p.sum(axis=1, keepdims=True), 1e-12)
+    p = np.asarray(probabilities, np.float64)[..., order]
+    return p / np.maximum(p.sum(axis=-1, keepdims=True), 1e-12)

@@ -15,12 +15,13 @@ import torch
 
 from emg_llm.bridge import Bridge, bridge_named
 from emg_llm.bridge.codebook import Codebook
-from emg_llm.bridge.reading import NO_EMG, Reading
+from emg_llm.bridge.reading import Reading, without_emg
 from emg_llm.chat.conversations import build_rows
 from emg_llm.chat.turns import Chat
 from emg_llm.data.datasets import PARTS, Dataset
 from emg_llm.encoders import load_encoder
 from emg_llm.encoders.examples import encoder_inputs, recording_embeddings
+from emg_llm.experiments.controls import LEAST_DRAWS
 from emg_llm.experiments.fitted import Fitted, FoldTraining, in_terms_of
 from emg_llm.experiments.folds import code_hash
 from emg_llm.experiments.inputs import changed_readings, donors_of
@@ -149,20 +150,26 @@ def as_fitted(llm, known=None, progress=False):
 def llm_controls(llm: EmgLLM, readings: Sequence[Reading]) -> dict[str, np.ndarray]:
     """{control: probabilities (readings, labels)}, which should be at chance.
 
-    no_emg: the prompt without EMG. untrained_adapter: the base with the adapter's initial
-    weights. random_base: the trained adapter on random base weights; not with 4-bit weights.
+    no_emg: the prompt without what was measured. untrained_adapter: the base with the adapter's
+    initial weights. random_base: the trained adapter on random base weights, (draws, readings,
+    labels); not with 4-bit weights.
     """
-    controls = {"no_emg": llm.probabilities([NO_EMG]).repeat(len(readings), axis=0)}
+    bare = [without_emg(reading) for reading in readings]
+    different = list(dict.fromkeys(bare))  # mostly a single one
+    controls = {"no_emg": llm.probabilities(different)[[different.index(r) for r in bare]]}
     with llm.model.disable_adapter():
         controls["untrained_adapter"] = llm.probabilities(readings)
     if not getattr(llm.model, "is_loaded_in_4bit", False):
-        with _random_base(llm.model):
-            controls["random_base"] = llm.probabilities(readings)
+        draws = []
+        for seed in range(LEAST_DRAWS):
+            with _random_base(llm.model, seed):
+                draws.append(llm.probabilities(readings))
+        controls["random_base"] = np.stack(draws)
     return controls
 
 
 @contextmanager
-def _random_base(model, seed=0):
+def _random_base(model, seed):
     """Random base weights within the context; the adapter keeps its own."""
     generator, kept = torch.Generator().manual_seed(seed), {}
     spread = model.get_base_model().config.initializer_range

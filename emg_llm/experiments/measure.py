@@ -14,7 +14,7 @@ from tqdm.auto import tqdm
 
 from emg_llm.data.datasets import DatasetError
 from emg_llm.evaluation.confidence import Confidence
-from emg_llm.experiments.controls import Inputs
+from emg_llm.experiments.controls import LEAST_DRAWS, Inputs
 from emg_llm.experiments.extras import (
     Extras,
     ask_by_channel,
@@ -108,9 +108,13 @@ def measure_recipe(name, dataset, protocol, seed, extras=None, store=None, how=N
         # Fitted on first use: a fold read from the store needs no model.
         fitted = cache(lambda split=split: fit(inputs.dataset, split, seed))
         _add_scores(measured, fitted, inputs, split.scored, split.train, extras, keep)
-        if extras.controls:
-            refit = partial(refit_on_shuffled_labels, fit, inputs, split, seed)
-            measured.add("shuffled_labels", split.scored, keep("shuffled_labels", refit))
+        # One model may know a label by luck: several are needed, and folds count.
+        for draw in range(-(-LEAST_DRAWS // len(splits)) if extras.controls else 0):
+            refit = partial(refit_on_shuffled_labels, fit, inputs, split, seed, draw)
+            kept = keep(f"shuffled_labels_{draw}", refit)
+            measured.add(
+                ("control", "shuffled_labels"), split.scored, kept, draw=f"{split.hash} {draw}"
+            )
         for n in sizes:
             refit = partial(refit_on_fewer_people, fit, inputs, split, seed, n)
             measured.add(("people", n), split.scored, keep(f"people_{n}", refit))
@@ -154,11 +158,10 @@ def _add_scores(measured, fitted, inputs, rows, train, extras, keep, reference=N
     """Add the probabilities of one fitted model for `rows` and for their controls."""
     reference = train if reference is None else reference
     measured.add("emg", rows, keep("emg", _scorer(fitted, inputs, rows)))
-    if inputs.has_signal:
-        measured.add("noise_emg", rows, keep("noise", _scorer(fitted, inputs, rows, "noise")))
-    for kind in ("control", "beside"):
-        for name, p in keep(kind, partial(_others, fitted, inputs, rows, train, kind)).items():
-            measured.add((kind, name), rows, {"probabilities": p})
+    _add_controls(measured, fitted, inputs, rows, extras, keep)
+    beside = partial(_beside, fitted, inputs, rows, train)
+    for name, p in keep("beside", beside).items():
+        measured.add(("beside", name), rows, {"probabilities": p})
     _add_words(measured, fitted, inputs, rows, extras, keep)
     _add_inputs(measured, fitted, inputs, rows, extras, keep)
     if extras.channels:
@@ -187,11 +190,27 @@ def _add_confidence(measured, fitted, inputs, split, keep):
         measured.calibrating = rows, kept["probabilities"]
 
 
-def _others(fitted, inputs, rows, train, kind):
-    """{name: probabilities of `rows`} of a model's controls, or of its fellow readers."""
+def _add_controls(measured, fitted, inputs, rows, extras, keep):
+    """Add what the model makes of noise and other recordings, and its own controls."""
+    if inputs.has_signal:
+        noise = keep("noise", _scorer(fitted, inputs, rows, "noise"))
+        measured.add(("control", "noise_emg"), rows, noise)
+    if inputs.has_signal and extras.controls:
+        kept = keep("powers_alone", _scorer(fitted, inputs, rows, "powers_alone"))
+        measured.add(("beside", "powers_alone"), rows, kept)
+    for name in ("same_person", "other_person") if extras.controls else ():
+        if getattr(inputs, name) is not None:
+            kept = keep(name, _scorer(fitted, inputs, rows, name))
+            measured.add(("control", name), rows, kept)
+    own = keep("control", lambda: fitted().ask_controls(inputs.dataset, rows))
+    for name, p in own.items():
+        for draw, one in enumerate(p) if p.ndim == 3 else [(None, p)]:
+            measured.add(("control", name), rows, {"probabilities": one}, draw)
+
+
+def _beside(fitted, inputs, rows, train):
+    """{name: probabilities of `rows`} of a model's fellow readers."""
     model = fitted()
-    if kind == "control":
-        return model.ask_controls(inputs.dataset, rows)
     return model.beside(inputs.dataset, train, rows) if model.beside else {}
 
 

@@ -17,7 +17,7 @@ class Measured:
     def __init__(self, dataset, seed):
         self.dataset, self.seed = dataset, seed
         self.confidence = self.calibrating = None
-        self._parts = {}
+        self._parts, self._draws = {}, {}
         self.words = {}  # name -> one entry per fold; not probabilities
 
     def _named(self, kind):
@@ -27,9 +27,14 @@ class Measured:
         """Add the "answers", "replies" or "donors" of one fold."""
         self.words.setdefault(what, []).append(value)
 
-    def add(self, what, rows, arrays):
-        """Add one fold's probabilities of `rows`; `what` is "emg" for the original recordings."""
+    def add(self, what, rows, arrays, draw=None):
+        """Add one fold's probabilities of `rows`; `what` is "emg" for the original recordings.
+
+        draw: which of several draws of random weights or labels a control is of.
+        """
         self._parts.setdefault(what, []).append((rows, arrays["probabilities"]))
+        if draw is not None:
+            self._draws.setdefault(what, []).append(np.full(len(rows), str(draw)))
 
     def of(self, what):
         """(rows, their probabilities) over all folds, sorted by row."""
@@ -48,10 +53,8 @@ class Measured:
         targets, groups = data.targets[rows], data.groups[rows]
         about = name, data.name, protocol, data.label_names
         results = results_of(*about, targets, probabilities, groups, self.confidence)
-        for what in ("noise_emg", "shuffled_labels", *self._named("control")):
-            if what in self._parts:
-                name = what if isinstance(what, str) else what[1]
-                results["controls"][name] = control(targets, self.of(what)[1], groups)
+        for what in self._named("control"):
+            results["controls"][what[1]] = self._control(what)
         for what in self._named("beside"):
             theirs = self.of(what)[1]
             more = gain(data, rows, probabilities, theirs)
@@ -66,6 +69,18 @@ class Measured:
         if counts := [k[1] for k in self._named("few_shot")]:
             results["few_shot"] = self._few_shot(counts)
         return results
+
+    def _control(self, what):
+        """The figures of a control; over its draws, with their number and spread, if it has any."""
+        if what not in self._draws:
+            rows, probabilities = self.of(what)
+            return control(self.dataset.targets[rows], probabilities, self.dataset.groups[rows])
+        rows, probabilities = (np.concatenate(x) for x in zip(*self._parts[what], strict=True))
+        draws, targets = np.concatenate(self._draws[what]), self.dataset.targets[rows]
+        figures = control(targets, probabilities, draws)
+        correct = probabilities.argmax(axis=1) == targets
+        each = [correct[draws == draw].mean() for draw in np.unique(draws)]
+        return figures | {"draws": len(each), "sd": float(np.std(each, ddof=1))}
 
     def _of_words(self):
         from emg_llm.experiments.replies import free_text, replies_figures

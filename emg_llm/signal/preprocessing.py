@@ -87,6 +87,16 @@ def detect_mains(recording: Recording) -> tuple[float | None, np.ndarray]:
     return recording.once("mains", lambda: _detect_mains(recording))
 
 
+def mains_hum(recording: Recording) -> np.ndarray:
+    """The hum that `clean` subtracts: float64 (samples, channels), in the recording's unit."""
+    x = recording.signal - recording.signal.mean(axis=0, dtype=np.float64)
+    mains, _ = detect_mains(recording)
+    without, rate = x.copy(), recording.sampling_rate
+    if mains:
+        _subtract_hum(without, rate, _harmonics(mains, min(BAND[1], 0.45 * rate)))
+    return x - without
+
+
 def _detect_mains(recording):
     rate, x = recording.sampling_rate, recording.signal[recording.valid]
     best = None, np.zeros(recording.n_channels)
