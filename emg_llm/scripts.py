@@ -1,14 +1,20 @@
 """Shared by the training scripts: arguments, error messages, saving and publishing."""
 
+import json
 import sys
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import numpy as np
+
+from emg_llm.data.datasets import DatasetError
 from emg_llm.data.processes import is_main
 from emg_llm.encoders import load_encoder
 from emg_llm.encoders.base import SCALINGS, EncoderConfig
 from emg_llm.encoders.training import LEADS, CheckpointError, EncoderTraining
+from emg_llm.experiments.unseen import MEASURED
+from emg_llm.hub.client import resolve
 from emg_llm.signal.recording import RecordingError
 
 
@@ -69,6 +75,47 @@ def finish(folder, args):
 
 
 @dataclass
+class RefitArguments:
+    """Whether the saved model learns from everybody."""
+
+    refit: bool = field(
+        default=False,
+        metadata={
+            "help": "After the measurement on people left out, which goes into "
+            "OUTPUT_DIR/measured, learn from all people with the same settings and save that."
+        },
+    )
+
+
+def measured_folder(source, refit):
+    """The folder or id of what was measured on people left out: `source` or a folder in it.
+
+    Raises DatasetError if `source` was refitted on everybody and `refit` is False.
+    """
+    folder = resolve(source)
+    files = [folder / name for name in ("results.json", "bridge.json") if (folder / name).exists()]
+    if not any(json.loads(file.read_text()).get("refit") for file in files):
+        return source
+    if not (folder / MEASURED).is_dir():
+        raise DatasetError(
+            f"{source} has learned from everybody and lacks its folder '{MEASURED}'; train it "
+            "again with --refit."
+        )
+    if not refit:
+        raise DatasetError(
+            f"{source} has learned from everybody, so what is made with it can't be measured; give "
+            f"--refit too, or {Path(source) / MEASURED}."
+        )
+    return folder / MEASURED
+
+
+def refitted(results, groups):
+    """Results of a measured model for the one that has learned from all of `groups`, its people."""
+    n_people, n_recordings = len(np.unique(groups)), len(groups)
+    return results | {"refit": True, "refit_people": n_people, "refit_recordings": n_recordings}
+
+
+@dataclass
 class ReadingArguments:
     """Settings of an encoder that the script trains."""
 
@@ -103,7 +150,6 @@ def load_codec(encoder, codebook):
 def known_errors():
     """The exceptions whose text is meant for the user."""
     from emg_llm.bridge import BridgeError
-    from emg_llm.data.datasets import DatasetError
     from emg_llm.hub.client import HubError
     from emg_llm.llms.loading import LlmError
 

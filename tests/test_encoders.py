@@ -10,6 +10,7 @@ from safetensors.torch import load_file, save_file
 
 from emg_llm.data.datasets import DatasetError
 from emg_llm.encoders import ARCHITECTURES, EncoderConfig, build_encoder, load_encoder
+from emg_llm.encoders.adapting import calibrate
 from emg_llm.encoders.examples import recording_embeddings
 from emg_llm.encoders.front import (
     covariances,
@@ -22,7 +23,6 @@ from emg_llm.encoders.front import (
 from emg_llm.encoders.training import (
     CheckpointError,
     EncoderTraining,
-    calibrate,
     fit_encoder,
     loss_of,
 )

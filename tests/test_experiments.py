@@ -7,7 +7,7 @@ import pytest
 
 from emg_llm.data.datasets import Dataset, DatasetError, load_dataset
 from emg_llm.data.splits import PROTOCOLS, grouped_k_fold, held_out_sessions, leave_one_subject_out
-from emg_llm.encoders import training
+from emg_llm.encoders import adapting
 from emg_llm.evaluation.confidence import Confidence
 from emg_llm.experiments import measure
 from emg_llm.experiments.controls import Inputs, shuffled_labels
@@ -319,7 +319,7 @@ def test_an_encoder_is_calibrated_on_a_persons_trials(people, tmp_path, monkeypa
         other.head.bias.data[:] = encoder.head.bias.data.new_tensor([9.0, 0.0, 0.0])
         return other
 
-    monkeypatch.setattr(training, "calibrate", calibrate)
+    monkeypatch.setattr(adapting, "calibrate", calibrate)
     data = people.with_labels(LABELS)
     fitted = load_fitted(tmp_path)
     adapted = fitted.adapt(data, np.array([0, 1]), seed=5)

@@ -9,9 +9,10 @@ from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 from torch.nn import functional as F
 
 from emg_llm.encoders import EncoderConfig, build_encoder
+from emg_llm.encoders.adapting import calibrate
 from emg_llm.encoders.examples import Examples
 from emg_llm.encoders.readouts import PATHS, UNSEEN, Readouts, lead
-from emg_llm.encoders.training import EncoderTraining, calibrate, fit_encoder
+from emg_llm.encoders.training import EncoderTraining, fit_encoder
 from emg_llm.evaluation.confidence import Confidence
 
 CHANNELS, LABELS = 3, 4

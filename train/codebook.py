@@ -4,10 +4,12 @@
 
 Use the same --data and --seed as for the encoder, so that the same people are held out. Writes
 config.json, model.safetensors and results.json: perplexity, unused codes and the accuracy that
-each depth retains on the test people, per recording and per segment.
+each depth retains on the test people, per recording and per segment. With --refit
+the saved codebook is of all people, and that with the figures lies in `measured`.
 """
 
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import torch
 from trl import TrlParser
@@ -19,11 +21,20 @@ from emg_llm.data.splits import held_out_split
 from emg_llm.encoders import load_encoder
 from emg_llm.encoders.examples import Examples, encoder_inputs
 from emg_llm.evaluation.results import save_results
-from emg_llm.scripts import DataArguments, HubArguments, finish, run
+from emg_llm.experiments.unseen import MEASURED
+from emg_llm.scripts import (
+    DataArguments,
+    HubArguments,
+    RefitArguments,
+    finish,
+    measured_folder,
+    refitted,
+    run,
+)
 
 
 @dataclass
-class CodebookArguments:
+class CodebookArguments(RefitArguments):
     """Settings of the codebook."""
 
     encoder: str = field(default="runs/cnn", metadata={"help": "Folder or Hub id of the encoder."})
@@ -38,22 +49,11 @@ def main(data, args, sharing):
     dataset = load_dataset(data.data, data.labels, data.montage)
     split = held_out_split(dataset, data.seed)
     scored = split.scored
-    encoder = load_encoder(args.encoder)
-    examples = Examples(
-        encoder, encoder_inputs(dataset, encoder.config), dataset.targets, dataset.groups
-    )
-    examples.shift_to_people(encoder)
-    embeddings = examples.embeddings(encoder)
-    codebook = Codebook.fit(
-        embeddings[split.train],
-        encoder.head.weight,
-        args.depths,
-        args.codes,
-        seed=data.seed,
-        targets=dataset.targets[split.train],
-        labels=dataset.label_names,
-    )
-    codebook.save_pretrained(args.output_dir)
+    folder = Path(args.output_dir)
+    measured = folder / MEASURED if args.refit else folder
+    encoder = load_encoder(measured_folder(args.encoder, args.refit))
+    codebook, examples, embeddings = fit(encoder, dataset, split.train, args, data.seed)
+    codebook.save_pretrained(measured)
 
     rows = scored
     targets = dataset.targets[rows]
@@ -77,12 +77,35 @@ def main(data, args, sharing):
         "n_segments": sum(map(len, segments)),
         "by_segment": by_segment,
     }
-    save_results(args.output_dir, results)
+    save_results(measured, results)
+    if args.refit:
+        everybody = split.refit.train
+        final, *_ = fit(load_encoder(args.encoder), dataset, everybody, args, data.seed)
+        final.save_pretrained(folder)
+        save_results(folder, refitted(results, dataset.groups[everybody]))
     print(f"encoder {figures['encoder_accuracy']:.3f}", end="")
     for depth in figures["depths"]:
         print(f", {depth['depth']} codes {depth['accuracy']:.3f}", end="")
     print()
-    finish(args.output_dir, sharing)
+    finish(folder, sharing)
+
+
+def fit(encoder, dataset, rows, args, seed):
+    """(the codebook of these rows, the encoder's Examples and embeddings of all rows)."""
+    inputs = encoder_inputs(dataset, encoder.config)
+    examples = Examples(encoder, inputs, dataset.targets, dataset.groups)
+    examples.shift_to_people(encoder)
+    embeddings = examples.embeddings(encoder)
+    codebook = Codebook.fit(
+        embeddings[rows],
+        encoder.head.weight,
+        args.depths,
+        args.codes,
+        seed=seed,
+        targets=dataset.targets[rows],
+        labels=dataset.label_names,
+    )
+    return codebook, examples, embeddings
 
 
 def make_parser():

@@ -6,7 +6,8 @@
 
 Writes a dataset of Parquet files with the splits train, validation, test and calibration, a JSONL
 file for each split, a card, and bridge.json: the bridge that turns a recording into a prompt,
-fitted on the training people.
+fitted on the training people. With --refit these are the conversations of all people, and those to
+measure with lie in `measured`; train/sft.py --refit takes both.
 """
 
 import json
@@ -23,13 +24,22 @@ from emg_llm.data.contents import training_protocol
 from emg_llm.data.datasets import PARTS, load_dataset
 from emg_llm.data.splits import held_out_split
 from emg_llm.encoders.base import SCALINGS
-from emg_llm.scripts import DataArguments, HubArguments, finish, load_codec, run
+from emg_llm.experiments.unseen import MEASURED
+from emg_llm.scripts import (
+    DataArguments,
+    HubArguments,
+    RefitArguments,
+    finish,
+    load_codec,
+    measured_folder,
+    run,
+)
 
 CARD = "bridge", "scaling", "variants", "follow_ups"  # settings that the card lists
 
 
 @dataclass
-class ConversationArguments:
+class ConversationArguments(RefitArguments):
     """Settings of the conversations."""
 
     bridge: str = field(
@@ -60,17 +70,29 @@ class ConversationArguments:
 
 
 def main(data, args, sharing):
-    import datasets
-
     dataset = load_dataset(data.data, data.labels, data.montage)
     split = held_out_split(dataset, data.seed)
-    codec = load_codec(args.encoder, args.codebook)
+    folder, sources = Path(args.output_dir), (args.encoder, args.codebook)
+    tested = [s and measured_folder(s, args.refit) for s in sources]
+    write(folder / MEASURED if args.refit else folder, data, args, dataset, split, tested)
+    if args.refit:
+        write(folder, data, args, dataset, split.refit, sources, training_protocol(dataset, split))
+    finish(folder, sharing)
+
+
+def write(folder, data, args, dataset, split, sources, measured=None):
+    """Write the conversations of a split to a folder; sources: of the encoder and the codebook.
+
+    measured: the protocol by which a model is measured before it learns these conversations.
+    """
+    import datasets
+
+    codec = load_codec(*sources)
     bridge = BRIDGES[args.bridge].fit(dataset, split.train, *codec, scaling=args.scaling)
     rows = build_rows(dataset, split, bridge, args.variants, args.follow_ups, data.seed)
     total = sum(len(getattr(split, p)) * (args.variants if p == "train" else 1) for p in PARTS)
     rows = list(tqdm(rows, total=total, desc="conversations", unit="row"))
 
-    folder = Path(args.output_dir)
     parts = {
         part: datasets.Dataset.from_list([r for r in rows if r["split"] == part])
         for part in Counter(r["split"] for r in rows)
@@ -82,14 +104,15 @@ def main(data, args, sharing):
         "labels": dataset.label_names,
         "bridge": bridge.to_dict(),
         "data": dataset.name,
-        "protocol": training_protocol(dataset, split),
+        "protocol": measured or training_protocol(dataset, split),
         "made": {k: v for k, v in asdict(args).items() if k in CARD},
     }
+    if measured:
+        info["refit"] = True
     (folder / "bridge.json").write_text(json.dumps(info, indent=2) + "\n")
     for message in rows[0]["messages"]:
         print(f"{message['role']}: {message['content']}")
     print(f"{len(rows)} conversations")
-    finish(folder, sharing)
 
 
 def make_parser():

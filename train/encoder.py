@@ -7,12 +7,13 @@
 
 Writes config.json, model.safetensors, results.json and predictions.csv; for a calibrated encoder,
 the same files in `personal`. Training, validation, calibration and test people are different
-people: the second choose the best epoch, the third how sure the encoder may be. An interrupted run
-continues from the last epoch when started again, with the same result. Several processes share the
-work and end with the same weights as one.
+people: the second choose the best epoch, the third how sure the encoder may be. With --refit the
+saved encoder has learned from all of them, for as many epochs, and the one that the figures are of
+lies in `measured`. An interrupted run continues from the last epoch when started again, with the
+same result. Several processes share the work and end with the same weights as one.
 """
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 from trl import TrlParser
@@ -28,13 +29,22 @@ from emg_llm.evaluation.metrics import control, results_of
 from emg_llm.evaluation.results import headline, save_results
 from emg_llm.experiments.controls import Inputs
 from emg_llm.experiments.personal import check_personal, personalise
-from emg_llm.experiments.unseen import training_of
+from emg_llm.experiments.unseen import MEASURED, training_of
 from emg_llm.hub.client import resolve
-from emg_llm.scripts import DataArguments, HubArguments, ReadingArguments, finish, reporting_to, run
+from emg_llm.scripts import (
+    DataArguments,
+    HubArguments,
+    ReadingArguments,
+    RefitArguments,
+    finish,
+    refitted,
+    reporting_to,
+    run,
+)
 
 
 @dataclass
-class EncoderArguments(ReadingArguments):
+class EncoderArguments(ReadingArguments, RefitArguments):
     """Settings of the encoder."""
 
     arch: str = field(
@@ -87,7 +97,8 @@ def main(data, args, sharing):
     if person is not None:
         calibrated, results, probabilities = personalise(encoder, person, data.seed)
         # Evaluation needs to know which people the encoder has seen.
-        results["calibrated_from"] = {k: trained[k] for k in ("data", "protocol") if k in trained}
+        about = "data", "protocol", "refit"
+        results["calibrated_from"] = {k: trained[k] for k in about if k in trained}
         folder = Path(args.output_dir, "personal")
         rows, private = range(len(person)), HubArguments()  # one person's encoder stays here
         save(folder, calibrated, results, person, rows, probabilities, private)
@@ -122,6 +133,8 @@ def train(data, args, sharing, person=None):
     _, targets, groups = part(rows)
     # Prepared before the training, so that unreadable data fails now.
     scored = Examples(build_encoder(config), *part(rows))
+    folder = Path(args.output_dir)
+    measured = folder / MEASURED if args.refit else folder
     with reporting_to(args.report_to, "emg-llm", vars(args) | asdict(data)) as log:
         inputs, targets_of, people_of = part(split.train)
         calibrating, fitted_on = split.calibrating
@@ -132,7 +145,7 @@ def train(data, args, sharing, person=None):
             part(split.validation) if len(split.validation) else None,
             training,
             groups=people_of,
-            folder=args.output_dir,
+            folder=measured,
             log=log,
             calibration=part(calibrating) if len(calibrating) else None,
             fitted_on=fitted_on,
@@ -146,7 +159,19 @@ def train(data, args, sharing, person=None):
     results = results_of(*about, targets, probabilities, groups, encoder.config.confidence)
     results["lead"] = encoder.config.lead
     results["controls"]["noise_emg"] = control(targets, control_examples.ask(encoder), groups)
-    save(args.output_dir, encoder, results, dataset, rows, probabilities, sharing)
+    results["epochs"] = encoder.epochs
+    figures = dataset, rows, probabilities
+    save(measured, encoder, results, *figures, HubArguments() if args.refit else sharing)
+    if args.refit:
+        everybody = split.refit.train
+        inputs, targets, groups = part(everybody)
+        training.stop, training.lead = encoder.epochs, encoder.config.lead
+        confidence = encoder.config.confidence
+        config = replace(encoder.config)
+        encoder = fit_encoder(config, inputs, targets, None, training, groups=groups, folder=folder)
+        encoder.config.confidence = confidence
+        results = refitted(results, groups)
+        save(folder, encoder, results, *figures, sharing)
     return encoder, results
 
 

@@ -17,9 +17,12 @@
 `split` in each row), or a Hub id. --model_name_or_path accepts any causal LM; together with --llm
 it is the location of that model's weights. Every flag of TRL's SFTConfig passes through;
 --resume_from_checkpoint true continues an interrupted run. Writes the adapter, tokenizer,
-config.json, README.md and results.json.
+config.json, README.md and results.json. With --refit a second training takes as many steps on the
+conversations of all people and is saved; the adapter that the figures are of lies in `measured`.
 """
 
+import copy
+import json
 import sys
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -33,6 +36,7 @@ from emg_llm.bridge.spelling import SPELLINGS
 from emg_llm.data.processes import is_main
 from emg_llm.evaluation.metrics import control, results_of
 from emg_llm.evaluation.results import headline, save_results
+from emg_llm.experiments.unseen import MEASURED
 from emg_llm.llms.finetuning import (
     calibrate,
     calibrating_rows,
@@ -45,11 +49,11 @@ from emg_llm.llms.loading import LlmError, load_base
 from emg_llm.llms.model import EmgLLM
 from emg_llm.llms.sft_data import load_rows, name_of, people_of, reading_of
 from emg_llm.registry import LORA_ALPHA, LORA_R, REGISTRY, spec_of
-from emg_llm.scripts import finish, run
+from emg_llm.scripts import RefitArguments, finish, measured_folder, refitted, run
 
 
 @dataclass
-class FinetuningArguments:
+class FinetuningArguments(RefitArguments):
     """The model, the data and the adapter."""
 
     llm: str | None = field(
@@ -94,10 +98,54 @@ def main(args, training):
     is_main()  # connect the processes before any of them can fail
     # The trainer itself would push a pickle and its own card.
     push, training.push_to_hub = training.push_to_hub, False
+    folder = Path(training.output_dir)
+    measured = folder / MEASURED if args.refit else folder
+    training.output_dir, again = str(measured), copy.deepcopy(training)
     checkpoint = interrupted_at(training)
+    rows, info, everybody = lessons(args)
+    trainer, llm = train(args, training, rows, info, source, checkpoint)
+    if trainer.is_world_process_zero():
+        calibrate(llm, *calibrating_rows(rows))
+        save(llm, measured, args, source)
+        if test := rows.get("test") or rows.get("validation"):
+            measure(llm, test, measured, info)
+    if everybody:
+        trainer.accelerator.wait_for_everyone()
+        confidence = llm.confidence
+        # As many steps as the checkpoint had that was measured.
+        again.max_steps = trainer.state.best_global_step or trainer.state.global_step
+        again.output_dir, again.save_strategy, again.eval_strategy = str(folder), "no", "no"
+        del trainer, llm  # frees their memory
+        rows, info = everybody
+        trainer, llm = train(args, again, rows, info, source)
+        if trainer.is_world_process_zero():
+            llm.confidence = confidence
+            save(llm, folder, args, source)
+            if (measured / "results.json").exists():
+                results = json.loads((measured / "results.json").read_text())
+                names = [name_of(row, i) for i, row in enumerate(rows["train"])]
+                learned = dict(zip(names, people_of(rows["train"]), strict=True))
+                save_results(folder, refitted(results, list(learned.values())))
+    if trainer.is_world_process_zero():
+        training.push_to_hub = push
+        finish(folder, training)
+
+
+def lessons(args):
+    """(rows to measure with, their info, and None or (rows of everybody, their info) to refit)."""
+    source, revision = args.dataset_name, args.dataset_revision
+    at = measured_folder(source, args.refit) if Path(source).is_dir() else source
+    rows, info = load_rows(at, revision)
+    if not args.refit:
+        return rows, info, None
+    everybody, about = load_rows(source, revision)
+    return rows, info, ({"train": [r for part in everybody.values() for r in part]}, about)
+
+
+def train(args, training, rows, info, source, checkpoint=None):
+    """(the trainer after training on the rows, its EmgLLM)."""
     spec = spec_of(args.llm or source)
     spelling = args.spelling or spec.spelling
-    rows, info = load_rows(args.dataset_name, args.dataset_revision)
     model, tokenizer = load_base(source, args.model_revision, args.llm, args.load_in_4bit)
     prepare(model, tokenizer, rows, spelling)
     dropout = spec.lora_dropout if args.lora_dropout is None else args.lora_dropout
@@ -107,21 +155,15 @@ def main(args, training):
     )
     trainer.train(resume_from_checkpoint=checkpoint)
     trainer.save_model()
-    if not trainer.is_world_process_zero():
-        return
-
-    folder = Path(training.output_dir)
     name = args.llm or Path(source).name
-    llm = EmgLLM(name, trainer.model, tokenizer, info["labels"], info["bridge"], spelling=spelling)
-    calibrate(llm, *calibrating_rows(rows))
+    of = info["labels"], info["bridge"]
+    return trainer, EmgLLM(name, trainer.model, tokenizer, *of, spelling=spelling)
+
+
+def save(llm, folder, args, source):
+    """Save what turns the adapter in the folder into an EmgLLM again."""
     llm.save_config(folder, base=source, base_revision=args.model_revision)
     (folder / "training_args.bin").unlink(missing_ok=True)  # a pickle
-
-    test = rows.get("test") or rows.get("validation")
-    if test:
-        measure(llm, test, folder, info, training.seed)
-    training.push_to_hub = push
-    finish(folder, training)
 
 
 def interrupted_at(training):
@@ -143,7 +185,7 @@ def interrupted_at(training):
     return folder
 
 
-def measure(llm, rows, folder, info, seed):
+def measure(llm, rows, folder, info):
     """Score the test people and write results.json and predictions.csv."""
     targets = np.array([llm.labels.index(r["label"]) for r in rows])
     subjects = [r.get("subject") or None for r in rows]

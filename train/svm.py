@@ -2,11 +2,13 @@
 
     python train/svm.py --data simulated --output_dir runs/svm
 
-Writes config.json, model.skops, results.json and predictions.csv. Training, validation and
-test people are different people.
+Writes config.json, model.skops, results.json and predictions.csv. Training, calibration and
+test people are different people; with --refit the saved SVM has learned from all of them, and the
+one that the figures are of lies in `measured`.
 """
 
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from trl import TrlParser
 
@@ -15,12 +17,13 @@ from emg_llm.data.datasets import load_dataset
 from emg_llm.data.splits import held_out_split
 from emg_llm.evaluation.metrics import results_of
 from emg_llm.evaluation.results import headline, save_results
-from emg_llm.scripts import DataArguments, HubArguments, finish, run
+from emg_llm.experiments.unseen import MEASURED
+from emg_llm.scripts import DataArguments, HubArguments, RefitArguments, finish, refitted, run
 from emg_llm.svm import EmotionSVM, dataset_features
 
 
 @dataclass
-class SvmArguments:
+class SvmArguments(RefitArguments):
     """Settings of the SVM."""
 
     output_dir: str = field(default="runs/svm", metadata={"help": "Output folder."})
@@ -36,30 +39,37 @@ def main(data, args, sharing):
     scored = split.scored
     features, columns = dataset_features(dataset)
     targets, groups = dataset.targets, dataset.groups
-    rows = split.train
-    svm = EmotionSVM.fit(
-        features[rows],
-        columns,
-        targets[rows],
-        groups[rows],
-        dataset.label_names,
-        C=args.C,
-        gamma="scale" if args.gamma is None else args.gamma,
-    )
+
+    def fit(rows):
+        """An SVM that has learned these rows."""
+        of, gamma = (features[rows], columns, targets[rows], groups[rows]), args.gamma or "scale"
+        svm = EmotionSVM.fit(*of, dataset.label_names, C=args.C, gamma=gamma)
+        svm.info = {"trained_on": dataset.name, "split": split.protocol()}
+        return svm
+
+    svm = fit(split.train)
     rows, fitted_on = split.calibrating
     if len(rows):
         svm.calibrate(features[rows], targets[rows], groups[rows], fitted_on)
-    svm.info = {"trained_on": dataset.name, "split": split.protocol()}
-    svm.save_pretrained(args.output_dir)
+    folder = Path(args.output_dir)
+    measured = folder / MEASURED if args.refit else folder
+    svm.save_pretrained(measured)
 
     rows = scored
     probabilities = svm.predict_proba(features[rows])
     about = "svm", dataset.name, training_protocol(dataset, split), dataset.label_names
     results = results_of(*about, targets[rows], probabilities, groups[rows], svm.confidence)
     test = dataset.take(rows)
-    save_results(args.output_dir, results, test.ids, test.subjects, targets[rows], probabilities)
+    predictions = test.ids, test.subjects, targets[rows], probabilities
+    save_results(measured, results, *predictions)
     print(headline(results))
-    finish(args.output_dir, sharing)
+    if args.refit:
+        everybody = split.refit.train
+        final = fit(everybody)
+        final.confidence = svm.confidence
+        final.save_pretrained(folder)
+        save_results(folder, refitted(results, groups[everybody]), *predictions)
+    finish(folder, sharing)
 
 
 def make_parser():

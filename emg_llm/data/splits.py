@@ -3,7 +3,7 @@
 import hashlib
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Self
 
 import numpy as np
@@ -69,6 +69,13 @@ class Split:
                 "There are no recordings to test on; mark rows of the 'split' column as 'test'."
             )
         return rows
+
+    @property
+    def refit(self) -> Self:
+        """The same people, all for training: what has learned them can't be measured on them."""
+        everybody = np.sort(np.concatenate([getattr(self, part) for part in PARTS]))
+        nobody = dict.fromkeys(PARTS, everybody[:0])
+        return replace(self, **nobody | {"train": everybody})
 
     @property
     def calibrating(self) -> tuple[np.ndarray, str]:

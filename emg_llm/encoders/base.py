@@ -107,6 +107,7 @@ class EmgEncoder(HubModule):
     def __init__(self, config: EncoderConfig) -> None:
         super().__init__()
         self.config = config
+        self.epochs = 0  # of its training
         self.n_inputs = len(BANDS) * config.n_channels * (config.n_channels + 1) // 2
         self.n_levels = self.n_inputs + 1 + config.n_channels
         # From the training people: typical power, mean and spread of the body's inputs.

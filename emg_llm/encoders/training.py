@@ -1,8 +1,7 @@
 """Training of encoders; a recording is one example, however many segments it has."""
 
-import copy
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -30,6 +29,7 @@ class EncoderTraining:
     """Settings for `fit_encoder`."""
 
     epochs: int = 60
+    stop: int | None = None  # after this epoch of the schedule
     batch_size: int = 32  # recordings
     segments: int = 1  # drawn per recording
     learning_rate: float = 3e-3
@@ -99,7 +99,7 @@ def fit_encoder(
         others.shift_to_people(encoder)
         scores = others.logits(encoder)
         config.confidence = Confidence.fit(scores, others.targets, others.people, fitted_on)
-    encoder.config.confidence = config.confidence
+    encoder.config.confidence, encoder.epochs = config.confidence, run.chosen
     run.forget()
     return encoder
 
@@ -136,9 +136,9 @@ def _fit(config, train, held, training, progress, folder=None, log=None):
         held.shift_to_people(encoder)
     state = _Run(encoder, training, len(train), folder)
     bar = tqdm(
-        range(state.epoch, training.epochs),
+        range(state.epoch, training.stop or training.epochs),
         initial=state.epoch,
-        total=training.epochs,
+        total=training.stop or training.epochs,
         desc="encoder",
         unit="epoch",
         disable=not (progress and is_main()),
@@ -146,7 +146,8 @@ def _fit(config, train, held, training, progress, folder=None, log=None):
     for epoch in bar:
         figures = dict(zip(("loss", "accuracy"), state.train_epoch(epoch, train), strict=True))
         if held is not None:
-            figures |= zip(("val_loss", "val_accuracy"), state.validate(held), strict=True)
+            validated = state.validate(held, epoch + 1)
+            figures |= zip(("val_loss", "val_accuracy"), validated, strict=True)
         bar.set_postfix({name: f"{figure:.3f}" for name, figure in figures.items()})
         if log is not None:
             log(figures, epoch + 1)
@@ -177,6 +178,7 @@ class _Run:
             pct_start=0.15,
         )
         self.epoch, self.least, self.stale, self.weights = 0, float("inf"), 0, None
+        self.chosen = training.stop or training.epochs  # the best epoch, or the last
         if self.file and self.file.exists():
             self._load()
 
@@ -215,13 +217,13 @@ class _Run:
         self.schedule.step()
         return loss.item(), (logits.argmax(1) == targets.argmax(1)).float().mean().item()
 
-    def validate(self, held):
+    def validate(self, held, epoch):
         """(loss, accuracy) on the validation people; keeps the weights of the best epoch."""
         logits = held.logits(self.encoder.eval())
         loss = F.cross_entropy(logits, held.targets).item()
         self.stale += 1
         if loss < self.least:
-            self.least, self.stale = loss, 0
+            self.least, self.stale, self.chosen = loss, 0, epoch
             self.weights = {k: v.detach().clone() for k, v in self.encoder.state_dict().items()}
         return loss, (logits.argmax(1) == held.targets).float().mean().item()
 
@@ -241,6 +243,7 @@ class _Run:
                     "epoch": epoch,
                     "least": self.least,
                     "stale": self.stale,
+                    "chosen": self.chosen,
                     "weights": self.weights,
                     "encoder": self.encoder.state_dict(),
                     "optimizer": self.optimizer.state_dict(),
@@ -263,7 +266,7 @@ class _Run:
             )
             if same:
                 self.epoch, self.least, self.stale = kept["epoch"], kept["least"], kept["stale"]
-                self.weights = kept["weights"]
+                self.weights, self.chosen = kept["weights"], kept["chosen"]
                 self.encoder.load_state_dict(kept["encoder"])
                 self.optimizer.load_state_dict(kept["optimizer"])
                 self.schedule.load_state_dict(kept["schedule"])
@@ -286,45 +289,3 @@ def loss_of(logits: Tensor, targets: Tensor, training: EncoderTraining) -> Tenso
         weight = FOCAL_ALPHA * (1 - probability) ** FOCAL_GAMMA
         return -(weight * targets * torch.log_softmax(logits, dim=1)).sum(dim=1).mean()
     return F.cross_entropy(logits, targets, label_smoothing=training.label_smoothing)
-
-
-def calibrate(
-    encoder: EmgEncoder, inputs: Fronts | Sequence, targets: np.ndarray, seed: int = 0
-) -> EmgEncoder:
-    """A copy of an encoder, adapted to one person's few labelled recordings.
-
-    inputs, targets: see Examples. Only the path that the head reads is adapted. With "person"
-    scaling, these recordings become the fixed reference for the person's levels.
-    """
-    tuned = copy.deepcopy(encoder).cpu()
-    examples = Examples(tuned, inputs, targets, np.zeros(len(inputs)))
-    examples.shift_to_people(tuned)
-    tuned.settle(examples.shifts[0])
-    examples.shifts.zero_()
-    if tuned.config.lead == "deep":
-        _tune(tuned, examples, seed)
-    else:
-        with torch.inference_mode():
-            levels = torch.stack([examples.level(i, tuned) for i in range(len(examples))])
-        levels = levels / tuned.spread
-        tuned.readouts.adapt(levels, examples.targets, tuned.config.confidence.temperature)
-    return tuned.eval()
-
-
-def _tune(encoder, examples, seed, steps=60, learning_rate=1e-3):
-    """Fine-tune the network and the head on a few augmented recordings."""
-    torch.manual_seed(seed)
-    generator = torch.Generator().manual_seed(seed)
-    training = EncoderTraining(seed=seed)
-    settings = replace(training.augmentation, overall_db=1.0, gain_db=0.5, mixup=0.0)
-    optimizer = torch.optim.AdamW(encoder.parameters(), lr=learning_rate)
-    rows = torch.arange(len(examples))
-    encoder.eval()  # too few recordings for batch statistics and dropout
-    for _ in range(steps):
-        with torch.no_grad():
-            drawn = examples.draw(rows, training.segments, settings, encoder, generator)
-        logits = encoder.head(encoder.body(*drawn)).unflatten(0, (len(rows), -1)).mean(dim=1)
-        loss = F.cross_entropy(logits, examples.targets, label_smoothing=training.label_smoothing)
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()

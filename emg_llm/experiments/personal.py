@@ -8,8 +8,8 @@ from tqdm.auto import tqdm
 from emg_llm.data.contents import training_contents
 from emg_llm.data.datasets import DatasetError
 from emg_llm.data.processes import is_main
+from emg_llm.encoders.adapting import calibrate
 from emg_llm.encoders.examples import Examples, encoder_inputs
-from emg_llm.encoders.training import calibrate
 from emg_llm.evaluation.metrics import accuracy_of, control, results_of
 from emg_llm.experiments.controls import Inputs
 from emg_llm.experiments.fitted import check_labels, in_terms_of

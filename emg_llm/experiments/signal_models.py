@@ -68,7 +68,7 @@ def _encoder(encoder):
         return encoder.classify(recording_embeddings(encoder, inputs, dataset.groups[rows]))
 
     def adapt(dataset, rows, seed):
-        from emg_llm.encoders.training import calibrate
+        from emg_llm.encoders.adapting import calibrate
 
         targets = np.array([config.labels.index(dataset.labels[i]) for i in rows])
         return _encoder(

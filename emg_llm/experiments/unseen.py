@@ -10,6 +10,8 @@ from emg_llm.data.datasets import PARTS, DatasetError
 from emg_llm.data.splits import Split, given_split, held_out_split
 from emg_llm.signal.simulation import is_simulated
 
+MEASURED = "measured"  # the folder, within that of a refitted model, of the one that was measured
+
 
 def training_of(folder):
     """results.json of a model's training; a bundle keeps it above the models."""
@@ -48,6 +50,8 @@ def unseen(folder, dataset):
     other = {"name": "other_data", "grouping": "all", "split_hash": None, "seed": seed}
     if "contents" in protocol:
         return _by_content(trained, dataset, other)
+    if same and trained.get("refit"):
+        raise DatasetError(_learned_all(trained))
     if dataset.splits is None and not same:
         return None, np.arange(len(dataset)), other
     split = held_out_split(dataset, seed) if dataset.splits is None else given_split(dataset, seed)
@@ -74,6 +78,8 @@ def _by_content(trained, dataset, other):
     protocol = dict(trained["protocol"])
     contents = protocol.pop("contents")
     if sorted(" ".join(contents.values()).split()) == sorted(content_hashes(dataset)):
+        if trained.get("refit"):
+            raise DatasetError(_learned_all(trained))
         split = _same_split(dataset, contents, protocol)
         return _tested(dataset, split), split.test, protocol
     rows = np.flatnonzero(~np.isin(dataset.groups, dataset.groups[learned]))
@@ -86,12 +92,21 @@ def _by_content(trained, dataset, other):
     return None, rows, other | {"name": "unseen_people", "left_out": left_out}
 
 
+def _learned_all(trained):
+    return (
+        f"The model has learned all of {trained['data']} (--refit), so nobody in it is unseen; its "
+        f"results.json has the figures of the model in its folder '{MEASURED}', which you can "
+        "evaluate instead."
+    )
+
+
 def _learned(trained, dataset):
-    """bool (recordings,), True where the training, not its test part, holds the recording."""
+    """bool (recordings,), True where the model has learned the recording, not only been tested."""
     contents = trained.get("protocol", {}).get("contents")
     if not contents or is_simulated(dataset.name):
         return np.zeros(len(dataset), bool)
-    known = " ".join(hashes for part, hashes in contents.items() if part != "test")
+    tested = None if trained.get("refit") else "test"
+    known = " ".join(hashes for part, hashes in contents.items() if part != tested)
     return np.isin(content_hashes(dataset), known.split())
 
 

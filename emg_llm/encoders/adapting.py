@@ -1,0 +1,55 @@
+"""Encoders adapted to one person with a few labelled recordings."""
+
+import copy
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+import torch
+from torch.nn import functional as F
+
+from emg_llm.encoders.base import EmgEncoder
+from emg_llm.encoders.examples import Examples, Fronts
+from emg_llm.encoders.training import EncoderTraining
+
+
+def calibrate(
+    encoder: EmgEncoder, inputs: Fronts | Sequence, targets: np.ndarray, seed: int = 0
+) -> EmgEncoder:
+    """A copy of an encoder, adapted to one person's few labelled recordings.
+
+    inputs, targets: see Examples. Only the path that the head reads is adapted. With "person"
+    scaling, these recordings become the fixed reference for the person's levels.
+    """
+    tuned = copy.deepcopy(encoder).cpu()
+    examples = Examples(tuned, inputs, targets, np.zeros(len(inputs)))
+    examples.shift_to_people(tuned)
+    tuned.settle(examples.shifts[0])
+    examples.shifts.zero_()
+    if tuned.config.lead == "deep":
+        _tune(tuned, examples, seed)
+    else:
+        with torch.inference_mode():
+            levels = torch.stack([examples.level(i, tuned) for i in range(len(examples))])
+        levels = levels / tuned.spread
+        tuned.readouts.adapt(levels, examples.targets, tuned.config.confidence.temperature)
+    return tuned.eval()
+
+
+def _tune(encoder, examples, seed, steps=60, learning_rate=1e-3):
+    """Fine-tune the network and the head on a few augmented recordings."""
+    torch.manual_seed(seed)
+    generator = torch.Generator().manual_seed(seed)
+    training = EncoderTraining(seed=seed)
+    settings = replace(training.augmentation, overall_db=1.0, gain_db=0.5, mixup=0.0)
+    optimizer = torch.optim.AdamW(encoder.parameters(), lr=learning_rate)
+    rows = torch.arange(len(examples))
+    encoder.eval()  # too few recordings for batch statistics and dropout
+    for _ in range(steps):
+        with torch.no_grad():
+            drawn = examples.draw(rows, training.segments, settings, encoder, generator)
+        logits = encoder.head(encoder.body(*drawn)).unflatten(0, (len(rows), -1)).mean(dim=1)
+        loss = F.cross_entropy(logits, examples.targets, label_smoothing=training.label_smoothing)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
