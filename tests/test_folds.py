@@ -109,7 +109,7 @@ def test_controls_know_nothing_and_leave_the_model_as_it_was(fitted, data, split
 
 def test_beside_the_model_stand_its_encoder_and_a_probe_on_the_same_embeddings(fitted, data, split):
     found = fitted.beside(data, split.train, split.test)
-    assert set(found) == {"encoder", "probe"}
+    assert set(found) == {"encoder", "probe", "lookup"}
     for p in found.values():
         assert p.shape == (len(split.test), 3)
         np.testing.assert_allclose(p.sum(axis=1), 1)
@@ -117,7 +117,7 @@ def test_beside_the_model_stand_its_encoder_and_a_probe_on_the_same_embeddings(f
     for row, i in enumerate(split.test):
         np.testing.assert_allclose(found["encoder"][row], encoder(data.recordings[i]), atol=1e-4)
     none = fitted.beside(data, split.train[:0], split.test)
-    assert set(none) == {"encoder"}  # a model that was trained on other data
+    assert set(none) == {"encoder", "lookup"}  # a model that was trained on other data
 
 
 def test_trials_that_the_person_gave_are_told_with_the_recording(
@@ -147,7 +147,7 @@ def test_it_is_trained_as_it_was_asked_and_else_as_the_registry_says(data, split
 
     def finetune(name, parts, labels, bridge, *_, **training):
         asked.update(training)
-        return SimpleNamespace(name=name, labels=labels, bridge=bridge)
+        return SimpleNamespace(name=name, labels=labels, bridge=bridge, confidence=None)
 
     monkeypatch.setattr(folds, "finetune", finetune)
     llm_on("any", data, split, how=replace(HOW, bridge="text", epochs=5, batch_size=64))
