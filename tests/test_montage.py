@@ -123,6 +123,14 @@ def test_given_sites_replace_those_in_the_file_and_a_contradiction_is_noted(tmp_
         read_recording(path, RATE, montage="face")
 
 
+def test_a_channel_without_numbers_is_silent_and_noted(tmp_path):
+    signal = emg(channels=2)
+    signal[:, 1] = np.nan
+    recording = read_recording(text(tmp_path / "a.csv", signal, ("zyg", "cor")), RATE)
+    assert recording.valid.all() and not recording.signal[:, 1].any()
+    assert "Channel cor has no numbers" in notes(recording)
+
+
 def test_recordings_of_a_dataset_are_arranged_into_one_order(tmp_path):
     signal = emg(channels=3)
     text(tmp_path / "a.csv", signal, ("cheek", "jaw", "forehead"))

@@ -62,6 +62,14 @@ def test_channels_without_names_are_never_called_by_a_site():
     assert names == tuple(f"channel {i}" for i in range(1, 9))
 
 
+def test_samples_with_nan_are_marked_as_invalid():
+    signal = np.ones((10, 2))
+    signal[3, 1] = np.nan
+    recording = Recording(signal, 100)
+    assert not recording.valid[3] and recording.valid.sum() == 9
+    assert (recording.signal[3] == 0).all() and np.isnan(signal[3, 1])
+
+
 def test_a_changed_copy_leaves_the_first_recording_as_it_was():
     recording = Recording(np.ones((10, 2)), 100, label="fear")
     changed = recording.replace(label="anger", sampling_rate=200)

@@ -40,8 +40,9 @@ class Recording:
     channel_names: by default "channel 1", "channel 2", …; see `montage` for the sites they name.
     start: seconds from the file's first sample to this recording's first.
 
-    Raises RecordingError unless the signal is a finite (samples, channels) array of at least two
-    samples and the rate is positive.
+    Samples with NaN or infinite values are marked as invalid. Raises RecordingError unless the
+    signal is a (samples, channels) array of at least two samples, not all of them invalid, and
+    the rate is positive.
     """
 
     signal: np.ndarray
@@ -69,9 +70,12 @@ class Recording:
             raise RecordingError("The recording has a single sample; upload the whole trial.")
         if not (np.isfinite(self.sampling_rate) and self.sampling_rate > 0):
             raise RecordingError("The sampling rate must be a positive number of hertz.")
-        if not np.isfinite(signal).all():
-            raise RecordingError("The signal holds NaN or infinite values; mark them as invalid.")
         valid = np.ones(len(signal), bool) if self.valid is None else np.asarray(self.valid, bool)
+        finite = np.isfinite(signal).all(axis=1)
+        if not finite.any():
+            raise RecordingError("The signal holds NaN or infinite values in every sample.")
+        if not finite.all() and valid.shape == finite.shape:
+            signal, valid = np.where(finite[:, None], signal, 0), valid & finite
         names = tuple(self.channel_names) or default_channel_names(signal.shape[1])
         if valid.shape != (len(signal),) or len(names) != signal.shape[1]:
             raise RecordingError("Channel names must match the channels, and validity the samples.")

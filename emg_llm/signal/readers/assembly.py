@@ -194,12 +194,13 @@ def _mark_invalid(name, values, rate, names, notes):
             f"{name} holds only the placeholder {SENTINEL:g}; record the trial again."
         )
     empty = np.isnan(values[~sentinel]).all(axis=0)
-    if empty.any():
-        i = int(np.argmax(empty))
-        which = "any channel" if empty.all() else f"channel {names[i] if names else i + 1}"
-        raise RecordingError(
-            f"{name} has no numbers in {which}; "
-            f"{'export the recording again' if empty.all() else 'remove that column'}."
+    if empty.all():
+        raise RecordingError(f"{name} has no numbers in any channel; export the recording again.")
+    for i in np.flatnonzero(empty):
+        values[:, i] = 0
+        which = names[i] if names else i + 1
+        notes.append(
+            f"Channel {which} has no numbers; it is taken for an electrode without signal."
         )
     missing = np.isnan(values).any(axis=1) & ~sentinel
     for rows, what in ((sentinel, f"the placeholder {SENTINEL:g}"), (missing, "missing values")):
