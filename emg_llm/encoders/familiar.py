@@ -45,6 +45,8 @@ class Familiar(nn.Module):
 
     def excess(self, level: Tensor, n_frames: int) -> float:
         """How many times as far as the limit a recording's mean level (levels,) is; inf for NaN."""
+        if torch.isinf(self.limits).any():
+            return 0.0
         limit = np.interp(np.log(n_frames), np.log(LENGTHS), self.limits.cpu().numpy())
         excess = float(self(level[None])[0]) / float(limit)
         return excess if np.isfinite(excess) else np.inf
