@@ -3,9 +3,15 @@
 import numpy as np
 import pytest
 
+from emg_llm.bridge import BRIDGES
+from emg_llm.bridge.codebook import Codebook
+from emg_llm.bridge.reading import site_name
+from emg_llm.chat.conversations import build_rows
+from emg_llm.data.splits import held_out_split
 from emg_llm.encoders import load_encoder
 from emg_llm.hub.client import bundle_folder
-from emg_llm.signal.missing import expected, is_dead
+from emg_llm.signal.features import is_dead
+from emg_llm.signal.missing import expected
 from emg_llm.signal.recording import EMOTIONS
 from emg_llm.signal.simulation import simulate
 
@@ -52,3 +58,55 @@ def test_a_flat_channel_counts_as_a_missing_one():
     at = simulate("fear", seed=4321)
     both = [encoder(at.replace(signal=signal)) for signal in (zeros, flat)]
     assert both[0] == pytest.approx(both[1], abs=1e-4)
+
+
+def test_missing_sites_are_left_out_of_a_reading_and_counted(people):
+    recording = people.recordings[3]
+    bridge = BRIDGES["text"].fit(people, range(24))
+    signal = recording.signal.copy()
+    signal[:, [1, 6]] = 0
+    reading, whole = bridge.read(recording.replace(signal=signal)), bridge.read(recording)
+    gone = {"below the eye", "cheek"}
+    assert reading.missing == 2 and whole.missing == 0
+    assert set(whole.sites) - set(reading.sites) == gone
+    kept = [v for s, v in zip(whole.sites, whole.levels, strict=True) if s not in gone]
+    assert list(reading.levels) == kept
+    assert reading.active == pytest.approx(whole.active, abs=0.3)
+    assert not any(site in reading.prompt() for site in gone)
+
+
+def test_half_of_the_electrodes_may_be_dead_in_a_reading(people):
+    signal = people.recordings[3].signal.copy()
+    signal[:, ::2] = 0
+    reading = (
+        BRIDGES["text"].fit(people, range(24)).read(people.recordings[3].replace(signal=signal))
+    )
+    assert len(reading.levels) == 4 and reading.snr > -40
+
+
+def test_some_training_conversations_have_sites_missing(people):
+    bridge, split = BRIDGES["text"].fit(people, range(24)), held_out_split(people)
+    rows = build_rows(people, split, bridge, variants=5, n_follow_ups=0)
+    counts = {}
+    for row in rows:
+        prompt = row["messages"][0]["content"]
+        n = sum(site_name(name) in prompt for name in bridge.scale.names)
+        counts.setdefault(row["split"], []).append(n)
+    n = len(split.train)
+    assert set(counts["test"]) == {8} and counts["train"][: 4 * n] == [8] * (4 * n)
+    assert set(counts["train"][4 * n :]) == {4, 5, 6, 7}
+
+
+def test_a_variant_with_sites_missing_is_what_a_recording_without_them_gives(people):
+    encoder = load_encoder(bundle_folder() / "encoders" / "tcn")
+    codebook = Codebook.from_pretrained(bundle_folder() / "codebook")
+    bridge = BRIDGES["both"].fit(people, range(24), encoder, codebook)
+    recording = people.recordings[5]
+    signal = recording.signal.copy()
+    signal[:, [0, 3]] = 0
+    variant = bridge.readings(people, [5]).read(0, missing=[0, 3])
+    direct = bridge.read(recording.replace(signal=signal))
+    # A channel less may change which hum is found and removed.
+    assert np.abs(np.subtract(variant.levels, direct.levels)).max() <= 1
+    assert variant.missing == direct.missing == 2
+    assert variant.codes[0] == direct.codes[0]

@@ -34,6 +34,7 @@ class Told(Protocol):
         rng: np.random.Generator | None = None,
         trials: Sequence[tuple[int, str]] = (),
         other: int | None = None,
+        missing: Sequence[int] = (),
     ) -> dict[str, Any]:
         """Fields for the Reading of recording k; arguments as in Readings.read."""
 
@@ -129,6 +130,13 @@ class Bridge(ABC):
         trials = [(place[row], dataset.labels[row]) for row in labelled]
         return [readings.read(k, trials=trials) for k in range(len(rows))]
 
+    @property
+    def n_sites(self) -> int:
+        """How many sites it reads; 0 if it reads no single ones."""
+        if self.scale is not None:
+            return len(self.scale.names)
+        return 0 if self.encoder is None else self.encoder.config.n_channels
+
     def to_dict(self) -> dict[str, Any]:
         """The settings that reproduce the bridge, given its encoder and codebook."""
         return {
@@ -154,12 +162,14 @@ class Readings:
         rng: np.random.Generator | None = None,
         trials: Sequence[tuple[int, str]] = (),
         other: int | None = None,
+        missing: Sequence[int] = (),
     ) -> Reading:
         """The Reading of recording `k`; with `rng`, a variant of it for training.
 
         trials: (place, label) of labelled recordings; the Reading uses those of the same person.
         other: a recording of the same label, whose levels a variant mixes in at random (mixup,
-        Zhang et al. 2018, arXiv:1710.09412, within a label).
+        Zhang et al. 2018, arXiv:1710.09412, within a label). missing: indices of sites
+        to leave out.
         """
         if trials and not self.bridge.knows_trials:
             raise BridgeError(
@@ -168,7 +178,7 @@ class Readings:
             )
         fields = {}
         for each in self.told:
-            fields |= each.fields(k, rng, trials, other)
+            fields |= each.fields(k, rng, trials, other, missing)
         return Reading(**fields)
 
     def scores(

@@ -19,6 +19,7 @@ class Reading:
     if it can't be measured.
     known: (label, distance to the person's nearest trial with that label, RMS over the sites),
     the nearest first.
+    missing: how many of the sites that the bridge reads have no signal; they are not in `sites`.
     given: the whole prompt, in a conversation from elsewhere.
     """
 
@@ -32,6 +33,7 @@ class Reading:
     active: tuple[float, float] | None = None
     peak: float | None = None
     known: tuple[tuple[str, int], ...] = ()
+    missing: int = 0
     given: str = ""
 
     @property

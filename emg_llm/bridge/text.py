@@ -10,7 +10,7 @@ from emg_llm.bridge.base import Bridge, Told, powers
 from emg_llm.bridge.reading import NEAREST_KNOWN, site_name
 from emg_llm.data.datasets import Dataset
 from emg_llm.data.lazy import Lazy
-from emg_llm.signal.features import activity
+from emg_llm.signal.features import activity, is_dead
 from emg_llm.signal.levels import LevelScale, whole
 from emg_llm.signal.once import Prepared
 from emg_llm.signal.preprocessing import clean
@@ -44,7 +44,7 @@ class Levels:
     """The levels of recordings, or rows of a table, with SNR, quality and timing.
 
     items: iterated once. people: the person of each, or None. levels: float (items, columns),
-    before rounding.
+    before rounding; missing: bool, the same shape, where a site has no signal.
     """
 
     def __init__(
@@ -55,13 +55,17 @@ class Levels:
     ) -> None:
         self.scale, self.moments = scale, []
         self.people = np.arange(len(items)) if people is None else people
-        values = []
+        values, missing = [], []
         for item in tqdm(items, desc="reading", disable=len(items) < MANY):
-            item = Prepared.of(item) if isinstance(item, Recording) else item
+            is_signal = isinstance(item, Recording)
+            item = Prepared.of(item) if is_signal else item
             values.append(powers(item, scale.names))
+            missing.append(is_dead(values[-1]) if is_signal else np.isnan(values[-1]))
             self.moments.append(_moments(item))
         # A scale has a width only with "person" scaling.
-        self.levels = scale.of_people(np.stack(values), people if scale.width else None)
+        self.missing = np.stack(missing)
+        values = np.where(self.missing, np.nan, np.stack(values))
+        self.levels = scale.of_people(values, people if scale.width else None)
 
     def fields(
         self,
@@ -69,23 +73,28 @@ class Levels:
         rng: np.random.Generator | None = None,
         trials: Sequence[tuple[int, str]] = (),
         other: int | None = None,
+        missing: Sequence[int] = (),
     ) -> dict[str, Any]:
-        scale, levels = self.scale, self.levels[k]
+        scale, levels, gone = self.scale, self.levels[k], self.missing[k].copy()
+        gone[list(missing)] = True
         distance = {}
         for place, label in trials:
             if place != k and self.people[place] == self.people[k]:
-                off = float(np.sqrt(np.mean(np.square(self.levels[place] - levels))))
+                both = ~gone & ~self.missing[place]
+                off = float(np.sqrt(np.mean(np.square(self.levels[place] - levels)[both])))
                 distance[label] = min(off, distance.get(label, np.inf))
         if rng is not None:
             if other is not None:
-                levels = levels + rng.random() * (self.levels[other] - levels)
+                step = np.where(self.missing[other], 0, self.levels[other] - levels)
+                levels = levels + rng.random() * step
             levels = levels + OVERALL_NOISE * rng.standard_normal()
             levels = levels + SITE_NOISE * rng.standard_normal(len(levels))
         nearest = sorted(distance.items(), key=lambda pair: pair[1])[:NEAREST_KNOWN]
-        against = float(np.mean(levels - scale.neutral)) if scale.neutral else None
+        against = float(np.mean((levels - scale.neutral)[~gone])) if scale.neutral else None
         return self.moments[k] | {
-            "sites": tuple(site_name(c) for c in scale.names),
-            "levels": tuple(int(v) for v in whole(levels)),
+            "sites": tuple(site_name(scale.names[i]) for i in np.flatnonzero(~gone)),
+            "levels": tuple(int(v) for v in whole(levels[~gone])),
+            "missing": int(gone.sum()),
             "unit": "dB" if all(scale.is_power) else "",
             "neutral": None if against is None else int(whole(against)),
             "known": tuple((label, round(off)) for label, off in nearest),

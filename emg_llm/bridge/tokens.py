@@ -12,6 +12,7 @@ from emg_llm.bridge.codebook import Codebook
 from emg_llm.data.datasets import Dataset
 from emg_llm.encoders.base import EmgEncoder
 from emg_llm.encoders.examples import Examples, encoder_inputs
+from emg_llm.signal.features import is_dead
 from emg_llm.signal.recording import Recording
 
 GAIN_NOISE = 0.05  # decades, of an electrode's gain
@@ -33,7 +34,9 @@ class Tokens(Bridge):
     codebook: Codebook
 
     def fields(self, recording: Recording) -> dict[str, Any]:
-        return {"codes": codes(self.codebook, self.encoder.embedding(recording))}
+        _, whole = self.encoder.config.front(recording)
+        codes_of = codes(self.codebook, self.encoder.embedding(recording))
+        return {"codes": codes_of, "missing": _n_dead(whole)}
 
     def told(self, dataset: Dataset, rows: np.ndarray) -> list[Told]:
         return [Codes(self.encoder, self.codebook, dataset, rows)]
@@ -59,23 +62,23 @@ class Codes:
         rng: np.random.Generator | None = None,
         trials: Sequence[tuple[int, str]] = (),
         other: int | None = None,
+        missing: Sequence[int] = (),
     ) -> dict[str, Any]:
-        if rng is None:
-            embedding = self.examples.segments(self.encoder, k).mean(dim=0)
-        else:
-            embedding = self._varied(k, rng)
-        return {"codes": codes(self.codebook, embedding)}
-
-    def _varied(self, k, rng):
-        """The embedding of a variant: other electrode gains, a less certain encoder."""
         encoder = self.encoder
-        covariance, power = self.examples.fronts[k]
-        gain = 10 ** (GAIN_NOISE * rng.standard_normal(encoder.config.n_channels))
-        gain = torch.from_numpy(gain).float()
+        covariance, whole = self.examples.fronts[k]
+        gain = torch.ones(encoder.config.n_channels)
+        if rng is not None:
+            gain *= torch.from_numpy(10 ** (GAIN_NOISE * rng.standard_normal(len(gain)))).float()
+        gain[list(missing)] = 0
+        whole = amplified(whole, gain)
         covariance = covariance * gain[:, None] * gain
-        power = torch.cat([power[:, :1], power[:, 1:] * gain.square()], dim=1)
-        inputs = (v.to(encoder.device) for v in (covariance, power, self.examples.shifts[k]))
+        inputs = (v.to(encoder.device) for v in (covariance, whole, self.examples.shifts[k]))
         embedding = encoder.body(*encoder.inputs(*inputs)).mean(dim=0)
+        if rng is not None:
+            embedding = self._less_certain(embedding, rng)
+        return {"codes": codes(self.codebook, embedding), "missing": _n_dead(whole)}
+
+    def _less_certain(self, embedding, rng):
         noise = rng.standard_normal(len(embedding))
         noise *= EMBEDDING_NOISE * float(self.codebook.spread)
         return embedding + torch.from_numpy(noise).to(embedding)
@@ -85,6 +88,17 @@ class Codes:
         encoder = self.encoder
         embeddings = self.examples.embeddings(encoder).to(encoder.device)
         return tuple(encoder.config.labels), encoder.classify(embeddings)
+
+
+def amplified(whole: Tensor, gain: Tensor) -> Tensor:
+    """The mean frequency and powers of `front.front` with a gain for each channel, 0 for none."""
+    there = whole[:, 1:] > 0
+    left = ((gain > 0) & there).sum(dim=1, keepdim=True) / there.sum(dim=1, keepdim=True)
+    return torch.cat([whole[:, :1] * left, whole[:, 1:] * gain.square()], dim=1)
+
+
+def _n_dead(whole):
+    return int(is_dead(whole[:, 1:].mean(dim=0).cpu().numpy()).sum())
 
 
 def codes(codebook: Codebook, embedding: Tensor) -> tuple[int, ...]:

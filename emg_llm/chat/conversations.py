@@ -21,6 +21,7 @@ from emg_llm.signal.recording import EMOTIONS
 LEAST_SURE = 0.3  # least share of the likeliest label in `less_sure`
 FLATTEST = 6.0  # highest temperature of the other labels there
 MAX_KNOWN = 5  # labelled trials per label in a training prompt, at most
+MOST_MISSING = 4  # sites without a signal in a training prompt, at most
 ONE_OF_MANY = 0.15  # weight of one of many similar questions, relative to a unique one
 
 
@@ -94,8 +95,9 @@ def build_rows(
     """The rows of a conversation dataset: the recordings of all parts of a split.
 
     A training recording yields `variants` slightly varied rows (see Bridge), every fourth with
-    labelled trials of the person if the bridge supports them, and every third with follow-up
-    questions, since recognising emotions takes more examples. The others yield one row, unvaried.
+    labelled trials of the person if the bridge supports them, every fifth with one to four sites
+    missing, and every third with follow-up questions, since recognising emotions takes more
+    examples. The others yield one row, unvaried.
     Rows have conversations, messages, label, subject, recording_id and split.
     """
     rng = np.random.default_rng(seed)
@@ -113,7 +115,8 @@ def build_rows(
                 trials = _trials(labels_of, people, k, rng) if known else ()
                 label, percent = dataset.labels[i], None
                 other = rng.choice(np.flatnonzero(labels_of == label)) if variant else None
-                reading = readings.read(k, rng if variant else None, trials, other)
+                missing = _missing(bridge.n_sites, rng) if variant % 5 == 4 else ()
+                reading = readings.read(k, rng if variant else None, trials, other, missing)
                 if scores is not None:
                     p = less_sure(scores[1][k], rng) if variant else scores[1][k]
                     percent = likely(scores[0], p, label)
@@ -127,6 +130,12 @@ def build_rows(
                     "recording_id": dataset.ids[i],
                     "split": part,
                 }
+
+
+def _missing(n_sites, rng):
+    """Some sites to leave out, at most half of them."""
+    most = min(MOST_MISSING, n_sites // 2)
+    return rng.choice(n_sites, rng.integers(1, most + 1), replace=False) if most else ()
 
 
 def _trials(labels, people, k, rng):

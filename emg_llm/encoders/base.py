@@ -22,8 +22,8 @@ from emg_llm.encoders.readouts import PATHS, Readouts
 from emg_llm.encoders.unlike import unlike
 from emg_llm.evaluation.confidence import Confidence
 from emg_llm.hub.client import Pushable, resolve
-from emg_llm.signal.features import segment_tensor
-from emg_llm.signal.missing import expected, is_dead, without_dead
+from emg_llm.signal.features import is_dead, segment_tensor
+from emg_llm.signal.missing import expected, without_dead
 from emg_llm.signal.montage import arrange
 from emg_llm.signal.preprocessing import clean, resample
 from emg_llm.signal.recording import MONTAGE, Recording, default_channel_names

@@ -14,8 +14,8 @@ from emg_llm.data.processes import share_items, share_rows
 from emg_llm.encoders.augmentation import Augmentation, augment
 from emg_llm.encoders.base import EmgEncoder, EncoderConfig
 from emg_llm.encoders.front import front, log_powers
+from emg_llm.signal.features import is_dead
 from emg_llm.signal.levels import WIDTH_SHARE
-from emg_llm.signal.missing import is_dead
 from emg_llm.signal.recording import Recording
 
 

@@ -101,6 +101,16 @@ def channel_power(recording: Recording) -> np.ndarray:
     return above_silence(np.mean(np.square(x, dtype=np.float64), axis=0))
 
 
+def is_dead(power: np.ndarray) -> np.ndarray:
+    """Where a channel is dead, bool (…, channels), from the channels' powers in the same shape.
+
+    No channel is if all are: without any signal there is nothing to compare with.
+    """
+    power = np.asarray(power, np.float64)
+    dead = power <= 1.01 * SILENT * power.mean(axis=-1, keepdims=True)  # after `above_silence` too
+    return dead & ~dead.all(axis=-1, keepdims=True)
+
+
 def above_silence(power: np.ndarray) -> np.ndarray:
     """Powers of one recording, raised to a floor far below their mean for logarithms to exist.
 
@@ -125,6 +135,7 @@ def activity(recording: Recording) -> tuple[float, float, float] | None:
         return None
     x = np.where(recording.valid[:, None], recording.signal, np.nan)
     x = np.square(x[: n * length], dtype=np.float64)
+    x = x[:, ~is_dead(np.nanmean(x, axis=0))]
     valid = recording.valid[: n * length].reshape(n, length).mean(axis=1) >= 0.5
     if valid.sum() < 8:
         return None

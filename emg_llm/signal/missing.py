@@ -2,18 +2,8 @@
 
 import numpy as np
 
-from emg_llm.signal.features import SILENT
+from emg_llm.signal.features import is_dead
 from emg_llm.signal.recording import Recording
-
-
-def is_dead(power: np.ndarray) -> np.ndarray:
-    """Where a channel is dead, bool (…, channels), from the channels' powers in the same shape.
-
-    No channel is if all are: without any signal there is nothing to compare with.
-    """
-    power = np.asarray(power, np.float64)
-    dead = power <= SILENT * power.mean(axis=-1, keepdims=True)
-    return dead & ~dead.all(axis=-1, keepdims=True)
 
 
 def dead_channels(recording: Recording) -> np.ndarray:
