@@ -98,7 +98,7 @@ def test_some_training_conversations_have_sites_missing(people):
 
 
 def test_a_variant_with_sites_missing_is_what_a_recording_without_them_gives(people):
-    encoder = load_encoder(bundle_folder() / "encoders" / "tcn")
+    encoder = load_encoder(bundle_folder() / "encoders" / "cnn")
     codebook = Codebook.from_pretrained(bundle_folder() / "codebook")
     bridge = BRIDGES["both"].fit(people, range(24), encoder, codebook)
     recording = people.recordings[5]
