@@ -27,7 +27,7 @@ class Loudness(Bridge):
         return [Strengths(self, dataset, rows)]
 
     def level(self, item):
-        return round(float(self.scale.continuous(powers(item)).mean()))
+        return round(float(self.scale.continuous(powers(item, self.scale.names)).mean()))
 
 
 class Strengths:
