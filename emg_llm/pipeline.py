@@ -1,7 +1,6 @@
 """EmotionPipeline: Recording -> Prediction, and a chat about the recording."""
 
 import hashlib
-import json
 import logging
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Sequence
@@ -20,6 +19,7 @@ from emg_llm.chat.measurements import measurements, oddities
 from emg_llm.chat.turns import Chat, Message, likely
 from emg_llm.encoders import load_encoder
 from emg_llm.hub.client import HubError, bundle_folder, part, resolve
+from emg_llm.hub.saved import read_json
 from emg_llm.llms.available import Bundle, load_llms
 from emg_llm.llms.model import EmgLLM
 from emg_llm.signal.montage import SitesError, arrange, listed, missing_and_unused
@@ -65,7 +65,7 @@ class EmotionPipeline:
 
     def __init__(self, folder: Path, llms: Sequence[str] | None = None) -> None:
         self.folder = folder
-        self.config = json.loads((folder / "config.json").read_text())
+        self.config = read_json(folder / "config.json")
         self.labels = tuple(self.config["labels"])
         self.trained_on = self.config["trained_on"]
         self.svm = EmotionSVM.from_pretrained(part(folder, self.config, "svm"))
@@ -116,7 +116,7 @@ class EmotionPipeline:
     def results(self) -> dict[str, Any]:
         """The bundle's results.json."""
         path = self.folder / "results.json"
-        return json.loads(path.read_text()) if path.exists() else {}
+        return read_json(path) if path.exists() else {}
 
     @property
     def sites(self) -> tuple[str, ...]:

@@ -10,6 +10,7 @@ import numpy as np
 
 from emg_llm.data.datasets import DatasetError
 from emg_llm.data.processes import is_main
+from emg_llm.data.whole import whole
 from emg_llm.encoders import load_encoder
 from emg_llm.encoders.base import SCALINGS, EncoderConfig
 from emg_llm.encoders.training import LEADS, CheckpointError, EncoderTraining
@@ -60,11 +61,21 @@ class HubArguments:
     )
 
 
-def finish(folder, args):
-    """Write the card of a saved folder and push it if `args` (with HubArguments' fields) say so."""
+@contextmanager
+def saving(folder, args, owns=()):
+    """Context manager that yields where to write an output folder, which then appears whole.
+
+    Adds its card, and pushes it if `args` (with HubArguments' fields) say so. owns: see `whole`.
+    Only the main process writes; the others get the folder itself.
+    """
     from emg_llm.hub.cards import write_card
 
-    write_card(folder)
+    if not is_main():
+        yield Path(folder)
+        return
+    with whole(folder, owns) as beside:
+        yield beside
+        write_card(beside)
     print(f"Saved to {folder}")
     if args.push_to_hub:
         from emg_llm.hub.publish import share

@@ -2,13 +2,14 @@
 
 import json
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import numpy as np
 
 from emg_llm.data.datasets import DatasetError
+from emg_llm.data.whole import whole
 from emg_llm.evaluation.confidence import Confidence, log
 from emg_llm.hub.client import Pushable, resolve
+from emg_llm.hub.saved import readable
 from emg_llm.signal.features import above_silence, segment_features
 from emg_llm.signal.levels import LevelScale
 from emg_llm.signal.montage import arrange
@@ -115,8 +116,6 @@ class EmotionSVM(Pushable):
     def save_pretrained(self, folder):
         import skops.io
 
-        folder = Path(folder)
-        folder.mkdir(parents=True, exist_ok=True)
         config = {
             "kind": "emg-svm",
             "labels": self.labels,
@@ -125,8 +124,9 @@ class EmotionSVM(Pushable):
             "confidence": self.confidence.to_dict(),
             **self.info,
         }
-        (folder / "config.json").write_text(json.dumps(config, indent=2) + "\n")
-        skops.io.dump(self.model, folder / "model.skops")
+        with whole(folder) as beside:
+            skops.io.dump(self.model, beside / "model.skops")
+            (beside / "config.json").write_text(json.dumps(config, indent=2) + "\n")
 
     @classmethod
     def from_pretrained(cls, folder_or_id, revision=None):
@@ -134,12 +134,13 @@ class EmotionSVM(Pushable):
         import skops.io
 
         folder = resolve(folder_or_id, revision)
-        config = json.loads((folder / "config.json").read_text())
-        model = skops.io.load(folder / "model.skops", trusted=list(TRUSTED))
-        scale = LevelScale.from_dict(config["scale"])
-        confidence = Confidence.from_dict(config.get("confidence", {}))
-        columns = tuple(config["columns"])
-        return cls(tuple(config["labels"]), columns, scale, model, confidence=confidence)
+        with readable(folder_or_id, "SVM", "train/svm.py"):
+            config = json.loads((folder / "config.json").read_text())
+            model = skops.io.load(folder / "model.skops", trusted=list(TRUSTED))
+            scale = LevelScale.from_dict(config["scale"])
+            confidence = Confidence.from_dict(config.get("confidence", {}))
+            columns = tuple(config["columns"])
+            return cls(tuple(config["labels"]), columns, scale, model, confidence=confidence)
 
 
 def _folds(targets, groups):

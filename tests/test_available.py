@@ -51,7 +51,7 @@ def test_language_models_that_cannot_be_had_are_told_with_the_reason(
         "nonesuch": ("nonesuch", "There is no language model nonesuch"),
         "empty": (f"empty={tmp_path}", "holds no adapter"),
         "phi-3.5-mini": (f"phi-3.5-mini={adapter}", "trained for nano-llama2, not for phi-3.5"),
-        "broken": (str(broken), "could not be loaded"),
+        "broken": (str(broken), "holds no adapter, or not all of one"),
         "foreign": (f"foreign={foreign}", "nobody/has-this can't be loaded from this machine"),
         "somewhere": ("somewhere=nobody/has-this", "is not a local folder"),
         "cnn": (f"cnn={adapter}", "The name cnn is taken"),

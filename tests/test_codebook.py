@@ -6,6 +6,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from emg_llm.bridge.codebook import Codebook, measure
+from emg_llm.hub.client import HubError
 
 DEPTHS, CODES = 3, 16
 QUICK = {"depths": DEPTHS, "codes": CODES, "epochs": 10}
@@ -95,7 +96,7 @@ def test_missing_weights_are_refused(book, tmp_path):
     weights = load_file(tmp_path / "model.safetensors")
     del weights["center"]
     save_file(weights, tmp_path / "model.safetensors")
-    with pytest.raises(RuntimeError, match="center"):
+    with pytest.raises(HubError, match=r"holds no codebook, or not all of one .*center"):
         Codebook.from_pretrained(str(tmp_path))
 
 

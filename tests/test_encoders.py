@@ -8,7 +8,6 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from emg_llm.data.datasets import DatasetError
 from emg_llm.encoders import ARCHITECTURES, EncoderConfig, build_encoder, load_encoder
 from emg_llm.encoders.adapting import calibrate
 from emg_llm.encoders.examples import recording_embeddings
@@ -27,6 +26,7 @@ from emg_llm.encoders.training import (
     loss_of,
 )
 from emg_llm.evaluation.confidence import Confidence
+from emg_llm.hub.client import HubError
 from emg_llm.signal.recording import Recording, RecordingError
 from emg_llm.signal.simulation import simulate
 
@@ -138,13 +138,13 @@ def test_missing_weights_are_refused(arch, tmp_path):
     weights = load_file(tmp_path / "model.safetensors")
     del weights["head.weight"]
     save_file(weights, tmp_path / "model.safetensors")
-    with pytest.raises(DatasetError, match="not all of one"):
+    with pytest.raises(HubError, match="not all of one"):
         load_encoder(tmp_path)
 
 
 def test_an_unknown_architecture_is_refused(tmp_path):
     (tmp_path / "config.json").write_text(json.dumps({"arch": "transformer"}))
-    with pytest.raises(DatasetError, match="holds no encoder"):
+    with pytest.raises(HubError, match="holds no encoder"):
         load_encoder(tmp_path)
 
 

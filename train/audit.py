@@ -13,7 +13,6 @@ split between people would put one signal on both sides.
 
 import sys
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from trl import TrlParser
 
@@ -23,6 +22,7 @@ from emg_llm.audit.report import finding, markdown, table, traps_table
 from emg_llm.audit.traps import find_traps, warnings
 from emg_llm.data.datasets import DatasetError, load_dataset
 from emg_llm.data.tables import csv_bytes
+from emg_llm.data.whole import whole
 from emg_llm.evaluation.results import save_results
 from emg_llm.scripts import DataArguments, run
 
@@ -81,13 +81,14 @@ def main(data, args):
         results["refused"] = str(error)
     results["finding"] = finding(results)
 
-    page, folder = markdown(results), Path(args.output_dir)
-    save_results(folder, results)
-    (folder / "audit.csv").write_bytes(csv_bytes(table(results)))
-    (folder / "not_muscle.csv").write_bytes(csv_bytes(traps_table(results)))
-    (folder / "audit.md").write_text(page)
+    page = markdown(results)
+    with whole(args.output_dir) as folder:
+        save_results(folder, results)
+        (folder / "audit.csv").write_bytes(csv_bytes(table(results)))
+        (folder / "not_muscle.csv").write_bytes(csv_bytes(traps_table(results)))
+        (folder / "audit.md").write_text(page)
     print(page)
-    print(f"Saved to {folder}", flush=True)
+    print(f"Saved to {args.output_dir}", flush=True)
     if args.strict and results["refused"]:
         print(f"error: {results['refused']}", file=sys.stderr)
         sys.exit(LEAK)

@@ -17,6 +17,7 @@ from pathlib import Path
 import numpy as np
 from trl import TrlParser
 
+from emg_llm.data.whole import UNFINISHED, whole
 from emg_llm.encoders import load_encoder
 from emg_llm.experiments.replies import ALL_PAIRS
 from emg_llm.hub.client import NEVER_UPLOADED, bundle_folder
@@ -69,7 +70,8 @@ def main(args):
         if code:  # the script has printed why
             sys.exit(code)
     folder = Path(args.output_dir) if args.output_dir else bundle_folder()
-    assemble(args, work, folder)
+    with whole(folder, owns=["**/*"]) as beside:
+        assemble(args, work, beside)
     size = sum(f.stat().st_size for f in folder.rglob("*") if f.is_file())
     print(f"\n{table(json.loads((folder / 'results.json').read_text()))}")
     print(f"\nBundle of {size / 2**20:.1f} MB in {folder}")
@@ -124,8 +126,9 @@ def steps(args, work):
 
 def assemble(args, work, folder):
     """Copy the models of the demo and write its config.json, results.json and samples."""
-    shutil.rmtree(folder, ignore_errors=True)
-    skip = shutil.ignore_patterns("*.csv", "results.json", "checkpoint-*", *NEVER_UPLOADED)
+    skip = shutil.ignore_patterns(
+        "*.csv", "results.json", "checkpoint-*", UNFINISHED, *NEVER_UPLOADED
+    )
     encoders = [f"encoders/{arch}" for arch in ENCODERS]
     places = {place: place for place in ("svm", *encoders, "codebook")}
     places |= {f"base/{llm}": f"llms/{llm}" for llm in LLMS}

@@ -9,7 +9,6 @@ the saved codebook is of all people, and that with the figures lies in `measured
 """
 
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import torch
 from trl import TrlParser
@@ -26,10 +25,10 @@ from emg_llm.scripts import (
     DataArguments,
     HubArguments,
     RefitArguments,
-    finish,
     measured_folder,
     refitted,
     run,
+    saving,
 )
 
 
@@ -49,11 +48,8 @@ def main(data, args, sharing):
     dataset = load_dataset(data.data, data.labels, data.montage)
     split = held_out_split(dataset, data.seed)
     scored = split.scored
-    folder = Path(args.output_dir)
-    measured = folder / MEASURED if args.refit else folder
     encoder = load_encoder(measured_folder(args.encoder, args.refit))
     codebook, examples, embeddings = fit(encoder, dataset, split.train, args, data.seed)
-    codebook.save_pretrained(measured)
 
     rows = scored
     targets = dataset.targets[rows]
@@ -77,17 +73,19 @@ def main(data, args, sharing):
         "n_segments": sum(map(len, segments)),
         "by_segment": by_segment,
     }
-    save_results(measured, results)
-    if args.refit:
-        everybody = split.refit.train
-        final, *_ = fit(load_encoder(args.encoder), dataset, everybody, args, data.seed)
-        final.save_pretrained(folder)
-        save_results(folder, refitted(results, dataset.groups[everybody]))
-    print(f"encoder {figures['encoder_accuracy']:.3f}", end="")
-    for depth in figures["depths"]:
-        print(f", {depth['depth']} codes {depth['accuracy']:.3f}", end="")
-    print()
-    finish(folder, sharing)
+    with saving(args.output_dir, sharing) as folder:
+        measured = folder / MEASURED if args.refit else folder
+        codebook.save_pretrained(measured)
+        save_results(measured, results)
+        if args.refit:
+            everybody = split.refit.train
+            final, *_ = fit(load_encoder(args.encoder), dataset, everybody, args, data.seed)
+            final.save_pretrained(folder)
+            save_results(folder, refitted(results, dataset.groups[everybody]))
+        print(f"encoder {figures['encoder_accuracy']:.3f}", end="")
+        for depth in figures["depths"]:
+            print(f", {depth['depth']} codes {depth['accuracy']:.3f}", end="")
+        print()
 
 
 def fit(encoder, dataset, rows, args, seed):
@@ -104,6 +102,7 @@ def fit(encoder, dataset, rows, args, seed):
         seed=seed,
         targets=dataset.targets[rows],
         labels=dataset.label_names,
+        encoder_hash=encoder.fingerprint,
     )
     return codebook, examples, embeddings
 

@@ -10,16 +10,14 @@ fitted on the training people. With --refit these are the conversations of all p
 measure with lie in `measured`; train/sft.py --refit takes both.
 """
 
-import json
-from collections import Counter
 from dataclasses import asdict, dataclass, field
-from pathlib import Path
 
 from tqdm.auto import tqdm
 from trl import TrlParser
 
 from emg_llm.bridge import BRIDGES
 from emg_llm.chat.conversations import build_rows
+from emg_llm.chat.parts import OWNED, write_parts
 from emg_llm.data.contents import training_protocol
 from emg_llm.data.datasets import PARTS, load_dataset
 from emg_llm.data.splits import held_out_split
@@ -29,10 +27,10 @@ from emg_llm.scripts import (
     DataArguments,
     HubArguments,
     RefitArguments,
-    finish,
     load_codec,
     measured_folder,
     run,
+    saving,
 )
 
 CARD = "bridge", "scaling", "variants", "follow_ups"  # settings that the card lists
@@ -72,12 +70,13 @@ class ConversationArguments(RefitArguments):
 def main(data, args, sharing):
     dataset = load_dataset(data.data, data.labels, data.montage)
     split = held_out_split(dataset, data.seed)
-    folder, sources = Path(args.output_dir), (args.encoder, args.codebook)
+    sources = args.encoder, args.codebook
     tested = [s and measured_folder(s, args.refit) for s in sources]
-    write(folder / MEASURED if args.refit else folder, data, args, dataset, split, tested)
-    if args.refit:
-        write(folder, data, args, dataset, split.refit, sources, training_protocol(dataset, split))
-    finish(folder, sharing)
+    with saving(args.output_dir, sharing, owns=OWNED) as folder:
+        write(folder / MEASURED if args.refit else folder, data, args, dataset, split, tested)
+        if args.refit:
+            protocol = training_protocol(dataset, split)
+            write(folder, data, args, dataset, split.refit, sources, protocol)
 
 
 def write(folder, data, args, dataset, split, sources, measured=None):
@@ -85,21 +84,15 @@ def write(folder, data, args, dataset, split, sources, measured=None):
 
     measured: the protocol by which a model is measured before it learns these conversations.
     """
-    import datasets
-
     codec = load_codec(*sources)
     bridge = BRIDGES[args.bridge].fit(dataset, split.train, *codec, scaling=args.scaling)
     rows = build_rows(dataset, split, bridge, args.variants, args.follow_ups, data.seed)
     total = sum(len(getattr(split, p)) * (args.variants if p == "train" else 1) for p in PARTS)
     rows = list(tqdm(rows, total=total, desc="conversations", unit="row"))
 
-    parts = {
-        part: datasets.Dataset.from_list([r for r in rows if r["split"] == part])
-        for part in Counter(r["split"] for r in rows)
-    }
-    for part, table in parts.items():
-        table.to_parquet(folder / "data" / f"{part}.parquet")
-        table.to_json(folder / f"{part}.jsonl")
+    parts = {}
+    for row in rows:
+        parts.setdefault(row["split"], []).append(row)
     info = {
         "labels": dataset.label_names,
         "bridge": bridge.to_dict(),
@@ -109,7 +102,7 @@ def write(folder, data, args, dataset, split, sources, measured=None):
     }
     if measured:
         info["refit"] = True
-    (folder / "bridge.json").write_text(json.dumps(info, indent=2) + "\n")
+    write_parts(folder, parts, info)
     for message in rows[0]["messages"]:
         print(f"{message['role']}: {message['content']}")
     print(f"{len(rows)} conversations")

@@ -8,12 +8,12 @@ snr_by_label.csv, snr_accuracy.csv and report.html.
 """
 
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from trl import TrlParser
 
 from emg_llm.data.datasets import load_dataset
 from emg_llm.data.tables import csv_bytes
+from emg_llm.data.whole import whole
 from emg_llm.embeddings.analysis import measure_embeddings, unseen_recordings
 from emg_llm.embeddings.measures import MAPS
 from emg_llm.embeddings.plots import embedding_figures
@@ -47,20 +47,19 @@ def main(data, args):
         encoder, dataset.take(rows), protocol, args.map, data.seed
     )
 
-    place = Path(args.output_dir)
-    save_results(place, results)
-    (place / "embeddings.csv").write_bytes(csv_bytes(table))
-    tables = result_tables(results)
-    for name, each in tables.items():
-        (place / f"{name}.csv").write_bytes(csv_bytes(each))
-    sentences = list(summary(results))
+    tables, sentences = result_tables(results), list(summary(results))
     page = report_page(
         f"Embeddings of {results['model']}",
         [f"Data: {results['data']}.", *sentences],
         embedding_figures(results, table, embedded),
         {f"{name}.csv": each for name, each in tables.items()},
     )
-    (place / "report.html").write_text(page, encoding="utf-8")
+    with whole(args.output_dir) as place:
+        save_results(place, results)
+        (place / "embeddings.csv").write_bytes(csv_bytes(table))
+        for name, each in tables.items():
+            (place / f"{name}.csv").write_bytes(csv_bytes(each))
+        (place / "report.html").write_text(page, encoding="utf-8")
     print("\n".join(sentences))
     print(f"Saved to {args.output_dir}")
 

@@ -36,10 +36,10 @@ from emg_llm.scripts import (
     HubArguments,
     ReadingArguments,
     RefitArguments,
-    finish,
     refitted,
     reporting_to,
     run,
+    saving,
 )
 
 
@@ -100,8 +100,9 @@ def main(data, args, sharing):
         about = "data", "protocol", "refit"
         results["calibrated_from"] = {k: trained[k] for k in about if k in trained}
         folder = Path(args.output_dir, "personal")
-        rows, private = range(len(person)), HubArguments()  # one person's encoder stays here
-        save(folder, calibrated, results, person, rows, probabilities, private)
+        private = HubArguments()  # one person's encoder stays here
+        with saving(folder, private) as beside:
+            save(beside, calibrated, results, person, range(len(person)), probabilities)
 
 
 def train(data, args, sharing, person=None):
@@ -161,22 +162,23 @@ def train(data, args, sharing, person=None):
     results["controls"]["noise_emg"] = control(targets, control_examples.ask(encoder), groups)
     results["epochs"] = encoder.epochs
     figures = dataset, rows, probabilities
-    save(measured, encoder, results, *figures, HubArguments() if args.refit else sharing)
-    if args.refit:
-        everybody = split.refit.train
-        inputs, targets, groups = part(everybody)
-        training.stop, training.lead = encoder.epochs, encoder.config.lead
-        confidence = encoder.config.confidence
-        config = replace(encoder.config)
-        encoder = fit_encoder(config, inputs, targets, None, training, groups=groups, folder=folder)
-        encoder.config.confidence = confidence
-        results = refitted(results, groups)
-        save(folder, encoder, results, *figures, sharing)
+    with saving(folder, sharing) as beside:
+        save(beside / MEASURED if args.refit else beside, encoder, results, *figures)
+        if args.refit:
+            everybody = split.refit.train
+            inputs, targets, groups = part(everybody)
+            training.stop, training.lead = encoder.epochs, encoder.config.lead
+            confidence = encoder.config.confidence
+            of = replace(encoder.config), inputs, targets, None, training
+            encoder = fit_encoder(*of, groups=groups, folder=folder)
+            encoder.config.confidence = confidence
+            results = refitted(results, groups)
+            save(beside, encoder, results, *figures)
     return encoder, results
 
 
-def save(folder, encoder, results, dataset, rows, probabilities, sharing):
-    """Write the encoder, its results on `rows` of a dataset, and the card."""
+def save(folder, encoder, results, dataset, rows, probabilities):
+    """Write the encoder and its results on `rows` of a dataset."""
     if not is_main():
         return
     encoder.save_pretrained(folder)
@@ -187,7 +189,6 @@ def save(folder, encoder, results, dataset, rows, probabilities, sharing):
     print(f"Classifier: {encoder.config.lead} (see --lead)")
     if "before" in results:
         print(f"Before calibration: accuracy {results['before']['accuracy']:.3f}")
-    finish(folder, sharing)
 
 
 def make_parser():

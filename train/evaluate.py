@@ -28,9 +28,10 @@ from emg_llm.bridge import BRIDGES
 from emg_llm.bridge.spelling import SPELLINGS
 from emg_llm.data.datasets import load_dataset
 from emg_llm.data.splits import PROTOCOLS, protocol_splits
+from emg_llm.data.whole import whole
 from emg_llm.encoders import ARCHITECTURES
 from emg_llm.evaluation.comparison import save_comparison
-from emg_llm.evaluation.report import save_report
+from emg_llm.evaluation.report import REPORT, save_report
 from emg_llm.evaluation.results import headline, save_results
 from emg_llm.experiments.extras import Extras
 from emg_llm.experiments.fitted import FoldTraining
@@ -175,18 +176,20 @@ def main(data, args, reading, llms, more):
         results_of[name] = results
         correct = probabilities.argmax(axis=1) == dataset.targets[rows]
         scored[name] = rows, correct, dataset.groups[rows]
-        save_results(
-            folder,
-            results,
-            [dataset.ids[i] for i in rows],
-            [dataset.subjects[i] for i in rows],
-            dataset.targets[rows],
-            probabilities,
-        )
-        save_report(folder, results)
+        with whole(folder, owns=REPORT) as beside:
+            save_results(
+                beside,
+                results,
+                [dataset.ids[i] for i in rows],
+                [dataset.subjects[i] for i in rows],
+                dataset.targets[rows],
+                probabilities,
+            )
+            save_report(beside, results)
         print(headline(results), flush=True)
         if len(jobs) > 1:  # after each model: an interrupted run leaves a table
-            save_comparison(root, results_of, scored)
+            with whole(root) as beside:
+                save_comparison(beside, results_of, scored)
     if len(jobs) > 1:
         print((root / "table.md").read_text())
     print(f"Saved to {root}")

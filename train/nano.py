@@ -28,7 +28,7 @@ from emg_llm.llms.nano import (
     pretrain,
     start_with,
 )
-from emg_llm.scripts import HubArguments, finish, run
+from emg_llm.scripts import HubArguments, run, saving
 
 
 @dataclass
@@ -69,8 +69,6 @@ def main(args, sharing):
     folder = args.output_dir or f"runs/base/{args.llm}"
     steps = args.steps or (STEPS_TAUGHT if args.start_with else STEPS)
     loss = pretrain(model, tokenizer, steps, args.batch_size, args.learning_rate, args.seed)
-    model.to(torch.float16).save_pretrained(folder)
-    tokenizer.save_pretrained(folder)
     n_parameters = sum(p.numel() for p in model.parameters())
     results = {
         "model": args.llm,
@@ -81,9 +79,11 @@ def main(args, sharing):
         "loss": loss,
         "n_parameters": n_parameters,
     }
-    save_results(folder, results)
-    print(f"{args.llm}: {n_parameters / 1e6:.2f} M parameters, loss {loss:.3f}")
-    finish(folder, sharing)
+    with saving(folder, sharing) as beside:
+        model.to(torch.float16).save_pretrained(beside)
+        tokenizer.save_pretrained(beside)
+        save_results(beside, results)
+        print(f"{args.llm}: {n_parameters / 1e6:.2f} M parameters, loss {loss:.3f}")
 
 
 def make_parser():

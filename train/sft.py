@@ -16,9 +16,10 @@
 --dataset_name is a folder from train/conversations.py, a ShareGPT JSONL file (with an optional
 `split` in each row), or a Hub id. --model_name_or_path accepts any causal LM; together with --llm
 it is the location of that model's weights. Every flag of TRL's SFTConfig passes through;
---resume_from_checkpoint true continues an interrupted run. Writes the adapter, tokenizer,
-config.json, README.md and results.json. With --refit a second training takes as many steps on the
-conversations of all people and is saved; the adapter that the figures are of lies in `measured`.
+--resume_from_checkpoint true continues an interrupted run from its newest whole checkpoint. Writes
+the adapter, tokenizer, config.json, README.md and results.json. With --refit a second training
+takes as many steps on the conversations of all people and is saved; the adapter that the figures
+are of lies in `measured`.
 """
 
 import copy
@@ -37,6 +38,7 @@ from emg_llm.data.processes import is_main
 from emg_llm.evaluation.metrics import control, results_of
 from emg_llm.evaluation.results import headline, save_results
 from emg_llm.experiments.unseen import MEASURED
+from emg_llm.llms.checkpoints import checkpoint_to_resume
 from emg_llm.llms.finetuning import (
     calibrate,
     calibrating_rows,
@@ -49,7 +51,7 @@ from emg_llm.llms.loading import LlmError, load_base
 from emg_llm.llms.model import EmgLLM
 from emg_llm.llms.sft_data import load_rows, name_of, people_of, reading_of
 from emg_llm.registry import LORA_ALPHA, LORA_R, REGISTRY, spec_of
-from emg_llm.scripts import RefitArguments, finish, measured_folder, refitted, run
+from emg_llm.scripts import RefitArguments, measured_folder, refitted, run, saving
 
 
 @dataclass
@@ -101,34 +103,35 @@ def main(args, training):
     folder = Path(training.output_dir)
     measured = folder / MEASURED if args.refit else folder
     training.output_dir, again = str(measured), copy.deepcopy(training)
-    checkpoint = interrupted_at(training)
+    checkpoint = checkpoint_to_resume(training.resume_from_checkpoint, measured)
     rows, info, everybody = lessons(args)
     trainer, llm = train(args, training, rows, info, source, checkpoint)
-    if trainer.is_world_process_zero():
-        calibrate(llm, *calibrating_rows(rows))
-        save(llm, measured, args, source)
-        if test := rows.get("test") or rows.get("validation"):
-            measure(llm, test, measured, info)
-    if everybody:
-        trainer.accelerator.wait_for_everyone()
-        confidence = llm.confidence
-        # As many steps as the checkpoint had that was measured.
-        again.max_steps = trainer.state.best_global_step or trainer.state.global_step
-        again.output_dir, again.save_strategy, again.eval_strategy = str(folder), "no", "no"
-        del trainer, llm  # frees their memory
-        rows, info = everybody
-        trainer, llm = train(args, again, rows, info, source)
+    training.push_to_hub = push
+    base = {"base": source, "base_revision": args.model_revision}
+    with saving(folder, training) as beside:
+        measured = beside / MEASURED if args.refit else beside
         if trainer.is_world_process_zero():
-            llm.confidence = confidence
-            save(llm, folder, args, source)
-            if (measured / "results.json").exists():
-                results = json.loads((measured / "results.json").read_text())
-                names = [name_of(row, i) for i, row in enumerate(rows["train"])]
-                learned = dict(zip(names, people_of(rows["train"]), strict=True))
-                save_results(folder, refitted(results, list(learned.values())))
-    if trainer.is_world_process_zero():
-        training.push_to_hub = push
-        finish(folder, training)
+            calibrate(llm, *calibrating_rows(rows))
+            llm.save_adapter(measured, **base)
+            if test := rows.get("test") or rows.get("validation"):
+                measure(llm, test, measured, info)
+        if everybody:
+            trainer.accelerator.wait_for_everyone()
+            confidence = llm.confidence
+            # As many steps as the checkpoint had that was measured.
+            again.max_steps = trainer.state.best_global_step or trainer.state.global_step
+            again.output_dir, again.save_strategy, again.eval_strategy = str(folder), "no", "no"
+            del trainer, llm  # frees their memory
+            rows, info = everybody
+            trainer, llm = train(args, again, rows, info, source)
+            if trainer.is_world_process_zero():
+                llm.confidence = confidence
+                llm.save_adapter(beside, **base)
+                if (measured / "results.json").exists():
+                    results = json.loads((measured / "results.json").read_text())
+                    names = [name_of(row, i) for i, row in enumerate(rows["train"])]
+                    learned = dict(zip(names, people_of(rows["train"]), strict=True))
+                    save_results(beside, refitted(results, list(learned.values())))
 
 
 def lessons(args):
@@ -154,35 +157,9 @@ def train(args, training, rows, info, source, checkpoint=None):
         model, tokenizer, rows["train"], training, peft_config, rows.get("validation"), spelling
     )
     trainer.train(resume_from_checkpoint=checkpoint)
-    trainer.save_model()
     name = args.llm or Path(source).name
     of = info["labels"], info["bridge"]
     return trainer, EmgLLM(name, trainer.model, tokenizer, *of, spelling=spelling)
-
-
-def save(llm, folder, args, source):
-    """Save what turns the adapter in the folder into an EmgLLM again."""
-    llm.save_config(folder, base=source, base_revision=args.model_revision)
-    (folder / "training_args.bin").unlink(missing_ok=True)  # a pickle
-
-
-def interrupted_at(training):
-    """The checkpoint to resume from: the given folder, or the latest one for `true`."""
-    from transformers.trainer_utils import get_last_checkpoint
-
-    flag = training.resume_from_checkpoint
-    if not flag:
-        return None
-    folder = flag
-    if flag.lower() == "true":
-        there = Path(training.output_dir).is_dir()
-        folder = get_last_checkpoint(training.output_dir) if there else None
-    if folder is None or not Path(folder).is_dir():
-        raise LlmError(
-            f"--resume_from_checkpoint {flag}: there is no checkpoint; start without the flag, or "
-            "name a folder checkpoint-… of --output_dir."
-        )
-    return folder
 
 
 def measure(llm, rows, folder, info):

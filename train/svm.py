@@ -8,7 +8,6 @@ one that the figures are of lies in `measured`.
 """
 
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from trl import TrlParser
 
@@ -18,7 +17,7 @@ from emg_llm.data.splits import held_out_split
 from emg_llm.evaluation.metrics import results_of
 from emg_llm.evaluation.results import headline, save_results
 from emg_llm.experiments.unseen import MEASURED
-from emg_llm.scripts import DataArguments, HubArguments, RefitArguments, finish, refitted, run
+from emg_llm.scripts import DataArguments, HubArguments, RefitArguments, refitted, run, saving
 from emg_llm.svm import EmotionSVM, dataset_features
 
 
@@ -51,25 +50,23 @@ def main(data, args, sharing):
     rows, fitted_on = split.calibrating
     if len(rows):
         svm.calibrate(features[rows], targets[rows], groups[rows], fitted_on)
-    folder = Path(args.output_dir)
-    measured = folder / MEASURED if args.refit else folder
-    svm.save_pretrained(measured)
-
     rows = scored
     probabilities = svm.predict_proba(features[rows])
     about = "svm", dataset.name, training_protocol(dataset, split), dataset.label_names
     results = results_of(*about, targets[rows], probabilities, groups[rows], svm.confidence)
     test = dataset.take(rows)
     predictions = test.ids, test.subjects, targets[rows], probabilities
-    save_results(measured, results, *predictions)
-    print(headline(results))
-    if args.refit:
-        everybody = split.refit.train
-        final = fit(everybody)
-        final.confidence = svm.confidence
-        final.save_pretrained(folder)
-        save_results(folder, refitted(results, groups[everybody]), *predictions)
-    finish(folder, sharing)
+    with saving(args.output_dir, sharing) as folder:
+        measured = folder / MEASURED if args.refit else folder
+        svm.save_pretrained(measured)
+        save_results(measured, results, *predictions)
+        print(headline(results))
+        if args.refit:
+            everybody = split.refit.train
+            final = fit(everybody)
+            final.confidence = svm.confidence
+            final.save_pretrained(folder)
+            save_results(folder, refitted(results, groups[everybody]), *predictions)
 
 
 def make_parser():

@@ -31,7 +31,14 @@ def load_bridge(
 ) -> Bridge:
     """The bridge from the result of its `to_dict`. Raises BridgeError."""
     scale = LevelScale.from_dict(config["scale"]) if config["scale"] else None
-    return bridge_named(config["kind"]).of(scale, encoder, codebook)
+    bridge = bridge_named(config["kind"]).of(scale, encoder, codebook)
+    for name, made_from in config.get("codec", {}).items():  # older ones don't say
+        if getattr(bridge, name).fingerprint != made_from:
+            raise BridgeError(
+                f"The conversations that this model learned from were made with another {name}: "
+                f"give that one as --{name}, or make conversations and fine-tune again."
+            )
+    return bridge
 
 
 __all__ = ["BRIDGES", "Bridge", "BridgeError", "bridge_named", "load_bridge"]

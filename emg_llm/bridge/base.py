@@ -70,6 +70,8 @@ class Bridge(ABC):
                 f"The bridge '{self.kind}' needs the {' and the '.join(missing)}: give "
                 f"{' and '.join(f'--{name}' for name in missing)}, or use another bridge."
             )
+        if self.encoder is not None and self.codebook is not None:
+            check_pair(self.encoder, self.codebook)
 
     @classmethod
     def fit(
@@ -144,7 +146,23 @@ class Bridge(ABC):
             "needs": list(self.needs),
             "about": self.about,
             "scale": None if self.scale is None else asdict(self.scale),
+            "codec": {
+                name: part.fingerprint
+                for name in ("encoder", "codebook")
+                if (part := getattr(self, name)) is not None
+            },
         }
+
+
+def check_pair(encoder: EmgEncoder, codebook: Codebook) -> None:
+    """Raise BridgeError if a codebook was fitted to another encoder."""
+    made_from = codebook.config.encoder_hash or encoder.fingerprint
+    width = codebook.config.embedding_dim
+    if made_from != encoder.fingerprint or width != encoder.config.embedding_dim:
+        raise BridgeError(
+            "This codebook was fitted to another encoder, so its codes would mean nothing: give "
+            "the encoder that it was made from, or fit one to this encoder with train/codebook.py."
+        )
 
 
 class Readings:

@@ -23,9 +23,11 @@ READ_WEIGHT = 10.0
 
 @dataclass
 class CodebookConfig:
-    """Saved beside the weights. n_read: rows of the encoder's head, 0 for plain distances.
+    """Saved beside the weights.
 
-    labels: of the recordings that it was fitted on, if it knows them.
+    n_read: rows of the encoder's head, 0 for plain distances. labels: of the recordings that it
+    was fitted on, if it knows them. encoder_hash: the fingerprint of the encoder whose embeddings
+    it quantises, "" if unknown.
     """
 
     embedding_dim: int = 256
@@ -33,10 +35,13 @@ class CodebookConfig:
     depths: int = 4
     codes: int = 64  # at each depth
     labels: list[str] = field(default_factory=list)
+    encoder_hash: str = ""
 
 
 class Codebook(HubModule):
     """Float tensors (n, embedding_dim) <-> int arrays (n, depths)."""
+
+    written_by = "codebook", "train/codebook.py"
 
     def __init__(self, config: CodebookConfig) -> None:
         from vector_quantize_pytorch import ResidualVQ
@@ -71,16 +76,18 @@ class Codebook(HubModule):
         seed: int = 0,
         targets: np.ndarray | None = None,
         labels: Sequence[str] = (),
+        encoder_hash: str = "",
     ) -> Self:
         """A codebook for the training people's embeddings (n, d).
 
         head: the weights of the encoder's head (labels, d), whose directions weigh most. targets:
-        int (n,), indices into `labels`, for `look_up`.
+        int (n,), indices into `labels`, for `look_up`. encoder_hash: the encoder's fingerprint.
         """
         torch.manual_seed(seed)
         n_read = 0 if head is None else len(head)
         known = [] if targets is None else list(labels)
-        book = cls(CodebookConfig(embeddings.shape[1], n_read, depths, codes, known))
+        config = CodebookConfig(embeddings.shape[1], n_read, depths, codes, known, encoder_hash)
+        book = cls(config)
         book.center.copy_(embeddings.mean(dim=0))
         book.spread.copy_((embeddings - book.center).square().mean().sqrt().clamp_min(1e-8))
         if head is not None:

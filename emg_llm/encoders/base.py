@@ -6,22 +6,25 @@ model reads the same embedding that the encoder decides from. An embedding holds
 output, then the scores of the readouts.
 """
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 import torch
 from huggingface_hub import PyTorchModelHubMixin
 from torch import Tensor, nn
 
+from emg_llm.data.whole import whole
 from emg_llm.encoders.familiar import Familiar, quantities
 from emg_llm.encoders.front import BANDS, flatten, frames, front, log_covariances, log_powers
 from emg_llm.encoders.readouts import PATHS, Readouts
 from emg_llm.encoders.unlike import unlike
 from emg_llm.evaluation.confidence import Confidence
 from emg_llm.hub.client import Pushable, resolve
+from emg_llm.hub.saved import readable
 from emg_llm.signal.features import is_dead, segment_tensor
 from emg_llm.signal.missing import expected, without_dead
 from emg_llm.signal.montage import arrange
@@ -54,6 +57,7 @@ class EncoderConfig:
     trained_on: str = ""
     confidence: Confidence = field(default_factory=Confidence)
     sites: list[str] = field(default_factory=list)
+    origin: str = ""  # of a calibrated encoder: the fingerprint of the one that was calibrated
 
     def __post_init__(self) -> None:
         if isinstance(self.confidence, Mapping):  # from a file
@@ -92,17 +96,38 @@ class EncoderConfig:
 class HubModule(Pushable, nn.Module, PyTorchModelHubMixin):
     """A network that saves, loads and pushes its configuration with its weights."""
 
+    written_by: ClassVar[tuple[str, str]]  # what it is called and the script that trains it
+
+    @property
+    def fingerprint(self) -> str:
+        """A hash of the weights."""
+        digest = hashlib.sha256()
+        for name, values in sorted(self.state_dict().items()):
+            digest.update(f"{name} {tuple(values.shape)};".encode())
+            digest.update(values.detach().cpu().contiguous().numpy().tobytes())
+        return digest.hexdigest()[:16]
+
+    def save_pretrained(  # type: ignore[override]  # as everything here that is saved
+        self, folder: str | Path, **settings: Any
+    ) -> None:
+        """Save configuration and weights: all or nothing."""
+        with whole(folder, keeps=("README.md",)) as beside:
+            super().save_pretrained(beside, **settings)
+
     @classmethod
     def from_pretrained(  # type: ignore[override]  # as everything here that is loaded
         cls, folder_or_id: str | Path, revision: str | None = None, **settings: Any
     ) -> Self:
         """A saved network in evaluation mode, with all its weights. Raises HubError."""
         folder = resolve(folder_or_id, revision)
-        return super().from_pretrained(str(folder), **(settings | {"strict": True})).eval()
+        with readable(folder_or_id, *cls.written_by):
+            return super().from_pretrained(str(folder), **(settings | {"strict": True})).eval()
 
 
 class EmgEncoder(HubModule):
     """Base of the encoders; subclasses define `deep(course)`."""
+
+    written_by = "encoder", "train/encoder.py"
 
     def __init__(self, config: EncoderConfig) -> None:
         super().__init__()
@@ -132,6 +157,11 @@ class EmgEncoder(HubModule):
         self.register_load_state_dict_pre_hook(_fill_in)
 
     @property
+    def fingerprint(self) -> str:
+        """A hash of the weights as they were trained: a calibrated copy keeps it."""
+        return self.config.origin or super().fingerprint
+
+    @property
     def device(self) -> torch.device:
         return self.head.weight.device
 
@@ -147,6 +177,7 @@ class EmgEncoder(HubModule):
     @torch.no_grad()
     def settle(self, shift: Tensor) -> None:
         """Fold a person's shift, shape (levels + 1,), into the normalisation in place."""
+        self.config.origin = self.fingerprint  # of the weights before
         self.center += shift[:-1]
         self.spread *= shift[-1].exp()
         self.config.scaling = "training"

@@ -40,6 +40,8 @@ READERS = {
     "powers_alone": "Noise with each recording's own powers, which is what powers alone tell",
 }
 
+REPORT = tuple(f"{name}.csv" for name in TABLES)  # of an earlier run with more measurements
+
 
 def save_report(folder, results):
     """Write results.md, report.html and a CSV for each table in the results."""
@@ -48,11 +50,8 @@ def save_report(folder, results):
     folder, tables = Path(folder), result_tables(results)
     title = f"{results['model']} on {results['data']}"
     for name in TABLES:
-        path = folder / f"{name}.csv"
         if name in tables:
-            path.write_bytes(csv_bytes(tables[name]))
-        else:  # from an earlier run with more measurements
-            path.unlink(missing_ok=True)
+            (folder / f"{name}.csv").write_bytes(csv_bytes(tables[name]))
     lines = [f"# {title}", "", *(f"- {sentence}" for sentence in summary(results))]
     for name, table in tables.items():
         lines += ["", f"## {TABLES[name]}", "", *markdown_table(table)]

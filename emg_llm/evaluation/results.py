@@ -1,29 +1,31 @@
 """Results as files, results.json and predictions.csv, and as a line for the terminal."""
 
 import json
-from pathlib import Path
 
 from emg_llm.data.tables import csv_bytes
+from emg_llm.data.whole import whole
 
 
 def save_results(folder, results, ids=None, subjects=None, targets=None, probabilities=None):
     """Write results.json and, with probabilities, predictions.csv."""
     import pandas as pd
 
-    folder = Path(folder)
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / "results.json").write_text(json.dumps(results, indent=2) + "\n")
-    if probabilities is None:
-        return
-    names = results["labels"]
+    with whole(folder) as beside:
+        (beside / "results.json").write_text(json.dumps(results, indent=2) + "\n")
+        if probabilities is None:
+            return
+        table = _predictions(results["labels"], ids, subjects, targets, probabilities)
+        (beside / "predictions.csv").write_bytes(csv_bytes(pd.DataFrame(table)))
+
+
+def _predictions(names, ids, subjects, targets, probabilities):
     table = {
         "recording_id": ids,
         "subject": subjects,
         "label": [names[t] for t in targets],
         "predicted": [names[p] for p in probabilities.argmax(axis=1)],
     }
-    table |= {f"p_{name}": probabilities[:, i].round(6) for i, name in enumerate(names)}
-    (folder / "predictions.csv").write_bytes(csv_bytes(pd.DataFrame(table)))
+    return table | {f"p_{name}": probabilities[:, i].round(6) for i, name in enumerate(names)}
 
 
 def headline(results):

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
+SETTINGS = "settings"  # the name, in a file, of all that its arrays depend on
+
 
 class FoldStore:
     """A cache of arrays, keyed by everything they depend on; without a folder it keeps nothing.
@@ -30,16 +32,28 @@ class FoldStore:
         digest = hashlib.sha256(settings.encode()).hexdigest()[:16]
         path = self.folder / f"{Path(model).name}-{fold}-{what}-{digest}.npz"
         if path.exists() and not self.fresh:
-            self.reused.add(fold)
-            with np.load(path) as arrays:
-                return dict(arrays)
+            try:
+                arrays = _read(path, settings)
+            except Exception:  # a damaged or foreign file can raise anything
+                print(f"{path} is damaged or of another measurement, so it is measured again.")
+            else:
+                self.reused.add(fold)
+                return arrays
         arrays = make()
         self.folder.mkdir(parents=True, exist_ok=True)
         # Renamed once complete: an interrupted write must not pass for a result.
         half = path.with_suffix(".part.npz")
-        np.savez_compressed(half, **arrays)
+        np.savez_compressed(half, **arrays, **{SETTINGS: np.array(settings)})
         half.replace(path)
         return arrays
+
+
+def _read(path, settings):
+    with np.load(path, allow_pickle=False) as file:
+        arrays = dict(file)
+    if str(arrays.pop(SETTINGS)) != settings:
+        raise ValueError("of other settings")
+    return arrays
 
 
 @cache

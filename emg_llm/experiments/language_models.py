@@ -13,12 +13,14 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from emg_llm.bridge import Bridge, bridge_named
+from emg_llm.bridge import Bridge, BridgeError, bridge_named
+from emg_llm.bridge.base import check_pair
 from emg_llm.bridge.codebook import Codebook
 from emg_llm.bridge.reading import Reading, without_emg
 from emg_llm.chat.conversations import build_rows
 from emg_llm.chat.turns import Chat
 from emg_llm.data.datasets import PARTS, Dataset
+from emg_llm.data.whole import whole
 from emg_llm.encoders import load_encoder
 from emg_llm.encoders.examples import encoder_inputs, recording_embeddings
 from emg_llm.experiments.controls import LEAST_DRAWS
@@ -27,6 +29,7 @@ from emg_llm.experiments.folds import code_hash
 from emg_llm.experiments.inputs import changed_readings, donors_of
 from emg_llm.experiments.replies import count_replies
 from emg_llm.experiments.signal_models import encoder_on
+from emg_llm.hub.client import HubError
 from emg_llm.llms.finetuning import finetune
 from emg_llm.llms.generation import generate
 from emg_llm.llms.model import EmgLLM
@@ -65,9 +68,14 @@ class Material:
 
 
 def _codec(folder, how, dataset, split, seed):
-    if folder is not None and (folder / "codebook" / "config.json").exists():
-        encoder = load_encoder(folder / "encoder")
-        return encoder, Codebook.from_pretrained(folder / "codebook")
+    if folder is not None and folder.exists():
+        try:
+            encoder = load_encoder(folder / "encoder")
+            codebook = Codebook.from_pretrained(folder / "codebook")
+            check_pair(encoder, codebook)
+            return encoder, codebook
+        except (HubError, BridgeError):
+            print(f"{folder} holds no whole encoder and codebook, so they are fitted again.")
     encoder = encoder_on(how.arch, dataset, split, seed, how.scaling, how.lead).model
     inputs = encoder_inputs(dataset, encoder.config, split.train)
     embeddings = recording_embeddings(encoder, inputs, dataset.groups[split.train])
@@ -77,11 +85,12 @@ def _codec(folder, how, dataset, split, seed):
         seed=seed,
         targets=dataset.targets[split.train],
         labels=dataset.label_names,
+        encoder_hash=encoder.fingerprint,
     )
     if folder is not None:
-        encoder.save_pretrained(folder / "encoder")
-        # Last: its presence means that both are complete.
-        codebook.save_pretrained(folder / "codebook")
+        with whole(folder) as beside:
+            encoder.save_pretrained(beside / "encoder")
+            codebook.save_pretrained(beside / "codebook")
     return encoder, codebook
 
 

@@ -30,6 +30,7 @@ from emg_llm.experiments.results import Measured
 from emg_llm.experiments.signal_models import _encoder, _svm, encoder_on, svm_on
 from emg_llm.experiments.unseen import unseen
 from emg_llm.hub.client import resolve
+from emg_llm.hub.saved import read_json
 from emg_llm.registry import REGISTRY
 from emg_llm.svm import EmotionSVM
 
@@ -60,7 +61,7 @@ def load_fitted(folder, encoder=None, codebook=None):
     path = Path(folder) / "config.json"
     if not path.exists():
         raise DatasetError(f"{folder} holds no trained model: it has no config.json.")
-    config = json.loads(path.read_text())
+    config = read_json(path)
     if config.get("kind") == "emg-svm":
         return _svm(EmotionSVM.from_pretrained(folder))
     if "arch" in config:

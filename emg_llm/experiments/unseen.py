@@ -1,6 +1,5 @@
 """Which recordings of a dataset a trained model has not learned from."""
 
-import json
 from pathlib import Path
 
 import numpy as np
@@ -8,6 +7,7 @@ import numpy as np
 from emg_llm.data.contents import content_hashes
 from emg_llm.data.datasets import PARTS, DatasetError
 from emg_llm.data.splits import Split, given_split, held_out_split
+from emg_llm.hub.saved import read_json
 from emg_llm.signal.simulation import is_simulated
 
 MEASURED = "measured"  # the folder, within that of a refitted model, of the one that was measured
@@ -19,7 +19,7 @@ def training_of(folder):
     for place in (folder, folder.parent, folder.parent.parent):
         path = place / "results.json"
         if path.exists() and (place == folder or (place / "config.json").exists()):
-            return json.loads(path.read_text())
+            return read_json(path)
     return {}
 
 

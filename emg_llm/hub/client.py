@@ -15,6 +15,7 @@ from emg_llm.hub.temporary import staging_folder
 
 # Pickles (such as TRL's training_args.bin) and checkpoints are neither uploaded nor loaded.
 NEVER_UPLOADED = ["*.bin", "*.pt", "*.pth", "*.pkl", "checkpoint-*/**", "runs/**"]
+NEVER_UPLOADED += [".unfinished/**", "**/.unfinished/**"]  # see data/whole.py
 ATTEMPTS = 4  # per request that the Hub's client doesn't retry itself
 LONGEST_WAIT = 60  # seconds between two attempts
 

@@ -133,6 +133,7 @@ def copy_dataset(
         (folder / "data").mkdir(exist_ok=True)
         rows.to_parquet(folder / "data" / path.name)
     info["data"] = plain_name(info["data"])
+    info.pop("parts", None)  # hashes of local files; a download has its own
     write_json(folder / "bridge.json", info)
     if is_simulated(info["data"]):
         return "The data are simulated and name no real people."

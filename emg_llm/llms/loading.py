@@ -90,11 +90,11 @@ def _explained(source):
         yield
     except LlmError:
         raise
-    except (OSError, ValueError, ImportError, KeyError) as error:
+    except Exception as error:  # a damaged or foreign file can raise anything
         raise LlmError(
             f"The language model {source} can't be loaded from this machine or from the Hub: "
             f"{in_words(error, source)}"
-        ) from None
+        ) from error
 
 
 def load_tokenizer(

@@ -16,11 +16,19 @@ from emg_llm.bridge.codebook import Codebook
 from emg_llm.bridge.reading import NO_EMG, Reading
 from emg_llm.bridge.spelling import spell_messages
 from emg_llm.chat.turns import Chat, Message
+from emg_llm.data.whole import whole
 from emg_llm.encoders import load_encoder
 from emg_llm.encoders.base import EmgEncoder
 from emg_llm.evaluation.confidence import Confidence
 from emg_llm.hub.client import Pushable, resolve
-from emg_llm.llms.loading import grow_embeddings, load_model, load_tokenizer, stop_at_end_of_turn
+from emg_llm.hub.saved import readable
+from emg_llm.llms.loading import (
+    LlmError,
+    grow_embeddings,
+    load_model,
+    load_tokenizer,
+    stop_at_end_of_turn,
+)
 from emg_llm.llms.scoring import SCORING_BATCH, Answers, common
 from emg_llm.signal.recording import Recording
 
@@ -204,10 +212,11 @@ class EmgLLM(Pushable):
 
     def save_adapter(self, folder: str | Path, **info: Any) -> None:
         """Save the adapter, the tokenizer and `config.json` with `info`, such as the base."""
-        # Added embeddings are recreated on loading, or are part of the adapter.
-        self.model.save_pretrained(str(folder), save_embedding_layers=False)
-        self.tokenizer.save_pretrained(folder)
-        self.save_config(folder, **info)
+        with whole(folder, keeps=("README.md",)) as beside:
+            # Added embeddings are recreated on loading, or are part of the adapter.
+            self.model.save_pretrained(str(beside), save_embedding_layers=False)
+            self.tokenizer.save_pretrained(beside)
+            self.save_config(beside, **info)
 
     def save_config(self, folder: str | Path, **info: Any) -> None:
         """Save `config.json`, which turns the adapter in `folder` into an EmgLLM again."""
@@ -238,9 +247,21 @@ class EmgLLM(Pushable):
         None takes encoder, codebook, base and load_in_4bit from the adapter's configuration. An
         adapter without a tokenizer uses its base's. Raises HubError, LlmError or BridgeError.
         """
+        folder = resolve(folder_or_id, revision)
+        with readable(folder_or_id, "adapter", "train/sft.py", LlmError):
+            return cls._load(folder, encoder, codebook, base, load_in_4bit)
+
+    @classmethod
+    def _load(
+        cls,
+        folder: Path,
+        encoder: EmgEncoder | None,
+        codebook: Codebook | None,
+        base: str | Path | None,
+        load_in_4bit: bool | None,
+    ) -> Self:
         from peft import PeftModel
 
-        folder = resolve(folder_or_id, revision)
         config = json.loads((folder / "config.json").read_text())
         if load_in_4bit is None:
             load_in_4bit = config.get("load_in_4bit") or None

@@ -5,7 +5,6 @@ example is checked: the labels cover exactly the answers, and an answer's contex
 at inference; otherwise LlmError says what is wrong with the chat template.
 """
 
-import json
 import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -17,9 +16,11 @@ from transformers import PreTrainedTokenizerBase
 
 from emg_llm.bridge.reading import Reading
 from emg_llm.bridge.spelling import spell_messages
+from emg_llm.chat.parts import about_parquet, check_jsonl, parquet_files
 from emg_llm.chat.turns import ANSWER, from_share_gpt
 from emg_llm.data.datasets import PARTS
 from emg_llm.hub.client import HubError, resolve
+from emg_llm.hub.saved import read_json
 from emg_llm.llms.loading import LlmError, end_of_turn
 
 IGNORED = -100  # a label without loss
@@ -166,9 +167,9 @@ def load_rows(
     """Load conversations: ({part: rows}, {"labels", "bridge", "data", "protocol"}).
 
     path: a folder from train/conversations.py, a JSON or JSONL file, or a dataset's Hub id, whose
-    branch, tag or commit is revision.
+    branch, tag or commit is revision. Raises LlmError, also for files of different runs.
     """
-    named, path = path, Path(path)
+    named, path, made = path, Path(path), {}
     if not path.exists():
         try:
             path = resolve(named, revision, kind="dataset")
@@ -178,16 +179,21 @@ def load_rows(
             ) from None
     try:
         if path.is_file():
+            check_jsonl(path)
             parts = datasets.load_dataset("json", data_files=str(path))
         elif (path / "bridge.json").exists():
-            files = {file.stem: str(file) for file in sorted(path.glob("data/*.parquet"))}
+            made = read_json(path / "bridge.json")
+            files = {part: str(file) for part, file in parquet_files(path, made).items()}
             parts = datasets.load_dataset("parquet", data_files=files)
         else:
+            if any(about_parquet(file) for file in path.glob("data/*.parquet")):
+                raise ValueError("bridge.json is missing")
             parts = datasets.load_dataset(str(path))
-    except (FileNotFoundError, ConnectionError, ValueError, datasets.exceptions.DatasetsError) as e:
+    except (OSError, ValueError, datasets.exceptions.DatasetsError) as e:
         raise LlmError(
-            f"--dataset_name {path}: no conversations there ({str(e).strip().splitlines()[0]}). "
-            "Create them with train/conversations.py."
+            f"--dataset_name {path}: no whole set of conversations there "
+            f"({str(e).strip().splitlines()[0].rstrip('.')}). Create them with "
+            "train/conversations.py."
         ) from None
     rows = {part: list(table) for part, table in parts.items()}
     if list(rows) == ["train"] and any(row.get("split") for row in rows["train"]):
@@ -198,8 +204,8 @@ def load_rows(
             "'messages'."
         )
     info: dict[str, Any] = {"data": path.name, "protocol": {"name": "given"}, "bridge": None}
-    if (path / "bridge.json").exists():
-        info |= json.loads((path / "bridge.json").read_text())
+    if made:
+        info |= {key: value for key, value in made.items() if key != "parts"}
     else:
         for row in (r for part in rows.values() for r in part):
             row.setdefault("label", first_label(row))

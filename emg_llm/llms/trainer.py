@@ -1,6 +1,8 @@
 """TRL's SFTTrainer, with small adapters and fast training on CPUs."""
 
+import shutil
 from functools import partial
+from pathlib import Path
 from types import MethodType
 from typing import Any
 
@@ -8,7 +10,7 @@ import torch
 from peft.tuners.lora import Linear as LoraLinear
 from torch import Tensor, nn
 from torch.nn import functional as F
-from transformers.trainer_utils import TrainOutput
+from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR, TrainOutput
 from trl import SFTTrainer
 
 from emg_llm.llms.sft_data import IGNORED
@@ -82,6 +84,14 @@ class AdapterTrainer(SFTTrainer):
             return loss / max(n, 1)
         # The count covers all processes, over which gradients are averaged.
         return loss * self.accelerator.num_processes / num_items_in_batch
+
+    def _save_checkpoint(self, model, trial):
+        # Files of an earlier run that stopped while saving must not complete this checkpoint.
+        name = f"{PREFIX_CHECKPOINT_DIR}-{self.state.global_step}"
+        if self.args.should_save:
+            shutil.rmtree(Path(self.args.output_dir, name), ignore_errors=True)
+        self.accelerator.wait_for_everyone()
+        super()._save_checkpoint(model, trial)
 
     def _save(self, output_dir=None, state_dict=None):
         # Added embeddings are recreated on loading, or are part of the adapter.
