@@ -12,7 +12,7 @@ from emg_llm.bridge.codebook import Codebook
 from emg_llm.data.datasets import Dataset
 from emg_llm.encoders.base import EmgEncoder
 from emg_llm.encoders.examples import Examples, encoder_inputs
-from emg_llm.signal.features import is_dead
+from emg_llm.encoders.front import n_dead, silenced
 from emg_llm.signal.recording import Recording
 
 GAIN_NOISE = 0.05  # decades, of an electrode's gain
@@ -36,7 +36,7 @@ class Tokens(Bridge):
     def fields(self, recording: Recording) -> dict[str, Any]:
         _, whole = self.encoder.config.front(recording)
         codes_of = codes(self.codebook, self.encoder.embedding(recording))
-        return {"codes": codes_of, "missing": _n_dead(whole)}
+        return {"codes": codes_of, "missing": n_dead(whole)}
 
     def told(self, dataset: Dataset, rows: np.ndarray) -> list[Told]:
         return [Codes(self.encoder, self.codebook, dataset, rows)]
@@ -66,17 +66,17 @@ class Codes:
     ) -> dict[str, Any]:
         encoder = self.encoder
         covariance, whole = self.examples.fronts[k]
-        gain = torch.ones(encoder.config.n_channels)
         if rng is not None:
-            gain *= torch.from_numpy(10 ** (GAIN_NOISE * rng.standard_normal(len(gain)))).float()
-        gain[list(missing)] = 0
-        whole = amplified(whole, gain)
-        covariance = covariance * gain[:, None] * gain
+            gain = 10 ** (GAIN_NOISE * rng.standard_normal(encoder.config.n_channels))
+            gain = torch.from_numpy(gain).float()
+            covariance = covariance * gain[:, None] * gain
+            whole = torch.cat([whole[:, :1], whole[:, 1:] * gain.square()], dim=1)
+        covariance, whole = silenced(covariance, whole, missing)
         inputs = (v.to(encoder.device) for v in (covariance, whole, self.examples.shifts[k]))
         embedding = encoder.body(*encoder.inputs(*inputs)).mean(dim=0)
         if rng is not None:
             embedding = self._less_certain(embedding, rng)
-        return {"codes": codes(self.codebook, embedding), "missing": _n_dead(whole)}
+        return {"codes": codes(self.codebook, embedding), "missing": n_dead(whole)}
 
     def _less_certain(self, embedding, rng):
         noise = rng.standard_normal(len(embedding))
@@ -87,18 +87,7 @@ class Codes:
         """From the encoder."""
         encoder = self.encoder
         embeddings = self.examples.embeddings(encoder).to(encoder.device)
-        return tuple(encoder.config.labels), encoder.classify(embeddings)
-
-
-def amplified(whole: Tensor, gain: Tensor) -> Tensor:
-    """The mean frequency and powers of `front.front` with a gain for each channel, 0 for none."""
-    there = whole[:, 1:] > 0
-    left = ((gain > 0) & there).sum(dim=1, keepdim=True) / there.sum(dim=1, keepdim=True)
-    return torch.cat([whole[:, :1] * left, whole[:, 1:] * gain.square()], dim=1)
-
-
-def _n_dead(whole):
-    return int(is_dead(whole[:, 1:].mean(dim=0).cpu().numpy()).sum())
+        return tuple(encoder.config.labels), encoder.classify(embeddings, self.examples.n_missing)
 
 
 def codes(codebook: Codebook, embedding: Tensor) -> tuple[int, ...]:

@@ -16,12 +16,12 @@ from emg_llm.chat.topics import Topic, topics
 from emg_llm.chat.turns import Chat, Scores, likely, share_gpt
 from emg_llm.data.datasets import PARTS, Dataset
 from emg_llm.data.splits import Split
+from emg_llm.signal.missing import MOST_MISSING
 from emg_llm.signal.recording import EMOTIONS
 
 LEAST_SURE = 0.3  # least share of the likeliest label in `less_sure`
 FLATTEST = 6.0  # highest temperature of the other labels there
 MAX_KNOWN = 5  # labelled trials per label in a training prompt, at most
-MOST_MISSING = 4  # sites without a signal in a training prompt, at most
 ONE_OF_MANY = 0.15  # weight of one of many similar questions, relative to a unique one
 
 
@@ -97,8 +97,9 @@ def build_rows(
     A training recording yields `variants` slightly varied rows (see Bridge), every fourth with
     labelled trials of the person if the bridge supports them, every fifth with one to four sites
     missing, and every third with follow-up questions, since recognising emotions takes more
-    examples. The others yield one row, unvaried.
-    Rows have conversations, messages, label, subject, recording_id and split.
+    examples. The others yield one row, unvaried, and calibration recordings another with sites
+    missing. Rows have conversations, messages, label, subject, recording_id, missing (the number
+    of sites) and split.
     """
     rng = np.random.default_rng(seed)
     labels = dataset.label_names
@@ -109,16 +110,19 @@ def build_rows(
         readings = bridge.readings(dataset, rows)
         scores = readings.scores(dataset, rows)
         people, labels_of = dataset.groups[rows], np.array([dataset.labels[i] for i in rows])
-        for variant in range(variants if part == "train" else 1):
+        in_training = part == "train"
+        for variant in range(variants if in_training else passes(part)):
             for k, i in enumerate(rows):
-                known = bridge.knows_trials and variant % 4 == 1
+                known = bridge.knows_trials and in_training and variant % 4 == 1
                 trials = _trials(labels_of, people, k, rng) if known else ()
                 label, percent = dataset.labels[i], None
-                other = rng.choice(np.flatnonzero(labels_of == label)) if variant else None
-                missing = _missing(bridge.n_sites, rng) if variant % 5 == 4 else ()
-                reading = readings.read(k, rng if variant else None, trials, other, missing)
+                varied = in_training and variant
+                other = rng.choice(np.flatnonzero(labels_of == label)) if varied else None
+                lacking = variant % 5 == 4 if in_training else variant
+                missing = _missing(bridge.n_sites, rng) if lacking else ()
+                reading = readings.read(k, rng if varied else None, trials, other, missing)
                 if scores is not None:
-                    p = less_sure(scores[1][k], rng) if variant else scores[1][k]
+                    p = less_sure(scores[1][k], rng) if varied else scores[1][k]
                     percent = likely(scores[0], p, label)
                 n = n_follow_ups if variant % 3 == 0 else 0
                 messages = conversation(reading, label, rng, n, percent or (), labels).turns
@@ -128,8 +132,14 @@ def build_rows(
                     "label": label,
                     "subject": dataset.subjects[i] or "",
                     "recording_id": dataset.ids[i],
+                    "missing": reading.missing,
                     "split": part,
                 }
+
+
+def passes(part: str) -> int:
+    """How many rows a recording outside training yields."""
+    return 2 if part == "calibration" else 1
 
 
 def _missing(n_sites, rng):

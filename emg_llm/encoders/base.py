@@ -19,7 +19,15 @@ from torch import Tensor, nn
 
 from emg_llm.data.whole import whole
 from emg_llm.encoders.familiar import Familiar, quantities
-from emg_llm.encoders.front import BANDS, flatten, frames, front, log_covariances, log_powers
+from emg_llm.encoders.front import (
+    BANDS,
+    flatten,
+    frames,
+    front,
+    log_covariances,
+    log_powers,
+    n_dead,
+)
 from emg_llm.encoders.readouts import PATHS, Readouts
 from emg_llm.encoders.unlike import unlike
 from emg_llm.evaluation.confidence import Confidence
@@ -298,15 +306,18 @@ class EmgEncoder(HubModule):
         return recording.once((self, "unlike"), make)
 
     @torch.inference_mode()
-    def classify(self, embedding: Tensor) -> np.ndarray:
-        """Recording embeddings (…, embedding_dim) -> probabilities (…, labels)."""
+    def classify(self, embedding: Tensor, n_missing: int | np.ndarray = 0) -> np.ndarray:
+        """Recording embeddings (…, embedding_dim) -> probabilities (…, labels).
+
+        n_missing: how many sites each recording lacks, see `Confidence.probabilities`.
+        """
         logits = self.head(embedding).double().cpu().numpy()
-        return self.config.confidence.probabilities(logits)
+        return self.config.confidence.probabilities(logits, n_missing)
 
     def __call__(self, x: Tensor | Recording, *rest: Any) -> Any:
         """Segments give (embedding, logits); a Recording gives probabilities (labels,)."""
         if isinstance(x, Recording):
-            return self.classify(self.embedding(x))
+            return self.classify(self.embedding(x), n_dead(self.config.front(x)[1]))
         return super().__call__(x, *rest)
 
 

@@ -13,7 +13,7 @@ from emg_llm.data.lazy import Lazy, Spool
 from emg_llm.data.processes import share_items, share_rows
 from emg_llm.encoders.augmentation import Augmentation, augment
 from emg_llm.encoders.base import EmgEncoder, EncoderConfig
-from emg_llm.encoders.front import front, log_powers
+from emg_llm.encoders.front import front, log_powers, n_dead, silenced
 from emg_llm.signal.features import is_dead
 from emg_llm.signal.levels import WIDTH_SHARE
 from emg_llm.signal.recording import Recording
@@ -122,6 +122,19 @@ class Examples:
     def people(self) -> np.ndarray:
         """The person of each recording; without groups, each recording is a person."""
         return np.arange(len(self)) if self.groups is None else self.groups
+
+    @property
+    def n_missing(self) -> np.ndarray:
+        """int (n,): how many channels of each recording carry no signal."""
+        return np.array([n_dead(whole) for _, whole in self.fronts])
+
+    def lacking(self, n: int, seed: int = 0) -> Self:
+        """The examples without the signal of `n` channels, drawn for each recording."""
+        rng, part = np.random.default_rng((seed, n)), copy.copy(self)
+        c = self.fronts[0][0].shape[-1]
+        silent = [rng.choice(c, n, replace=False) for _ in range(len(self))]
+        part.fronts = Fronts(len(self), lambda k: silenced(*self.fronts[k], silent[k]))
+        return part
 
     def take(self, rows: np.ndarray) -> Self:
         """The examples in `rows`, for another encoder of the same configuration."""
@@ -247,7 +260,8 @@ class Examples:
     def ask(self, encoder: EmgEncoder) -> np.ndarray:
         """Probabilities (n, labels) from a trained encoder."""
         self.shift_to_people(encoder)
-        return encoder.config.confidence.probabilities(self.logits(encoder).double().numpy())
+        logits = self.logits(encoder).double().numpy()
+        return encoder.config.confidence.probabilities(logits, self.n_missing)
 
 
 def recording_embeddings(

@@ -5,10 +5,13 @@ The matrix logarithm turns a gain into a shift, and makes the distance between t
 independent of the unit (Arsigny et al., SIAM J. Matrix Anal. Appl. 2007, 29(1):328).
 """
 
+from collections.abc import Sequence
+
+import numpy as np
 import torch
 from torch import Tensor
 
-from emg_llm.signal.features import tensor_column
+from emg_llm.signal.features import is_dead, tensor_column
 
 BANDS = ((20.0, 450.0), (20.0, 60.0), (60.0, 120.0), (120.0, 230.0))  # Hz
 FRAME, HOP = 0.32, 0.16  # seconds
@@ -29,6 +32,24 @@ def front(x: Tensor, n_channels: int, sampling_rate: float) -> tuple[Tensor, Ten
     wave, pitch = x[..., :n_channels], x[:, 0, tensor_column(n_channels, "mean_frequency"), None]
     whole = torch.cat([pitch, wave.square().mean(dim=1)], dim=1)
     return covariances(wave, sampling_rate), whole
+
+
+def n_dead(whole: Tensor) -> int:
+    """How many channels of a recording carry no signal, from its (n, 1 + channels) of `front`."""
+    return int(is_dead(whole[:, 1:].mean(dim=0).cpu().numpy()).sum())
+
+
+def silenced(
+    covariance: Tensor, whole: Tensor, channels: Sequence[int] | np.ndarray
+) -> tuple[Tensor, Tensor]:
+    """The result of `front` for the same recording without a signal on some `channels`."""
+    kept = torch.ones(covariance.shape[-1])
+    kept[list(channels)] = 0
+    there = whole[:, 1:] > 0
+    # Silent channels count as 0 Hz in the mean frequency.
+    left = (there & kept.bool()).sum(dim=1) / there.sum(dim=1).clamp_min(1)
+    whole = torch.cat([whole[:, :1] * left[:, None], whole[:, 1:] * kept], dim=1)
+    return covariance * kept[:, None] * kept, whole
 
 
 def frames(length: int, sampling_rate: float) -> tuple[int, int]:

@@ -18,6 +18,7 @@ from emg_llm.encoders.examples import Examples, Fronts
 from emg_llm.encoders.familiar import fit_familiar
 from emg_llm.encoders.readouts import PATHS, lead
 from emg_llm.evaluation.confidence import Confidence, fit_temperature
+from emg_llm.signal.missing import MOST_MISSING
 
 LOSSES = ("cross_entropy", "focal")
 LEADS = ("auto", *PATHS)
@@ -98,10 +99,23 @@ def fit_encoder(
         others = Examples(encoder, *calibration)
         others.shift_to_people(encoder)
         scores = others.logits(encoder)
-        config.confidence = Confidence.fit(scores, others.targets, others.people, fitted_on)
+        fitted = Confidence.fit(scores, others.targets, others.people, fitted_on)
+        config.confidence = sure_without_sites(encoder, others, fitted, training.seed)
     encoder.config.confidence, encoder.epochs = config.confidence, run.chosen
     run.forget()
     return encoder
+
+
+def sure_without_sites(
+    encoder: EmgEncoder, examples: Examples, confidence: Confidence, seed: int = 0
+) -> Confidence:
+    """How sure the encoder may be without some sites, from people outside its training."""
+    counts = range(1, 1 + min(MOST_MISSING, encoder.config.n_channels // 2))
+    if not counts:
+        return confidence
+    scores = np.concatenate([examples.lacking(n, seed).logits(encoder).numpy() for n in counts])
+    targets = np.tile(examples.targets.numpy(), len(counts))
+    return confidence.with_missing(scores, targets, np.repeat(counts, len(examples)))
 
 
 def left_out(

@@ -1,7 +1,7 @@
 """How sure a model is: from its scores to probabilities, and from these to sets of labels."""
 
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, fields, replace
 from typing import Any, Self
 
 import numpy as np
@@ -61,12 +61,34 @@ class Confidence:
     def to_dict(self) -> dict[str, Any]:
         return asdict(self)
 
-    def probabilities(self, scores: np.ndarray, n_missing: int = 0) -> np.ndarray:
-        """Scores float (…, labels) as probabilities; n_missing: sites that the recording lacks."""
+    def probabilities(
+        self, scores: np.ndarray, n_missing: int | Sequence[int] | np.ndarray = 0
+    ) -> np.ndarray:
+        """Scores float (…, labels) as probabilities.
+
+        n_missing: how many sites each recording lacks, (…,) or one number for all.
+        """
         from scipy.special import softmax
 
-        factor = self.missing[min(n_missing, len(self.missing)) - 1] if n_missing else 1.0
-        return softmax((scores - self._prior) / (self.temperature * factor), axis=-1)
+        factors = np.array([1.0, *self.missing])
+        factor = factors[np.minimum(np.asarray(n_missing, int), len(self.missing))]
+        return softmax((scores - self._prior) / (self.temperature * factor[..., None]), axis=-1)
+
+    def with_missing(self, scores: np.ndarray, targets: np.ndarray, n_missing: np.ndarray) -> Self:
+        """With the factors of the temperature for recordings that lack sites.
+
+        scores, targets: as for `fit`, of recordings with the sites removed; n_missing: int (n,),
+        how many. More missing sites never make a model surer.
+        """
+        n_missing, factors = np.asarray(n_missing), [1.0]
+        for n in range(1, int(n_missing.max(initial=0)) + 1):
+            rows = n_missing == n
+            if rows.any():
+                logits = (np.asarray(scores, np.float64)[rows] - self._prior) / self.temperature
+                factors.append(max(factors[-1], fit_temperature(logits, targets[rows])))
+            else:
+                factors.append(factors[-1])
+        return replace(self, missing=tuple(factors[1:]))
 
     def uncalibrated(self, probabilities: np.ndarray) -> np.ndarray:
         """Probabilities float (…, labels) as they were without prior and temperature."""

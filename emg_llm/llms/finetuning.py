@@ -179,4 +179,7 @@ def calibrate(llm: EmgLLM, rows: Sequence[Row], fitted_on: str) -> None:
         return
     scores = llm.label_scores([reading_of(r) for r in rows])
     targets = np.array([llm.labels.index(r["label"]) for r in rows])
-    llm.confidence = Confidence.fit(scores, targets, people_of(rows), fitted_on)
+    missing = np.array([r.get("missing") or 0 for r in rows])
+    whole = missing == 0
+    fitted = Confidence.fit(scores[whole], targets[whole], people_of(rows)[whole], fitted_on)
+    llm.confidence = fitted.with_missing(scores[~whole], targets[~whole], missing[~whole])

@@ -153,7 +153,8 @@ class EmgLLM(Pushable):
 
     def probabilities(self, readings: Sequence[Reading], progress: bool = False) -> np.ndarray:
         """Calibrated probabilities of the labels: float (readings, labels)."""
-        return self.confidence.probabilities(self.label_scores(readings, progress))
+        scores = self.label_scores(readings, progress)
+        return self.confidence.probabilities(scores, [r.missing for r in readings])
 
     def __call__(self, recording: Recording) -> np.ndarray:
         """Probabilities for one recording: float (labels,)."""

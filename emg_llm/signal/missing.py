@@ -5,6 +5,8 @@ import numpy as np
 from emg_llm.signal.features import is_dead
 from emg_llm.signal.recording import Recording
 
+MOST_MISSING = 4  # sites that models learn to do without, and at most half of theirs
+
 
 def dead_channels(recording: Recording) -> np.ndarray:
     """bool (channels,): the channels of a cleaned recording that carry no signal."""
