@@ -8,7 +8,10 @@ from emg_llm.bridge.codebook import Codebook
 from emg_llm.bridge.reading import site_name
 from emg_llm.chat.conversations import build_rows
 from emg_llm.data.splits import held_out_split
-from emg_llm.encoders import load_encoder
+from emg_llm.encoders import EncoderConfig, load_encoder
+from emg_llm.encoders.examples import Fronts, encoder_inputs
+from emg_llm.encoders.training import EncoderTraining, fit_encoder
+from emg_llm.evaluation.confidence import Confidence
 from emg_llm.hub.client import bundle_folder
 from emg_llm.signal.features import is_dead
 from emg_llm.signal.missing import expected
@@ -110,3 +113,51 @@ def test_a_variant_with_sites_missing_is_what_a_recording_without_them_gives(peo
     assert np.abs(np.subtract(variant.levels, direct.levels)).max() <= 1
     assert variant.missing == direct.missing == 2
     assert variant.codes[0] == direct.codes[0]
+
+
+def test_a_model_is_less_sure_with_each_missing_site():
+    rng = np.random.default_rng(0)
+    targets, missing = rng.integers(0, 4, 3000), rng.integers(0, 4, 3000)
+    scores = rng.standard_normal((3000, 4))
+    scores[np.arange(3000), targets] += 3 - 0.8 * missing
+    plain = Confidence(0.8)
+    fitted = plain.with_missing(2 * scores, targets, missing)
+    assert len(fitted.missing) == 3 and 1 <= fitted.missing[0] < fitted.missing[1]
+    p = fitted.probabilities(2 * scores, missing)
+    for n in range(1, 4):
+        right = p[missing == n].argmax(axis=1) == targets[missing == n]
+        assert abs(p[missing == n].max(axis=1).mean() - right.mean()) < 0.04
+    whole = missing == 0
+    assert np.array_equal(p[whole], plain.probabilities(2 * scores)[whole])
+    assert np.array_equal(plain.probabilities(scores, 2), plain.probabilities(scores))
+    assert np.array_equal(fitted.probabilities(scores, 9), fitted.probabilities(scores, 3))
+
+
+def test_training_makes_an_encoder_less_sure_without_sites(people):
+    config = EncoderConfig("tcn", list(EMOTIONS), width=8, embedding_dim=32, segment_length=500)
+    inputs = encoder_inputs(people, config)
+    part = [np.flatnonzero(people.groups == p) for p in np.unique(people.groups)]
+
+    def of(rows):
+        return inputs_of(inputs, rows), people.targets[rows], people.groups[rows]
+
+    train, others = np.concatenate(part[:2]), part[2]
+    encoder = fit_encoder(
+        config,
+        *of(train)[:2],
+        training=EncoderTraining(epochs=2, lead="power"),
+        groups=people.groups[train],
+        calibration=of(others),
+    )
+    factors = encoder.config.confidence.missing
+    assert len(factors) == 4 and all(np.diff(factors) >= 0) and factors[0] >= 1
+    recording = people.recordings[0]
+    signal = recording.signal.copy()
+    signal[:, :4] = 0
+    silent = recording.replace(signal=signal)
+    p = encoder.classify(encoder.embedding(silent), 4)
+    assert np.allclose(encoder(silent), p)
+
+
+def inputs_of(fronts, rows):
+    return Fronts(len(rows), lambda k: fronts[rows[k]])

@@ -16,7 +16,7 @@ from tqdm.auto import tqdm
 from trl import TrlParser
 
 from emg_llm.bridge import BRIDGES
-from emg_llm.chat.conversations import build_rows
+from emg_llm.chat.conversations import build_rows, passes
 from emg_llm.chat.parts import OWNED, write_parts
 from emg_llm.data.contents import training_protocol
 from emg_llm.data.datasets import PARTS, load_dataset
@@ -87,7 +87,8 @@ def write(folder, data, args, dataset, split, sources, measured=None):
     codec = load_codec(*sources)
     bridge = BRIDGES[args.bridge].fit(dataset, split.train, *codec, scaling=args.scaling)
     rows = build_rows(dataset, split, bridge, args.variants, args.follow_ups, data.seed)
-    total = sum(len(getattr(split, p)) * (args.variants if p == "train" else 1) for p in PARTS)
+    count = {p: args.variants if p == "train" else passes(p) for p in PARTS}
+    total = sum(len(getattr(split, p)) * n for p, n in count.items())
     rows = list(tqdm(rows, total=total, desc="conversations", unit="row"))
 
     parts = {}
