@@ -1,6 +1,5 @@
 """EmotionPipeline: Recording -> Prediction, and a chat about the recording."""
 
-import hashlib
 import logging
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Sequence
@@ -18,12 +17,15 @@ from emg_llm.chat import facts
 from emg_llm.chat.measurements import measurements, oddities
 from emg_llm.chat.turns import Chat, Message, likely
 from emg_llm.encoders import load_encoder
+from emg_llm.evaluation.confidence import Confidence
+from emg_llm.evaluation.confidence import log as log_of
 from emg_llm.hub.client import HubError, bundle_folder, part, resolve
 from emg_llm.hub.saved import read_json
 from emg_llm.llms.available import Bundle, load_llms
 from emg_llm.llms.model import EmgLLM
+from emg_llm.registry import MEAN
 from emg_llm.signal.montage import SitesError, arrange, listed, missing_and_unused
-from emg_llm.signal.once import Memo, Prepared
+from emg_llm.signal.once import Memo, Prepared, fingerprint
 from emg_llm.signal.preprocessing import clean
 from emg_llm.signal.recording import Recording, RecordingError
 from emg_llm.svm import EmotionSVM
@@ -44,7 +46,9 @@ class Prediction:
     label: has the highest mean probability over the language models, or over all models if no
     language model answers; None where the emotion is withheld. withheld: the sentence of why, or
     "". probabilities: model -> label -> probability; empty where withheld. tokens: language model
-    -> the codes in its prompt. prompts: language model -> its prompt. warnings: sentences.
+    -> the codes in its prompt. prompts: language model -> its prompt. warnings: sentences. sets:
+    model -> the labels that it can't rule out, likeliest first; MEAN is that of the language
+    models together. Without calibration people a model has no sets.
     """
 
     label: str | None
@@ -53,6 +57,7 @@ class Prediction:
     prompts: dict[str, str] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
     withheld: str = ""
+    sets: dict[str, tuple[str, ...]] = field(default_factory=dict)
 
 
 class EmotionPipeline:
@@ -68,6 +73,7 @@ class EmotionPipeline:
         self.config = read_json(folder / "config.json")
         self.labels = tuple(self.config["labels"])
         self.trained_on = self.config["trained_on"]
+        self.mean = Confidence.from_dict(self.config.get("mean", {}))  # of its language models
         self.svm = EmotionSVM.from_pretrained(part(folder, self.config, "svm"))
         archs = self.config["encoders"]
         self.encoders = {
@@ -235,7 +241,7 @@ class EmotionPipeline:
 
     def _memo(self, recording):
         """The cached results for this recording."""
-        key = recording.once("fingerprint", lambda: _fingerprint(recording))
+        key = recording.once("fingerprint", lambda: fingerprint(recording))
         with self._lock:
             memo = self._recent.setdefault(key, Memo())
             self._recent.move_to_end(key)
@@ -284,7 +290,19 @@ class EmotionPipeline:
             {n: tuple(spell(t, self._llms[n].spelling) for t in r.tokens) for n, r in read.items()},
             {n: spell(r.prompt(), self._llms[n].spelling) for n, r in read.items()},
             warnings,
+            sets=self._sets(probabilities),
         )
+
+    def _sets(self, probabilities):
+        """model -> the labels in its set, for the models that have sets."""
+        owners = {"svm": self.svm, **{a: e.config for a, e in self.encoders.items()}, **self._llms}
+        sets = {model: owners[model].confidence.label_set(p) for model, p in probabilities.items()}
+        voters = [probabilities[name] for name in self.config["llms"] if name in probabilities]
+        if len(voters) == len(self.config["llms"]):
+            mean = [np.mean([p.get(label, 0.0) for p in voters]) for label in self.labels]
+            calibrated = self.mean.probabilities(log_of(np.array(mean)))
+            sets[MEAN] = self.mean.label_set(dict(zip(self.labels, calibrated, strict=True)))
+        return {model: labels for model, labels in sets.items() if labels}
 
     def _sites_warnings(self, recording):
         missing, unused = missing_and_unused(recording.channel_names, self.sites)
@@ -305,13 +323,3 @@ def _finite(probabilities):
     if not np.isfinite(values).all():
         raise ValueError(f"Probabilities {values} aren't all numbers.")
     return values
-
-
-def _fingerprint(recording):
-    """A hash of everything that the models read from a recording."""
-    r = recording
-    settings = r.signal.shape, r.sampling_rate, r.unit, r.channel_names, r.cleaned, r.start
-    digest = hashlib.blake2b(repr(settings).encode())
-    for values in (r.signal, r.valid):
-        digest.update(np.ascontiguousarray(values).data)
-    return digest.digest()

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 
+MEAN = "mean of language models"  # in results and predictions, a model of its own
 LORA_R, LORA_ALPHA, LORA_DROPOUT = 16, 32, 0.1  # the original project's values
 
 

@@ -238,6 +238,13 @@ def test_a_label_that_a_model_likes_too_much_loses_by_its_prior():
     assert np.ptp(alone.prior) < 0.7
 
 
+def test_a_set_names_the_likeliest_labels_until_they_hold_enough():
+    p = {"anger": 0.2, "fear": 0.7, "pride": 0.1}
+    sets = {t: Confidence(threshold=t, level=0.9).label_set(p) for t in (0.5, 0.75, 0.95)}
+    assert sets[0.5] == ("fear",) and sets[0.75] == ("fear", "anger")
+    assert sets[0.95] == ("fear", "anger", "pride") and Confidence().label_set(p) == ()
+
+
 def test_a_confidence_survives_its_file_and_reads_older_ones():
     fitted = Confidence(1.5, (0.1, -0.1), 0.93, 0.9, "calibration people", 10, (1.2, 1.5))
     assert Confidence.from_dict(json.loads(json.dumps(fitted.to_dict()))) == fitted

@@ -15,9 +15,11 @@ import emg_llm
 from emg_llm.bridge import Bridge
 from emg_llm.chat.turns import Chat, likely
 from emg_llm.encoders.base import EncoderConfig
+from emg_llm.evaluation.confidence import Confidence
 from emg_llm.hub.client import HubError
 from emg_llm.llms.model import EmgLLM
 from emg_llm.pipeline import REMEMBERED
+from emg_llm.registry import MEAN
 from emg_llm.signal import quality
 from emg_llm.signal.recording import EMOTIONS
 from emg_llm.signal.simulation import simulate
@@ -87,17 +89,26 @@ def test_the_bundle_says_what_it_was_trained_on_and_how_well_it_did(pipeline):
     assert pipeline.not_loaded == {}
     assert "4 simulated people" in pipeline.trained_on
     measured = pipeline.results["models"]
-    assert [m["model"] for m in measured] == list(MODELS)
+    assert [m["model"] for m in measured] == [*MODELS, MEAN]
     assert len({m["protocol"]["split_hash"] for m in measured}) == 1  # the same test people
     for model in measured:
         assert model["n_recordings"] == 12 and model["n_subjects"] == 1
     new = pipeline.results["new_people"]["models"]
-    assert [m["model"] for m in new] == list(MODELS)
+    assert [m["model"] for m in new] == [*MODELS, MEAN]
     for model in new:
         assert model["n_recordings"] == 36 and model["protocol"]["grouping"] == "all"
         assert model["log_loss"] > 0
         if model["model"] in LLMS:
             assert {"encoder", "lookup", "inputs", "facts", "planted"} <= set(model)
+
+
+def test_a_prediction_has_the_sets_of_models_with_calibration_people(pipeline, unread, monkeypatch):
+    assert pipeline.mean.fitted_on == "validation people" and pipeline(unread()).sets == {}
+    monkeypatch.setattr(pipeline.svm, "confidence", Confidence(threshold=1.0, level=0.9))
+    monkeypatch.setattr(pipeline, "mean", Confidence(threshold=0.0, level=0.9))
+    prediction = pipeline(unread())
+    assert set(prediction.sets) == {"svm", MEAN} and len(prediction.sets["svm"]) == 12
+    assert prediction.sets[MEAN] == (prediction.label,)
 
 
 def test_every_sample_is_predicted_by_every_model(pipeline):

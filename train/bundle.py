@@ -42,7 +42,7 @@ class BundleArguments:
     """Settings of the bundle."""
 
     data: str = field(
-        default="simulated:subjects=40,seed=1", metadata={"help": "As for the other scripts."}
+        default="simulated:subjects=56,seed=1", metadata={"help": "As for the other scripts."}
     )
     seed: int = field(default=0, metadata={"help": "Seed for every step."})
     work_dir: str = field(default="runs/bundle", metadata={"help": "Output folder of the steps."})
@@ -61,7 +61,7 @@ def main(args):
         shutil.rmtree(work, ignore_errors=True)
     for script, folder, flags in steps(args, work):
         # The last of several models comes last.
-        finished = "results.json", "bridge.json", f"{LLMS[-1]}/results.json"
+        finished = "results.json", "bridge.json", "mean/results.json"
         if any((work / folder / last).exists() for last in finished):
             print(f"{work / folder} already exists")
             continue
@@ -114,11 +114,12 @@ def steps(args, work):
                 *fewer("--max_steps", 2, "--per_device_train_batch_size", 8),
             ],
         )
-        chats = fewer("--answers", 12, "--inputs", 0) or ("--replies", 100)
-        yield "evaluate", f"evaluation/{llm}", ["--model", work / adapter, *data, *codec, *chats]
+    adapters = [work / "adapters" / llm for llm in LLMS]
+    chats = fewer("--answers", 12, "--inputs", 0) or ("--replies", 100)
+    yield "evaluate", "evaluation", ["--model", *adapters, *data, *codec, *chats]
     if is_simulated(args.data):
         models = [work / place for place in ("svm", *(f"encoders/{arch}" for arch in ENCODERS))]
-        models += [work / "adapters" / llm for llm in LLMS]
+        models += adapters
         people = ["--data", FEW_NEW_PEOPLE if args.quick else NEW_PEOPLE, "--seed", args.seed]
         chats = fewer("--answers", 12, "--inputs", 12, "--replies", 6) or ("--replies", 300)
         yield "evaluate", "new_people", ["--model", *models, *people, *codec, *chats]
@@ -142,7 +143,8 @@ def assemble(args, work, folder):
     for llm in LLMS:
         name_base(folder / "adapters" / llm, llm)
         drop_tokenizer(folder / "adapters" / llm, folder / "llms" / llm)
-    models = [read(m) for m in ("svm", *encoders, *(f"evaluation/{llm}" for llm in LLMS))]
+    evaluated = (f"evaluation/{name}" for name in (*LLMS, "mean"))
+    models = [read(m) for m in ("svm", *encoders, *evaluated)]
     tested = models[-1]
     n_test = tested["n_subjects"]
     config = {
@@ -150,6 +152,7 @@ def assemble(args, work, folder):
         "trained_on": trained_on(args.data, n_test),
         "encoders": ENCODERS,
         "llms": LLMS,
+        "mean": tested["confidence"],  # of the mean of these language models
         "samples": write_samples(folder / "samples", load_encoder(folder / encoders[0])),
         "montages": MONTAGES,
     }
@@ -172,7 +175,7 @@ def assemble(args, work, folder):
 def new_people(folder):
     """{"new_people": the data and the results of all models on people whom nothing was chosen on},
     or nothing where the training data isn't simulated."""
-    files = [folder / name / "results.json" for name in ("svm", *ENCODERS, *LLMS)]
+    files = [folder / name / "results.json" for name in ("svm", *ENCODERS, *LLMS, "mean")]
     if not all(file.exists() for file in files):
         return {}
     models = [json.loads(file.read_text()) for file in files]

@@ -15,13 +15,15 @@ nano-llama2) is trained on each fold of the protocol. Finished folds are saved i
 the same command continues an interrupted run.
 For language models that read tokens, an encoder and a codebook are fitted on each fold and shared.
 Writes results.json, predictions.csv, results.md, report.html and a CSV of each table; for several
-models, each gets its own folder, and table.md, table.csv and table.html compare them.
+models, each gets its own folder, and so does the mean of the language models, and table.md,
+table.csv and table.html compare them.
 """
 
 from dataclasses import asdict, dataclass, field
 from functools import partial
 from pathlib import Path
 
+import numpy as np
 from trl import TrlParser
 
 from emg_llm.bridge import BRIDGES
@@ -37,8 +39,10 @@ from emg_llm.experiments.extras import Extras
 from emg_llm.experiments.fitted import FoldTraining
 from emg_llm.experiments.folds import FoldStore
 from emg_llm.experiments.language_models import Material
+from emg_llm.experiments.mean import mean_of
 from emg_llm.experiments.measure import measure_recipe, measure_trained
-from emg_llm.registry import REGISTRY
+from emg_llm.experiments.results import Measured
+from emg_llm.registry import MEAN, REGISTRY
 from emg_llm.scripts import DataArguments, ReadingArguments, load_codec, run
 
 
@@ -155,24 +159,9 @@ def main(data, args, reading, llms, more):
     material = Material(root / "folds")
     protocol = partial(protocol_splits, args.protocol, folds=args.folds, validation=args.validation)
     jobs, results_of, scored = named_jobs(args.model, llms.bridge), {}, {}
-    for name, model, bridge in jobs:
-        folder = root / name if len(jobs) > 1 else root
-        if is_trained(model):
-            measured = measure_trained(model, dataset, data.seed, *codec, extras)
-        else:
-            store = FoldStore(folder / "folds", args.fresh)
-            how = FoldTraining(**(asdict(reading) | asdict(llms) | {"bridge": bridge}))
-            measured = measure_recipe(
-                model, dataset, protocol, data.seed, extras, store, how, material
-            )
-            if store.reused:
-                print(
-                    f"{name}: {len(store.reused)} folds are taken from {store.folder}, saved by an "
-                    "earlier run; --fresh repeats them."
-                )
-        results, rows, probabilities = measured
-        if left_out := results["protocol"].get("left_out"):
-            print(f"{name}: {left_out} recordings of people it has learned from are left out.")
+    llms_measured = {}
+
+    def report(folder, name, results, rows, probabilities):
         results_of[name] = results
         correct = probabilities.argmax(axis=1) == dataset.targets[rows]
         scored[name] = rows, correct, dataset.groups[rows]
@@ -190,9 +179,43 @@ def main(data, args, reading, llms, more):
         if len(jobs) > 1:  # after each model: an interrupted run leaves a table
             with whole(root) as beside:
                 save_comparison(beside, results_of, scored)
+
+    for name, model, bridge in jobs:
+        folder = root / name if len(jobs) > 1 else root
+        measured = Measured(dataset, data.seed)
+        if is_trained(model):
+            outcome = measure_trained(model, dataset, data.seed, *codec, extras, measured)
+        else:
+            store = FoldStore(folder / "folds", args.fresh)
+            how = FoldTraining(**(asdict(reading) | asdict(llms) | {"bridge": bridge}))
+            outcome = measure_recipe(
+                model, dataset, protocol, data.seed, extras, store, how, material, measured
+            )
+            if store.reused:
+                print(
+                    f"{name}: {len(store.reused)} folds are taken from {store.folder}, saved by an "
+                    "earlier run; --fresh repeats them."
+                )
+        results, rows, probabilities = outcome
+        if left_out := results["protocol"].get("left_out"):
+            print(f"{name}: {left_out} recordings of people it has learned from are left out.")
+        report(folder, name, results, rows, probabilities)
+        if "no_emg" in results["controls"]:  # language models alone have it
+            llms_measured[name] = measured
+    if len(llms_measured) > 1 and _same_rows(llms_measured.values()):
+        mean = mean_of(list(llms_measured.values()))
+        results = mean.results(MEAN, results_of[next(iter(llms_measured))]["protocol"])
+        if mean.confidence:
+            results["confidence"] = mean.confidence.to_dict()
+        report(root / "mean", MEAN, results, *mean.scored)
     if len(jobs) > 1:
         print((root / "table.md").read_text())
     print(f"Saved to {root}")
+
+
+def _same_rows(models):
+    rows = [measured.scored[0] for measured in models]
+    return all(np.array_equal(rows[0], others) for others in rows)
 
 
 def is_trained(model):

@@ -32,7 +32,12 @@ class Confidence:
 
     @classmethod
     def fit(
-        cls, scores: np.ndarray, targets: np.ndarray, groups: np.ndarray, fitted_on: str
+        cls,
+        scores: np.ndarray,
+        targets: np.ndarray,
+        groups: np.ndarray,
+        fitted_on: str,
+        with_prior: bool = True,
     ) -> Self:
         """Fit all to people that the model hasn't learned from.
 
@@ -41,7 +46,7 @@ class Confidence:
         """
         scores, targets = np.asarray(scores, np.float64), np.asarray(targets)
         n_people = len(np.unique(groups))
-        prior = fit_prior(scores, targets)
+        prior = fit_prior(scores, targets) if with_prior else np.zeros(scores.shape[1])
         temperature = fit_temperature(scores - prior, targets)
         level = next((at for at in LEVELS if n_people + TINY >= at / (1 - at)), None)
         fitted = cls(temperature, tuple(prior.tolist()), None, level, fitted_on, n_people)
@@ -100,6 +105,15 @@ class Confidence:
         """bool (…, labels): the labels in each recording's set, never none; all without a level."""
         limit = 1.0 if self.threshold is None else self.threshold
         return likelier_mass(probabilities) <= limit + TINY
+
+    def label_set(self, probabilities: Mapping[str, float]) -> tuple[str, ...]:
+        """The labels of one recording's set, likeliest first; empty without a level."""
+        if self.threshold is None:
+            return ()
+        inside = self.sets(np.array(list(probabilities.values())))
+        ranked = sorted(probabilities.items(), key=lambda item: -item[1])
+        names = {label for label, there in zip(probabilities, inside, strict=True) if there}
+        return tuple(label for label, _ in ranked if label in names)
 
     @property
     def _prior(self):

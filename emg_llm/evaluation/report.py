@@ -89,13 +89,24 @@ def summary(results):
             f"{calibration['ece_scaled']:.3f} (temperature {calibration['temperature']:.2f}, "
             f"fitted on {calibration['fitted_on']})."
         )
+    elif "fitted_on" in calibration:
+        sentences.append(
+            f"Calibration error {calibration['ece']:.3f}, with the temperature "
+            f"{calibration['temperature']:.2f} from {calibration['n_fitted_on']} "
+            f"{calibration['fitted_on']}."
+        )
     if sets:
         low, high = sets["coverage_ci95"]
         sentences.append(
-            f"Conformal sets ({sets['method']}, fitted on {sets['fitted_on']}) with a target "
-            f"coverage of {sets['level']:.0%} hold the label in {sets['coverage']:.1%} of cases "
-            f"({low:.1%} to {high:.1%}, {_units(results)}), with "
-            f"{sets['mean_size']:.1f} labels on average."
+            f"Sets of labels that promise {sets['level']:.0%}, from {sets['n_fitted_on']} "
+            f"{sets['fitted_on']}, hold the true one in {sets['coverage']:.1%} of cases "
+            f"({low:.1%} to {high:.1%}, {_units(results)}), with {sets['mean_size']:.1f} labels on "
+            f"average. {sets['one_label']:.0%} of them have a single label"
+            + (
+                f", which is right in {sets['one_label_accuracy']:.1%}."
+                if sets["one_label"]
+                else "."
+            )
         )
     curve = results["abstention"]
     half = curve["accuracy"][curve["share"].index(0.5)]

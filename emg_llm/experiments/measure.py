@@ -82,11 +82,14 @@ def load_fitted(folder, encoder=None, codebook=None):
     raise DatasetError(f"{folder} holds no SVM, encoder or adapter of this project.")
 
 
-def measure_recipe(name, dataset, protocol, seed, extras=None, store=None, how=None, material=None):
+def measure_recipe(
+    name, dataset, protocol, seed, extras=None, store=None, how=None, material=None, into=None
+):
     """Train `name` on every fold of a protocol: (results, test rows, probabilities of them).
 
     protocol(dataset, seed) -> Splits. extras: what else to measure. store: a FoldStore for
     finished folds. how: a FoldTraining. material: see `fitter`.
+    into: a Measured for all outputs.
     """
     extras, store = extras or Extras(), store or FoldStore()
     how = how or FoldTraining()
@@ -98,7 +101,7 @@ def measure_recipe(name, dataset, protocol, seed, extras=None, store=None, how=N
     inputs = Inputs(dataset, used, as_features=name == "svm")
     sizes, most = curve_sizes(dataset, splits) if extras.learning_curve else ([], 0)
     key = {"model": name, "seed": seed, "data": fingerprint(dataset), **asdict(how)}
-    measured = Measured(dataset, seed)
+    measured = into or Measured(dataset, seed)
     bar = tqdm(splits, desc=name, unit="fold", disable=len(splits) == 1)
     for split in bar:
 
@@ -131,11 +134,14 @@ def measure_recipe(name, dataset, protocol, seed, extras=None, store=None, how=N
     return results, *measured.scored
 
 
-def measure_trained(folder_or_id, dataset, seed=0, encoder=None, codebook=None, extras=None):
+def measure_trained(
+    folder_or_id, dataset, seed=0, encoder=None, codebook=None, extras=None, into=None
+):
     """Measure a saved model of any kind: (results, test rows, probabilities of them).
 
     Scores the test people of the model's training split if the data is the same, the rows
-    marked `test` if the data has a split column, otherwise all rows.
+    marked `test` if the data has a split column, otherwise all rows. into: a Measured for
+    all outputs.
     """
     extras = extras or Extras()
     folder = resolve(folder_or_id)
@@ -144,7 +150,7 @@ def measure_trained(folder_or_id, dataset, seed=0, encoder=None, codebook=None, 
     check_extras(extras, dataset, [] if split is None else [split], trained=True)
     others = split.calibrating[0] if split is not None else rows[:0]
     inputs = Inputs(dataset, np.union1d(rows, others), as_features=fitted.name == "svm")
-    measured = Measured(dataset, seed)
+    measured = into or Measured(dataset, seed)
     train = split.train if split is not None else rows[:0]
 
     def keep(what, make, **more):

@@ -1,8 +1,11 @@
 """A cache of computed values, and recordings that cache what is computed from them."""
 
+import hashlib
 from collections.abc import Callable, Hashable
 from threading import RLock
 from typing import Any, Self
+
+import numpy as np
 
 from emg_llm.signal.recording import Recording
 
@@ -45,3 +48,13 @@ class Prepared(Recording):
 
     def once(self, key: Hashable, make: Callable[[], Any]) -> Any:
         return self._memo.once(key, make)
+
+
+def fingerprint(recording: Recording) -> bytes:
+    """A hash of everything that the models read from a recording."""
+    r = recording
+    settings = r.signal.shape, r.sampling_rate, r.unit, r.channel_names, r.cleaned, r.start
+    digest = hashlib.blake2b(repr(settings).encode())
+    for values in (r.signal, r.valid):
+        digest.update(np.ascontiguousarray(values).data)
+    return digest.digest()
