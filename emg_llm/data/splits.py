@@ -74,8 +74,8 @@ class Split:
     def refit(self) -> Self:
         """The same people, all for training: what has learned them can't be measured on them."""
         everybody = np.sort(np.concatenate([getattr(self, part) for part in PARTS]))
-        nobody = dict.fromkeys(PARTS, everybody[:0])
-        return replace(self, **nobody | {"train": everybody})
+        nobody = everybody[:0]
+        return replace(self, train=everybody, validation=nobody, test=nobody, calibration=nobody)
 
     @property
     def calibrating(self) -> tuple[np.ndarray, str]:

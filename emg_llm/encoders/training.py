@@ -98,8 +98,8 @@ def fit_encoder(
     if calibration is not None:
         others = Examples(encoder, *calibration)
         others.shift_to_people(encoder)
-        scores = others.logits(encoder)
-        fitted = Confidence.fit(scores, others.targets, others.people, fitted_on)
+        of = others.logits(encoder).numpy(), others.targets.numpy(), others.people
+        fitted = Confidence.fit(*of, fitted_on)
         config.confidence = sure_without_sites(encoder, others, fitted, training.seed)
     encoder.config.confidence, encoder.epochs = config.confidence, run.chosen
     run.forget()
