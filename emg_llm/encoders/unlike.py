@@ -53,7 +53,8 @@ def unlike(recording: Recording, look: Look, familiar: Familiar) -> str:
 def _reasons(recording, found, look, familiar) -> Iterator[str]:
     """Sentences, the likeliest reason first."""
     hum, mains, tone, frequency = lines(recording)
-    if hum > ALONE:
+    of_mains = min(abs(frequency - m) for m in MAINS) <= LINE_HZ
+    if hum > ALONE and (of_mains or tone <= ALONE):
         yield (
             f"Almost all of the signal is {mains:g} Hz mains hum; check the ground electrode, the "
             "leads and that the electrodes touch the skin."
@@ -68,12 +69,6 @@ def _reasons(recording, found, look, familiar) -> Iterator[str]:
     factor = _rescaling(amplitude, low, typical, high)
     if factor and _fits(_scaled(recording, factor), look):
         yield _scale(recording, factor)
-    rate = None if _usual_frequency(found, familiar) else _other_rate(recording, look)
-    if rate:
-        yield (
-            f"The signal's frequencies are unlike EMG at {recording.sampling_rate:g} Hz but would "
-            f"fit {rate:g} Hz; check the sampling rate."
-        )
     if (
         found["activity"] < familiar.usual("activity")[0]
         and found["contrast"] < familiar.usual("contrast")[0]
@@ -82,6 +77,12 @@ def _reasons(recording, found, look, familiar) -> Iterator[str]:
         yield (
             "The signal looks like noise alone, steady and equally strong on all channels; check "
             "that the electrodes touch the skin and are connected to the amplifier."
+        )
+    rate = None if _usual_frequency(found, familiar) else _other_rate(recording, look)
+    if rate:
+        yield (
+            f"The signal's frequencies are unlike EMG at {recording.sampling_rate:g} Hz but would "
+            f"fit {rate:g} Hz; check the sampling rate."
         )
     if factor and (amplitude > FAR * high or amplitude < low / FAR):
         yield _scale(recording, factor)
