@@ -21,12 +21,12 @@ from emg_llm.data.datasets import load_dataset
 from emg_llm.data.splits import protocol_splits
 from emg_llm.encoders import ARCHITECTURES, EncoderConfig
 from emg_llm.encoders.augmentation import Augmentation
-from emg_llm.encoders.base import SCALINGS
 from emg_llm.encoders.examples import encoder_config, encoder_inputs, recording_embeddings
 from emg_llm.encoders.training import EncoderTraining, fit_encoder
 from emg_llm.evaluation.statistics import mean_interval, share_interval
 from emg_llm.experiments.folds import FoldStore, fingerprint
 from emg_llm.scripts import DataArguments, run
+from emg_llm.signal.levels import SCALINGS
 
 # Amounts of the augmentations that are off by default.
 TRIED = {

@@ -12,10 +12,11 @@ from emg_llm.data.datasets import DatasetError
 from emg_llm.data.processes import is_main
 from emg_llm.data.whole import whole
 from emg_llm.encoders import load_encoder
-from emg_llm.encoders.base import SCALINGS, EncoderConfig
+from emg_llm.encoders.base import EncoderConfig
 from emg_llm.encoders.training import LEADS, CheckpointError, EncoderTraining
 from emg_llm.experiments.unseen import MEASURED
 from emg_llm.hub.client import resolve
+from emg_llm.signal.levels import SCALINGS
 from emg_llm.signal.recording import RecordingError
 
 
@@ -133,8 +134,8 @@ class ReadingArguments:
     scaling: str = field(
         default=EncoderConfig.scaling,
         metadata={
-            "help": "Reference for levels: the training people, or each person's own (unlabelled) "
-            "recordings.",
+            "help": "What is known of the person: nothing (training), one neutral recording, the "
+            "zero of the levels, or all of the person's recordings, unlabelled (person).",
             "choices": list(SCALINGS),
         },
     )

@@ -1,13 +1,17 @@
-"""The classical baseline: an RBF support vector machine on the features of a recording."""
+"""The classical baseline: an RBF support vector machine on the features of a recording.
+
+It chooses its features and settings inside the training people, by cross-validation over them.
+"""
 
 import json
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
 
 import numpy as np
 
 from emg_llm.data.datasets import DatasetError
 from emg_llm.data.whole import whole
-from emg_llm.evaluation.confidence import Confidence, log
+from emg_llm.evaluation.confidence import Confidence, fit_temperature, log
 from emg_llm.hub.client import Pushable, resolve
 from emg_llm.hub.saved import readable
 from emg_llm.signal.features import above_silence, segment_features
@@ -18,26 +22,52 @@ from emg_llm.signal.recording import RecordingError
 
 SAMPLING_RATE = 1000.0
 SEGMENT_LENGTH = 128
-RECORDING_FEATURES = ("power", "log power spread", "mean frequency")
+RECORDING_BANDS = {  # Hz
+    "low-band power": (20.0, 60.0),
+    "middle-band power": (60.0, 120.0),
+    "high-band power": (120.0, 230.0),
+}
+RECORDING_FEATURES = ("power", "log power spread", "mean frequency", *RECORDING_BANDS)
+# What the SVM chooses from, simplest first: features of a recording, and penalty and width of the
+# kernel, in units of 1 / columns.
+FEATURE_SETS = (RECORDING_FEATURES[:1], RECORDING_FEATURES[:3], tuple(RECORDING_BANDS))
+SETTINGS = (
+    *((1.0, 1.0), (3.0, 1.0), (3.0, 0.3), (10.0, 0.3)),
+    *((10.0, 1.0), (1.0, 3.0), (3.0, 3.0), (30.0, 0.1)),
+)
+MOST_FOLDS = 8  # over people, to choose among these
 
-# Types that this model needs beyond skops's defaults; it loads no others.
-TRUSTED = "sklearn.calibration._CalibratedClassifier", "sklearn.calibration._SigmoidCalibration"
+# Types that SVMs of earlier versions need beyond skops's defaults; no others are loaded.
+TRUSTED = (
+    "sklearn.calibration._CalibratedClassifier",
+    "sklearn.calibration._SigmoidCalibration",
+)
 
 
 def recording_features(recording):
-    """Each of RECORDING_FEATURES, float (channels,): in u², dB (over segments) and Hz."""
+    """Each of RECORDING_FEATURES, float (channels,): in u², dB (over segments), Hz, and u² each."""
     prepared = resample(clean(recording), SAMPLING_RATE)
-    length = min(SEGMENT_LENGTH, prepared.n_samples)
-    values = segment_features(segment(prepared, length))
+    segments = segment(prepared, min(SEGMENT_LENGTH, prepared.n_samples))
+    values = segment_features(segments)
     power = above_silence(np.square(values["rms"], dtype=np.float64))  # (segments, channels)
     spread = (10 * np.log10(power)).std(axis=0)
     values = power.mean(axis=0), spread, values["mean_frequency"].mean(axis=0)
-    return dict(zip(RECORDING_FEATURES, values, strict=True))
+    return dict(zip(RECORDING_FEATURES, (*values, *_band_powers(segments)), strict=True))
 
 
-def _row(recording, sites):
-    """The features of a recording in the order of the SVM's columns: float (features,)."""
-    return np.concatenate(list(recording_features(arrange(clean(recording), sites)).values()))
+def _band_powers(segments):
+    """The power in each of RECORDING_BANDS, u²: a list of float64 (channels,)."""
+    n = segments.signal.shape[1]
+    frequency = np.fft.rfftfreq(n, 1 / segments.sampling_rate)
+    density = np.square(np.abs(np.fft.rfft(segments.signal, axis=1)) / n).mean(axis=0)
+    for low, high in RECORDING_BANDS.values():
+        yield above_silence(2 * density[(frequency >= low) & (frequency < high)].sum(axis=0))
+
+
+def _row(recording, sites, features=RECORDING_FEATURES):
+    """Features of a recording in the order of the SVM's columns: float (features,)."""
+    values = recording_features(arrange(clean(recording), sites))
+    return np.concatenate([values[feature] for feature in features])
 
 
 def dataset_features(dataset, rows=None):
@@ -53,65 +83,104 @@ def dataset_features(dataset, rows=None):
     return np.stack([_row(dataset.recordings[i], sites) for i in rows]), names
 
 
+@dataclass(frozen=True)
+class Settings:
+    """used: the indices of the columns that the SVM reads; C, gamma: see sklearn's SVC."""
+
+    used: tuple[int, ...]
+    C: float = 1.0
+    gamma: float | str = "scale"
+
+
 @dataclass(eq=False)
 class EmotionSVM(Pushable):
-    """Scaled features -> RBF SVM -> probabilities by Platt scaling across people."""
+    """Scaled features -> RBF SVM -> probabilities at a temperature fitted across people."""
 
     labels: tuple[str, ...]
     columns: tuple[str, ...]
     scale: LevelScale
     model: object
+    settings: Settings
+    temperature: float | None = None
     info: dict = field(default_factory=dict)
     confidence: Confidence = field(default_factory=Confidence)
 
     @classmethod
-    def fit(cls, features, columns, targets, groups, labels, C=2.0, gamma="scale"):
+    def fit(
+        cls,
+        features: np.ndarray,
+        columns: Sequence[str],
+        targets: np.ndarray,
+        groups: np.ndarray,
+        labels: Sequence[str],
+        zeros: np.ndarray | None = None,
+        scaling: str = "training",
+        settings: Settings | None = None,
+    ):
         """Fit on the training people.
 
         features: float (n, columns); targets: int (n,); groups: (n,), the person of each row:
-        the probabilities are calibrated across people.
+        settings are chosen and probabilities calibrated across people. zeros, scaling: see
+        LevelScale. settings: already chosen ones.
         """
-        from sklearn.calibration import CalibratedClassifierCV
-        from sklearn.pipeline import make_pipeline
-        from sklearn.preprocessing import StandardScaler
-        from sklearn.svm import SVC
+        from sklearn.model_selection import cross_val_predict
 
-        scale = LevelScale.fit(features, columns)
-        x = scale.continuous(features)
-        svm = make_pipeline(StandardScaler(), SVC(C=C, gamma=gamma))
-        model = CalibratedClassifierCV(svm, cv=_folds(targets, groups), ensemble=False)
-        model.fit(x, targets)
-        model.cv = None  # the folds refer to training rows, which a saved model must not hold
-        return cls(tuple(labels), tuple(columns), scale, model)
+        scale = LevelScale.fit(features, columns, people=groups, zeros=zeros, scaling=scaling)
+        x, folds = scale.of_people(features, groups, zeros), _folds(targets, groups)
+        settings = settings or choose(x, columns, targets, groups)
+        svm, read = _machine(settings.C, settings.gamma), x[:, settings.used]
+        left_out = cross_val_predict(svm, read, targets, cv=folds, method="decision_function")
+        _, places = np.unique(targets, return_inverse=True)
+        temperature = fit_temperature(_by_label(left_out), places)
+        model = svm.fit(read, targets)
+        return cls(tuple(labels), tuple(columns), scale, model, settings, temperature)
 
-    def predict_proba(self, features):
-        """float (n, columns) -> (n, labels); 0 for labels absent from training."""
+    def predict_proba(self, features, groups=None, zeros=None):
+        """float (n, columns) -> (n, labels); 0 for labels absent from training.
+
+        groups, zeros: see LevelScale.of_people; without them, nothing is known of a person.
+        """
+        from scipy.special import softmax
+
         probabilities = np.zeros((len(features), len(self.labels)))
-        x = self.scale.continuous(features)
-        probabilities[:, self.model.classes_] = self.model.predict_proba(x)
+        x = self.scale.of_people(features, groups, zeros)[:, self.settings.used]
+        if self.temperature:
+            scores = _by_label(self.model.decision_function(x)) / self.temperature
+            known = softmax(scores, axis=1)
+        else:  # of an earlier version, with probabilities of its own
+            known = self.model.predict_proba(x)
+        probabilities[:, self.model.classes_] = known
         return self.confidence.probabilities(log(probabilities)) * (probabilities > 0)
 
-    def calibrate(self, features, targets, groups, fitted_on):
+    def calibrate(self, features, targets, groups, zeros, fitted_on):
         """Fit the confidence to other people than `fit` had; see Confidence.fit."""
         self.confidence = Confidence()
-        scores = log(self.predict_proba(features))
+        scores = log(self.predict_proba(features, groups, zeros))
         self.confidence = Confidence.fit(scores, targets, groups, fitted_on)
 
     @property
     def sites(self):
         """The sites of the recordings that it was fitted on. Raises RecordingError for a table."""
-        first, n = RECORDING_FEATURES[0], len(self.columns) // len(RECORDING_FEATURES)
-        sites = tuple(c.removeprefix(f"{first} ") for c in self.columns[:n])
-        if self.columns != tuple(f"{f} {site}" for f in RECORDING_FEATURES for site in sites):
+        return self.reads[0]
+
+    @property
+    def reads(self):
+        """(sites, features) of the recordings that it was fitted on. Raises RecordingError."""
+        first = f"{RECORDING_FEATURES[0]} "
+        sites = tuple(c.removeprefix(first) for c in self.columns if c.startswith(first))
+        features = tuple(
+            f for f in RECORDING_FEATURES if any(f"{f} {site}" in self.columns for site in sites)
+        )
+        if not sites or self.columns != tuple(f"{f} {site}" for f in features for site in sites):
             raise RecordingError(
                 "This SVM was fitted on a feature table and can't read recordings; train one with "
                 "--data of recordings."
             )
-        return sites
+        return sites, features
 
     def __call__(self, recording):
         """Probabilities (labels,) for one recording. Raises SitesError, see `arrange`."""
-        return self.predict_proba(_row(recording, self.sites)[None])[0]
+        return self.predict_proba(_row(recording, *self.reads)[None])[0]
 
     def save_pretrained(self, folder):
         import skops.io
@@ -122,6 +191,8 @@ class EmotionSVM(Pushable):
             "columns": self.columns,
             "scale": self.scale.__dict__,
             "confidence": self.confidence.to_dict(),
+            "settings": asdict(self.settings),
+            "temperature": self.temperature,
             **self.info,
         }
         with whole(folder) as beside:
@@ -140,7 +211,64 @@ class EmotionSVM(Pushable):
             scale = LevelScale.from_dict(config["scale"])
             confidence = Confidence.from_dict(config.get("confidence", {}))
             columns = tuple(config["columns"])
-            return cls(tuple(config["labels"]), columns, scale, model, confidence=confidence)
+            # An earlier version read all columns.
+            settings = config.get("settings", {"used": range(len(columns)), "C": 2.0})
+            settings = Settings(**settings | {"used": tuple(settings["used"])})
+            about = tuple(config["labels"]), columns, scale, model, settings
+            return cls(*about, config.get("temperature"), confidence=confidence)
+
+
+def choose(
+    levels: np.ndarray, columns: Sequence[str], targets: np.ndarray, groups: np.ndarray
+) -> Settings:
+    """The Settings with the best accuracy on people left out, or the first of FEATURE_SETS and
+    SETTINGS within a standard error of it (Breiman et al., Classification and Regression Trees,
+    1984); the first where there are too few people to choose.
+
+    levels: float (n, columns), see LevelScale.
+    """
+    from sklearn.model_selection import GridSearchCV, GroupKFold
+
+    candidates = [
+        (used, C, width / len(used)) for used in _column_sets(columns) for C, width in SETTINGS
+    ]
+    n = min(MOST_FOLDS, len(np.unique(groups)))
+    folds = list(GroupKFold(n).split(targets, targets, groups)) if n > 2 else []
+    if not folds or any(len(np.unique(targets[train])) < 2 for train, _ in folds):
+        return Settings(*candidates[0])
+    scores = []
+    for used in _column_sets(columns):
+        grid = [{"svc__C": [C], "svc__gamma": [w / len(used)]} for C, w in SETTINGS]
+        search = GridSearchCV(_machine(), grid, cv=folds, refit=False)
+        found = search.fit(levels[:, used], targets).cv_results_
+        scores.append(np.stack([found[f"split{k}_test_score"] for k in range(n)], axis=1))
+    scores = np.concatenate(scores)  # (candidates, folds)
+    lost = scores[scores.mean(axis=1).argmax()] - scores
+    error = lost.std(axis=1, ddof=1) / n**0.5
+    return Settings(*candidates[int((lost.mean(axis=1) <= error + 1e-9).argmax())])
+
+
+def _machine(C=1.0, gamma="scale"):
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+    from sklearn.svm import SVC
+
+    return make_pipeline(StandardScaler(), SVC(C=C, gamma=gamma))
+
+
+def _by_label(scores):
+    """The scores of an SVM as (n, labels), also with two labels."""
+    return np.stack([-scores, scores], axis=1) if scores.ndim == 1 else scores
+
+
+def _column_sets(columns):
+    """The indices of each of FEATURE_SETS; of a feature table, all columns."""
+    sets = [
+        tuple(i for f in s for i, c in enumerate(columns) if str(c).startswith(f"{f} "))
+        for s in FEATURE_SETS
+    ]
+    every = tuple(range(len(columns)))
+    return sets if all(sets) and set().union(*sets) == set(every) else [every]
 
 
 def _folds(targets, groups):

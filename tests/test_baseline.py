@@ -14,7 +14,7 @@ from emg_llm.signal.montage import SitesError
 from emg_llm.signal.preprocessing import clean, resample
 from emg_llm.signal.recording import Recording, RecordingError
 from emg_llm.signal.simulation import simulate
-from emg_llm.svm import EmotionSVM, dataset_features, recording_features
+from emg_llm.svm import RECORDING_FEATURES, EmotionSVM, dataset_features, recording_features
 
 LABELS = ["anger", "happiness", "neutral", "surprise"]
 
@@ -42,10 +42,12 @@ def fit(x, targets, groups, columns=None, labels=tuple(LABELS)):
 def test_features_are_power_spread_and_frequency_of_each_channel():
     rng = np.random.default_rng(0)
     recording = Recording(rng.standard_normal((6000, 8)) * [1, 2, 5, 10, 20, 40, 80, 160], 2000)
-    power, spread, frequency = recording_features(recording).values()
+    power, spread, frequency, *bands = recording_features(recording).values()
     assert np.allclose(power, np.mean(np.square(clean(recording).signal), axis=0), rtol=0.05)
     assert (spread < 1.5).all()  # steady noise
     assert (np.abs(frequency - 235) < 30).all()  # the middle of 20 to 450 Hz
+    shares = np.stack(bands) / power  # of white noise between 20 and 450 Hz
+    assert np.allclose(shares, np.array([[40], [60], [110]]) / 430, atol=0.05)
 
 
 @pytest.mark.parametrize("gain", [1e-6, 10.0])
@@ -69,7 +71,7 @@ def test_a_dead_channel_has_a_logarithm_in_any_unit():
 def test_the_unit_of_all_recordings_makes_no_difference(svm, data, features):
     train, test = data.groups != "sim0-P006", data.groups == "sim0-P006"
     # 120 dB less: the microvolts of the others are volts here.
-    volts = features[0] * ([1e-12] * 8 + [1] * 16)
+    volts = features[0] * ([1e-12] * 8 + [1] * 16 + [1e-12] * 24)
     in_volts = fit(volts[train], data.targets[train], data.groups[train], features[1])
     asked = in_volts.predict_proba(volts[test])
     assert np.allclose(asked, svm.predict_proba(features[0][test]), atol=1e-3)
@@ -95,6 +97,33 @@ def test_emotions_of_an_unseen_person_are_read_far_above_chance(svm, data, featu
 
 def test_a_recording_gives_the_probabilities_of_its_features(svm, data, features):
     assert np.allclose(svm(data.recordings[5]), svm.predict_proba(features[0][5:6])[0])
+
+
+def test_features_and_settings_are_chosen_on_people_left_out():
+    # The label is in the frequency alone, and each person's own power tells it of that person.
+    rng = np.random.default_rng(0)
+    people, targets = np.repeat(np.arange(6), 20), np.tile(np.arange(2), 60)
+    columns = [f"{feature} {c}" for feature in RECORDING_FEATURES for c in "ab"]
+    x = 10 ** rng.standard_normal((120, 12))
+    x[:, :2] = 10 ** (people + targets * rng.choice([-1, 1], 6)[people] / 3)[:, None]
+    x[:, 4:6] = 100 + 50 * targets[:, None] + rng.standard_normal((120, 2))
+    assert fit(x, targets, people, columns, "ab").settings.used == tuple(range(6))
+    # Where power tells it as well, the simplest set is taken.
+    x[:, :2] = 10 ** (targets + 0.1 * rng.standard_normal((2, 120))).T
+    assert fit(x, targets, people, columns, "ab").settings.used == (0, 1)
+
+
+def test_a_neutral_recording_of_the_person_is_taken_off_in_training_and_in_use():
+    rng = np.random.default_rng(0)
+    people, targets = np.repeat(np.arange(8), 20), np.tile(np.arange(2), 80)
+    own = rng.uniform(-5, 5, (8, 2))[people]
+    x = 10 ** (own + targets[:, None] + 0.1 * rng.standard_normal((160, 2)))
+    fold = people < 7
+    about = x[fold], "ab", targets[fold], people[fold], "ab"
+    svm = EmotionSVM.fit(*about, 10 ** own[fold], "neutral")
+    p = svm.predict_proba(x[~fold], people[~fold], 10 ** own[~fold])
+    assert (p.argmax(axis=1) == targets[~fold]).mean() > 0.9
+    assert np.abs(p - svm.predict_proba(x[~fold])).max() > 0.1
 
 
 def test_probabilities_are_calibrated_on_other_people_than_the_svm_was_fitted_on():

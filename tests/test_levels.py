@@ -4,7 +4,7 @@ from dataclasses import asdict
 import numpy as np
 import pytest
 
-from emg_llm.signal.levels import LIMIT, LevelScale, whole
+from emg_llm.signal.levels import LIMIT, SHARE, LevelScale, whole
 
 
 @pytest.fixture
@@ -43,22 +43,25 @@ def levels(scale, values):
     return whole(scale.continuous(values))
 
 
-def test_against_their_own_recordings_people_of_any_loudness_read_alike(two_people):
+@pytest.mark.parametrize("scaling", ["neutral", "person"])
+def test_a_persons_own_loudness_is_taken_off_as_far_as_the_share(two_people, scaling):
     powers, people, _ = two_people
-    plain = LevelScale.fit(powers, "abc")
-    scale = LevelScale.fit(powers, "abc", people=people)
-    x = scale.of_people(powers, people)
-    assert np.allclose(np.median(x[:40], axis=0), 0) and np.allclose(np.median(x[40:], axis=0), 0)
-    # The wider person is drawn in by half, on the logarithmic scale, and the narrower one out.
-    assert x[40:].std() / x[:40].std() == pytest.approx(2**0.5, rel=1e-6)
-    louder = powers * np.where(people == "b", 100, 1)[:, None]
-    np.testing.assert_allclose(scale.of_people(louder, people), x, atol=1e-9)
-    assert not np.allclose(plain.of_people(louder), plain.of_people(powers))
+    zeros = powers[[0] * 40 + [40] * 40]
+    scale = LevelScale.fit(powers, "abc", people=people, zeros=zeros, scaling=scaling)
+    x, louder = scale.of_people(powers, people, zeros), np.where(people == "b", 100, 1)[:, None]
+    y = scale.of_people(louder * powers, people, louder * zeros)
+    np.testing.assert_allclose(y[:40], x[:40], atol=1e-9)
+    np.testing.assert_allclose(y[40:], x[40:] + (1 - SHARE) * 20, atol=1e-9)
+    # What is taken off recordings together is what the person's measure takes off one.
+    known = powers[:1] if scaling == "neutral" else powers[:40]
+    one = scale.continuous(powers[5], scale.measure(known))
+    np.testing.assert_allclose(one, x[5], atol=1e-9)
 
 
-def test_one_recording_alone_is_measured_against_the_training_people(two_people):
+@pytest.mark.parametrize("scaling", ["training", "neutral", "person"])
+def test_without_what_it_needs_a_level_is_measured_against_the_training_people(two_people, scaling):
     powers, people, _ = two_people
-    scale = LevelScale.fit(powers, "abc", people=people)
+    scale = LevelScale.fit(powers, "abc", people=people, zeros=powers, scaling=scaling)
     alone = scale.of_people(powers[:1], people[:1])
     np.testing.assert_allclose(alone, scale.continuous(powers[:1]))
 
@@ -73,6 +76,9 @@ def test_the_neutral_level_is_the_median_of_the_neutral_recordings(two_people):
 
 def test_a_scale_comes_back_from_json(two_people):
     powers, people, neutral = two_people
-    scale = LevelScale.fit(powers, "abc", neutral, people)
+    scale = LevelScale.fit(powers, "abc", neutral, people, scaling="person")
     again = LevelScale.from_dict(json.loads(json.dumps(asdict(scale))))
-    assert again.__dict__ == scale.__dict__ and scale.width > 0 and LIMIT == 40
+    assert again.__dict__ == scale.__dict__ and scale.neutral and LIMIT == 40
+    older = {k: v for k, v in asdict(scale).items() if k != "scaling"}
+    assert LevelScale.from_dict(older | {"width": 4.0}).scaling == "person"
+    assert LevelScale.from_dict(older | {"width": 0.0}).scaling == "training"

@@ -36,7 +36,8 @@ def encoder():
 @pytest.mark.slow
 def test_an_encoder_learns_a_person_and_the_one_that_it_came_from_stays(encoder, mine):
     before = copy.deepcopy(encoder.state_dict())
-    tuned, results, probabilities = personalise(encoder, mine, progress=False)
+    tuned, results, rows, probabilities = personalise(encoder, mine, progress=False)
+    assert list(rows) == list(range(len(mine)))
     assert all(torch.equal(before[k], v) for k, v in encoder.state_dict().items())
     assert not torch.equal(tuned.head.weight, encoder.head.weight)
     assert tuned.config.labels == encoder.config.labels and not tuned.training

@@ -176,10 +176,14 @@ def test_the_head_goes_by_the_way_that_is_named(way):
         logits = encoder.head(embedding)
     deep = encoder.deep_dim
     own = {"deep": slice(0, deep), "power": slice(deep, deep + 2), "pattern": slice(deep + 2, None)}
+    own["combination"] = slice(None)
     without = embedding.clone()
     without[:, own[way]] = 0
     with torch.no_grad():  # nothing else is heard
         assert torch.allclose(encoder.head(without), encoder.head.bias.expand(12, -1), atol=1e-6)
+    # All paths are known after the training, and the one that leads is what the head reads.
+    scores = encoder.ways(embedding)
+    assert tuple(scores) == PATHS and torch.allclose(scores[way], logits, atol=1e-5)
     if way == "power":
         np.testing.assert_allclose(
             logits, embedding[:, own[way]] * encoder.readouts.widths[0], rtol=1e-5

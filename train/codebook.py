@@ -16,6 +16,7 @@ from trl import TrlParser
 from emg_llm.bridge.codebook import Codebook, CodebookConfig, measure
 from emg_llm.data.contents import training_protocol
 from emg_llm.data.datasets import load_dataset
+from emg_llm.data.neutral import with_neutral, without_neutral
 from emg_llm.data.splits import held_out_split
 from emg_llm.encoders import load_encoder
 from emg_llm.encoders.examples import Examples, encoder_inputs
@@ -45,10 +46,11 @@ class CodebookArguments(RefitArguments):
 
 
 def main(data, args, sharing):
-    dataset = load_dataset(data.data, data.labels, data.montage)
-    split = held_out_split(dataset, data.seed)
-    scored = split.scored
     encoder = load_encoder(measured_folder(args.encoder, args.refit))
+    dataset = load_dataset(data.data, data.labels, data.montage)
+    dataset = with_neutral(dataset, encoder.config.scaling, data.seed)
+    split = without_neutral(dataset, held_out_split(dataset, data.seed))
+    scored = split.scored
     codebook, examples, embeddings = fit(encoder, dataset, split.train, args, data.seed)
 
     rows = scored

@@ -20,8 +20,8 @@ from emg_llm.chat.conversations import build_rows, passes
 from emg_llm.chat.parts import OWNED, write_parts
 from emg_llm.data.contents import training_protocol
 from emg_llm.data.datasets import PARTS, load_dataset
+from emg_llm.data.neutral import with_neutral, without_neutral
 from emg_llm.data.splits import held_out_split
-from emg_llm.encoders.base import SCALINGS
 from emg_llm.experiments.unseen import MEASURED
 from emg_llm.scripts import (
     DataArguments,
@@ -32,6 +32,7 @@ from emg_llm.scripts import (
     run,
     saving,
 )
+from emg_llm.signal.levels import SCALINGS
 
 CARD = "bridge", "scaling", "variants", "follow_ups"  # settings that the card lists
 
@@ -53,8 +54,9 @@ class ConversationArguments(RefitArguments):
     scaling: str = field(
         default=SCALINGS[0],
         metadata={
-            "help": "Reference for levels: the training people, or each person's own recordings.",
-            "choices": SCALINGS,
+            "help": "What is known of the person: nothing (training), one neutral recording, the "
+            "zero of the levels, or all of the person's recordings, unlabelled (person).",
+            "choices": list(SCALINGS),
         },
     )
     output_dir: str = field(default="runs/conversations", metadata={"help": "Output folder."})
@@ -69,7 +71,8 @@ class ConversationArguments(RefitArguments):
 
 def main(data, args, sharing):
     dataset = load_dataset(data.data, data.labels, data.montage)
-    split = held_out_split(dataset, data.seed)
+    dataset = with_neutral(dataset, args.scaling, data.seed)
+    split = without_neutral(dataset, held_out_split(dataset, data.seed))
     sources = args.encoder, args.codebook
     tested = [s and measured_folder(s, args.refit) for s in sources]
     with saving(args.output_dir, sharing, owns=OWNED) as folder:

@@ -20,15 +20,18 @@ from trl import TrlParser
 
 from emg_llm.data.contents import training_protocol
 from emg_llm.data.datasets import DatasetError, load_dataset
+from emg_llm.data.neutral import with_neutral, without_neutral
 from emg_llm.data.processes import is_main
 from emg_llm.data.splits import held_out_split
 from emg_llm.encoders import ARCHITECTURES, EncoderConfig, build_encoder, load_encoder
 from emg_llm.encoders.examples import Examples, encoder_config, encoder_inputs
+from emg_llm.encoders.readouts import NAMES
 from emg_llm.encoders.training import LOSSES, EncoderTraining, fit_encoder
-from emg_llm.evaluation.metrics import control, results_of
+from emg_llm.evaluation.metrics import accuracy_of, control, results_of
 from emg_llm.evaluation.results import headline, save_results
 from emg_llm.experiments.controls import Inputs
 from emg_llm.experiments.personal import check_personal, personalise
+from emg_llm.experiments.signal_models import named_paths
 from emg_llm.experiments.unseen import MEASURED, training_of
 from emg_llm.hub.client import resolve
 from emg_llm.scripts import (
@@ -95,20 +98,21 @@ def main(data, args, sharing):
     else:
         encoder, trained = train(data, args, sharing, person)
     if person is not None:
-        calibrated, results, probabilities = personalise(encoder, person, data.seed)
+        calibrated, results, rows, probabilities = personalise(encoder, person, data.seed)
         # Evaluation needs to know which people the encoder has seen.
         about = "data", "protocol", "refit"
         results["calibrated_from"] = {k: trained[k] for k in about if k in trained}
         folder = Path(args.output_dir, "personal")
         private = HubArguments()  # one person's encoder stays here
         with saving(folder, private) as beside:
-            save(beside, calibrated, results, person, range(len(person)), probabilities)
+            save(beside, calibrated, results, person, rows, probabilities)
 
 
 def train(data, args, sharing, person=None):
     """Train, measure and save an encoder: (encoder, results)."""
     dataset = load_dataset(data.data, data.labels, data.montage)
-    split = held_out_split(dataset, data.seed)
+    dataset = with_neutral(dataset, args.scaling, data.seed)
+    split = without_neutral(dataset, held_out_split(dataset, data.seed))
     config = encoder_config(
         args.arch,
         dataset,
@@ -158,7 +162,9 @@ def train(data, args, sharing, person=None):
     control_examples = Examples(encoder, noise, targets, groups)
     about = args.arch, dataset.name, training_protocol(dataset, split), dataset.label_names
     results = results_of(*about, targets, probabilities, groups, encoder.config.confidence)
-    results["lead"] = encoder.config.lead
+    results["lead"] = NAMES[encoder.config.lead]
+    paths = named_paths(encoder, scored.embeddings(encoder))
+    results["paths"] = {name: accuracy_of(targets, p, groups) for name, p in paths.items()}
     results["controls"]["noise_emg"] = control(targets, control_examples.ask(encoder), groups)
     results["epochs"] = encoder.epochs
     figures = dataset, rows, probabilities
@@ -186,7 +192,8 @@ def save(folder, encoder, results, dataset, rows, probabilities):
     targets = [dataset.targets[i] for i in rows]
     save_results(folder, results, scored.ids, scored.subjects, targets, probabilities)
     print(headline(results))
-    print(f"Classifier: {encoder.config.lead} (see --lead)")
+    for name, path in results.get("paths", {}).items():
+        print(f"{name}: accuracy {path['accuracy']:.3f}")
     if "before" in results:
         print(f"Before calibration: accuracy {results['before']['accuracy']:.3f}")
 

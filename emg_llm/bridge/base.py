@@ -13,8 +13,9 @@ import numpy as np
 from emg_llm.bridge.codebook import Codebook
 from emg_llm.bridge.reading import Reading
 from emg_llm.data.datasets import Dataset
+from emg_llm.data.neutral import neutral_of
 from emg_llm.encoders.base import EmgEncoder
-from emg_llm.signal.features import channel_power
+from emg_llm.signal.features import channel_power, is_dead
 from emg_llm.signal.levels import LevelScale
 from emg_llm.signal.montage import arrange
 from emg_llm.signal.preprocessing import clean
@@ -84,8 +85,7 @@ class Bridge(ABC):
     ) -> Self:
         """A bridge whose scale is fitted on the training people's recordings `rows`.
 
-        scaling: the reference for levels: the training people ("training"), or each person's own
-        recordings when several are read together ("person").
+        scaling: one of SCALINGS, what is known of each person.
         """
         scale = _fit_scale(dataset, rows, scaling) if "scale" in cls.needs else None
         return cls.of(scale, encoder, codebook)
@@ -97,6 +97,13 @@ class Bridge(ABC):
         """A bridge from those of the parts that it needs."""
         parts: dict[str, Any] = {"scale": scale, "encoder": encoder, "codebook": codebook}
         return cls(**{name: part for name, part in parts.items() if name in cls.needs})
+
+    @property
+    def scaling(self) -> str:
+        """One of SCALINGS: what the bridge knows of the person whose recording it reads."""
+        if self.scale is not None:
+            return self.scale.scaling
+        return "training" if self.encoder is None else self.encoder.config.scaling
 
     @abstractmethod
     def fields(self, recording: Recording) -> dict[str, Any]:
@@ -221,10 +228,19 @@ def powers(item: Recording | np.ndarray, sites: Sequence[str]) -> np.ndarray:
     return np.asarray(item, np.float64)
 
 
+def neutral_powers(dataset: Dataset, rows: np.ndarray, sites: Sequence[str]) -> np.ndarray:
+    """float64 (rows, sites): the powers of the neutral recording of each one's person."""
+    zeros, place = np.unique(neutral_of(dataset, rows), return_inverse=True)
+    values = np.stack([powers(dataset.item(int(i)), sites) for i in zeros])
+    if dataset.table is None:  # a site without a signal has no zero
+        values[np.stack([is_dead(of_one) for of_one in values])] = np.nan
+    return values[place]
+
+
 def _fit_scale(dataset, rows, scaling):
     rows = np.asarray(rows, int)
     names = dataset.columns or dataset.recordings[rows[0]].channel_names
     values = np.stack([powers(dataset.item(i), names) for i in rows])
     neutral = np.array([dataset.labels[i] == "neutral" for i in rows])
-    people = dataset.groups[rows] if scaling == "person" else None
-    return LevelScale.fit(values, names, neutral, people)
+    zeros = neutral_powers(dataset, rows, names) if scaling == "neutral" else None
+    return LevelScale.fit(values, names, neutral, dataset.groups[rows], zeros, scaling)

@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 import numpy as np
 from tqdm.auto import tqdm
 
-from emg_llm.bridge.base import Bridge, Told, powers
+from emg_llm.bridge.base import Bridge, Told, neutral_powers, powers
 from emg_llm.bridge.reading import NEAREST_KNOWN, site_name
 from emg_llm.data.datasets import Dataset
 from emg_llm.data.lazy import Lazy
@@ -37,14 +37,17 @@ class Text(Bridge):
 
     def told(self, dataset: Dataset, rows: np.ndarray) -> list[Told]:
         items = Lazy(len(rows), lambda k: dataset.item(int(rows[k])))
-        return [Levels(self.scale, items, dataset.groups[rows])]
+        neutral = self.scaling == "neutral"
+        zeros = neutral_powers(dataset, rows, self.scale.names) if neutral else None
+        return [Levels(self.scale, items, dataset.groups[rows], zeros)]
 
 
 class Levels:
     """The levels of recordings, or rows of a table, with SNR, quality and timing.
 
-    items: iterated once. people: the person of each, or None. levels: float (items, columns),
-    before rounding; missing: bool, the same shape, where a site has no signal.
+    items: iterated once. people: the person of each, or None. zeros: see LevelScale.of_people.
+    levels: float (items, columns), before rounding; missing: bool, the same shape, where a site
+    has no signal.
     """
 
     def __init__(
@@ -52,6 +55,7 @@ class Levels:
         scale: LevelScale,
         items: Sequence[Recording | np.ndarray],
         people: np.ndarray | None = None,
+        zeros: np.ndarray | None = None,
     ) -> None:
         self.scale, self.moments = scale, []
         self.people = np.arange(len(items)) if people is None else people
@@ -62,10 +66,9 @@ class Levels:
             values.append(powers(item, scale.names))
             missing.append(is_dead(values[-1]) if is_signal else np.isnan(values[-1]))
             self.moments.append(_moments(item))
-        # A scale has a width only with "person" scaling.
         self.missing = np.stack(missing)
         values = np.where(self.missing, np.nan, np.stack(values))
-        self.levels = scale.of_people(values, people if scale.width else None)
+        self.levels = scale.of_people(values, people, zeros)
 
     def fields(
         self,

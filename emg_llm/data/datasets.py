@@ -28,6 +28,7 @@ from emg_llm.signal.simulation import (
 
 PARTS = ("train", "validation", "test", "calibration")
 Rows = Sequence[int] | np.ndarray
+PER_RECORDING = "ids", "labels", "subjects", "splits", "sessions"
 META_COLUMNS = ("label", "subject", "session", "split", "recording_id")
 
 
@@ -44,6 +45,7 @@ class Dataset:
     None if unknown, or None if no recording has one.
     recordings: a sequence of Recording that loads each one on access; None for a feature table.
     table: float64 (recordings, columns), or None; columns: their names.
+    neutral: the row of each one's neutral recording, where known, see `data.neutral`.
     """
 
     name: str
@@ -55,6 +57,7 @@ class Dataset:
     table: np.ndarray | None = None
     columns: tuple[str, ...] = ()
     sessions: tuple[str | None, ...] | None = None
+    neutral: tuple[int, ...] | None = None
     _memo: Memo = field(default_factory=Memo, init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -115,13 +118,10 @@ class Dataset:
 
         return replace(
             self,
-            ids=pick(self.ids),
-            labels=pick(self.labels),
-            subjects=pick(self.subjects),
-            splits=pick(self.splits),
-            sessions=pick(self.sessions),
+            **{name: pick(getattr(self, name)) for name in PER_RECORDING},
             recordings=recordings and Lazy(len(rows), lambda i: recordings[rows[i]]),
             table=None if self.table is None else self.table[rows],
+            neutral=None,
         )
 
 

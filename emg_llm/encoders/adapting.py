@@ -30,7 +30,7 @@ def calibrate(
         _tune(tuned, examples, seed)
     else:
         with torch.inference_mode():
-            levels = torch.stack([examples.level(i, tuned) for i in range(len(examples))])
+            levels = torch.stack([tuned.offset(*front) for front in examples.fronts])
         levels = levels / tuned.spread
         tuned.readouts.adapt(levels, examples.targets, tuned.config.confidence.temperature)
     return tuned.eval()

@@ -7,8 +7,7 @@ output, then the scores of the readouts.
 """
 
 import hashlib
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
@@ -18,6 +17,7 @@ from huggingface_hub import PyTorchModelHubMixin
 from torch import Tensor, nn
 
 from emg_llm.data.whole import whole
+from emg_llm.encoders.config import EncoderConfig
 from emg_llm.encoders.familiar import Familiar, quantities
 from emg_llm.encoders.front import (
     BANDS,
@@ -30,75 +30,13 @@ from emg_llm.encoders.front import (
 )
 from emg_llm.encoders.readouts import PATHS, Readouts
 from emg_llm.encoders.unlike import unlike
-from emg_llm.evaluation.confidence import Confidence
 from emg_llm.hub.client import Pushable, resolve
 from emg_llm.hub.saved import readable
-from emg_llm.signal.features import is_dead, segment_tensor
-from emg_llm.signal.missing import expected, without_dead
+from emg_llm.signal.features import is_dead
+from emg_llm.signal.levels import SHARE
+from emg_llm.signal.missing import expected
 from emg_llm.signal.montage import arrange
-from emg_llm.signal.preprocessing import clean, resample
-from emg_llm.signal.recording import MONTAGE, Recording, default_channel_names
-
-SCALINGS = ("training", "person")
-
-
-@dataclass
-class EncoderConfig:
-    """The settings of an encoder, saved beside its weights.
-
-    sites: of the channels, in order; by default MONTAGE for eight, "channel 1", … otherwise.
-    scaling: the reference for levels: the mean over the training people ("training"), or the
-    median of the person's own recordings when several are read together ("person").
-    """
-
-    arch: str
-    labels: list[str]
-    n_channels: int = 8
-    n_features: int = 12
-    sampling_rate: float = 1000.0  # Hz, after resampling
-    segment_length: int = 3000  # approximate samples at that rate; shorter trials stay whole
-    embedding_dim: int = 256
-    width: int = 48
-    dropout: float = 0.3
-    scaling: str = "training"
-    lead: str = "deep"  # the path that the head reads, see `readouts`
-    trained_on: str = ""
-    confidence: Confidence = field(default_factory=Confidence)
-    sites: list[str] = field(default_factory=list)
-    origin: str = ""  # of a calibrated encoder: the fingerprint of the one that was calibrated
-
-    def __post_init__(self) -> None:
-        if isinstance(self.confidence, Mapping):  # from a file
-            self.confidence = Confidence.from_dict(self.confidence)
-        if not self.sites:
-            names = default_channel_names(self.n_channels)
-            self.sites = list(MONTAGE if self.n_channels == len(MONTAGE) else names)
-
-    def tensor(self, recording: Recording) -> np.ndarray:
-        """The encoder's input for one recording: float32 (n_segments, length, features).
-
-        Raises SitesError if the recording doesn't have the encoder's sites, see `arrange`.
-        """
-        arranged = arrange(clean(recording), self.sites)
-        prepared = without_dead(resample(arranged, self.sampling_rate))
-        n = prepared.n_samples
-        # The whole trial, or equal parts as close as possible to segment_length.
-        return segment_tensor(prepared, n // max(1, round(n / self.segment_length)))
-
-    @property
-    def front_key(self) -> tuple:
-        """Everything that `front` depends on: encoders with equal keys share its result."""
-        return "front", tuple(self.sites), self.sampling_rate, self.segment_length
-
-    @torch.inference_mode()
-    def front(self, recording: Recording) -> tuple[Tensor, Tensor]:
-        """The encoder's inputs from one recording, on the CPU, see `front.front`."""
-
-        def make():
-            tensor = torch.as_tensor(self.tensor(recording))
-            return front(tensor, self.n_channels, self.sampling_rate)
-
-        return recording.once(self.front_key, make)
+from emg_llm.signal.recording import Recording
 
 
 class HubModule(Pushable, nn.Module, PyTorchModelHubMixin):
@@ -151,8 +89,6 @@ class EmgEncoder(HubModule):
         n_powers = len(BANDS) * config.n_channels
         self.usual: Tensor = nn.Buffer(torch.zeros(n_powers))
         self.related: Tensor = nn.Buffer(torch.eye(n_powers))
-        # Logarithm of the typical distance of recordings from their person's median.
-        self.typical: Tensor = nn.Buffer(torch.zeros(()))
         self.familiar = Familiar(self.n_levels)
         self.readouts = Readouts(self.n_inputs, config.n_channels, len(config.labels))
         self.deep_dim = config.embedding_dim - 2 * len(config.labels)
@@ -162,6 +98,9 @@ class EmgEncoder(HubModule):
                 f"{len(config.labels)} labels; take more than {2 * len(config.labels)}."
             )
         self.head = nn.Linear(config.embedding_dim, len(config.labels))
+        # Of the training, not saved: the head that reads the network, and its scores' width.
+        self.deep_head: tuple[Tensor, Tensor] | None = None
+        self.deep_width = 1.0
         self.register_load_state_dict_pre_hook(_fill_in)
 
     @property
@@ -184,32 +123,78 @@ class EmgEncoder(HubModule):
 
     @torch.no_grad()
     def settle(self, shift: Tensor) -> None:
-        """Fold a person's shift, shape (levels + 1,), into the normalisation in place."""
+        """Fold a person's shift, shape (levels,), into the normalisation in place."""
         self.config.origin = self.fingerprint  # of the weights before
-        self.center += shift[:-1]
-        self.spread *= shift[-1].exp()
+        self.center += shift
         self.config.scaling = "training"
+
+    @torch.inference_mode()
+    def shift_from(self, recordings: Sequence[Recording]) -> Tensor:
+        """The shift (levels,) of a person: from neutral recordings for "neutral" scaling, from
+        two or more of any kind for "person" scaling; zero where the encoder uses none."""
+        if self.config.scaling == "training":
+            return torch.zeros(self.n_levels)
+        fronts = (self.config.front(recording) for recording in recordings)
+        return self.zero(torch.stack([self.offset(*front) for front in fronts]))
+
+    def offset(self, covariance: Tensor, whole: Tensor) -> Tensor:
+        """The distance (levels,) of a recording from the center, not divided by the spread.
+
+        covariance, whole: see `front.front`.
+        """
+        return self.inputs(covariance, whole)[0].mean(dim=0) * self.spread
+
+    def zero(self, offsets: Tensor) -> Tensor:
+        """The shift (levels,) of a person from the offsets (n, levels) of their recordings."""
+        if len(offsets) < {"neutral": 1, "person": 2}[self.config.scaling]:
+            return torch.zeros(self.n_levels)  # a single recording minus itself is nothing
+        # The median ignores a few strong expressions among many recordings.
+        return SHARE * offsets.median(dim=0).values
 
     @torch.no_grad()
     def follow(self, path: str) -> None:
-        """Make the head read one of PATHS."""
-        n, weight = len(self.config.labels), self.head.weight
-        if path == "deep":
-            weight[:, self.deep_dim :] = 0.0
-        else:
+        """Make a "deep" head read one of PATHS."""
+        self.deep_head = self.head.weight[:, : self.deep_dim].clone(), self.head.bias.clone()
+        power, pattern = (self.head.weight[:, part] for part in self._scores)
+        power.zero_()
+        pattern.zero_()
+        if path == "combination":
+            self.head.weight /= self.deep_width
+            self.head.bias /= self.deep_width
+            power.fill_diagonal_(1.0)
+            pattern.fill_diagonal_(1.0)
+        elif path != "deep":
             self.head.bias.zero_()
-            weight.zero_()
+            self.head.weight.zero_()
             k = PATHS.index(path)
-            start = self.deep_dim + n * k
-            weight[:, start : start + n].fill_diagonal_(float(self.readouts.widths[k]))
+            (power, pattern)[k].fill_diagonal_(float(self.readouts.widths[k]))
         self.config.lead = path
 
+    @property
+    def _scores(self) -> tuple[slice, slice]:
+        """Where an embedding holds the scores of the power and of the pattern readout."""
+        start, n = self.deep_dim, len(self.config.labels)
+        return slice(start, start + n), slice(start + n, start + 2 * n)
+
     @torch.no_grad()
-    def ways(self, embedding: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """The scores (n, labels) of each of PATHS from embeddings (n, d), with a "deep" head."""
-        deep, power, pattern = embedding.split([self.deep_dim, *[len(self.config.labels)] * 2], 1)
-        power, pattern = power * self.readouts.widths[0], pattern * self.readouts.widths[1]
-        return power, pattern, deep @ self.head.weight[:, : self.deep_dim].T + self.head.bias
+    def ways(self, embedding: Tensor) -> dict[str, Tensor]:
+        """The scores (n, labels) of the PATHS from embeddings (n, d).
+
+        A saved encoder has only those that its head reads, and the readouts.
+        """
+        power, pattern = (embedding[:, part] for part in self._scores)
+        scores = {
+            "power": power * self.readouts.widths[0],
+            "pattern": pattern * self.readouts.widths[1],
+        }
+        head, lead = self.deep_head, self.config.lead
+        if head is None and lead in ("deep", "combination"):
+            head = self.head.weight[:, : self.deep_dim], self.head.bias
+        if head is not None:
+            scores["deep"] = embedding[:, : self.deep_dim] @ head[0].T + head[1]
+        if self.deep_head is not None or lead == "combination":
+            scores["combination"] = power + pattern + scores["deep"] / self.deep_width
+        return scores
 
     def inputs(
         self, covariance: Tensor, whole: Tensor, shift: Tensor | None = None
@@ -217,8 +202,7 @@ class EmgEncoder(HubModule):
         """The body's inputs, level and course, from the result of `front.front`.
 
         The level holds the inputs over all frames, the mean frequency and the channels' powers,
-        all logarithmic. shift: (levels + 1,) or (n, levels + 1), the person's distance from the
-        center and, last, the logarithm of the person's relative spread.
+        all logarithmic. shift: (levels,) or (n, levels), the person's distance from the center.
         """
         rate = self.config.sampling_rate
         n_frames = covariance.shape[1]
@@ -228,12 +212,10 @@ class EmgEncoder(HubModule):
         course = log_covariances(covariance, 0.6 * size / rate)  # the window shortens a frame
         pitch = whole[:, :1].clamp_min(1.0).log()
         powers = (whole[:, 1:] / self.power).clamp_min(1e-10).log()
-        if shift is None:
-            shift = self.center.new_zeros(len(self.center) + 1)
-        shift = shift.expand(len(covariance), -1)
-        center, spread = self.center + shift[:, :-1], self.spread * shift[:, -1:].exp()
-        level = (torch.cat([flatten(level), pitch, powers], dim=1) - center) / spread
-        course = (flatten(course) - center[:, None, : self.n_inputs]) / spread[:, None]
+        center = self.center if shift is None else self.center + shift
+        center = center.expand(len(covariance), -1)
+        level = (torch.cat([flatten(level), pitch, powers], dim=1) - center) / self.spread
+        course = (flatten(course) - center[:, None, : self.n_inputs]) / self.spread
         return level, course
 
     def complete(self, covariance: Tensor, whole: Tensor) -> tuple[Tensor, Tensor]:
@@ -323,6 +305,7 @@ class EmgEncoder(HubModule):
 
 def _fill_in(encoder: EmgEncoder, weights: dict[str, Tensor], *_: Any) -> None:
     """Add what encoders saved by earlier versions lack: they find every recording familiar."""
+    weights.pop("typical", None)  # how wide a person's recordings spread, no longer used
     if "usual" not in weights:
         for name, value in encoder.state_dict().items():
             if name.startswith("familiar.") or name in ("usual", "related"):

@@ -10,12 +10,12 @@ from torch import Tensor
 
 from emg_llm.data.datasets import Dataset, DatasetError
 from emg_llm.data.lazy import Lazy, Spool
+from emg_llm.data.neutral import neutral_of
 from emg_llm.data.processes import share_items, share_rows
 from emg_llm.encoders.augmentation import Augmentation, augment
 from emg_llm.encoders.base import EmgEncoder, EncoderConfig
 from emg_llm.encoders.front import front, log_powers, n_dead, silenced
 from emg_llm.signal.features import is_dead
-from emg_llm.signal.levels import WIDTH_SHARE
 from emg_llm.signal.recording import Recording
 
 
@@ -36,7 +36,18 @@ def _recordings(dataset: Dataset) -> Sequence[Recording]:
 
 
 class Fronts(Lazy):
-    """The encoder inputs of recordings: tensors (covariance, whole), see `front.front`."""
+    """The encoder inputs of recordings: tensors (covariance, whole), see `front.front`.
+
+    zeros: the Fronts of the neutral recording of each one's person, for "neutral" scaling.
+    """
+
+    zeros: Self | None = None
+
+    def take(self, rows: np.ndarray) -> Self:
+        """Those in `rows`."""
+        part = type(self)(len(rows), lambda k: self[rows[k]])
+        part.zeros = None if self.zeros is None else self.zeros.take(rows)
+        return part
 
 
 class FrontStore:
@@ -76,12 +87,16 @@ def encoder_inputs(
     """The encoder inputs of the recordings in `rows`, all by default.
 
     They are stored with the dataset: folds and encoders with the same `front_key` share them.
+    With "neutral" scaling, they come with those of each person's neutral recording.
     """
     recordings = _recordings(dataset)
     rows = [int(i) for i in (range(len(dataset)) if rows is None else rows)]
     store = dataset.once(config.front_key, lambda: FrontStore(config.n_channels))
-    store.fill(rows, lambda i: config.front(recordings[i]))
-    return store.view(rows)
+    zeros = neutral_of(dataset, rows) if config.scaling == "neutral" else []
+    store.fill([*rows, *dict.fromkeys(zeros)], lambda i: config.front(recordings[i]))
+    inputs = store.view(rows)
+    inputs.zeros = store.view(zeros) if zeros else None
+    return inputs
 
 
 def fronts_of(tensors: Sequence[np.ndarray | Tensor], config: EncoderConfig) -> Fronts:
@@ -113,7 +128,7 @@ class Examples:
         self.fronts = inputs if isinstance(inputs, Fronts) else fronts_of(inputs, encoder.config)
         self.targets = torch.as_tensor(np.asarray(targets))
         self.groups = None if groups is None else np.asarray(groups)
-        self.shifts = torch.zeros(len(self), encoder.n_levels + 1)
+        self.shifts = torch.zeros(len(self), encoder.n_levels)
 
     def __len__(self) -> int:
         return len(self.fronts)
@@ -139,7 +154,7 @@ class Examples:
     def take(self, rows: np.ndarray) -> Self:
         """The examples in `rows`, for another encoder of the same configuration."""
         part = copy.copy(self)
-        part.fronts = Fronts(len(rows), lambda k: self.fronts[rows[k]])
+        part.fronts = self.fronts.take(rows)
         part.targets, part.shifts = self.targets[rows], self.shifts[rows]
         part.groups = None if self.groups is None else self.groups[rows]
         return part
@@ -154,11 +169,6 @@ class Examples:
         encoder.center.copy_(levels.mean(dim=0))
         whole = levels[:, : encoder.n_inputs // 4].std(dim=0)
         encoder.spread.copy_(whole.square().mean().sqrt().clamp_min(1e-3))
-        encoder.typical.zero_()
-        self.shift_to_people(encoder)
-        widths = self.shifts[np.unique(self.people, return_index=True)[1], -1] / WIDTH_SHARE
-        if widths.any():  # zero for people with a single recording
-            encoder.typical.copy_(widths[widths != 0].mean())
         self.shift_to_people(encoder)
 
     def _fit_powers(self, encoder: EmgEncoder) -> None:
@@ -174,27 +184,20 @@ class Examples:
         encoder.related.copy_(torch.from_numpy(related + 1e-6 * np.eye(len(related))))
 
     def shift_to_people(self, encoder: EmgEncoder) -> None:
-        """With "person" scaling, set the shift of each recording's person.
+        """Set the shift of each recording's person, see EmgEncoder.zero: `shifts` (n, levels).
 
-        `shifts` (n, levels + 1): the distance of the person's median level from the mean over the
-        training people and, last, WIDTH_SHARE of the logarithm of how much wider the person's
-        powers spread than a typical person's. Zero where the person is unknown.
+        Zero with "training" scaling, and where the person is unknown.
         """
-        self.shifts = torch.zeros(len(self), encoder.n_levels + 1)
-        if encoder.config.scaling != "person" or self.groups is None:
+        self.shifts = torch.zeros(len(self), encoder.n_levels)
+        fronts = {"neutral": self.fronts.zeros, "person": self.fronts}.get(encoder.config.scaling)
+        if fronts is None or self.groups is None:
             return
-        with torch.inference_mode():
-            levels = torch.stack([self.level(i, encoder) for i in range(len(self))])
         for person in np.unique(self.groups):
-            rows = torch.from_numpy(np.flatnonzero(self.groups == person))
-            if len(rows) < 2:  # a single recording minus its median is nothing
-                continue
-            # The median ignores a few strong expressions among many recordings.
-            median = levels[rows].median(dim=0).values
-            powers = (levels[rows] - median)[:, -encoder.config.n_channels :]
-            width = powers.square().mean().sqrt().clamp_min(1e-3).log()
-            self.shifts[rows, :-1] = median
-            self.shifts[rows, -1] = WIDTH_SHARE * (width - encoder.typical)
+            rows = np.flatnonzero(self.groups == person)
+            used = rows if fronts is self.fronts else rows[:1]  # all have the same zero
+            with torch.inference_mode():
+                offsets = torch.stack([encoder.offset(*fronts[i]) for i in used])
+            self.shifts[rows] = encoder.zero(offsets)
 
     def segments(self, encoder: EmgEncoder, i: int) -> Tensor:
         """Embeddings (segments, embedding_dim) of one recording."""
@@ -225,10 +228,6 @@ class Examples:
             ]
         counts = torch.tensor([len(level) for level in levels])
         return torch.cat(levels), self.targets.repeat_interleave(counts)
-
-    def level(self, i: int, encoder: EmgEncoder) -> Tensor:
-        """The distance (levels,) of one recording from the center, not divided by the spread."""
-        return encoder.inputs(*self.fronts[i])[0].mean(dim=0) * encoder.spread
 
     def draw(
         self,

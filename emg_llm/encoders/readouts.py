@@ -2,7 +2,7 @@
 
 With few people, a network overfits to them. Beside it are two simpler classifiers: one reads the
 channels' powers, the other all inputs by band. The accuracy on held-out people decides which of
-the three leads.
+the three leads, or their sum.
 """
 
 import warnings
@@ -12,7 +12,13 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-PATHS = ("power", "pattern", "deep")  # simplest first
+PATHS = ("power", "pattern", "deep", "combination")  # simplest first
+NAMES = {
+    "power": "power readout",
+    "pattern": "pattern readout",
+    "deep": "network",
+    "combination": "combination",
+}
 LANDMARKS = 512  # maximum number of training recordings in the kernel
 POWER_FREEDOM, PATTERN_FREEDOM = 10.0, 1.0  # prior variance of a person's weights
 LOUD = 3.0  # weight of a person's own analysis relative to the readout

@@ -118,6 +118,20 @@ def sure_without_sites(
     return confidence.with_missing(scores, targets, np.repeat(counts, len(examples)))
 
 
+def fit_readouts(config: EncoderConfig, examples: Examples, path: str, seed: int = 0) -> EmgEncoder:
+    """An encoder that reads by one readout alone, with a network that isn't trained.
+
+    Training people left out choose the temperature.
+    """
+    training = EncoderTraining(epochs=0, seed=seed)
+    scores = left_out(config, examples, training)[PATHS.index(path)]
+    encoder, _ = _fit(config, examples, None, training, False)
+    temperature = fit_temperature(scores, examples.targets)
+    encoder.config.confidence = Confidence(temperature)
+    encoder.follow(path)
+    return encoder
+
+
 def left_out(
     config: EncoderConfig, examples: Examples, training: EncoderTraining, progress: bool = False
 ) -> np.ndarray:
@@ -138,7 +152,8 @@ def left_out(
 def ways(encoder: EmgEncoder, examples: Examples) -> np.ndarray:
     """The scores of each path: float (paths, n, labels)."""
     examples.shift_to_people(encoder)
-    return np.stack([s.numpy() for s in encoder.ways(examples.embeddings(encoder))])
+    scores = encoder.ways(examples.embeddings(encoder))
+    return np.stack([scores[path].numpy() for path in PATHS])
 
 
 def _fit(config, train, held, training, progress, folder=None, log=None):
@@ -170,6 +185,8 @@ def _fit(config, train, held, training, progress, folder=None, log=None):
             break
     encoder = state.best()
     encoder.readouts.fit(*train.levels(encoder), training.seed)
+    encoder.deep_width = float(train.logits(encoder).std().clamp_min(1e-6))
+    encoder.follow("deep")
     return encoder, state
 
 
@@ -188,7 +205,7 @@ class _Run:
         self.schedule = torch.optim.lr_scheduler.OneCycleLR(
             self.optimizer,
             training.learning_rate,
-            total_steps=training.epochs * -(-n // training.batch_size),
+            total_steps=max(1, training.epochs * -(-n // training.batch_size)),
             pct_start=0.15,
         )
         self.epoch, self.least, self.stale, self.weights = 0, float("inf"), 0, None

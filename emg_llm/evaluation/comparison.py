@@ -27,6 +27,7 @@ NOTES = (
     "that a model which knows only how often a person shows and is given each label reads as well.",
     "points over …: paired difference in accuracy on the same recordings, with its 95 % interval "
     "over people and the p of a paired t test.",
+    "leads: which part of an encoder answers; each part's own accuracy is in the rows below it.",
     "encoder: the encoder's own accuracy; probe: a logistic regression on the same embeddings; "
     "lookup: the commonest training label for each first code; agreement: share of recordings with "
     "the encoder's label; powers alone: the model, given noise with each recording's own powers.",
@@ -79,7 +80,12 @@ def comparison_table(results, scored=None):
 
     base = baseline(results)
     gains = differences(scored, base) if scored else {}
-    rows = [_row(name, r, base, gains.get(name)) for name, r in results.items()]
+    rows = []
+    for name, r in results.items():
+        rows.append(_row(name, r, base, gains.get(name)) | {"leads": r.get("lead")})
+        rows += [
+            _path(f"{name}: {path}", r, figures) for path, figures in r.get("paths", {}).items()
+        ]
     return pd.DataFrame(rows).dropna(axis=1, how="all")
 
 
@@ -108,6 +114,12 @@ def _row(name, results, base, gain):
         for key, words in SHOTS.items():
             row[f"{point['trials']} trials, {words}"] = point.get(key)
     return row
+
+
+def _path(name, results, figures):
+    low, high = figures["accuracy_ci95"]
+    row = {"model": name, "accuracy": figures["accuracy"], "interval": f"{low:.3f}–{high:.3f}"}
+    return row | {"people": results["n_subjects"], "chance": results["chance"]}
 
 
 def points(gain):

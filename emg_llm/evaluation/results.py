@@ -28,13 +28,19 @@ def _predictions(names, ids, subjects, targets, probabilities):
     return table | {f"p_{name}": probabilities[:, i].round(6) for i, name in enumerate(names)}
 
 
+def named(results):
+    """The model, and of an encoder the path that its answers are from: "cnn (power readout)"."""
+    model, lead = results["model"], results.get("lead")
+    return f"{model} ({lead})" if lead else model
+
+
 def headline(results):
     """One line: accuracy, interval, chance, and the numbers of recordings and people."""
     low, high = results["accuracy_ci95"]
     # Recordings of a single person, or of nobody known, are the units themselves.
     over = " over recordings" if results.get("interval_over") == "recordings" else ""
     return (
-        f"{results['model']}: accuracy {results['accuracy']:.3f} (95 % interval{over} {low:.3f} "
+        f"{named(results)}: accuracy {results['accuracy']:.3f} (95 % interval{over} {low:.3f} "
         f"to {high:.3f}), chance {results['chance']:.3f}, {results['n_recordings']} recordings of "
         f"{people(results['n_subjects'])}"
     )

@@ -13,7 +13,7 @@ from emg_llm.evaluation.confidence import Confidence
 class FoldTraining:
     """How to train a model on a fold; each kind uses the settings that concern it."""
 
-    scaling: str = "training"  # see EncoderConfig and Bridge.fit
+    scaling: str = "training"  # one of SCALINGS: what is known of a new person
     lead: str = "auto"  # an encoder's classifier, see EncoderTraining
     # Language models only; None stands for the registry's setting.
     bridge: str = "text"  # one of BRIDGES
@@ -36,6 +36,10 @@ class Fitted:
     adapt: Callable | None = None  # (dataset, rows, seed) -> Fitted that also learned these trials
     model: object = None  # the model itself
     confidence: Confidence = field(default_factory=Confidence)  # in its probabilities already
+    scaling: str = "training"  # one of SCALINGS
+    # Encoders only: the path that leads, and (dataset, rows) -> {path: float (rows, labels)}.
+    lead: str = ""
+    paths: Callable | None = None
     # Language models only.
     # (dataset, rows) -> {name: float (rows, labels), or (draws, rows, labels)} at chance
     controls: Callable | None = None
@@ -53,6 +57,11 @@ class Fitted:
         """
         check_labels(self.name, self.labels, dataset)
         return in_terms_of(dataset, self.labels, self.predict(dataset, rows))
+
+    def ask_paths(self, dataset, rows):
+        """{path: probabilities float (rows, dataset.label_names)}, empty where there are none."""
+        paths = self.paths(dataset, rows) if self.paths else {}
+        return {name: in_terms_of(dataset, self.labels, p) for name, p in paths.items()}
 
     def ask_controls(self, dataset, rows):
         """{control: probabilities float (rows, dataset.label_names)}, empty without controls.

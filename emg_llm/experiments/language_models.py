@@ -148,6 +148,7 @@ def as_fitted(llm, known=None, progress=False):
         adapt if llm.bridge.knows_trials else None,
         model=llm,
         confidence=llm.confidence,
+        scaling=llm.bridge.scaling,
         controls=lambda dataset, rows: llm_controls(llm, readings(dataset, rows)),
         beside=lambda dataset, train, rows: encoder_beside(llm.bridge, dataset, train, rows),
         answers=answers,

@@ -13,6 +13,7 @@ import numpy as np
 from tqdm.auto import tqdm
 
 from emg_llm.data.datasets import DatasetError
+from emg_llm.data.neutral import with_neutral, without_neutral
 from emg_llm.evaluation.confidence import Confidence
 from emg_llm.experiments.controls import LEAST_DRAWS, Inputs
 from emg_llm.experiments.extras import (
@@ -27,7 +28,14 @@ from emg_llm.experiments.extras import (
 from emg_llm.experiments.fitted import FoldTraining
 from emg_llm.experiments.folds import FoldStore, fingerprint
 from emg_llm.experiments.results import Measured
-from emg_llm.experiments.signal_models import _encoder, _svm, encoder_on, svm_on
+from emg_llm.experiments.signal_models import (
+    READOUTS,
+    _encoder,
+    _svm,
+    encoder_on,
+    readout_on,
+    svm_on,
+)
 from emg_llm.experiments.unseen import unseen
 from emg_llm.hub.client import resolve
 from emg_llm.hub.saved import read_json
@@ -44,7 +52,9 @@ def fitter(name, how=None, material=None):
 
     how = how or FoldTraining()
     if name == "svm":
-        return svm_on
+        return partial(svm_on, scaling=how.scaling)
+    if name in READOUTS:
+        return partial(readout_on, name, scaling=how.scaling)
     if name in ARCHITECTURES:
         more = {"scaling": how.scaling, "lead": how.lead}
         return lambda dataset, split, seed: encoder_on(name, dataset, split, seed, **more)
@@ -52,7 +62,7 @@ def fitter(name, how=None, material=None):
         from emg_llm.experiments.language_models import llm_on
 
         return lambda dataset, split, seed: llm_on(name, dataset, split, seed, how, material)
-    names = ", ".join(["svm", *ARCHITECTURES, *REGISTRY])
+    names = ", ".join(["svm", *READOUTS, *ARCHITECTURES, *REGISTRY])
     raise DatasetError(f"{name} is neither a folder of a trained model nor one of {names}.")
 
 
@@ -94,10 +104,12 @@ def measure_recipe(
     extras, store = extras or Extras(), store or FoldStore()
     how = how or FoldTraining()
     fit = fitter(name, how, material)
+    dataset = with_neutral(dataset, how.scaling, seed)
     splits = list(protocol(dataset, seed))
     check_extras(extras, dataset, splits)
     parts = ((s.train, s.validation, s.calibration, s.scored) for s in splits)
     used = np.unique(np.concatenate([rows for part in parts for rows in part]))
+    splits = [without_neutral(dataset, split) for split in splits]
     inputs = Inputs(dataset, used, as_features=name == "svm")
     sizes, most = curve_sizes(dataset, splits) if extras.learning_curve else ([], 0)
     key = {"model": name, "seed": seed, "data": fingerprint(dataset), **asdict(how)}
@@ -146,10 +158,15 @@ def measure_trained(
     extras = extras or Extras()
     folder = resolve(folder_or_id)
     fitted = load_fitted(folder, encoder, codebook)
+    dataset = with_neutral(dataset, fitted.scaling, seed)
     split, rows, protocol = unseen(folder, dataset)
     check_extras(extras, dataset, [] if split is None else [split], trained=True)
+    zeros = np.array(() if dataset.neutral is None else dataset.neutral, int)
     others = split.calibrating[0] if split is not None else rows[:0]
-    inputs = Inputs(dataset, np.union1d(rows, others), as_features=fitted.name == "svm")
+    used = np.unique(np.concatenate([rows, others, zeros]))
+    inputs = Inputs(dataset, used, as_features=fitted.name == "svm")
+    rows = np.setdiff1d(rows, zeros)
+    split = split and without_neutral(dataset, split)
     measured = into or Measured(dataset, seed)
     train = split.train if split is not None else rows[:0]
 
@@ -166,6 +183,9 @@ def _add_scores(measured, fitted, inputs, rows, train, extras, keep, reference=N
     reference = train if reference is None else reference
     measured.add("emg", rows, keep("emg", _scorer(fitted, inputs, rows)))
     _add_controls(measured, fitted, inputs, rows, extras, keep)
+    measured.leads.append(str(keep("lead", lambda: {"lead": np.array(fitted().lead)})["lead"]))
+    for name, p in keep("paths", lambda: fitted().ask_paths(inputs.dataset, rows)).items():
+        measured.add(("path", name), rows, {"probabilities": p})
     beside = partial(_beside, fitted, inputs, rows, train)
     for name, p in keep("beside", beside).items():
         measured.add(("beside", name), rows, {"probabilities": p})

@@ -7,6 +7,7 @@ from tqdm.auto import tqdm
 
 from emg_llm.data.contents import training_contents
 from emg_llm.data.datasets import DatasetError
+from emg_llm.data.neutral import with_neutral
 from emg_llm.data.processes import is_main
 from emg_llm.encoders.adapting import calibrate
 from emg_llm.encoders.examples import Examples, encoder_inputs
@@ -37,14 +38,17 @@ def check_personal(dataset, labels, sites):
 
 
 def personalise(encoder, dataset, seed=0, progress=True):
-    """(the encoder calibrated with all of one person's recordings, results, probabilities).
+    """(the encoder calibrated with all of one person's recordings, results, rows, probabilities).
 
-    `probabilities`, float (recordings, dataset.label_names), and the results are leave-one-out:
-    each recording is scored by an encoder calibrated with the others (without copies of it).
+    `rows`: those scored, all but a neutral recording that is the zero. `probabilities`, float
+    (rows, dataset.label_names), and the results are leave-one-out: each recording is scored by an
+    encoder calibrated with the others (without copies of it).
     results["before"] is the accuracy of the original encoder.
     """
-    config, rows = encoder.config, np.arange(len(dataset))
+    config = encoder.config
     check_personal(dataset, config.labels, config.sites)
+    dataset = with_neutral(dataset, config.scaling, seed)
+    rows, zeros = np.arange(len(dataset)), [] if dataset.neutral is None else dataset.neutral
     targets = np.array([config.labels.index(label) for label in dataset.labels])
     person = np.full(len(rows), next(filter(None, dataset.subjects), "one person"))
     mine, hum = (
@@ -59,15 +63,15 @@ def personalise(encoder, dataset, seed=0, progress=True):
     def ask(model, examples):
         return in_terms_of(dataset, config.labels, examples.ask(model))
 
-    before, after, control_p = ask(encoder, mine), [], []
+    scored, before, after, control_p = np.setdiff1d(rows, zeros), ask(encoder, mine), [], []
     content = [recording.signal.tobytes() for recording in dataset.recordings]
-    bar = tqdm(rows, desc="calibrating", unit="trial", disable=not (progress and is_main()))
+    bar = tqdm(scored, desc="calibrating", unit="trial", disable=not (progress and is_main()))
     for i in bar:
         others = [j for j in rows if content[j] != content[i]]
         tuned = calibrated(others)
         after.append(ask(tuned, mine)[i])
         control_p.append(ask(tuned, hum)[i])
-    probabilities, truth = np.stack(after), dataset.targets
+    probabilities, truth, person = np.stack(after), dataset.targets[scored], person[scored]
     protocol = {
         "name": "leave_one_trial_out",
         "grouping": "trial",
@@ -76,8 +80,8 @@ def personalise(encoder, dataset, seed=0, progress=True):
     } | training_contents(dataset, train=rows)
     about = config.arch, dataset.name, protocol, dataset.label_names
     results = results_of(*about, truth, probabilities, person)
-    results["before"] = accuracy_of(truth, before, person)
+    results["before"] = accuracy_of(truth, before[scored], person)
     results["controls"]["noise_emg"] = control(truth, np.stack(control_p), person)
     personal, source = calibrated(rows), Path(dataset.name).name  # a path stays on this machine
     personal.config.trained_on = f"{config.trained_on}, calibrated with {source}"
-    return personal, results, probabilities
+    return personal, results, scored, probabilities

@@ -1,5 +1,7 @@
 """Collect the probabilities of all folds and turn them into the dict of results.json."""
 
+from collections import Counter
+
 import numpy as np
 
 from emg_llm.evaluation.metrics import accuracy_of, control, results_of
@@ -18,6 +20,7 @@ class Measured:
         self.dataset, self.seed = dataset, seed
         self.confidence = self.calibrating = None
         self._parts, self._draws = {}, {}
+        self.leads = []  # for each fold, the path that an encoder's answer is from, or ""
         self.words = {}  # name -> one entry per fold; not probabilities
 
     def _named(self, kind):
@@ -60,6 +63,9 @@ class Measured:
             more = gain(data, rows, probabilities, theirs)
             more |= agreement(data, rows, probabilities, theirs)
             results[what[1]] = point(data, rows, theirs) | more
+        if any(self.leads):
+            results["lead"] = led_by(self.leads)
+            results["paths"] = {w[1]: point(data, *self.of(w)) for w in self._named("path")}
         if self.words:
             results |= self._of_words()
         if changes := self._named("input"):
@@ -150,6 +156,14 @@ class Measured:
             for size, rows, p in curve
             if np.isfinite(p).all()
         ]
+
+
+def led_by(leads):
+    """The path of an encoder's answers, or the paths and in how many folds they led."""
+    counts = Counter(leads).most_common()
+    if len(counts) == 1:
+        return counts[0][0]
+    return ", ".join(f"{path} in {n} of {len(leads)} folds" for path, n in counts)
 
 
 def point(dataset, rows, probabilities):

@@ -1,19 +1,26 @@
 """The SVM and the encoders under the contract of `fitted`."""
 
+from dataclasses import replace
+
 import numpy as np
 
+from emg_llm.data.neutral import neutral_of
 from emg_llm.encoders.examples import encoder_config, encoder_inputs
+from emg_llm.encoders.readouts import NAMES
 from emg_llm.experiments.fitted import Fitted
 from emg_llm.svm import EmotionSVM, dataset_features
 
+READOUTS = {"power-readout": "power", "pattern-readout": "pattern"}  # name -> path
 
-def svm_on(dataset, split, seed=0):
+
+def svm_on(dataset, split, seed=0, scaling="training"):
     """An SVM; adapting it weights a new person's recordings as much as all others together."""
     labels = dataset.label_names
 
-    def fit(data, rows, groups):
+    def fit(data, rows, groups, settings=None):
         features, columns = dataset_features(data, rows)
-        return EmotionSVM.fit(features, columns, data.targets[rows], groups, labels)
+        about = features, columns, data.targets[rows], groups, labels
+        return EmotionSVM.fit(*about, zeros_of(data, rows, scaling), scaling, settings)
 
     def adapt(data, rows, seed):
         weight = max(1, round(len(split.train) / len(rows)))
@@ -21,7 +28,7 @@ def svm_on(dataset, split, seed=0):
         # Each trial is a group of its own: as in use, the probabilities of this person's trials
         # are calibrated by SVMs that have seen the person's other trials.
         groups = [*data.groups[split.train], *(f"trial {i}" for i in given)]
-        adapted = fit(data, np.concatenate([split.train, given]), np.array(groups))
+        adapted = fit(data, np.concatenate([split.train, given]), np.array(groups), svm.settings)
         adapted.confidence = svm.confidence
         return _svm(adapted)
 
@@ -29,7 +36,8 @@ def svm_on(dataset, split, seed=0):
     rows, fitted_on = split.calibrating
     if len(rows):
         features, _ = dataset_features(dataset, rows)
-        svm.calibrate(features, dataset.targets[rows], dataset.groups[rows], fitted_on)
+        known = dataset.groups[rows], zeros_of(dataset, rows, scaling)
+        svm.calibrate(features, dataset.targets[rows], *known, fitted_on)
     return _svm(svm, adapt)
 
 
@@ -51,11 +59,44 @@ def encoder_on(arch, dataset, split, seed=0, scaling="training", lead="auto"):
     return _encoder(fit_encoder(config, inputs, targets, validation, training, **more))
 
 
-def _svm(svm, adapt=None):
-    def predict(dataset, rows):
-        return svm.predict_proba(dataset_features(dataset, rows)[0])
+def readout_on(name, dataset, split, seed=0, scaling="training"):
+    """One of READOUTS, on an encoder's front end without its network."""
+    from emg_llm.encoders import build_encoder
+    from emg_llm.encoders.examples import Examples
+    from emg_llm.encoders.training import fit_readouts
 
-    return Fitted("svm", svm.labels, predict, adapt, svm, svm.confidence)
+    config, rows = encoder_config("cnn", dataset, scaling=scaling), split.train
+    inputs = encoder_inputs(dataset, config, rows)
+    people = dataset.targets[rows], dataset.groups[rows]
+    examples = Examples(build_encoder(config), inputs, *people)
+    encoder = fit_readouts(config, examples, READOUTS[name], seed)
+    return replace(_encoder(encoder), name=name, lead="", paths=None)
+
+
+def _svm(svm, adapt=None):
+    scaling = svm.scale.scaling
+
+    def predict(dataset, rows):
+        features, zeros = dataset_features(dataset, rows)[0], zeros_of(dataset, rows, scaling)
+        return svm.predict_proba(features, dataset.groups[rows], zeros)
+
+    return Fitted("svm", svm.labels, predict, adapt, svm, svm.confidence, scaling)
+
+
+def zeros_of(dataset, rows, scaling):
+    """The features of each one's neutral recording with "neutral" scaling, otherwise None."""
+    if scaling != "neutral":
+        return None
+    zeros, place = np.unique(neutral_of(dataset, rows), return_inverse=True)
+    return dataset_features(dataset, zeros)[0][place]
+
+
+def named_paths(encoder, embeddings):
+    """{name of a path: probabilities float (n, labels)} of embeddings (n, d)."""
+    from scipy.special import softmax
+
+    scores = encoder.ways(embeddings)
+    return {NAMES[path]: softmax(s.cpu().numpy(), axis=1) for path, s in scores.items()}
 
 
 def _encoder(encoder):
@@ -67,6 +108,11 @@ def _encoder(encoder):
         inputs = encoder_inputs(dataset, config, rows)
         return encoder.classify(recording_embeddings(encoder, inputs, dataset.groups[rows]))
 
+    def paths(dataset, rows):
+        inputs = encoder_inputs(dataset, config, rows)
+        embeddings = recording_embeddings(encoder, inputs, dataset.groups[rows])
+        return named_paths(encoder, embeddings)
+
     def adapt(dataset, rows, seed):
         from emg_llm.encoders.adapting import calibrate
 
@@ -75,5 +121,5 @@ def _encoder(encoder):
             calibrate(encoder, encoder_inputs(dataset, config, rows), targets, seed=seed)
         )
 
-    labels = tuple(config.labels)
-    return Fitted(config.arch, labels, predict, adapt, encoder, config.confidence)
+    about = config.arch, tuple(config.labels), predict, adapt, encoder
+    return Fitted(*about, config.confidence, config.scaling, NAMES[config.lead], paths)

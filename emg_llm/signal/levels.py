@@ -14,16 +14,19 @@ import numpy as np
 from emg_llm.signal.preprocessing import TINY
 
 LIMIT = 40
-# The correction for a person's wider or narrower spread is partial: some of it is expression.
-WIDTH_SHARE = 0.5
+# What is known of a person whose levels are read: nothing; one neutral recording, which is the
+# zero; or several recordings, unlabelled, whose median is the zero.
+SCALINGS = ("training", "neutral", "person")
+# How much of a person's zero is taken off. Not all of it: how strong a face is on the whole says
+# something too, and a single neutral recording is not quite the person's rest.
+SHARE = 0.75
 
 
 @dataclass(frozen=True)
 class Measure:
-    """The median level of a person's recordings, labelled or not, and their width around it."""
+    """What is taken off one person's levels: float (columns,)."""
 
-    median: tuple[float, ...]
-    width: float
+    zero: tuple[float, ...]
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,8 +34,8 @@ class LevelScale:
     """The typical values and spreads of the training people.
 
     names: columns; is_power: bool (columns,); center, step: float (columns,). neutral: levels of
-    their recordings labelled neutral, (columns,), empty if there are none. width: how far their
-    recordings lie from each person's median, in levels; 0 if people have no measure of their own.
+    their recordings labelled neutral, (columns,), empty if there are none. scaling: one of
+    SCALINGS, what is known of each person.
     """
 
     names: tuple[str, ...]
@@ -40,7 +43,7 @@ class LevelScale:
     center: tuple[float, ...]
     step: tuple[float, ...]
     neutral: tuple[float, ...] = ()
-    width: float = 0.0
+    scaling: str = SCALINGS[0]
 
     @classmethod
     def fit(
@@ -49,23 +52,21 @@ class LevelScale:
         names: Sequence[str],
         neutral: np.ndarray | None = None,
         people: np.ndarray | None = None,
+        zeros: np.ndarray | None = None,
+        scaling: str = SCALINGS[0],
     ) -> Self:
         """Fit to `values`, float (recordings, columns), of the training people only.
 
-        neutral: bool (recordings,), True where labelled neutral. people: (recordings,), the person
-        of each recording, to measure levels against the person's own recordings.
+        neutral: bool (recordings,), True where labelled neutral. people, zeros: see `of_people`.
         """
         is_power = np.all(values > 0, axis=0)
         x = _decibel(values, is_power)
         q25, q50, q75 = np.nanpercentile(x, (25, 50, 75), axis=0)
         step = np.where(is_power, 1.0, np.maximum(q75 - q25, 1e-9) / 10)
-        scale = cls(tuple(names), tuple(map(bool, is_power)), _floats(q50), _floats(step))
-        if people is not None:
-            measures = [scale.measure(values[people == p]) for p in np.unique(people)]
-            widths = [m.width for m in measures if m is not None]
-            scale = replace(scale, width=float(np.exp(np.mean(np.log(widths)))) if widths else 0.0)
+        is_power = tuple(map(bool, is_power))
+        scale = cls(tuple(names), is_power, _floats(q50), _floats(step), scaling=scaling)
         if neutral is not None and neutral.any():
-            x = scale.of_people(values, people)
+            x = scale.of_people(values, people, zeros)
             scale = replace(scale, neutral=_floats(np.nanmedian(x[neutral], axis=0)))
         return scale
 
@@ -73,36 +74,47 @@ class LevelScale:
     def from_dict(cls, config: dict[str, Any]) -> Self:
         """The inverse of `dataclasses.asdict`, also after a round trip through JSON."""
         fields: Any = {k: tuple(v) if isinstance(v, list) else v for k, v in config.items()}
+        if fields.pop("width", 0):  # of an earlier version, with "person" scaling only
+            fields["scaling"] = "person"
         return cls(**fields)
 
     def continuous(self, values: np.ndarray, measure: Measure | None = None) -> np.ndarray:
         """float (…, columns) -> levels before rounding, in the same shape."""
         x = _decibel(np.asarray(values, np.float64), np.array(self.is_power))
         x = np.nan_to_num((x - np.array(self.center)) / np.array(self.step))
-        if measure is None:
-            return x
-        wider = measure.width / self.width if self.width else 1.0
-        return (x - np.array(measure.median)) / wider**WIDTH_SHARE
+        return x if measure is None else x - np.array(measure.zero)
 
-    def of_people(self, values: np.ndarray, people: np.ndarray | None = None) -> np.ndarray:
+    def of_people(
+        self,
+        values: np.ndarray,
+        people: np.ndarray | None = None,
+        zeros: np.ndarray | None = None,
+    ) -> np.ndarray:
         """Levels before rounding, (recordings, columns), relative to each person's own measure.
 
-        people: (recordings,), the person of each recording; None for levels on the common scale.
+        people: (recordings,), the person of each recording, for "person" scaling. zeros: values of
+        the person's neutral recording for each recording, in the same shape, for "neutral"
+        scaling. Without them, levels on the common scale.
         """
+        if self.scaling == "neutral" and zeros is not None:
+            return self.continuous(values) - SHARE * self.continuous(zeros)
         x = self.continuous(values)
-        for person in () if people is None else np.unique(people):
-            rows = people == person
-            x[rows] = self.continuous(values[rows], self.measure(values[rows]))
+        if self.scaling == "person" and people is not None:
+            for person in np.unique(people):
+                rows = people == person
+                x[rows] = self.continuous(values[rows], self.measure(values[rows]))
         return x
 
     def measure(self, values: np.ndarray) -> Measure | None:
-        """The Measure of one person from their recordings (n, columns); None for fewer than two."""
-        if len(values) < 2:  # a single recording would become all zeros
+        """The Measure of one person from values (n, columns): of neutral recordings for "neutral"
+        scaling, of two or more of any kind for "person" scaling.
+
+        None where that can't be measured, or with "training" scaling.
+        """
+        # A single recording minus itself would be nothing.
+        if self.scaling == "training" or len(values) < {"neutral": 1, "person": 2}[self.scaling]:
             return None
-        x = self.continuous(values)
-        median = np.median(x, axis=0)
-        width = np.sqrt(np.mean(np.square(x - median)))
-        return Measure(_floats(median), float(max(width, 1e-3)))
+        return Measure(_floats(SHARE * np.median(self.continuous(values), axis=0)))
 
 
 def whole(levels: np.ndarray | float) -> np.ndarray:
