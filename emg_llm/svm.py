@@ -8,14 +8,16 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 
 import numpy as np
+from safetensors.numpy import load_file, save_file
 
 from emg_llm.data.datasets import DatasetError
 from emg_llm.data.whole import whole
 from emg_llm.evaluation.confidence import Confidence, fit_temperature, log
 from emg_llm.hub.client import Pushable, resolve
 from emg_llm.hub.saved import readable
-from emg_llm.signal.features import above_silence, segment_features
+from emg_llm.signal.features import above_silence, is_dead, segment_features
 from emg_llm.signal.levels import LevelScale
+from emg_llm.signal.missing import MOST_MISSING, StandIns, lacking
 from emg_llm.signal.montage import arrange
 from emg_llm.signal.preprocessing import clean, resample, segment
 from emg_llm.signal.recording import RecordingError
@@ -35,6 +37,7 @@ SETTINGS = (
     *((1.0, 1.0), (3.0, 1.0), (3.0, 0.3), (10.0, 0.3)),
     *((10.0, 1.0), (1.0, 3.0), (3.0, 3.0), (30.0, 0.1)),
 )
+STAND_INS = "missing.safetensors"
 MOST_FOLDS = 8  # over people, to choose among these
 
 # Types that SVMs of earlier versions need beyond skops's defaults; no others are loaded.
@@ -65,9 +68,13 @@ def _band_powers(segments):
 
 
 def _row(recording, sites, features=RECORDING_FEATURES):
-    """Features of a recording in the order of the SVM's columns: float (features,)."""
+    """Features of a recording in the order of the SVM's columns: float (features,).
+
+    Those of a channel without a signal are NaN.
+    """
     values = recording_features(arrange(clean(recording), sites))
-    return np.concatenate([values[feature] for feature in features])
+    dead = is_dead(values["power"])
+    return np.concatenate([np.where(dead, np.nan, values[feature]) for feature in features])
 
 
 def dataset_features(dataset, rows=None):
@@ -104,6 +111,7 @@ class EmotionSVM(Pushable):
     temperature: float | None = None
     info: dict = field(default_factory=dict)
     confidence: Confidence = field(default_factory=Confidence)
+    stand_ins: StandIns | None = None  # for the features of missing sites
 
     @classmethod
     def fit(
@@ -125,6 +133,8 @@ class EmotionSVM(Pushable):
         """
         from sklearn.model_selection import cross_val_predict
 
+        stand_ins = StandIns.fit(features)
+        features, zeros = _complete(stand_ins, features), _complete(stand_ins, zeros)
         scale = LevelScale.fit(features, columns, people=groups, zeros=zeros, scaling=scaling)
         x, folds = scale.of_people(features, groups, zeros), _folds(targets, groups)
         settings = settings or choose(x, columns, targets, groups)
@@ -133,14 +143,19 @@ class EmotionSVM(Pushable):
         _, places = np.unique(targets, return_inverse=True)
         temperature = fit_temperature(_by_label(left_out), places)
         model = svm.fit(read, targets)
-        return cls(tuple(labels), tuple(columns), scale, model, settings, temperature)
+        about = tuple(labels), tuple(columns), scale, model, settings, temperature
+        return cls(*about, stand_ins=stand_ins)
 
     def predict_proba(self, features, groups=None, zeros=None):
         """float (n, columns) -> (n, labels); 0 for labels absent from training.
 
-        groups, zeros: see LevelScale.of_people; without them, nothing is known of a person.
+        groups, zeros: see LevelScale.of_people; without them, nothing is known of a person. NaN
+        is a feature of a missing site.
         """
         from scipy.special import softmax
+
+        n_missing = np.isnan(features)[:, self._by_site].all(axis=2).sum(axis=1)
+        features, zeros = _complete(self.stand_ins, features), _complete(self.stand_ins, zeros)
 
         probabilities = np.zeros((len(features), len(self.labels)))
         x = self.scale.of_people(features, groups, zeros)[:, self.settings.used]
@@ -150,13 +165,29 @@ class EmotionSVM(Pushable):
         else:  # of an earlier version, with probabilities of its own
             known = self.model.predict_proba(x)
         probabilities[:, self.model.classes_] = known
-        return self.confidence.probabilities(log(probabilities)) * (probabilities > 0)
+        scores = log(probabilities)
+        return self.confidence.probabilities(scores, n_missing) * (probabilities > 0)
 
     def calibrate(self, features, targets, groups, zeros, fitted_on):
         """Fit the confidence to other people than `fit` had; see Confidence.fit."""
         self.confidence = Confidence()
         scores = log(self.predict_proba(features, groups, zeros))
-        self.confidence = Confidence.fit(scores, targets, groups, fitted_on)
+        fitted = Confidence.fit(scores, targets, groups, fitted_on)
+        counts = range(1, 1 + min(MOST_MISSING, len(self._by_site) // 2))
+        without = [lacking(features, self._by_site, n) for n in counts]
+        scores = [log(self.predict_proba(x, groups, zeros)) for x in without]
+        rows = np.repeat(counts, len(targets)).astype(int)
+        scores = np.reshape(scores, (len(rows), len(self.labels)))
+        self.confidence = fitted.with_missing(scores, np.tile(targets, len(counts)), rows)
+
+    @property
+    def _by_site(self):
+        """int (sites, features): the columns of each site; of a table, each column is a site."""
+        columns = np.arange(len(self.columns))
+        try:
+            return columns.reshape(len(self.reads[1]), -1).T
+        except RecordingError:
+            return columns[:, None]
 
     @property
     def sites(self):
@@ -166,12 +197,12 @@ class EmotionSVM(Pushable):
     @property
     def reads(self):
         """(sites, features) of the recordings that it was fitted on. Raises RecordingError."""
-        first = f"{RECORDING_FEATURES[0]} "
-        sites = tuple(c.removeprefix(first) for c in self.columns if c.startswith(first))
+        first, columns = f"{RECORDING_FEATURES[0]} ", tuple(map(str, self.columns))
+        sites = tuple(c.removeprefix(first) for c in columns if c.startswith(first))
         features = tuple(
-            f for f in RECORDING_FEATURES if any(f"{f} {site}" in self.columns for site in sites)
+            f for f in RECORDING_FEATURES if any(f"{f} {site}" in columns for site in sites)
         )
-        if not sites or self.columns != tuple(f"{f} {site}" for f in features for site in sites):
+        if not sites or columns != tuple(f"{f} {site}" for f in features for site in sites):
             raise RecordingError(
                 "This SVM was fitted on a feature table and can't read recordings; train one with "
                 "--data of recordings."
@@ -197,6 +228,8 @@ class EmotionSVM(Pushable):
         }
         with whole(folder) as beside:
             skops.io.dump(self.model, beside / "model.skops")
+            if self.stand_ins is not None:
+                save_file(vars(self.stand_ins), beside / STAND_INS)
             (beside / "config.json").write_text(json.dumps(config, indent=2) + "\n")
 
     @classmethod
@@ -215,7 +248,14 @@ class EmotionSVM(Pushable):
             settings = config.get("settings", {"used": range(len(columns)), "C": 2.0})
             settings = Settings(**settings | {"used": tuple(settings["used"])})
             about = tuple(config["labels"]), columns, scale, model, settings
-            return cls(*about, config.get("temperature"), confidence=confidence)
+            svm = cls(*about, config.get("temperature"), confidence=confidence)
+            if (folder / STAND_INS).exists():  # not from earlier versions
+                svm.stand_ins = StandIns(**load_file(folder / STAND_INS))
+            return svm
+
+
+def _complete(stand_ins, features):
+    return features if stand_ins is None or features is None else stand_ins.complete(features)
 
 
 def choose(

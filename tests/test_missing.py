@@ -7,6 +7,7 @@ from emg_llm.bridge import BRIDGES
 from emg_llm.bridge.codebook import Codebook
 from emg_llm.bridge.reading import site_name
 from emg_llm.chat.conversations import build_rows
+from emg_llm.data.datasets import load_dataset
 from emg_llm.data.splits import held_out_split
 from emg_llm.encoders import EncoderConfig, load_encoder
 from emg_llm.encoders.examples import Fronts, encoder_inputs
@@ -17,6 +18,8 @@ from emg_llm.signal.features import is_dead
 from emg_llm.signal.missing import expected
 from emg_llm.signal.recording import EMOTIONS
 from emg_llm.signal.simulation import simulate
+from emg_llm.svm import EmotionSVM, dataset_features
+from tests.making import of
 
 
 def test_a_channel_is_dead_relative_to_the_others_in_any_unit():
@@ -161,3 +164,32 @@ def test_training_makes_an_encoder_less_sure_without_sites(people):
 
 def inputs_of(fronts, rows):
     return Fronts(len(rows), lambda k: fronts[rows[k]])
+
+
+def test_an_svm_fills_in_missing_sites_and_is_less_sure_without_them(tmp_path):
+    data = load_dataset("simulated:subjects=6,trials=1,duration=1")
+    features, columns = dataset_features(data)
+    few = data.groups != data.groups[0]
+    fit_on, rest = np.flatnonzero(few), np.flatnonzero(~few)
+    svm = EmotionSVM.fit(
+        features[fit_on], columns, data.targets[fit_on], data.groups[fit_on], data.label_names
+    )
+    svm.calibrate(features[rest], data.targets[rest], data.groups[rest], None, "others")
+    factors = svm.confidence.missing
+    assert len(factors) == 4 and all(np.diff(factors) >= 0)
+    recording = data.recordings[int(rest[0])]
+    signal = recording.signal.copy()
+    signal[:, [1, 6]] = 0
+    lacking = recording.replace(signal=signal)
+    svm.save_pretrained(tmp_path)
+    again = EmotionSVM.from_pretrained(tmp_path)
+    p = again(lacking)
+    assert np.isfinite(p).all() and np.allclose(p, svm(lacking))
+    row = dataset_features(of([lacking, data.recordings[int(rest[1])]]))[0][:1]
+    gone = np.isnan(row)
+    assert gone.sum() == 2 * len(columns) // 8
+    filled = again.stand_ins.complete(row)
+    assert np.array_equal(filled[~gone], row[~gone]) and np.isfinite(filled).all()
+    whole = features[rest[0]]
+    powers = np.array([c.startswith("power ") for c in columns]) & gone[0]
+    assert np.abs(np.log(filled[0, powers] / whole[powers])).max() < 3

@@ -7,7 +7,7 @@ import scipy.fft
 
 import emg_llm
 from emg_llm.signal import quality
-from emg_llm.signal.recording import MONTAGE, RecordingError
+from emg_llm.signal.recording import RecordingError
 from emg_llm.ui import build_app, opened
 from emg_llm.ui.analysis import make_source
 from emg_llm.ui.opened import OpenRecordings
@@ -47,7 +47,7 @@ def test_an_upload_its_prediction_its_views_and_a_chat_read_the_file_once(tmp_pa
     demo = build_app(Judging())
     does = handlers(demo)
     path = write_csv(tmp_path / "trial.csv")
-    source, *_ = does["uploaded"](path, None, "auto", "auto", RAW)
+    source, *_ = does["uploaded"](path, None, "auto", RAW)
     assert source.path == path
     does["predict"](source)
     for view in (CLEANED, RAW, CLEANED):
@@ -59,16 +59,15 @@ def test_an_upload_its_prediction_its_views_and_a_chat_read_the_file_once(tmp_pa
     assert counts == {"read_recording": 1, "dct": 1, "QualityReport": 1}
 
 
-def test_another_rate_unit_or_montage_is_another_recording(tmp_path, counts):
+def test_another_rate_or_unit_is_another_recording(tmp_path, counts):
     opened = OpenRecordings()
     path = write_csv(tmp_path / "trial.csv")
     first = opened(make_source(path))
     assert opened(make_source(path)) is first
     assert opened(make_source(path, 500)).sampling_rate == 500
     assert opened(make_source(path, None, "mV")).unit == "uV"
-    assert opened(make_source(path, montage="face")).channel_names == MONTAGE
     assert opened(make_source(path)) is first
-    assert counts["read_recording"] == 4
+    assert counts["read_recording"] == 3
 
 
 @pytest.mark.parametrize(("limit", "value"), [("MOST", 2), ("MOST_BYTES", 80_000)])

@@ -59,7 +59,7 @@ class LevelScale:
 
         neutral: bool (recordings,), True where labelled neutral. people, zeros: see `of_people`.
         """
-        is_power = np.all(values > 0, axis=0)
+        is_power = np.all((values > 0) | np.isnan(values), axis=0)
         x = _decibel(values, is_power)
         q25, q50, q75 = np.nanpercentile(x, (25, 50, 75), axis=0)
         step = np.where(is_power, 1.0, np.maximum(q75 - q25, 1e-9) / 10)

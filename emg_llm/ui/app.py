@@ -97,8 +97,7 @@ def _recording_tab(pipeline, opened, source):
 
     def settings_changed(old, path, rate, unit, montage, view):
         path = path or (old and old.path)
-        settings = rate or None, *(None if v == "auto" else v for v in (unit, montage))
-        if not path or (old and old[:-1] == (path, *settings)):
+        if not path or (old and old[:-1] == analysis.make_source(path, rate, unit, montage)[:-1]):
             return [gr.skip()] * len(shown)
         return safely((path, rate, unit, montage), view)
 

@@ -161,15 +161,12 @@ def test_a_program_gets_one_sentence_for_a_bad_file_and_can_go_on(client, trial,
     assert client.predict(handle_file(trial), api_name="/predict")["label"]
 
 
-def test_a_single_channel_is_shown_and_its_emotion_withheld_in_words(client, tmp_path):
+def test_a_single_channel_is_shown_and_the_prediction_refused_in_words(client, tmp_path):
     np.save(tmp_path / "one.npy", emg_llm.simulate("fear").signal[:, :1])
     summary, *_ = client.predict(handle_file(tmp_path / "one.npy"), 2000, "uV", api_name="/analyze")
     assert "1 channel " in summary
-    one = handle_file(tmp_path / "one.npy"), 2000, "uV"
-    answer = client.predict(*one, api_name="/predict")
-    assert answer["label"] is None and "its 1 channel" in answer["withheld"]
-    reply = client.predict("Which emotion?", *one, api_name="/chat")
-    assert reply.startswith(answer["withheld"]) and "signal quality" in reply
+    with pytest.raises(AppError, match="channels"):
+        client.predict(handle_file(tmp_path / "one.npy"), 2000, "uV", api_name="/predict")
 
 
 @pytest.fixture(scope="module")
@@ -296,9 +293,7 @@ def test_a_person_stops_all_answers_and_asks_again(browser, trial):
         demo.close()
 
 
-def test_a_person_is_asked_for_a_rate_and_for_sites_that_the_file_does_not_tell(
-    browser, url, tmp_path
-):
+def test_a_person_is_asked_for_the_rate_where_the_file_does_not_tell_it(browser, url, tmp_path):
     np.save(tmp_path / "bare.npy", emg_llm.simulate("fear").signal)
     with page_of(browser, url, 1280, 900) as page:
         page.locator("input[type=file]").first.set_input_files(tmp_path / "bare.npy")
@@ -308,9 +303,6 @@ def test_a_person_is_asked_for_a_rate_and_for_sites_that_the_file_does_not_tell(
         rate.fill("2000")
         rate.press("Tab")
         page.locator("#summary").get_by_text("2000 Hz").first.wait_for()
-        page.get_by_text("No emotion is named. This").wait_for()
-        page.get_by_label("Sites").click()
-        page.get_by_role("option", name="face, standard order").click()
         page.locator(".headline").wait_for(timeout=ANSWER_MS)
         page.locator(".samples button").first.click()
         page.wait_for_function("field => field.value === ''", arg=rate.element_handle())
