@@ -307,7 +307,10 @@ class EmotionPipeline:
     def _sites_warnings(self, recording):
         missing, unused = missing_and_unused(recording.channel_names, self.sites)
         if missing:
-            yield f"No channel is at {listed(missing)}; the models read silence there."
+            yield (
+                f"No channel is at {listed(missing)}; the models take what is likely there, given "
+                "the others, and are less sure."
+            )
         if unused:
             yield f"No model reads {listed(unused)}."
 
