@@ -67,8 +67,8 @@ class Levels:
             missing.append(is_dead(values[-1]) if is_signal else np.isnan(values[-1]))
             self.moments.append(_moments(item))
         self.missing = np.stack(missing)
-        values = np.where(self.missing, np.nan, np.stack(values))
-        self.levels = scale.of_people(values, people, zeros)
+        known = np.where(self.missing, np.nan, np.stack(values))
+        self.levels = scale.of_people(known, people, zeros)
 
     def fields(
         self,

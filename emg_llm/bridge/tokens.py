@@ -67,8 +67,8 @@ class Codes:
         encoder = self.encoder
         covariance, whole = self.examples.fronts[k]
         if rng is not None:
-            gain = 10 ** (GAIN_NOISE * rng.standard_normal(encoder.config.n_channels))
-            gain = torch.from_numpy(gain).float()
+            decades = GAIN_NOISE * rng.standard_normal(encoder.config.n_channels)
+            gain = torch.from_numpy(10**decades).float()
             covariance = covariance * gain[:, None] * gain
             whole = torch.cat([whole[:, :1], whole[:, 1:] * gain.square()], dim=1)
         covariance, whole = silenced(covariance, whole, missing)

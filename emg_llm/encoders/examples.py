@@ -148,7 +148,12 @@ class Examples:
         rng, part = np.random.default_rng((seed, n)), copy.copy(self)
         c = self.fronts[0][0].shape[-1]
         silent = [rng.choice(c, n, replace=False) for _ in range(len(self))]
-        part.fronts = Fronts(len(self), lambda k: silenced(*self.fronts[k], silent[k]))
+
+        def without(k):
+            covariance, whole = self.fronts[k]
+            return silenced(covariance, whole, silent[k])
+
+        part.fronts = Fronts(len(self), without)
         return part
 
     def take(self, rows: np.ndarray) -> Self:

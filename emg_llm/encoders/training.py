@@ -91,7 +91,7 @@ def fit_encoder(
         encoder.absolute,
         train.fronts,
         train.people,
-        held and held.fronts,
+        None if held is None else held.fronts,
         training.folds,
         training.seed,
     )

@@ -204,9 +204,8 @@ def montage_sites(montage: str | Sequence[str], n_channels: int) -> tuple[str, .
     each channel once.
     """
     parts = [montage] if isinstance(montage, str) else list(montage)
-    if [part.strip().lower() for part in parts] == [FACE]:
-        sites = MONTAGE
-    else:
+    sites: tuple[str, ...] = MONTAGE
+    if [part.strip().lower() for part in parts] != [FACE]:
         split = parts if len(parts) > 1 else re.split("[,;]", parts[0] if parts else "")
         sites = tuple(part.strip() for part in split)
     if len(sites) != n_channels:
