@@ -1,11 +1,12 @@
 """One neutral recording of each person, known beforehand: the zero of the person's levels."""
 
 from collections.abc import Sequence
-from dataclasses import fields, replace
+from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
-from emg_llm.data.datasets import Dataset, DatasetError
+from emg_llm.data.datasets import PARTS, Dataset, DatasetError
 from emg_llm.data.splits import Split
 
 NEUTRAL = "neutral"  # the label, and the scaling
@@ -42,8 +43,5 @@ def neutral_of(dataset: Dataset, rows: Sequence[int] | np.ndarray) -> list[int]:
 def without_neutral(dataset: Dataset, split: Split) -> Split:
     """The Split without the recordings that are a zero: they are neither learned nor scored."""
     zeros = [] if dataset.neutral is None else dataset.neutral
-    rows = {f.name: getattr(split, f.name) for f in fields(split)}
-    return replace(
-        split,
-        **{k: np.setdiff1d(v, zeros) for k, v in rows.items() if isinstance(v, np.ndarray)},
-    )
+    kept: dict[str, Any] = {part: np.setdiff1d(getattr(split, part), zeros) for part in PARTS}
+    return replace(split, **kept)

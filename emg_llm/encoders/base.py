@@ -159,8 +159,8 @@ class EmgEncoder(HubModule):
         power.zero_()
         pattern.zero_()
         if path == "combination":
-            self.head.weight /= self.deep_width
-            self.head.bias /= self.deep_width
+            for of_deep in (self.head.weight, self.head.bias):
+                of_deep /= self.deep_width
             power.fill_diagonal_(1.0)
             pattern.fill_diagonal_(1.0)
         elif path != "deep":
