@@ -6,6 +6,7 @@ It chooses its features and settings inside the training people, by cross-valida
 import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
+from typing import Self
 
 import numpy as np
 from safetensors.numpy import load_file, save_file
@@ -124,7 +125,7 @@ class EmotionSVM(Pushable):
         zeros: np.ndarray | None = None,
         scaling: str = "training",
         settings: Settings | None = None,
-    ):
+    ) -> Self:
         """Fit on the training people.
 
         features: float (n, columns); targets: int (n,); groups: (n,), the person of each row:
@@ -276,13 +277,13 @@ def choose(
     folds = list(GroupKFold(n).split(targets, targets, groups)) if n > 2 else []
     if not folds or any(len(np.unique(targets[train])) < 2 for train, _ in folds):
         return Settings(*candidates[0])
-    scores = []
+    by_set = []
     for used in _column_sets(columns):
         grid = [{"svc__C": [C], "svc__gamma": [w / len(used)]} for C, w in SETTINGS]
         search = GridSearchCV(_machine(), grid, cv=folds, refit=False)
         found = search.fit(levels[:, used], targets).cv_results_
-        scores.append(np.stack([found[f"split{k}_test_score"] for k in range(n)], axis=1))
-    scores = np.concatenate(scores)  # (candidates, folds)
+        by_set.append(np.stack([found[f"split{k}_test_score"] for k in range(n)], axis=1))
+    scores = np.concatenate(by_set)  # (candidates, folds)
     lost = scores[scores.mean(axis=1).argmax()] - scores
     error = lost.std(axis=1, ddof=1) / n**0.5
     return Settings(*candidates[int((lost.mean(axis=1) <= error + 1e-9).argmax())])

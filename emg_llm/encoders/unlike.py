@@ -50,7 +50,9 @@ def unlike(recording: Recording, look: Look, familiar: Familiar) -> str:
     return next(_reasons(recording, found, look, familiar))
 
 
-def _reasons(recording, found, look, familiar) -> Iterator[str]:
+def _reasons(
+    recording: Recording, found: dict[str, float], look: Look, familiar: Familiar
+) -> Iterator[str]:
     """Sentences, the likeliest reason first."""
     hum, mains, tone, frequency = lines(recording)
     of_mains = min(abs(frequency - m) for m in MAINS) <= LINE_HZ

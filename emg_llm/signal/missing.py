@@ -62,7 +62,7 @@ class StandIns:
         features = features[np.isfinite(features).all(axis=1)]
         if len(features) < 2:
             return None
-        positive = (features > 0).all(axis=0)
+        positive = np.asarray((features > 0).all(axis=0))
         x = _logarithmic(features, positive)
         scale = x.std(axis=0) + 1e-6  # columns of different units shrink alike
         related, _ = ledoit_wolf(x / scale)

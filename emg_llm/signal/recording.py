@@ -71,7 +71,7 @@ class Recording:
         if not (np.isfinite(self.sampling_rate) and self.sampling_rate > 0):
             raise RecordingError("The sampling rate must be a positive number of hertz.")
         valid = np.ones(len(signal), bool) if self.valid is None else np.asarray(self.valid, bool)
-        finite: np.ndarray = np.isfinite(signal).all(axis=1)
+        finite = np.asarray(np.isfinite(signal).all(axis=1))
         if not finite.any():
             raise RecordingError("The signal holds NaN or infinite values in every sample.")
         if not finite.all() and valid.shape == finite.shape:
