@@ -30,7 +30,7 @@ class MissingArguments:
         default="simulated:subjects=10,seed=1234",
         metadata={"help": "People the models don't know."},
     )
-    recordings: int = field(default=120, metadata={"help": "Recordings, drawn at random, at most."})
+    recordings: int = field(default=240, metadata={"help": "Recordings, drawn at random, at most."})
     encoder: str | None = field(
         default=None, metadata={"help": "An encoder (folder, Hub id) instead of the bundle."}
     )

@@ -39,7 +39,7 @@ class WithheldArguments:
     forearm: str | None = field(default=None, metadata={"help": "Manifest of a forearm's EMG."})
     physical: str | None = field(default=None, metadata={"help": "Manifest of limbs' EMG."})
     faces: str | None = field(default=None, metadata={"help": "Manifest of faces' EMG."})
-    most: int = field(default=1000, metadata={"help": "Recordings per row, at most."})
+    most: int = field(default=600, metadata={"help": "Recordings per row, at most."})
 
 
 def main(args):
