@@ -13,6 +13,7 @@ from emg_llm.data.splits import held_out_split
 from emg_llm.embeddings import analysis, plots
 from emg_llm.embeddings.report import result_tables, summary
 from emg_llm.encoders import ARCHITECTURES, EncoderConfig, build_encoder, load_encoder
+from emg_llm.hub.client import HubError
 from emg_llm.plots.page import report_page
 from emg_llm.signal.quality import assess_quality
 from emg_llm.signal.recording import EMOTIONS
@@ -151,7 +152,7 @@ def test_an_encoder_whose_training_people_nobody_knows_is_refused_on_its_own_dat
 def test_a_folder_without_an_encoder_is_refused_in_words(tmp_path, config):
     if config is not None:
         (tmp_path / "config.json").write_text(config)
-    with pytest.raises(DatasetError, match=r"train/encoder\.py"):
+    with pytest.raises(HubError, match=r"train/encoder\.py"):
         load_encoder(tmp_path)
 
 
@@ -161,7 +162,7 @@ def test_an_encoder_without_its_weights_is_refused_in_words(tmp_path, weights):
     (folder / "model.safetensors").unlink()
     if weights is not None:
         (folder / "model.safetensors").write_bytes(weights)
-    with pytest.raises(DatasetError, match="not all of one"):
+    with pytest.raises(HubError, match="not all of one"):
         load_encoder(folder)
 
 

@@ -23,11 +23,10 @@ def test_every_number_type_is_read(tmp_path, dtype):
     [emg() * 1j, emg() > 0, emg().astype(str), emg().astype("S8"), np.zeros((4, 40, 8)),
      np.zeros(()), np.zeros((0, 8)), np.zeros((90, 8), "f4,f4"), np.zeros(99, "M8[s]"),
      np.full((N, 8), np.nan), np.full((N, 8), -1000.0), np.full((N, 8), 3.0), emg(2), emg(31),
-     np.where(emg() > 40, np.inf, 1.0), emg() * 1e200, emg(N, 65), emg(300, 300),
-     np.where(np.arange(8) == 3, np.nan, emg())],
+     np.where(emg() > 40, np.inf, 1.0), emg() * 1e200, emg(N, 65), emg(300, 300)],
     ids=["complex", "bool", "text", "bytes", "3-d", "0-d", "no rows", "structured", "dates", "nan",
          "placeholder", "constant", "two samples", "31 samples", "inf", "overflow", "65 channels",
-         "300 channels", "dead channel"],
+         "300 channels"],
 )  # fmt: skip
 def test_arrays_that_are_no_signal_are_refused(tmp_path, array):
     refusal(save(tmp_path / "a.npy", array))

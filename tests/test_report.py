@@ -4,9 +4,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from emg_llm.data.whole import whole
 from emg_llm.evaluation.comparison import save_comparison
 from emg_llm.evaluation.metrics import evaluate
-from emg_llm.evaluation.report import result_figures, result_tables, save_report, summary
+from emg_llm.evaluation.report import REPORT, result_figures, result_tables, save_report, summary
 from emg_llm.plots import results as result_plots
 
 
@@ -103,9 +104,10 @@ def test_everything_that_was_measured_is_written(tmp_path, everything):
 
 
 def test_a_table_of_an_earlier_run_does_not_stay_beside_other_results(tmp_path, everything):
-    save_report(tmp_path, everything)
-    assert (tmp_path / "channels.csv").exists()
-    save_report(tmp_path, results())
+    for measured in (everything, results()):
+        with whole(tmp_path, owns=REPORT) as beside:
+            save_report(beside, measured)
+            (beside / "results.json").write_text("{}")
     assert not (tmp_path / "channels.csv").exists() and (tmp_path / "per_class.csv").exists()
     assert set(result_tables(results())) == {"per_class", "per_subject"}
 

@@ -81,7 +81,11 @@ def fails_in_one_line(done):
 @pytest.mark.parametrize(
     ("model", "files"),
     [
-        ("svm", {"config.json", "model.skops", "results.json", "predictions.csv", "README.md"}),
+        (
+            "svm",
+            {"config.json", "model.skops", "missing.safetensors", "results.json", "predictions.csv"}
+            | {"README.md"},
+        ),
         (
             "cnn",
             {"config.json", "model.safetensors", "results.json", "predictions.csv", "README.md"},

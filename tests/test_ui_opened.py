@@ -47,7 +47,7 @@ def test_an_upload_its_prediction_its_views_and_a_chat_read_the_file_once(tmp_pa
     demo = build_app(Judging())
     does = handlers(demo)
     path = write_csv(tmp_path / "trial.csv")
-    source, *_ = does["uploaded"](path, None, "auto", RAW)
+    source, *_ = does["uploaded"](path, None, "auto", None, RAW)
     assert source.path == path
     does["predict"](source)
     for view in (CLEANED, RAW, CLEANED):

@@ -46,8 +46,8 @@ class CodebookArguments(RefitArguments):
 
 
 def main(data, args, sharing):
-    encoder = load_encoder(measured_folder(args.encoder, args.refit))
     dataset = load_dataset(data.data, data.labels, data.montage)
+    encoder = load_encoder(measured_folder(args.encoder, args.refit))
     dataset = with_neutral(dataset, encoder.config.scaling, data.seed)
     split = without_neutral(dataset, held_out_split(dataset, data.seed))
     scored = split.scored
