@@ -303,7 +303,7 @@ def test_a_person_is_asked_for_the_rate_where_the_file_does_not_tell_it(browser,
         rate.fill("2000")
         rate.press("Tab")
         page.locator("#summary").get_by_text("2000 Hz").first.wait_for()
-        page.get_by_text("No emotion is named. ").wait_for(timeout=ANSWER_MS)
+        page.locator(".warning", has_text="No emotion is named").wait_for(timeout=ANSWER_MS)
         page.locator(".samples button").first.click()
         page.wait_for_function("field => field.value === ''", arg=rate.element_handle())
 
