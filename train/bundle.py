@@ -19,6 +19,7 @@ from trl import TrlParser
 
 from emg_llm.data.whole import UNFINISHED, whole
 from emg_llm.encoders import load_encoder
+from emg_llm.evaluation.results import leading
 from emg_llm.experiments.replies import ALL_PAIRS
 from emg_llm.hub.client import NEVER_UPLOADED, bundle_folder
 from emg_llm.scripts import run
@@ -267,7 +268,7 @@ def write_samples(folder, encoder):
 def table(results):
     """The bundle's results as a Markdown table, as in the README: of the people whom nothing was
     chosen on, if they were measured."""
-    models = results.get("new_people", results)["models"]
+    models = leading(results)["models"]
     rows = [_row(model) for model in models]
     if looked_up := next((m["lookup"] for m in models if "lookup" in m), None):
         first = next(i for i, m in enumerate(models) if "lookup" in m)

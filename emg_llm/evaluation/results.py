@@ -34,6 +34,13 @@ def named(results):
     return f"{model} ({lead})" if lead else model
 
 
+def leading(results):
+    """Those of a bundle's results to lead with: of the people whom nothing was chosen on, where
+    they were measured."""
+    new = results.get("new_people")
+    return new if isinstance(new, dict) else results
+
+
 def headline(results):
     """One line: accuracy, interval, chance, and the numbers of recordings and people."""
     low, high = results["accuracy_ci95"]

@@ -6,6 +6,7 @@ from pathlib import Path
 import gradio as gr
 import pandas as pd
 
+from emg_llm.evaluation.results import leading
 from emg_llm.plots import results as result_plots
 from emg_llm.ui.analysis import escape
 
@@ -23,9 +24,9 @@ def results_tab(pipeline):
         gr.Markdown("This bundle has no results.", elem_classes="hint")
     else:
         gr.Dataframe(table, interactive=False, show_label=False)
-    facts = []
-    if results.get("data"):
-        facts.append(f"Data: {escape(results['data'])}")
+    facts, led = [], leading(results)
+    if led.get("data"):
+        facts.append(f"Data: {escape(led['data'])}")
     if results.get("command"):
         command = str(results["command"]).replace("`", "'")
         facts.append(f"Measured with `{command}`")
@@ -67,7 +68,7 @@ def _drawn(make, held):
 
 
 def _models(results):
-    return [entry for entry in results.get("models") or [] if isinstance(entry, dict)]
+    return [entry for entry in leading(results).get("models") or [] if isinstance(entry, dict)]
 
 
 def results_frame(results):
@@ -78,6 +79,7 @@ def results_frame(results):
             "model": str(entry.get("model", "?")),
             "accuracy": _percent(entry.get("accuracy")),
             "95 % interval": _interval(entry.get("accuracy_ci95")),
+            "people": str(entry.get("n_subjects", "–")),
             "chance": _percent(entry.get("chance")),
         }
         controls = entry.get("controls")
