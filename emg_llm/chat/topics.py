@@ -65,15 +65,14 @@ def _why(reading, label):
     if len(reading.levels) < 3:
         what = "the codes of an encoder" if reading.codes else "the level of the signal"
         return ask, choice(
-            f"I can't name my reasons. I was given {what}, and I read {label}.",
+            f"I read {label} from {what}.",
         )
     first, second, *_, last = _ranked(reading)
     when = f" {_times(reading)}" if reading.active else ""
     return ask, choice(
-        f"I can't name my reasons. Measured: the strongest sites are {first} and {second}, the "
-        f"weakest is {last}.{when}",
-        f"I read {label}, and can't say why. What was measured: {first} and {second} are the "
-        f"strongest, and {last} is the weakest.{when}",
+        f"Measured: the strongest sites are {first} and {second}, the weakest is {last}.{when}",
+        f"I read {label}. Measured: {first} and {second} are the strongest, and {last} is the "
+        f"weakest.{when}",
     )
 
 
