@@ -122,7 +122,7 @@ def steps(args, work):
         models = [work / place for place in ("svm", *(f"encoders/{arch}" for arch in ENCODERS))]
         models += adapters
         people = ["--data", FEW_NEW_PEOPLE if args.quick else NEW_PEOPLE, "--seed", args.seed]
-        chats = fewer("--answers", 4, "--inputs", 4, "--replies", 3) or ("--replies", 300)
+        chats = fewer("--answers", 4, "--inputs", 4, "--replies", 6) or ("--replies", 300)
         yield "evaluate", "new_people", ["--model", *models, *people, *codec, *chats]
 
 
