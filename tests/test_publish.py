@@ -180,6 +180,7 @@ def test_cards_pass_the_hubs_validation_and_have_no_figure_of_their_own(publishe
         assert "{{" not in text and "None" not in text and "TODO" not in text
         assert "Not a medical device" in text and "2024/1689" in text
         assert "simulated" in text.lower() or "made-up recordings" in text
+        assert ("nothing was chosen" in text) == (repo.id == ID)  # its figures are of new people
         if repo.id.endswith("adapter"):
             assert card.data.base_model == repo.id.removesuffix("-adapter")
             assert card.data.datasets == [f"{ID}-conversations"]

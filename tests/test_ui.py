@@ -266,7 +266,18 @@ def test_calibration_and_sets_are_in_the_table_where_they_were_measured():
     assert new["after scaling"] == f"{model['calibration']['ece_scaled']:.0%}"
     assert new["80% sets hold"] == f"{model['conformal']['coverage']:.0%}"
     assert new["labels in a set"] == f"{model['conformal']['mean_size']:.1f}"
+    assert (new["people"], old["people"]) == ("5", "–")
     assert old["calibration error"] == old["labels in a set"] == "–"
+
+
+def test_people_on_whom_nothing_was_chosen_come_first():
+    new = {"data": "others", "models": [measured("cnn")]}
+    results = {"data": "some", "models": [measured("svm")], "new_people": new}
+    assert results_frame(results)["model"].to_list() == ["cnn"]
+    pipeline = FakePipeline()
+    pipeline.results = results
+    texts = [b.value for b in build_app(pipeline).blocks.values() if isinstance(b, gr.Markdown)]
+    assert any("Data: others" in (text or "") for text in texts)
 
 
 @pytest.mark.parametrize("rate", ["", None, 0])

@@ -32,11 +32,11 @@ import numpy as np
 import yaml
 from trl import TrlParser
 
+from emg_llm.bridge.reading import NO_EMG
 from emg_llm.bridge.spelling import SPELLINGS
 from emg_llm.data.processes import is_main
 from emg_llm.evaluation.metrics import control, results_of
 from emg_llm.evaluation.results import headline, save_results
-from emg_llm.experiments.language_models import no_emg
 from emg_llm.experiments.unseen import MEASURED
 from emg_llm.llms.checkpoints import checkpoint_to_resume
 from emg_llm.llms.finetuning import (
@@ -167,11 +167,11 @@ def measure(llm, rows, folder, info):
     targets = np.array([llm.labels.index(r["label"]) for r in rows])
     subjects = [r.get("subject") or None for r in rows]
     ids, groups = [name_of(r, i) for i, r in enumerate(rows)], people_of(rows)
-    readings = [reading_of(r) for r in rows]
-    probabilities = llm.probabilities(readings, progress=True)
+    probabilities = llm.probabilities([reading_of(r) for r in rows], progress=True)
     about = llm.name, info["data"], info["protocol"], llm.labels
     results = results_of(*about, targets, probabilities, groups, llm.confidence)
-    results["controls"]["no_emg"] = control(targets, no_emg(llm, readings), groups)
+    silent = llm.probabilities([NO_EMG]).repeat(len(rows), axis=0)
+    results["controls"]["no_emg"] = control(targets, silent, groups)
     save_results(folder, results, ids, subjects, targets, probabilities)
     print(headline(results))
 

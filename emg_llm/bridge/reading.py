@@ -81,7 +81,7 @@ class Reading:
         return sorted(pairs, key=lambda pair: -pair[1])
 
 
-NO_EMG = Reading()  # nothing is known, not even the sites
+NO_EMG = Reading()  # for the control without EMG
 
 
 def without_emg(reading: Reading) -> Reading:

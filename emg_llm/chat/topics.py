@@ -64,9 +64,7 @@ def _why(reading, label):
     )
     if len(reading.levels) < 3:
         what = "the codes of an encoder" if reading.codes else "the level of the signal"
-        return ask, choice(
-            f"I read {label} from {what}.",
-        )
+        return ask, choice(f"I read {label} from {what}.")
     first, second, *_, last = _ranked(reading)
     when = f" {_times(reading)}" if reading.active else ""
     return ask, choice(

@@ -164,7 +164,9 @@ def llm_controls(llm: EmgLLM, readings: Sequence[Reading]) -> dict[str, np.ndarr
     initial weights. random_base: the trained adapter on random base weights, (draws, readings,
     labels); not with 4-bit weights.
     """
-    controls = {"no_emg": no_emg(llm, readings)}
+    bare = [without_emg(reading) for reading in readings]
+    different = list(dict.fromkeys(bare))  # mostly a single one
+    controls = {"no_emg": llm.probabilities(different)[[different.index(r) for r in bare]]}
     with llm.model.disable_adapter():
         controls["untrained_adapter"] = llm.probabilities(readings)
     if not getattr(llm.model, "is_loaded_in_4bit", False):
@@ -174,13 +176,6 @@ def llm_controls(llm: EmgLLM, readings: Sequence[Reading]) -> dict[str, np.ndarr
                 draws.append(llm.probabilities(readings))
         controls["random_base"] = np.stack(draws)
     return controls
-
-
-def no_emg(llm: EmgLLM, readings: Sequence[Reading]) -> np.ndarray:
-    """Probabilities (readings, labels) for the prompts without what was measured."""
-    bare = [without_emg(reading) for reading in readings]
-    different = list(dict.fromkeys(bare))  # mostly a single one
-    return llm.probabilities(different)[[different.index(r) for r in bare]]
 
 
 @contextmanager

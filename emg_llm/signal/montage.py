@@ -238,8 +238,8 @@ def _unknown(recording, sites):
         order = f"'{FACE}'" if tuple(sites) == MONTAGE else "their names"
         return (
             f"This recording doesn't say where its {n} were recorded; name the channels in the "
-            f"file, or give the montage: {order} if they are, in this order, {listed(sites)}, or "
-            "else the site of each channel."
+            f"file, or give the montage (in the app, Sites): {order} if they are, in this order, "
+            f"{listed(sites)}, or else the site of each channel."
         )
     return (
         f"This recording has {n}{' with names' if is_named(recording.channel_names) else ''} and "
