@@ -10,20 +10,14 @@ from typing import Any
 import numpy as np
 
 from emg_llm.signal.montage import SitesError, montage_sites, parse
-from emg_llm.signal.readers.columns import (
-    MIN_SAMPLES,
-    UNITS,
-    auxiliary_columns,
-    bare,
-    column_unit,
-    rate_of,
-    refuse_feature_table,
-    unit_key,
-)
+from emg_llm.signal.readers.clock import rate_of
+from emg_llm.signal.readers.columns import MIN_SAMPLES, auxiliary_columns, refuse_feature_table
 from emg_llm.signal.readers.raw import Raw, check_kind
+from emg_llm.signal.readers.units import UNITS, bare, column_rate, column_unit, unit_key
 from emg_llm.signal.recording import Recording, RecordingError
 
 MAX_CHANNELS = 64
+LEAST_LONGER = 8  # times as many samples as channels: channels may be rows
 MIN_SECONDS = 0.05
 RATE_RANGE = 20, 1_000_000  # Hz
 SENTINEL = -1000.0
@@ -50,7 +44,6 @@ def assemble(
     notes = list(raw.notes)
     values, names = _as_table(name, raw, notes)
     units = [column_unit(n) for n in names]
-    names = tuple(bare(n) for n in names)
     keep, time, step = auxiliary_columns(values, names, units, notes)
     if time is None:
         refuse_feature_table(name, values, names)
@@ -60,10 +53,14 @@ def assemble(
         raise RecordingError(f"{name} has no signal columns; export the channels.")
     _check_channels(name, len(keep))
     values = values[:, keep].astype(np.float64)
-    names = tuple(names[i] for i in keep) if names else ()
+    rates = {rate for i in keep if names and (rate := column_rate(names[i]))}
+    names = tuple(bare(names[i]) for i in keep) if names else ()
     units = [units[i] for i in keep] if units else []
+    values, rows = _present(values)
+    time = time[rows] if time is not None else None
     original = values.shape == ORIGINAL_SHAPE
-    rate = _sampling_rate(name, sampling_rate, raw.rate, time, step, original, notes)
+    stored = raw.rate or (rates.pop() if len(rates) == 1 else None)
+    rate = _sampling_rate(name, sampling_rate, stored, time, step, original, notes)
     _check_length(name, len(values), rate, "")
     valid = _mark_invalid(name, values, rate, names, notes)
     _check_length(name, int(valid.sum()), rate, "valid ")
@@ -84,12 +81,32 @@ def assemble(
         raise RecordingError(
             f"{name} is constant in every channel; check that the electrodes were recorded."
         )
-    if len(set(filter(None, names))) < signal.shape[1]:
-        names = ()
+    names = _told_apart(names)
     if montage is not None and len(montage):
         names = _assigned(name, montage, names, signal.shape[1], notes)
     about = {k: raw.texts.get(k) if v is None else v for k, v in about.items()}
     return Recording(signal, rate, names, unit, valid, notes=tuple(notes), **about)
+
+
+def _present(values):
+    """(the values without rows at the end that are all empty, their slice): sensors end at
+    different times in one table."""
+    there = np.flatnonzero(np.isfinite(values).any(axis=1))
+    rows = slice(0, there[-1] + 1 if len(there) else len(values))
+    return values[rows], rows
+
+
+def _told_apart(names):
+    """The names, numbered where they are equal; () without any."""
+    if not any(names):
+        return ()
+    seen: dict[str, int] = {}
+    out = []
+    for i, name in enumerate(names):
+        name = name or f"channel {i + 1}"
+        seen[name] = seen.get(name, 0) + 1
+        out.append(name if seen[name] == 1 else f"{name} ({seen[name]})")
+    return tuple(out)
 
 
 def _assigned(name, montage, names, n_channels, notes):
@@ -120,7 +137,7 @@ def _as_table(name, raw, notes):
     if not values.size:
         raise RecordingError(f"{name} holds no samples; export the recording again.")
     rows, columns = values.shape
-    if rows < columns and rows <= MAX_CHANNELS and columns >= MIN_SAMPLES:
+    if rows * LEAST_LONGER <= columns and rows <= MAX_CHANNELS and columns >= MIN_SAMPLES:
         notes.append(f"Channels were stored as rows, {rows} by {columns}; they were transposed.")
         values = values.T
         names = names if len(names) == rows else ()

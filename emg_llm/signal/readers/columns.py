@@ -1,25 +1,55 @@
-"""The role of each column (signal, time, counter or event marks), and the units in headers."""
+"""The role of each column: EMG, time, counter, event marks, or another sensor.
+
+Names decide first, then units and rates, then values; what nobody says is EMG stays a channel.
+"""
 
 import re
+from collections import Counter
+from collections.abc import Sequence
 
 import numpy as np
 
+from emg_llm.signal.montage import parse
+from emg_llm.signal.readers.clock import evenly_rises, rises
+from emg_llm.signal.readers.units import TIME_UNITS, TIME_WORDS, UNITS, column_rate
 from emg_llm.signal.recording import RecordingError
 
 MIN_SAMPLES = 32
 TABLE_ROWS = 3000  # a longer feature table is recognised only if it names its class column
-UNITS = {"v": 1e6, "mv": 1e3, "uv": 1.0, "nv": 1e-3}  # in microvolts
-UNIT_WORDS = {"volt": "v", "millivolt": "mv", "microvolt": "uv", "nanovolt": "nv"}
-TIME_STEPS = {"s": 1.0, "m": 1e-3, "u": 1e-6, "n": 1e-9}  # in seconds
-IN_BRACKETS = re.compile(r"\s*[(\[]\s*([^)\]]*?)\s*[)\]]\s*$")
-AT_THE_END = re.compile(r"(?:[\s_/]+(?=[mnuµμ])|\s+)([mnuµμ]?V)$")
+MOST_CLASSES = 50
 TIME = re.compile(
-    r"(?:x_?|relative_?|elapsed_?)?(?:time(?:_?stamps?)?|t|seconds?|secs?|s|ms|us|"
-    r"milli_?s(?:ec)?(?:onds?)?|micro_?s(?:ec)?(?:onds?)?)(?:_(?:s|secs?|seconds?|ms|us|ns))?"
+    r"(?:x_?|relative_?|elapsed_?|unix_?|epoch_?|system_?|abs(?:olute)?_?)?"
+    r"(?:(?:date_?)?time(?:_?stamps?)?(?:_?unix)?|timestamps?|t|seconds?|secs?|s|ms|us|clock|"
+    r"zeit|tiempo|temps|tempo|"
+    r"milli_?s(?:ec)?(?:onds?)?|micro_?s(?:ec)?(?:onds?)?|millis|micros)"
+    r"(?:_(?:s|secs?|seconds?|ms|us|ns|min))?"
 )
-INDEX = re.compile(r"#|(?:sample|frame|row)s?(?:_?(?:index|number|no|nr|num|id))?|index|idx|n|nseq")
+INDEX = re.compile(
+    r"#|(?:sub_?)?(?:sample|frame|row|packet|package|pkt)s?(?:_?(?:index|number|no|nr|num|id))?|"
+    r"index|idx|n|nseq|seq(?:uence)?(?:_?(?:number|no))?|counter"
+)
+EMG = re.compile(r"(?:^|[^a-z])(?:s?emg|exg|electromyo\w*)(?![a-z])|muscle")
+# Kind of another sensor or mark -> what its columns are called.
+OTHERS = {
+    "an envelope": r"envelope|rectified|smoothed|\bmav\b",
+    "motion": r"acc(?:el\w*)?|gyro\w*|magn?(?:etometer)?|imu|orientation|quat\w*|euler|roll|pitch|"
+    r"yaw",
+    "the heart": r"ecg|ekg|hr|ppg|bvp|pulse|photosensor|plethysmo\w*",
+    "the skin": r"eda|gsr|scr|scl|skin_conductance",
+    "breath": r"rsp|resp(?:iration|iratory)?|breath\w*|airflow",
+    "the eyes or the brain": r"eog|eeg",
+    "force or angle": r"force|fsr|torque|load_?cell|angle|gonio\w*|pressure|position",
+    "temperature": r"temp(?:erature)?",
+    "the device": r"battery|bat|vbat|rssi|status|lead_?off|sync|synchro\w*",
+    "events or classes": r"labels?|class(?:es)?|emotions?|targets?|gestures?|markers?|triggers?|"
+    r"events?|(?:re)?stimul(?:us|i)|annotations?|ttl|(?:re)?repetitions?|activity|phase|task|"
+    r"condition",
+}
+OTHERS = {kind: re.compile(rf"(?:^|_)(?:{words})(?:_?\d+)?(?:_|$)") for kind, words in OTHERS.items()}
+# Inputs of a device that may hold anything: no EMG where other columns are named so.
+INPUTS = re.compile(r"(?:^|_)(?:other|analog|digital|aux|accel|not_used|unused)(?:_|$)|^[io]\d$")
 CLASS = re.compile(r"labels?|class(?:es)?|emotions?|targets?|gestures?")
-EVENT = re.compile(r"markers?|triggers?|events?|stimul(?:us|i)|annotations?")
+BRAINFLOW = {24: 8, 32: 16, 15: 4}  # columns -> channels of EMG, after the packet number
 
 
 def refuse_feature_table(name: str, values: np.ndarray, names: tuple[str, ...]) -> None:
@@ -31,6 +61,8 @@ def refuse_feature_table(name: str, values: np.ndarray, names: tuple[str, ...]) 
         if np.delete(negative, column).any():
             continue
         labels, rest = values[:, column], np.delete(values, column, axis=1)
+        if _around_a_bias(rest):
+            continue
         kinds = len(np.unique(labels))
         runs = np.count_nonzero(np.diff(labels))
         named = bool(names) and CLASS.fullmatch(_key(names[column]))
@@ -51,106 +83,148 @@ def refuse_feature_table(name: str, values: np.ndarray, names: tuple[str, ...]) 
             )
 
 
+def _around_a_bias(values):
+    """Whether all columns swing little around a value far from zero, as a converter's counts do."""
+    low, middle, high = np.nanpercentile(values, (25, 50, 75), axis=0)
+    return bool((np.abs(middle) > 5 * np.maximum(high - low, 1e-12)).all())
+
+
 def auxiliary_columns(
     values: np.ndarray, names: tuple[str, ...], units: list[str], notes: list[str]
 ) -> tuple[list[int], np.ndarray | None, float | None]:
-    """(indices of signal columns, the time column or None, seconds per unit of it or None)."""
-    keep, time, step = list(range(values.shape[1])), None, None
-    for i in range(values.shape[1]):
-        column = values[:, i].astype(np.float64)
-        key = _key(names[i]) if names else ""
-        whole = ((column == np.round(column)) | np.isnan(column)).all()
+    """(indices of signal columns, the time column or None, seconds per unit of it or None).
+
+    names: with their rates, () if unknown; units: of the columns.
+    """
+    n = values.shape[1]
+    keys = [_key(name) for name in names] or [""] * n
+    keep, time, step, times, marks = list(range(n)), None, None, [], []
+    if layout := _brainflow(values, names):
+        notes.append("The columns are those of BrainFlow: packet number, channels, other sensors.")
+        return list(range(1, 1 + layout)), values[:, -2].astype(np.float64), 1.0
+    for i in range(n):
+        column, key = values[:, i].astype(np.float64), keys[i]
         leading = keep[0] == i
-        is_time = TIME.fullmatch(key)
-        counts = leading and len(column) >= MIN_SAMPLES and (np.diff(column) == 1).all()
-        if (INDEX.fullmatch(key) and whole) or (counts and not is_time):
+        whole = bool(((column == np.round(column)) | np.isnan(column)).all())
+        timed = bool(TIME.fullmatch(key)) and (rises(column) or not np.isfinite(column).any())
+        counts = whole and _counts(column)
+        if (INDEX.fullmatch(key) and whole and (counts or rises(column))) or (
+            counts and not timed and (leading or not names)
+        ):
             notes.append(f"Column {i + 1} counts the samples and was left out of the signal.")
-        elif is_time or (leading and _evenly_rises(column)):
-            notes.append(f"Column {i + 1} is time and was left out of the signal.")
-            if time is None and _rises(column):
+        elif timed or (not EMG.search(key) and evenly_rises(column, MIN_SAMPLES)):
+            times.append(i)
+            if time is None:
                 time, step = column, _time_step(key, units[i] if units else "")
-        elif (CLASS.fullmatch(key) or EVENT.fullmatch(key)) and whole:
-            notes.append(f"Column '{names[i]}' marks events or classes and was left out.")
+        elif _marks(key, column, whole) or (not names and _is_class(values, i)):
+            marks.append(f"'{names[i]}'" if names else str(i + 1))
         else:
             continue
         keep.remove(i)
         if not keep:
             break
+    if times:
+        which = f"Column {times[0] + 1} is" if len(times) == 1 else f"{len(times)} columns are"
+        notes.append(f"{which} time and {'was' if len(times) == 1 else 'were'} left out of the signal.")
+    for mark in marks:
+        notes.append(f"Column {mark} marks events or classes and was left out.")
+    keep = _without_other_sensors(keep, names, keys, notes)
     if any(units[i] in UNITS for i in keep if units):
         other = [i for i in keep if units[i] and units[i] not in UNITS]
         if other:
             left_out = ", ".join(names[i] for i in other[:5])
             notes.append(f"Columns that aren't voltages were left out: {left_out}.")
             keep = [i for i in keep if i not in other]
-    return keep, time, step
+    return _of_one_rate(keep, names, notes), time, step
 
 
-def _rises(column):
-    steps = np.diff(column[np.isfinite(column)])
-    return len(steps) > 0 and (steps >= 0).all() and steps.any()
+def _without_other_sensors(keep, names, keys, notes):
+    """The columns that are called EMG, or all without those that are called something else."""
+    if not names:
+        return keep
+    emg = [i for i in keep if EMG.search(keys[i]) or parse(names[i]).is_site]
+    other = {i: kind for i in keep if i not in emg and (kind := _other(keys[i]))}
+    other |= {i: "an envelope" for i in emg if OTHERS["an envelope"].search(keys[i])}
+    if emg:
+        other |= {i: "other inputs" for i in keep if i not in emg and INPUTS.search(keys[i])}
+    left = [i for i in keep if i not in other]
+    if not left:  # nothing else: better a doubtful signal that is named so than none
+        if other:
+            notes.append("By their names, none of the columns is EMG; check them.")
+        return keep
+    for kind in dict.fromkeys(other.values()):
+        called = [names[i] for i, k in other.items() if k == kind]
+        more = f" and {len(called) - 4} more" if len(called) > 4 else ""
+        notes.append(f"Not EMG but {kind}, and left out: {', '.join(called[:4])}{more}.")
+    return left
 
 
-def _evenly_rises(column):
-    """Whether a column rises in nearly equal steps, as a clock does and a signal doesn't."""
-    if len(column) < MIN_SAMPLES or not np.isfinite(column).all():
+def _other(key):
+    return next((kind for kind, words in OTHERS.items() if words.search(key)), "")
+
+
+def _of_one_rate(keep, names, notes):
+    """The columns of the commonest rate that their names state, the highest of equally common."""
+    rates = {i: rate for i in keep if names and (rate := column_rate(names[i]))}
+    if len(set(rates.values())) < 2:
+        return keep
+    count = Counter(rates.values())
+    chosen = max(count, key=lambda rate: (count[rate], rate))
+    other = [i for i in keep if rates.get(i, chosen) != chosen]
+    notes.append(
+        f"Channels at other rates than {chosen:g} Hz were left out: "
+        f"{', '.join(names[i] for i in other[:5])}."
+    )
+    return [i for i in keep if i not in other]
+
+
+def _marks(key, column, whole):
+    if re.fullmatch(r"[io]\d|digital\w*", key) and np.isin(column, (0, 1)).all():
+        return True
+    if not OTHERS["events or classes"].search(key) or EMG.search(key):
         return False
+    few = len(np.unique(column[np.isfinite(column)])) <= MOST_CLASSES
+    return whole or few or "trigger" in key or "ttl" in key
+
+
+def _is_class(values, i):
+    """Whether a nameless column at the edge holds class numbers: few, whole, in long runs."""
+    if i not in (0, values.shape[1] - 1) or values.shape[1] < 3:
+        return False
+    column, rest = values[:, i], np.delete(values, i, axis=1)
+    if not (np.isfinite(column).all() and (column == np.round(column)).all() and min(column) >= 0):
+        return False
+    kinds, changes = len(np.unique(column)), np.count_nonzero(np.diff(column))
+    lively = np.count_nonzero(np.diff(rest, axis=0), axis=0) > len(values) / 4
+    return 1 < kinds <= MOST_CLASSES and changes < len(column) / 10 and bool(lively.all())
+
+
+def _counts(column):
+    """Whether a column counts by ones, and begins again where a small counter overflows."""
     steps = np.diff(column)
-    return steps.min() > 0 and steps.max() < 2 * np.median(steps) + 1e-12
+    if len(column) < MIN_SAMPLES or not np.isfinite(steps).all():
+        return False
+    ones = steps == 1
+    return bool(ones.mean() > 0.85 and (ones | (steps < 0)).all())
 
 
-def _time_step(key, unit):
+def _brainflow(values, names):
+    """How many channels a table of BrainFlow has, which is told by its width and its clock; 0 for
+    others."""
+    n = BRAINFLOW.get(values.shape[1], 0)
+    if names or not n or len(values) < MIN_SAMPLES:
+        return 0
+    packet, clock = values[:, 0], values[:, -2]
+    counted = np.isfinite(packet).all() and packet.min() >= 0 and packet.max() <= 255
+    return n if counted and _counts(packet) and 1e9 < np.nanmedian(clock) < 1e10 else 0
+
+
+def _time_step(key: str, unit: str) -> float | None:
     """Seconds per unit of a time column, by its unit or its name ("ms", "time_s"), or None."""
-    unit = unit or key.removeprefix("time").removeprefix("stamp").strip("_")
-    if unit in ("s", "sec", "secs", "second", "seconds"):
-        return 1.0
-    match = re.fullmatch(r"(m|u|n|milli|micro)_?s(?:ec)?(?:onds?)?", unit)
-    return TIME_STEPS[{"milli": "m", "micro": "u"}.get(match[1], match[1])] if match else None
+    unit = unit or TIME_WORDS.get(key) or TIME_WORDS.get(key.rpartition("_")[2], "")
+    return TIME_UNITS.get(unit)
 
 
-def rate_of(time: np.ndarray, step: float | None, notes: list[str]) -> float | None:
-    """Hz from a time column; without `step` (seconds per unit) its scale decides the unit."""
-    time = time[np.isfinite(time)]
-    steps = np.diff(time)
-    if not len(steps) or not steps.any():
-        return None
-    typical = np.median(steps)
-    gaps = steps > 3 * typical if typical > 0 else np.zeros(len(steps), bool)
-    if gaps.any():
-        notes.append(f"The time column jumps {gaps.sum()} times; samples may be missing there.")
-    mean = steps[~gaps].mean()
-    if not (np.isfinite(mean) and mean > 0):
-        return None
-    if step is None:  # EMG is sampled at between 50 Hz and 50 kHz
-        unit = "s" if mean <= 0.02 else "m" if mean <= 20 else "u" if mean <= 2e4 else "n"
-        step = TIME_STEPS[unit]
-        if unit != "s":
-            word = {"m": "milliseconds", "u": "microseconds", "n": "nanoseconds"}[unit]
-            notes.append(f"The time column was assumed to be in {word}.")
-    rate = 1 / (mean * step)
-    if not np.isfinite(rate):
-        return None
-    return float(round(rate)) if abs(rate - round(rate)) < 2e-5 * rate else float(f"{rate:.6g}")
-
-
-def unit_key(text: str) -> str:
-    """A unit as spelled in `UNITS`, with either of the two micro signs."""
-    key = str(text).strip().lower().replace("\u00b5", "u").replace("\u03bc", "u")
-    return UNIT_WORDS.get(key.removesuffix("s"), key)
-
-
-def column_unit(header: str) -> str:
-    """The unit in a column's header ("EMG1 (mV)", "zyg [uV]", "cor_mV"), or ""."""
-    match = IN_BRACKETS.search(header) or AT_THE_END.search(header)
-    return unit_key(match[1]) if match else ""
-
-
-def bare(header: str) -> str:
-    """A header without its unit; other brackets stay."""
-    unit = column_unit(header)
-    if unit not in UNITS and unit not in TIME_STEPS and unit not in ("ms", "us", "ns", "sec"):
-        return header.strip()
-    return AT_THE_END.sub("", IN_BRACKETS.sub("", header)).strip()
-
-
-def _key(name):
-    return re.sub(r"[\s_.-]+", "_", name.strip().lower()).strip("_")
+def _key(name: str) -> str:
+    name = re.sub(r"[(\[].*?[)\]]", " ", name) or name
+    return re.sub(r"[\s_.\-:]+", "_", name.strip().lower()).strip("_")

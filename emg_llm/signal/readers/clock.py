@@ -1,0 +1,145 @@
+"""The sampling rate from a column of times, whoever wrote it.
+
+A device's own clock rises in equal steps. A computer that receives packets writes times that are
+close together within a packet and far apart between two; samples that are lost leave steps of
+twice or more; small counters wrap, and clocks start again.
+"""
+
+import numpy as np
+
+from emg_llm.signal.readers.units import DAY, TIME_UNITS
+
+FASTEST, SLOWEST = 5e4, 50.0  # Hz, where EMG is sampled
+WRAPS = 2.0**8, 2.0**10, 2.0**12, 2.0**16, 2.0**24, 2.0**31, 2.0**32, 1e6, 60e3, 1e3
+FIRST_DAY, LAST_DAY = 20_000, 80_000  # Excel's days of the years 1954 to 2119
+LEAST_PACKETS = 4
+WORDS = {"ms": "milliseconds", "us": "microseconds", "ns": "nanoseconds", "min": "minutes"}
+
+
+def rate_of(time: np.ndarray, step: float | None, notes: list[str]) -> float | None:
+    """Hz from a time column; without `step` (seconds per unit) its scale decides the unit."""
+    time = np.asarray(time, np.float64)
+    time = time[np.isfinite(time)]
+    if len(time) < 2:
+        return None
+    time = _unwrapped(time, notes)
+    steps = np.diff(time)
+    if not steps.any():
+        return None
+    packet = _packet(steps)
+    if packet:
+        mean = _mean_of_packets(time, steps)
+        notes.append(
+            f"The times come in packets of about {packet} samples; the rate is that of all of them."
+        )
+    else:
+        mean = _mean_step(steps, notes)
+    if not (np.isfinite(mean) and mean > 0):
+        return None
+    if step is None:
+        step = _likely_step(mean, time, notes)
+    rate = 1 / (mean * step)
+    if not np.isfinite(rate):
+        return None
+    return float(round(rate)) if abs(rate - round(rate)) < 2e-5 * rate else float(f"{rate:.6g}")
+
+
+def rises(column: np.ndarray) -> bool:
+    """Whether a column never falls, except where a clock wraps or starts again."""
+    steps = np.diff(column[np.isfinite(column)])
+    return len(steps) > 0 and bool(steps.any()) and (steps < 0).sum() <= max(1, len(steps) // 200)
+
+
+def evenly_rises(column: np.ndarray, least: int) -> bool:
+    """Whether a column rises in nearly equal steps, as a clock does and a signal doesn't."""
+    if len(column) < least or not np.isfinite(column).all():
+        return False
+    steps = np.diff(column)
+    on = steps[steps >= 0]  # it may start again
+    if len(steps) - len(on) > len(steps) // 200 or not len(on):
+        return False
+    return bool(on.min() > 0 and on.max() < 2 * np.median(on) + 1e-12)
+
+
+def _unwrapped(time, notes):
+    """The times without the jumps back of a counter that wraps, or of a clock that starts again."""
+    steps = np.diff(time)
+    back = np.flatnonzero(steps < 0)
+    if not len(back) or len(back) > max(1, len(steps) // 200):
+        return time
+    typical = np.median(steps[steps > 0]) if (steps > 0).any() else 0.0
+    time = time.copy()
+    for at in back:
+        jump = time[at] - time[at + 1]
+        wrap = next((w for w in WRAPS if abs(jump - w) <= 3 * typical), None)
+        time[at + 1 :] += wrap if wrap else jump + typical
+        if not wrap:
+            notes.append("The clock starts again within the file; the parts were joined.")
+    return time
+
+
+def _packet(steps):
+    """How many samples come at once, or 0: long steps at regular places, short ones between."""
+    long = np.flatnonzero(steps > max(steps.mean(), 3 * np.median(steps)))
+    if len(long) < LEAST_PACKETS:
+        long = np.flatnonzero(steps > 1.5 * steps.mean())
+    if len(long) < LEAST_PACKETS:
+        return 0
+    apart = np.diff(long)
+    size = float(np.median(apart))
+    regular = apart.std() < 0.35 * apart.mean()
+    short = np.delete(steps, long)
+    # Two steps of almost the same length are the rounding of a clock, or jitter.
+    differ = steps[long].mean() > 1.8 * short.mean() if len(short) else False
+    return round(size) if size >= 2 and regular and differ else 0
+
+
+def _mean_of_packets(time, steps):
+    """Units per sample from the first packet's start to the last one's."""
+    starts = np.r_[0, np.flatnonzero(steps > max(steps.mean(), 1.5 * np.median(steps))) + 1]
+    first = starts[1] if len(starts) > 2 else 0  # the first packet may be cut
+    return (time[starts[-1]] - time[first]) / (starts[-1] - first)
+
+
+def _mean_step(steps, notes):
+    typical = np.median(steps)
+    if not typical > 0:
+        return steps.mean()
+    times = steps / typical
+    lost = times > 1.5
+    near = np.abs(times - np.round(times)) < 0.1
+    if lost.any() and near.all() and (~lost).mean() > 0.5 and not _alternates(lost):
+        n = int((np.round(times) - 1)[lost].sum())
+        notes.append(
+            f"The time column jumps {_times(int(lost.sum()))}: {n} samples are missing "
+            f"({100 * n / (n + len(steps) + 1):.0f} %)."
+        )
+        return steps[~lost].mean()
+    gaps = times > 3
+    if gaps.any():
+        notes.append(
+            f"The time column jumps {_times(int(gaps.sum()))}; samples may be missing there."
+        )
+    return steps[~gaps].mean()
+
+
+def _alternates(lost):
+    """Whether the longer steps come at regular places, as those of a rounded clock do."""
+    at = np.flatnonzero(lost)
+    apart = np.diff(at)
+    return len(at) > 4 and apart.std() < 0.35 * apart.mean()
+
+
+def _times(n):
+    return f"{n} time{'s' * (n != 1)}"
+
+
+def _likely_step(mean, time, notes):
+    """Seconds per unit, so that the rate is one at which EMG is sampled."""
+    if FIRST_DAY < time[0] < LAST_DAY and SLOWEST <= 1 / (mean * DAY) <= FASTEST:
+        notes.append("The time column was assumed to be in days, as a spreadsheet counts them.")
+        return DAY
+    unit = "s" if mean <= 0.02 else "ms" if mean <= 20 else "us" if mean <= 2e4 else "ns"
+    if unit != "s":
+        notes.append(f"The time column was assumed to be in {WORDS[unit]}.")
+    return TIME_UNITS[unit]
