@@ -12,6 +12,18 @@ from typing import Any, Self, cast
 
 import numpy as np
 
+from emg_llm.data.conventions import (
+    DatasetError,
+    emotions_in_names,
+    is_number_of_a_row,
+    known_columns,
+    one_spelling,
+    read_table,
+    split_column,
+    text_of,
+    texts_of,
+    told,
+)
 from emg_llm.data.lazy import KeptRecordings, Lazy, arranged
 from emg_llm.signal.montage import montage_sites
 from emg_llm.signal.once import Memo
@@ -30,10 +42,6 @@ PARTS = ("train", "validation", "test", "calibration")
 Rows = Sequence[int] | np.ndarray
 PER_RECORDING = "ids", "labels", "subjects", "splits", "sessions"
 META_COLUMNS = ("label", "subject", "session", "split", "recording_id")
-
-
-class DatasetError(ValueError):
-    """Data that can't be used; the message says what to do about it."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -193,18 +201,7 @@ def _of_recordings(name, n, make, splits=None):
     meta = [(r.recording_id, r.label, r.subject, r.session, r.channel_names) for r in recordings]
     ids, labels, subjects, sessions, names = zip(*meta, strict=True) if meta else ((),) * 5
     recordings = arranged(recordings, names)
-    return Dataset(name, ids, labels, subjects, splits, recordings, sessions=_texts(sessions))
-
-
-def _text(value):
-    """A table's cell as a string, or None if it is empty."""
-    return None if value is None or value != value or value == "" else str(value)
-
-
-def _texts(values):
-    """A table's column as strings, None for empty cells; None if all cells are empty."""
-    texts = tuple(map(_text, values))
-    return texts if any(texts) else None
+    return Dataset(name, ids, labels, subjects, splits, recordings, sessions=texts_of(sessions))
 
 
 def _folder(path, montage):
@@ -216,9 +213,16 @@ def _folder(path, montage):
             f"{path.name} has no recordings in it; expected {path.name}/<label>/<recording file>."
         )
 
+    by_person = emotions_in_names([(p.parent.name, p.stem) for p in files])
+    labels = by_person or one_spelling([p.parent.name for p in files])
+    if by_person:
+        told(f"{path.name}: the folders are people, and the files are named after emotions.")
+
     def make(i):
-        label = files[i].parent.name
-        about = {"label": label, "recording_id": f"{label}/{files[i].stem}"}
+        folder = files[i].parent.name
+        about = {"label": labels[i], "recording_id": f"{folder}/{files[i].stem}"}
+        if by_person:
+            about["subject"] = folder
         return read_recording(files[i], montage=montage, **about)
 
     return _of_recordings(path.name, len(files), make)
@@ -230,15 +234,17 @@ def _table_or_manifest(path, montage):
     try:
         if path.suffix.lower() == ".parquet":
             table = pd.read_parquet(path)
-        else:  # "007" is a name, not a number
-            table = pd.read_csv(path, dtype=dict.fromkeys(META_COLUMNS, "str"))
+        else:
+            table = read_table(path)
     except Exception as error:
         raise DatasetError(f"{path.name} can't be read as a table: {error}.") from None
+    table = known_columns(table)
     if "label" not in table:
         raise DatasetError(
             f"{path.name} has no 'label' column; add one that names each row's emotion."
         )
     table = table.dropna(subset="label").reset_index(drop=True)
+    table["label"] = one_spelling(table["label"])
     if "path" in table:
         return _manifest(path, table, montage)
     return _feature_table(path.name, table)
@@ -251,18 +257,21 @@ def _manifest(path, table, montage):
 
     def make(i):
         place, label = str(rows[i]["path"]), str(rows[i]["label"])
-        rest = {k: _text(rows[i].get(k)) for k in ("sampling_rate", "unit", "subject", "session")}
-        rest["montage"] = _text(rows[i].get("montage")) or montage
+        rest = {k: text_of(rows[i].get(k)) for k in ("sampling_rate", "unit", "subject", "session")}
+        rest["montage"] = text_of(rows[i].get("montage")) or montage
         return read_recording(path.parent / place, label=label, recording_id=place, **rest)
 
-    splits = _split_column(table)
+    splits = split_column(table, PARTS)
     return _of_recordings(f"{path.parent.name}/{path.name}", len(rows), make, splits)
 
 
 def _feature_table(name, table):
-    columns = [
+    numbers = [
         c for c in table.select_dtypes("number").columns if c not in META_COLUMNS and c != "path"
     ]
+    columns = [c for c in numbers if not is_number_of_a_row(c)]
+    if left_out := [str(c) for c in numbers if c not in columns]:
+        told(f"{name}: {', '.join(left_out)} number the rows and are no features.")
     if not columns:
         raise DatasetError(f"{name} has no numeric feature columns; add at least one.")
     values = table[columns].to_numpy(np.float64)
@@ -272,28 +281,17 @@ def _feature_table(name, table):
             f"{name} has empty or infinite values in {', '.join(bad[:3])}; fix them."
         )
     ids = table.get("recording_id", [f"row {i + 1}" for i in table.index])
-    subjects = _texts(table["subject"]) if "subject" in table else None
+    subjects = texts_of(table["subject"]) if "subject" in table else None
     return Dataset(
         name,
         tuple(map(str, ids)),
         tuple(table["label"].astype(str)),
         subjects or (None,) * len(table),
-        _split_column(table),
+        split_column(table, PARTS),
         table=values,
         columns=tuple(columns),
-        sessions=_texts(table["session"]) if "session" in table else None,
+        sessions=texts_of(table["session"]) if "session" in table else None,
     )
-
-
-def _split_column(table):
-    if "split" not in table:
-        return None
-    unknown = set(table["split"]) - set(PARTS)
-    if unknown:
-        raise DatasetError(
-            f"The 'split' column says {sorted(map(str, unknown))[0]!r}; use {', '.join(PARTS)}."
-        )
-    return tuple(table["split"])
 
 
 def _saved(path, montage):
@@ -325,5 +323,5 @@ def _saved(path, montage):
         except (RecordingError, TypeError, ValueError) as error:
             raise DatasetError(f"{path.name}, {name}: {error}") from None
 
-    splits = _split_column(saved.remove_columns("signal").to_pandas())
+    splits = split_column(saved.remove_columns("signal").to_pandas(), PARTS)
     return _of_recordings(path.name, len(saved), make, splits)

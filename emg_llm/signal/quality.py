@@ -11,11 +11,16 @@ WINDOW_S = 0.1
 GOOD_SNR_DB, USABLE_SNR_DB = 10.0, 3.0
 STRONG_MAINS_DB = 20.0
 MUCH_CLIPPED = 0.01
+STUCK_S, MUCH_STUCK = 0.5, 0.05  # a value that stays so long is no signal; share of samples
+WILD, FEW_WILD = 30.0, 1e-3  # times as far as nearly all samples; at most this share of them
+LARGEST_UV = 1e4  # RMS; on the skin, EMG stays below
+MOSTLY_REPEATED = 0.45  # share of samples that equal the one before in every channel
 
 
 @dataclass(frozen=True)
 class ChannelQuality:
-    """One channel. snr_db and mains_db in dB; clipped is a share of samples (0..1)."""
+    """One channel. snr_db and mains_db in dB; clipped and stuck are shares of samples (0..1), wild
+    is the number of single samples far outside all others."""
 
     name: str
     snr_db: float
@@ -23,6 +28,8 @@ class ChannelQuality:
     clipped: float
     flat: bool
     verdict: str  # good | usable | poor
+    stuck: float = 0.0
+    wild: int = 0
 
 
 @dataclass(frozen=True)
@@ -74,6 +81,8 @@ def _assess(recording):
     _, mains = detect_mains(recording)
     flat = np.ptp(x, axis=0) == 0
     clipped = np.where(flat, 0.0, clipped_share(x))
+    stuck = np.where(flat, 0.0, stuck_share(x, recording.sampling_rate))
+    wild = np.where(flat, 0, wild_samples(x))
     channels = tuple(
         ChannelQuality(
             name,
@@ -81,7 +90,9 @@ def _assess(recording):
             round(float(mains[i]), 1),
             round(float(clipped[i]), 4),
             bool(flat[i]),
-            _verdict(ratio[i], mains[i], clipped[i], flat[i]),
+            _verdict(ratio[i], mains[i], clipped[i], flat[i] or stuck[i] > MUCH_STUCK or wild[i]),
+            round(float(stuck[i]), 4),
+            int(wild[i]),
         )
         for i, name in enumerate(recording.channel_names)
     )
@@ -93,7 +104,8 @@ def _assess(recording):
         verdict = "usable"
     else:
         verdict = "good"
-    return QualityReport(channels, invalid, verdict, tuple(_messages(channels, invalid)))
+    messages = *_messages(channels, invalid), *_together(recording, x)
+    return QualityReport(channels, invalid, verdict, messages)
 
 
 def clipped_share(x: np.ndarray) -> np.ndarray:
@@ -102,6 +114,51 @@ def clipped_share(x: np.ndarray) -> np.ndarray:
     at_rail = (x == top) | (x == bottom)
     run = at_rail[1:] & at_rail[:-1] & (x[1:] == x[:-1])
     return run.mean(axis=0)
+
+
+def stuck_share(x: np.ndarray, rate: float) -> np.ndarray:
+    """Share of samples (channels,) in stretches of one value, at no rail, of at least STUCK_S."""
+    out, least = np.zeros(x.shape[1]), max(2, round(STUCK_S * rate))
+    for i, column in enumerate(x.T):
+        edges = np.flatnonzero(np.diff(column)) + 1
+        lengths = np.diff(np.concatenate([[0], edges, [len(column)]]))
+        at = np.concatenate([[0], edges])
+        inside = (column[at] != column.max()) & (column[at] != column.min())
+        out[i] = lengths[(lengths >= least) & inside].sum() / len(column)
+    return out
+
+
+def wild_samples(x: np.ndarray) -> np.ndarray:
+    """How many single samples (channels,) lie far outside nearly all others."""
+    away = np.abs(x - np.median(x, axis=0))
+    nearly_all = np.maximum(np.percentile(away, 99.5, axis=0), TINY)
+    n = (away > WILD * nearly_all).sum(axis=0)
+    return np.where(n <= max(1, FEW_WILD * len(x)), n, 0)
+
+
+def _together(recording, x):
+    """What all channels say together."""
+    names, unit = recording.channel_names, recording.unit
+    seen: dict[bytes, str] = {}
+    for i, name in enumerate(names):
+        column = np.ascontiguousarray(x[:, i])
+        first = seen.setdefault(column.tobytes(), name)
+        if first != name and np.ptp(column):
+            yield f"{first} and {name} hold the same signal; check where they were connected."
+    repeated = float((x[1:] == x[:-1]).all(axis=1).mean())
+    if repeated > MOSTLY_REPEATED:
+        times = round(1 / (1 - repeated)) if repeated < 1 else 0
+        yield (
+            f"Each value comes about {times} times: it was read faster than the device measured, "
+            "so its own rate is lower."
+        )
+    if unit == "uV":
+        rms = np.sqrt(np.mean(np.square(x - x.mean(axis=0), dtype=np.float64), axis=0))
+        if large := [n for n, r in zip(names, rms, strict=True) if r > LARGEST_UV]:
+            yield (
+                f"Tens of millivolts on: {', '.join(large)}. EMG on the skin stays below; check "
+                "the unit and the amplifier's gain."
+            )
 
 
 def _verdict(ratio, mains, clipped, flat):
@@ -120,6 +177,10 @@ def _messages(channels, invalid):
         yield f"{invalid:.1%} of the samples are invalid and are ignored."
     if flat := names(lambda c: c.flat):
         yield f"No signal on: {flat}. Check the electrode and its lead."
+    if stuck := names(lambda c: c.stuck > MUCH_STUCK):
+        yield f"The value stays the same for long on: {stuck}. An electrode may have come off."
+    if wild := names(lambda c: c.wild):
+        yield f"Single samples far outside all others on: {wild}. They distort what is measured."
     if clipped := names(lambda c: c.clipped > MUCH_CLIPPED):
         yield f"The amplifier clips on: {clipped}. Lower the gain."
     if hum := names(lambda c: c.mains_db > STRONG_MAINS_DB):

@@ -5,7 +5,6 @@ Names decide first, then units and rates, then values; what nobody says is EMG s
 
 import re
 from collections import Counter
-from collections.abc import Sequence
 
 import numpy as np
 
@@ -30,7 +29,7 @@ INDEX = re.compile(
 )
 EMG = re.compile(r"(?:^|[^a-z])(?:s?emg|exg|electromyo\w*)(?![a-z])|muscle")
 # Kind of another sensor or mark -> what its columns are called.
-OTHERS = {
+_OTHERS = {
     "an envelope": r"envelope|rectified|smoothed|\bmav\b",
     "motion": r"acc(?:el\w*)?|gyro\w*|magn?(?:etometer)?|imu|orientation|quat\w*|euler|roll|pitch|"
     r"yaw",
@@ -45,7 +44,9 @@ OTHERS = {
     r"events?|(?:re)?stimul(?:us|i)|annotations?|ttl|(?:re)?repetitions?|activity|phase|task|"
     r"condition",
 }
-OTHERS = {kind: re.compile(rf"(?:^|_)(?:{words})(?:_?\d+)?(?:_|$)") for kind, words in OTHERS.items()}
+OTHERS = {
+    kind: re.compile(rf"(?:^|_)(?:{words})(?:_?\d+)?(?:_|$)") for kind, words in _OTHERS.items()
+}
 # Inputs of a device that may hold anything: no EMG where other columns are named so.
 INPUTS = re.compile(r"(?:^|_)(?:other|analog|digital|aux|accel|not_used|unused)(?:_|$)|^[io]\d$")
 CLASS = re.compile(r"labels?|class(?:es)?|emotions?|targets?|gestures?")
@@ -125,7 +126,9 @@ def auxiliary_columns(
             break
     if times:
         which = f"Column {times[0] + 1} is" if len(times) == 1 else f"{len(times)} columns are"
-        notes.append(f"{which} time and {'was' if len(times) == 1 else 'were'} left out of the signal.")
+        notes.append(
+            f"{which} time and {'was' if len(times) == 1 else 'were'} left out of the signal."
+        )
     for mark in marks:
         notes.append(f"Column {mark} marks events or classes and was left out.")
     keep = _without_other_sensors(keep, names, keys, notes)

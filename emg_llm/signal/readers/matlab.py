@@ -20,9 +20,11 @@ from emg_llm.signal.readers.raw import (
     bomb,
     check_kind,
     from_variables,
+    plain,
     refusing,
     unpacked_limit,
 )
+from emg_llm.signal.readers.units import TIME_UNITS, unit_key
 from emg_llm.signal.recording import RecordingError
 
 MATRIX, COMPRESSED = 14, 15  # kinds of element
@@ -32,6 +34,7 @@ ENCODINGS = {16: "utf-8", 17: "utf-16", 18: "utf-32"}
 CHAR, NUMERIC = 4, range(6, 16)
 OTHERS = {1: "cell array", 2: "struct", 3: "object", 5: "sparse matrix", 16: "function"}
 COMPLEX, LOGICAL = 0x800, 0x200
+LABCHART = {"data", "datastart", "dataend"}
 
 
 def read_mat(path: Path) -> Raw:
@@ -57,16 +60,66 @@ def read_mat(path: Path) -> Raw:
             else:
                 kind, content = stored
                 numeric[key] = np.frombuffer(content, order + STORED[kind]).reshape(dims, order="F")
-    if others and not set(numeric) - set(RATE_KEYS):
+    lower = {key.lower(): value for key, value in numeric.items()}
+    if set(lower) >= LABCHART:
+        return _labchart(name, lower, texts)
+    if others and not {plain(key) for key in numeric} - set(RATE_KEYS):
         key, kind = next(iter(others.items()))
         raise RecordingError(
             f"{name} holds a MATLAB {kind} ('{key[:40]}') where a signal needs a plain numeric "
             "matrix; save the samples by channels as a variable named 'signal'."
         )
     raw = from_variables(name, {k: v.shape for k, v in numeric.items()}, numeric.__getitem__)
-    raw.names = tuple(texts.get("channel_names", ()))
+    names = texts.get("channel_names") or texts.get("labels", ())
+    raw.names = _with_units(names, texts.get("units", ()))
+    if raw.rate is None and lower.get("isi", np.empty(0)).size == 1:  # of AcqKnowledge
+        step = TIME_UNITS.get(unit_key((texts.get("isi_units") or ("ms",))[0]))
+        isi = float(lower["isi"].reshape(-1)[0])
+        raw.rate = round(1 / (isi * step), 6) if step and isi > 0 else None
     raw.texts = {k: texts[k][0] for k in TEXT_KEYS if len(texts.get(k, ())) == 1}
     return raw
+
+
+def _with_units(names, units):
+    """Names with their units in brackets, where there is a unit for each."""
+    if len(units) != len(names):
+        return tuple(names)
+    return tuple(
+        f"{name} ({unit})" if unit else name for name, unit in zip(names, units, strict=True)
+    )
+
+
+def _labchart(name, numeric, texts):
+    """A LabChart export: the channels lie one after the other, each block of each as `datastart`
+    and `dataend` say."""
+    starts, ends = (np.atleast_2d(numeric[k]).astype(int) for k in ("datastart", "dataend"))
+    samples, rates = numeric["data"].reshape(-1), numeric.get("samplerate", np.zeros((1, 1)))
+    channels, kept = [], []
+    for i, (first, last) in enumerate(zip(starts, ends, strict=True)):
+        parts = [samples[a - 1 : b] for a, b in zip(first, last, strict=True) if 0 < a <= b]
+        if parts:
+            channels.append(np.concatenate(parts))
+            kept.append(i)
+    rate_of = [float(rates[min(i, len(rates) - 1), 0]) for i in kept]
+    if not channels or not all(map(len, channels)):
+        raise RecordingError(f"{name} holds no samples; export it from LabChart again.")
+    rate, length = max(zip(rate_of, map(len, channels), strict=True))
+    same = [k for k, c in enumerate(channels) if (rate_of[k], len(c)) == (rate, length)]
+    titles, unit_texts = texts.get("titles", ()), texts.get("unittext", ())
+    unit_map = numeric.get("unittextmap")
+    names, units = [], []
+    for k in same:
+        i = kept[k]
+        names.append(titles[i] if i < len(titles) else f"channel {i + 1}")
+        at = int(unit_map[i, 0]) - 1 if unit_map is not None and i < len(unit_map) else 0
+        units.append(unit_texts[at] if 0 <= at < len(unit_texts) else "")
+    values = np.column_stack([channels[k] for k in same])
+    notes = []
+    if len(same) < len(channels):
+        notes.append(
+            f"{len(channels) - len(same)} channels of another rate or length were left out."
+        )
+    return Raw(values, _with_units(names, units), rate or None, notes=notes)
 
 
 def _matrices(data, order, name):

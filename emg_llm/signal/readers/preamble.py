@@ -30,11 +30,9 @@ NAMES = re.compile(
 BIOPAC = re.compile(r"^(\d+) channels?$", re.IGNORECASE)
 
 
-
 @dataclass
 class Preamble:
-    """rate: Hz, unit: as in UNITS, names: of channels, units: of these; None, "" or () if unsaid.
-    """
+    """rate: Hz; unit: as in UNITS; names: of channels; units: of these. Empty where unsaid."""
 
     rate: float | None = None
     unit: str = ""

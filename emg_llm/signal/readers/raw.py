@@ -13,7 +13,11 @@ MAX_BYTES = 512 * 2**20  # of a file, packed or unpacked: 8 channels, 15 kHz, 9 
 MAX_RATIO = 500  # signals compress two- to tenfold; far more is a bomb
 MAX_VARIABLES = 1000
 SIGNAL_KEYS = ("signal", "emg", "data", "x")
-RATE_KEYS = ("sampling_rate", "fs", "rate", "sfreq", "srate", "sampling_frequency")
+# As `plain` spells them.
+RATE_KEYS = (
+    *("samplingrate", "fs", "rate", "sfreq", "srate", "samplingfrequency", "samplerate"),
+    *("samplefrequency", "fsamp", "fshz", "freq", "frequency", "sr", "hz"),
+)
 TEXT_KEYS = ("unit", "label", "subject", "session")
 TIME_KEYS = ("time", "t", "timestamps")
 
@@ -78,6 +82,11 @@ def check_kind(name: str, dtype: np.dtype) -> None:
     )
 
 
+def plain(key: str) -> str:
+    """A variable's name without case and underscores."""
+    return key.lower().replace("_", "")
+
+
 def from_variables(
     name: str, shapes: dict[str, tuple[int, ...]], load: Callable[[str], np.ndarray]
 ) -> Raw:
@@ -87,11 +96,14 @@ def from_variables(
     exactly one array can be the signal.
     """
     keys = {key.lower(): key for key in reversed(shapes)}
+    plainly = {plain(key): key for key in reversed(shapes)}
     key = next((keys[k] for k in SIGNAL_KEYS if k in keys and math.prod(shapes[keys[k]]) > 1), None)
     if key is None:
         tables = [k for k, s in shapes.items() if sum(n > 1 for n in s) > 1]
         vectors = [k for k, s in shapes.items() if sum(n > 1 for n in s) == 1]
-        candidates = tables or [k for k in vectors if k.lower() not in (*RATE_KEYS, *TIME_KEYS)]
+        candidates = tables or [
+            k for k in vectors if plain(k) not in RATE_KEYS and k.lower() not in TIME_KEYS
+        ]
         if len(candidates) != 1:
             several = f"several arrays ({', '.join(candidates[:5])})"
             raise RecordingError(
@@ -101,8 +113,8 @@ def from_variables(
         key = candidates[0]
     raw = Raw(load(key))
     for rate_key in RATE_KEYS:
-        if rate_key in keys and math.prod(shapes[keys[rate_key]]) == 1:
-            raw.rate = float(np.asarray(load(keys[rate_key])).reshape(-1)[0])
+        if rate_key in plainly and math.prod(shapes[plainly[rate_key]]) == 1:
+            raw.rate = float(np.asarray(load(plainly[rate_key])).reshape(-1)[0])
             break
     for time_key in TIME_KEYS:
         if time_key in keys and keys[time_key] != key and math.prod(shapes[keys[time_key]]) > 1:

@@ -1,88 +1,34 @@
-"""Text tables: the layout (delimiter, header, comments) is detected here, pandas parses.
+"""Text tables: the layout is found first (`layout`), then the names (`header`); pandas parses.
 
 A table is the rows whose cells are alike; what is above it says what it holds (`preamble`), rows of
 other kinds inside it, such as the header of a further block, are left out.
 """
 
-import csv
 import io
 import re
-from collections import Counter
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 
-from emg_llm.signal.readers.preamble import NAMES, read_preamble
+from emg_llm.signal.readers.header import column_names, header_rows
+from emg_llm.signal.readers.layout import (
+    COMMENTS,
+    MISSING,
+    find_layout,
+    first_lines,
+    plain_text,
+)
+from emg_llm.signal.readers.preamble import read_preamble
 from emg_llm.signal.readers.raw import Raw
-from emg_llm.signal.readers.units import bare, is_unit
+from emg_llm.signal.readers.units import bare
 from emg_llm.signal.recording import RecordingError
 
-COMMENTS = ("#", "%", "//")
-DELIMITERS = ("\t", ";", ",", "|", None)  # None: any run of spaces
-NUMERALS = ((".", None), (",", None), (",", "."), (".", ","))  # decimal and thousands signs
 MAX_COLUMNS = 200_000
-MISSING = {"", "nan", "na", "n/a", "null", "none", "-nan", "<na>"}
 TABLE_WORDS = {"label", "emotion", "class", "subject", "path", "file", "filename", "target"}
 LABELS = {"label", "labels", "emotion", "class", "gesture", "condition"}
-RATE_CELL = re.compile(r"(\d[\d,]*(?:\.\d+)?)\s*(k?)Hz", re.IGNORECASE)
 CLOCK = re.compile(r"\d{1,2}:\d\d:\d\d(?:[.,]\d+)?")
-GROUPED = {
-    (",", "."): re.compile(r"[+-]?\d{1,3}(?:\.\d{3})+(?:,\d+)?|[+-]?\d+(?:,\d+)?"),
-    (".", ","): re.compile(r"[+-]?\d{1,3}(?:,\d{3})+(?:\.\d+)?|[+-]?\d+(?:\.\d+)?"),
-}
 SAID = 0.1  # of a column's cells may hold words
-MINUS = "\u2212".encode()
 MIN_TURNED, MOST_TURNED = 32, 64  # columns, rows
-
-
-@dataclass
-class Layout:
-    """delimiter, decimal, thousands: signs. width: of the table's rows. numeric: bool (width,),
-    columns that hold numbers. first: index of the first row of the table among `rows`."""
-
-    delimiter: str | None
-    decimal: str
-    thousands: str | None
-    width: int = 0
-    numeric: tuple[bool, ...] = ()
-    first: int = 0
-    table: list[list[str]] = field(default_factory=list)
-
-    def is_number(self, cell):
-        if self.thousands:
-            return cell.lower() in MISSING or bool(
-                GROUPED[self.decimal, self.thousands].fullmatch(cell)
-            )
-        try:
-            float(cell.replace(",", ".", 1) if self.decimal == "," else cell)
-        except ValueError:
-            return cell.lower() in MISSING
-        return True
-
-    def cells(self, text):
-        if self.delimiter is None:
-            return [cell.strip().strip('"').strip() for cell in text.split()]
-        if '"' in text:
-            [cells] = csv.reader([text], delimiter=self.delimiter, skipinitialspace=True)
-            return [cell.strip() for cell in cells]
-        return [cell.strip() for cell in text.split(self.delimiter)]
-
-    def fits(self, cells):
-        """Whether a row of cells belongs to the table; some numbers may be missing."""
-        if not self.width <= len(cells) <= self.width + 1 or not any(cells[: self.width]):
-            return False
-        pairs = zip(self.numeric, cells, strict=False)
-        of_numbers = [self.is_number(cell) for numeric, cell in pairs if numeric]
-        return bool(of_numbers) and all(of_numbers)
-
-    def belongs(self, cells):
-        """Whether a row is one of the table's, also with words in some of its numbers."""
-        if not self.width <= len(cells) <= self.width + 1 or not any(cells[: self.width]):
-            return False
-        pairs = zip(self.numeric, cells, strict=False)
-        of_numbers = [self.is_number(cell) for numeric, cell in pairs if numeric]
-        return 2 * sum(of_numbers) >= len(of_numbers) > 0
 
 
 def read_text(path: Path) -> Raw:
@@ -91,105 +37,26 @@ def read_text(path: Path) -> Raw:
     Raises RecordingError for text that isn't numbers, and for feature tables and manifests.
     """
     name = path.name
-    data = _utf8(path.read_bytes(), name)
-    lines = _first_lines(data)
+    data = plain_text(path.read_bytes(), name)
+    lines = first_lines(data)
     comments = [text for _, text in lines if text.startswith(COMMENTS)]
     rows = [(at, text) for at, text in lines if text.strip() and not text.startswith(COMMENTS)]
     if not rows:
         raise RecordingError(f"{name} holds no samples; export the recording again.")
-    layout = _layout([text for _, text in rows])
+    layout = find_layout([text for _, text in rows])
     if layout.width > MAX_COLUMNS:
         raise RecordingError(f"{name} has too many columns; save it with one row for each sample.")
     turned = _turned(data, layout) if layout.width >= MIN_TURNED else None
     if turned is not None:
         return turned
     _refuse_other_tables(name, layout)
-    header, above = _header(layout, [text for _, text in rows])
+    header, above = header_rows(layout, [text for _, text in rows])
     said = read_preamble([*comments, *above])
-    names = _names(layout, header, said, comments)
+    names = column_names(layout, header, said, comments)
     values, names, texts, notes = _parse(data, rows[layout.first][0], name, layout, names, comments)
     if said.unit:
         texts.setdefault("unit", said.unit)
     return Raw(_without_counts(values), names, said.rate, texts, notes=[*said.notes, *notes])
-
-
-def _utf8(data, name):
-    """The text in UTF-8, with plain signs and line ends, without a last row of delimiters."""
-    if data.startswith((b"\xff\xfe", b"\xfe\xff")):
-        data = data.decode("utf-16", "replace").encode()
-    elif b"\0" in data[:65536]:
-        raise RecordingError(
-            f"{name} isn't text, although its name ends in {name[name.rfind('.') :]}; export it as "
-            "text, or give it the extension of its real format."
-        )
-    else:
-        head = data[:65536]
-        try:
-            head[: max(head.rfind(b"\n"), 0)].decode("utf-8")
-        except UnicodeDecodeError:  # a Windows export that writes µV
-            data = data.decode("cp1252", "replace").encode()
-    data = data.removeprefix(b"\xef\xbb\xbf").rstrip(b"\r\n\t ,;")
-    if MINUS in data:
-        data = data.replace(MINUS, b"-")
-    if b"\r" in data and b"\n" not in data:
-        data = data.replace(b"\r", b"\n")
-    return data
-
-
-def _first_lines(data, count=200, characters=65536):
-    """[(position, text)] of the first lines, enough to detect the layout."""
-    lines, at, plain = [], 0, 0
-    while at < len(data) and plain < 40 and len(lines) < count and (at < characters or plain < 3):
-        end = data.find(b"\n", at)
-        end = len(data) if end < 0 else end
-        # Tabs stay: an empty first cell before a tab is a cell.
-        text = data[at:end].decode("utf-8", "replace").strip(" \r\n")
-        plain += bool(text.strip()) and not text.startswith(COMMENTS)
-        lines.append((at, text))
-        at = end + 1
-    return lines
-
-
-def _layout(texts):
-    """The signs that give the most numeric cells, then the most columns; and where rows begin."""
-    best, last = None, [text[:100_000] for text in texts[-20:]]  # past the header
-    for delimiter in DELIMITERS:
-        for decimal, thousands in NUMERALS:
-            if delimiter == "," and (decimal == "," or thousands == ","):
-                continue
-            layout = Layout(delimiter, decimal, thousands)
-            table = [layout.cells(text) for text in last]
-            width, rows = Counter(map(len, table)).most_common(1)[0]
-            cells = [cell for cells in table for cell in cells]
-            share = sum(map(layout.is_number, cells)) / len(cells)
-            score = (round(share, 2), width if 2 * rows > len(table) else 0)
-            if best is None or score > best[0]:
-                best = score, layout, width
-    _, layout, layout.width = best
-    layout.table = [layout.cells(text) for text in texts]
-    alike = [cells for cells in layout.table[-20:] if len(cells) == layout.width]
-    columns = list(zip(*alike, strict=True))
-    layout.numeric = tuple(
-        any(c.lower() not in MISSING for c in column)
-        and sum(map(layout.is_number, column)) > len(column) / 2
-        for column in columns
-    )
-    if not any(layout.numeric):  # all may be missing at first
-        layout.numeric = tuple(all(map(layout.is_number, column)) for column in columns)
-    fits = [layout.fits(cells) for cells in layout.table]
-    first = fits.index(True) if any(fits) else len(texts)
-    if sum(fits[first:]) < 0.8 * len(fits[first:]):
-        first = len(texts)  # prose with a number somewhere
-    if first + 1 < len(texts) and _counts_columns(layout.table[first], layout.table[first + 1]):
-        first += 1  # pandas and numpy number unnamed columns in the header
-    layout.first = first
-    return layout
-
-
-def _counts_columns(cells, following):
-    cells = cells[1:] if cells[0] == "" else cells
-    counts = [[str(i + start) for i in range(len(cells))] for start in (0, 1)]
-    return len(cells) > 2 and cells in counts and [*cells] != [*following]
 
 
 def _turned(data, layout):
@@ -238,81 +105,6 @@ def _of_text(name, column):
         f"{name} is a table with text in it (column '{column[:40]}'), not a recording; pass a "
         f"feature table to a training script with --data {name}."
     )
-
-
-def _header(layout, texts):
-    """(rows of names, units or rates right above the table, the other texts above it)."""
-    header, at = [], layout.first
-    while at:
-        cells = layout.table[at - 1]
-        if layout.delimiter is None and len(cells) != layout.width:
-            cells = [cell.strip() for cell in re.split(r"\s{2,}|\t", texts[at - 1].strip())]
-        if not layout.width - 1 <= len(cells) <= layout.width + 1 or layout.width == 1 < at:
-            if not (layout.width == 1 and len(cells) == 1 and at == layout.first):
-                break
-        if _is_said(texts[at - 1], cells, layout):
-            break
-        header.insert(0, [*cells, ""][: layout.width])
-        at -= 1
-    return header, texts[:at]
-
-
-def _is_said(text, cells, layout):
-    """Whether a line is a key with its value, as in "FREQUENCY 2000" or "Range= 2 mV"."""
-    numbers = [layout.is_number(cell) for cell in cells if cell]
-    key = re.match(r"\s*[\w .]+(?:=|:=|:,|:\t)", text) or NAMES.match(text.strip())
-    return bool(key) and not text.startswith('"') or (any(numbers) and not all(numbers))
-
-
-def _names(layout, header, said, comments):
-    """The names of the columns, with their units and rates in brackets; () if there are none."""
-    units, rates, names, groups = None, None, None, []
-    for cells in reversed(header):
-        filled = [cell for cell in cells if cell]
-        if not filled:
-            continue
-        if all(map(RATE_CELL.fullmatch, filled)):
-            rates = cells
-        elif all(map(is_unit, filled)) and len(header) > 1 and names is None:
-            units = cells
-        elif names is None:
-            names = cells
-        elif len(filled) < len([n for n in names if n]) and len({*filled}) > 1:
-            groups = groups or _spread(cells)  # of sensors, whose channels have equal names
-        elif len(filled) == len(cells) and len({*names}) < len(names):
-            names = [f"{above} {below}".strip() for above, below in zip(cells, names, strict=True)]
-    if names is None and comments:  # np.savetxt puts the header into a comment
-        cells = layout.cells(comments[-1].lstrip("#%/ "))
-        names = cells if len(cells) == layout.width and not layout.fits(cells) else None
-    n = layout.width - (layout.table[layout.first][-1] == "" and layout.width > 1)
-    spare = n - len(said.names)
-    if said.names and 0 <= spare <= 1 and (names is None or said.units):
-        names = [*(names or [""])[:spare], *said.names, *[""] * (layout.width - n)]
-        units = [*[""] * spare, *said.units, *[""] * (layout.width - n)] if said.units else units
-    if names is None:
-        return ()
-    if groups:
-        names = [
-            f"{g} {n}" if names.count(n) > 1 and _of_its_kind(g, n) else n
-            for g, n in zip(groups, names, strict=True)
-        ]
-    for more in (units, rates):
-        if more:
-            names = [f"{n} ({m})" if m else n for n, m in zip(names, more, strict=True)]
-    return tuple(names)
-
-
-def _of_its_kind(group, name):
-    """Whether a sensor's name says nothing of its channel that isn't so: "EMG 1" may also move."""
-    return "emg" in name.lower() or "emg" not in group.lower()
-
-
-def _spread(cells):
-    """The cells with empty ones as the one before them."""
-    out = []
-    for cell in cells:
-        out.append(cell or (out[-1] if out else ""))
-    return out
 
 
 def _parse(data, at, name, layout, names, comments):
@@ -443,11 +235,13 @@ def _words(name, said, called, texts, notes, names):
 
 
 def _has_clock(names):
-    return any(re.match(r"(?:time|timestamp|t|zeit|sample|index|frame)\b", n.lower()) for n in names)
+    return any(
+        re.match(r"(?:time|timestamp|t|zeit|sample|index|frame)\b", n.lower()) for n in names
+    )
 
 
 def _without_counts(values):
-    """The values without a first row that holds the number of samples, as AcqKnowledge writes it."""
+    """The values without a first row that holds the number of samples, as in AcqKnowledge."""
     if len(values) > 2:
         first = values[0][np.isfinite(values[0])]
         if len(first) and (first == len(values) - 1).all():

@@ -1,0 +1,89 @@
+"""The names of a text table's columns, from the rows above it and from what is said there."""
+
+import re
+from collections.abc import Sequence
+
+from emg_llm.signal.readers.layout import Layout
+from emg_llm.signal.readers.preamble import NAMES, Preamble
+from emg_llm.signal.readers.units import is_unit
+
+RATE_CELL = re.compile(r"(\d[\d,]*(?:\.\d+)?)\s*(k?)Hz", re.IGNORECASE)
+
+
+def header_rows(layout: Layout, texts: Sequence[str]) -> tuple[list[list[str]], Sequence[str]]:
+    """(rows of names, units or rates right above the table, the other texts above it)."""
+    header, at = [], layout.first
+    while at:
+        cells = layout.table[at - 1]
+        if layout.delimiter is None and len(cells) != layout.width:
+            cells = [cell.strip() for cell in re.split(r"\s{2,}|\t", texts[at - 1].strip())]
+        wide = layout.width - 1 <= len(cells) <= layout.width + 1
+        if layout.width == 1:  # one line above a single column may name it
+            wide = len(cells) == 1 and at == layout.first
+        if not wide:
+            break
+        if _is_said(texts[at - 1], cells, layout):
+            break
+        header.insert(0, [*cells, ""][: layout.width])
+        at -= 1
+    return header, texts[:at]
+
+
+def _is_said(text, cells, layout):
+    """Whether a line is a key with its value, as in "FREQUENCY 2000" or "Range= 2 mV"."""
+    numbers = [layout.is_number(cell) for cell in cells if cell]
+    key = re.match(r"\s*[\w .]+(?:=|:=|:,|:\t)", text) or NAMES.match(text.strip())
+    return (bool(key) and not text.startswith('"')) or (any(numbers) and not all(numbers))
+
+
+def column_names(
+    layout: Layout, header: list[list[str]], said: Preamble, comments: Sequence[str]
+) -> tuple[str, ...]:
+    """The names of the columns, with their units and rates in brackets; () if there are none."""
+    units, rates, names, groups = None, None, None, []
+    for cells in reversed(header):
+        filled = [cell for cell in cells if cell]
+        if not filled:
+            continue
+        if all(map(RATE_CELL.fullmatch, filled)):
+            rates = cells
+        elif all(map(is_unit, filled)) and len(header) > 1 and names is None:
+            units = cells
+        elif names is None:
+            names = cells
+        elif len(filled) < len([n for n in names if n]) and len({*filled}) > 1:
+            groups = groups or _spread(cells)  # of sensors, whose channels have equal names
+        elif len(filled) == len(cells) and len({*names}) < len(names):
+            names = [f"{above} {below}".strip() for above, below in zip(cells, names, strict=True)]
+    if names is None and comments:  # np.savetxt puts the header into a comment
+        cells = layout.cells(comments[-1].lstrip("#%/ "))
+        names = cells if len(cells) == layout.width and not layout.fits(cells) else None
+    n = layout.width - (layout.table[layout.first][-1] == "" and layout.width > 1)
+    spare = n - len(said.names)
+    if said.names and 0 <= spare <= 1 and (names is None or said.units):
+        names = [*(names or [""])[:spare], *said.names, *[""] * (layout.width - n)]
+        units = [*[""] * spare, *said.units, *[""] * (layout.width - n)] if said.units else units
+    if names is None:
+        return ()
+    if groups:
+        names = [
+            f"{g} {n}" if names.count(n) > 1 and _of_its_kind(g, n) else n
+            for g, n in zip(groups, names, strict=True)
+        ]
+    for more in (units, rates):
+        if more:
+            names = [f"{n} ({m})" if m else n for n, m in zip(names, more, strict=True)]
+    return tuple(names)
+
+
+def _of_its_kind(group, name):
+    """Whether a sensor's name says nothing of its channel that isn't so: "EMG 1" may also move."""
+    return "emg" in name.lower() or "emg" not in group.lower()
+
+
+def _spread(cells):
+    """The cells with empty ones as the one before them."""
+    out = []
+    for cell in cells:
+        out.append(cell or (out[-1] if out else ""))
+    return out
