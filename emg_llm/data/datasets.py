@@ -258,6 +258,7 @@ def _manifest(path, table, montage):
     def make(i):
         place, label = str(rows[i]["path"]), str(rows[i]["label"])
         rest = {k: text_of(rows[i].get(k)) for k in ("sampling_rate", "unit", "subject", "session")}
+        rest["channels"] = text_of(rows[i].get("channels"))
         rest["montage"] = text_of(rows[i].get("montage")) or montage
         return read_recording(path.parent / place, label=label, recording_id=place, **rest)
 

@@ -44,6 +44,7 @@ def read_recording(
     unit: str | None = None,
     *,
     montage: str | Sequence[str] | None = None,
+    channels: str | Sequence[str | int] | None = None,
     label: str | None = None,
     subject: str | None = None,
     session: str | None = None,
@@ -59,6 +60,9 @@ def read_recording(
     montage: the site of each channel, in the channels' order: a list of names (or one string with
         commas), or "face" for the eight of MONTAGE; by default the names in the file, or else
         "channel 1", "channel 2", …
+    channels: the columns that are the signal, by name or by number from 1: a list, or one string
+        with commas. By default they are told by names, units and values, and `notes` says what was
+        left out.
     label, subject, session: override those in the file. recording_id: by default the file's stem.
 
     `notes` lists what was assumed or repaired. Raises only RecordingError, whatever the file; the
@@ -77,7 +81,7 @@ def read_recording(
         raise RecordingError(
             f"{name[:80]} can't be opened; check that it exists and is readable."
         ) from None
-    about = {"label": label, "subject": subject, "session": session}
+    about = {"channels": channels, "label": label, "subject": subject, "session": session}
     about |= {"recording_id": recording_id or path.stem, "format": path.suffix.lower()}
     sentence = f"{name} can't be parsed; export it again as CSV or .npy."
     # The result of an overflow is checked later, so numpy needn't warn.

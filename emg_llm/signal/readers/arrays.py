@@ -15,6 +15,7 @@ from emg_llm.signal.readers.raw import (
     Raw,
     bomb,
     check_kind,
+    check_size,
     from_variables,
     refusing,
     unpacked_limit,
@@ -52,6 +53,7 @@ def _npy_body(stream, name, shape, fortran, dtype, size):
             f"{name} ends before its array of shape {_short(shape)} is complete; it was cut short, "
             "so copy or save it again."
         )
+    check_size(name, shape)
     if needed > unpacked_limit(size):
         raise bomb(name)
     with refusing(f"{name} is damaged; copy or save it again."):

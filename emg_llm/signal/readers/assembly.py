@@ -12,11 +12,12 @@ import numpy as np
 from emg_llm.signal.montage import SitesError, montage_sites, parse
 from emg_llm.signal.readers.clock import rate_of
 from emg_llm.signal.readers.columns import MIN_SAMPLES, auxiliary_columns, refuse_feature_table
-from emg_llm.signal.readers.raw import Raw, check_kind
+from emg_llm.signal.readers.raw import Raw, check_kind, check_size
 from emg_llm.signal.readers.units import UNITS, bare, column_rate, column_unit, unit_key
 from emg_llm.signal.recording import Recording, RecordingError
 
 MAX_CHANNELS = 64
+MANY = 200_000  # samples, of which some suffice to guess a unit
 LEAST_LONGER = 8  # times as many samples as channels: channels may be rows
 MIN_SECONDS = 0.05
 RATE_RANGE = 20, 1_000_000  # Hz
@@ -34,17 +35,21 @@ def assemble(
     sampling_rate: float | str | None,
     unit: str | None,
     montage: str | Sequence[str] | None = None,
+    channels: str | Sequence[str | int] | None = None,
     **about: Any,
 ) -> Recording:
     """A Recording from a file's contents and the caller's arguments, which override them.
 
-    sampling_rate: Hz. montage: see `montage_sites`. about: label, subject, session, recording_id.
+    sampling_rate: Hz. montage: see `montage_sites`. channels: see `read_recording`. about: label,
+    subject, session, recording_id.
     Raises RecordingError.
     """
     notes = list(raw.notes)
     values, names = _as_table(name, raw, notes)
     units = [column_unit(n) for n in names]
     keep, time, step = auxiliary_columns(values, names, units, notes)
+    if channels is not None and len(channels):
+        keep = _chosen(name, channels, names, values.shape[1], notes)
     if time is None:
         refuse_feature_table(name, values, names)
         if raw.time is not None and raw.time.shape == (len(values),):
@@ -52,7 +57,7 @@ def assemble(
     if not keep:
         raise RecordingError(f"{name} has no signal columns; export the channels.")
     _check_channels(name, len(keep))
-    values = values[:, keep].astype(np.float64)
+    values = _kept(values, keep)
     rates = {rate for i in keep if names and (rate := column_rate(names[i]))}
     names = tuple(bare(names[i]) for i in keep) if names else ()
     units = [units[i] for i in keep] if units else []
@@ -65,19 +70,19 @@ def assemble(
     valid = _mark_invalid(name, values, rate, names, notes)
     _check_length(name, int(valid.sum()), rate, "valid ")
     stated = raw.texts.get("unit")
+    some = values[valid] if len(values) < MANY else values[:: len(values) // MANY]
     factor, unit = _given_unit(name, unit) or _stated_or_likely_unit(
-        values[valid], stated, units, original, notes
+        some, stated, units, original, notes
     )
-    values *= factor
-    largest = np.abs(values).max()
+    values *= np.float32(factor)
+    largest = max(values.max(), -values.min())
     if not largest < LARGEST:
         raise RecordingError(
             f"{name} holds values as large as {largest:.0e}, which EMG never reaches; check "
             "the export and the unit."
         )
-    signal = values.astype(np.float32)
-    samples = signal[valid]
-    if (samples == samples[0]).all():
+    signal, start = values, int(valid.argmax())
+    if all((column[valid] == column[start]).all() for column in signal.T):
         raise RecordingError(
             f"{name} is constant in every channel; check that the electrodes were recorded."
         )
@@ -88,11 +93,43 @@ def assemble(
     return Recording(signal, rate, names, unit, valid, notes=tuple(notes), **about)
 
 
+def _chosen(name, channels, names, n_columns, notes):
+    """The columns that the caller wants, by name or by number from 1."""
+    if isinstance(channels, str):
+        channels = [c.strip() for c in channels.replace(";", ",").split(",") if c.strip()]
+    called, keep = [bare(n).lower() for n in names], []
+    for channel in channels:
+        key = str(channel).strip()
+        if bare(key).lower() in called:
+            keep.append(called.index(bare(key).lower()))
+        elif key.isdecimal() and 1 <= int(key) <= n_columns:
+            keep.append(int(key) - 1)
+        else:
+            known = ", ".join(bare(n) or str(i + 1) for i, n in enumerate(names[:12]))
+            raise RecordingError(
+                f"{name} has no column '{key[:40]}'; it has {known or f'columns 1 to {n_columns}'}."
+            )
+    if len(set(keep)) < len(keep):
+        raise RecordingError(f"A column of {name} was chosen twice; name each channel once.")
+    notes.append("The channels are those that were asked for.")
+    return keep
+
+
+def _kept(values, keep):
+    """Some columns in single precision, each converted by itself: float64 of all would be large."""
+    signal = np.empty((len(values), len(keep)), np.float32)
+    for place, i in enumerate(keep):
+        signal[:, place] = values[:, i]
+    return signal
+
+
 def _present(values):
     """(the values without rows at the end that are all empty, their slice): sensors end at
     different times in one table."""
-    there = np.flatnonzero(np.isfinite(values).any(axis=1))
-    rows = slice(0, there[-1] + 1 if len(there) else len(values))
+    last = len(values)
+    while last and not np.isfinite(values[last - 1]).any():
+        last -= 1
+    rows = slice(0, last or len(values))
     return values[rows], rows
 
 
@@ -127,6 +164,7 @@ def _as_table(name, raw, notes):
     """(values (samples, columns), names), transposed if the channels were rows."""
     values, names = np.asarray(raw.values), tuple(raw.names)
     check_kind(name, values.dtype)
+    check_size(name, values.shape)
     if values.ndim == 1:
         values = values[:, None]
     if values.ndim != 2:

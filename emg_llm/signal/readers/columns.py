@@ -113,7 +113,10 @@ def auxiliary_columns(
             counts and not timed and (leading or not names)
         ):
             notes.append(f"Column {i + 1} counts the samples and was left out of the signal.")
-        elif timed or (not EMG.search(key) and evenly_rises(column, MIN_SAMPLES)):
+        elif timed or (
+            (_may_be_time(key, leading) or (times and key == keys[times[0]]))
+            and evenly_rises(column, MIN_SAMPLES)
+        ):
             times.append(i)
             if time is None:
                 time, step = column, _time_step(key, units[i] if units else "")
@@ -139,6 +142,11 @@ def auxiliary_columns(
             notes.append(f"Columns that aren't voltages were left out: {left_out}.")
             keep = [i for i in keep if i not in other]
     return _of_one_rate(keep, names, notes), time, step
+
+
+def _may_be_time(key, leading):
+    """Whether a column that rises evenly may be a clock; a slow sensor rises, too."""
+    return (leading or not key) and not EMG.search(key) and not _other(key)
 
 
 def _without_other_sensors(keep, names, keys, notes):

@@ -55,7 +55,7 @@ def column_names(
             groups = groups or _spread(cells)  # of sensors, whose channels have equal names
         elif len(filled) == len(cells) and len({*names}) < len(names):
             names = [f"{above} {below}".strip() for above, below in zip(cells, names, strict=True)]
-    if names is None and comments:  # np.savetxt puts the header into a comment
+    if names is None and comments and not said.names:  # np.savetxt puts the header into a comment
         cells = layout.cells(comments[-1].lstrip("#%/ "))
         names = cells if len(cells) == layout.width and not layout.fits(cells) else None
     n = layout.width - (layout.table[layout.first][-1] == "" and layout.width > 1)

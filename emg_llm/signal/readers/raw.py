@@ -10,6 +10,7 @@ import numpy as np
 from emg_llm.signal.recording import RecordingError
 
 MAX_BYTES = 512 * 2**20  # of a file, packed or unpacked: 8 channels, 15 kHz, 9 minutes
+MAX_VALUES = 2**27  # samples by channels: half a gigabyte in single precision
 MAX_RATIO = 500  # signals compress two- to tenfold; far more is a bomb
 MAX_VARIABLES = 1000
 SIGNAL_KEYS = ("signal", "emg", "data", "x")
@@ -53,6 +54,15 @@ def refusing(sentence: str) -> Iterator[None]:
 def unpacked_limit(packed: int) -> int:
     """The number of bytes that `packed` bytes may unpack to."""
     return min(MAX_BYTES, max(64 * 2**20, MAX_RATIO * packed))
+
+
+def check_size(name: str, shape: tuple[int, ...]) -> None:
+    """Raise RecordingError for an array that would take too much memory."""
+    if math.prod(shape) > MAX_VALUES:
+        raise RecordingError(
+            f"{name} holds {math.prod(shape) / 1e6:.0f} million values and a recording may hold "
+            f"{MAX_VALUES / 1e6:.0f}; cut it into trials."
+        )
 
 
 def bomb(name: str) -> RecordingError:
