@@ -1,7 +1,10 @@
-"""python -m emg_llm publish | deploy-space: put trained models on the Hugging Face Hub."""
+"""python -m emg_llm inspect | publish | deploy-space: look into recordings, and put trained models
+on the Hugging Face Hub."""
 
 import argparse
+import json
 import sys
+from pathlib import Path
 
 from emg_llm.hub.client import collect
 
@@ -22,6 +25,20 @@ def main(arguments=None):
 def make_parser():
     parser = argparse.ArgumentParser("python -m emg_llm", description=__doc__)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    new = commands.add_parser(
+        "inspect",
+        help="say what recordings are read as, channel by channel",
+        description="Reads each file as the app does and says what was read, assumed and left out, "
+        "and how far each channel can be trusted.",
+    )
+    new.set_defaults(run=run_inspect)
+    new.add_argument("files", metavar="FILE", nargs="+", help="a recording")
+    new.add_argument("--sampling-rate", help="Hz, where the file doesn't say it")
+    new.add_argument("--unit", help="of the values, where the file doesn't say it")
+    new.add_argument("--channels", help="names or numbers of the channels, with commas")
+    new.add_argument("--montage", help="the sites of the channels, with commas, or face")
+    new.add_argument("--json", action="store_true", help="print JSON, a line for each file")
+    new.add_argument("--report", metavar="HTML", help="write a page with figures (one file)")
     new = commands.add_parser(
         "publish",
         help="upload a bundle, and optionally its training conversations, to the Hub",
@@ -59,6 +76,52 @@ def make_parser():
     new.add_argument("--private", action="store_true", help="create a new Space as private")
     new.add_argument("--docker", action="store_true", help="use the Dockerfile, not Gradio's SDK")
     return parser
+
+
+def run_inspect(options):
+    from emg_llm.signal.description import description, sentences
+    from emg_llm.signal.readers import read_recording
+    from emg_llm.signal.recording import RecordingError
+
+    o, refused = options, None
+    if o.report and len(o.files) > 1:
+        raise ValueError("A report is of one file; name one with --report.")
+    for path in o.files:
+        try:
+            recording = read_recording(
+                path, o.sampling_rate, o.unit, montage=o.montage, channels=o.channels
+            )
+        except RecordingError as error:
+            refused = error  # the others are inspected, too
+            print(json.dumps({"file": path, "error": str(error)}) if o.json else f"{path}: {error}")
+            continue
+        told = description(recording)
+        if o.json:
+            print(json.dumps({"file": path} | told))
+        else:
+            print(f"{path}: {' '.join(sentences(told))}\n{_channel_table(told).to_string()}\n")
+        if o.report:
+            page = _page(recording, sentences(told), _channel_table(told).reset_index())
+            Path(o.report).write_text(page, encoding="utf-8")
+            print(f"Report: {o.report}", file=sys.stderr)
+    if refused is not None:
+        raise ValueError("Not every file could be read.")
+
+
+def _channel_table(told):
+    import pandas as pd
+
+    return pd.DataFrame(told["channels"]).set_index("name").round(3)
+
+
+def _page(recording, said, table):
+    """A self-contained page about one recording."""
+    from emg_llm.plots.page import report_page
+    from emg_llm.plots.signals import signal_figure, spectrum_figure
+
+    figures = {"Signal": ("As recorded.", signal_figure(recording))}
+    figures["Spectrum"] = ("Of the valid samples.", spectrum_figure(recording))
+    return report_page(recording.recording_id, said, figures, {"Channels": table})
 
 
 def run_publish(options):

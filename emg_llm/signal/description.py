@@ -1,0 +1,61 @@
+"""What a file was read as, for people and for programs."""
+
+import math
+from typing import Any
+
+import numpy as np
+
+from emg_llm.signal.quality import QualityReport, assess_quality
+from emg_llm.signal.recording import Recording
+
+
+def description(recording: Recording) -> dict[str, Any]:
+    """What was read, assumed and found in a recording, as plain values; None where unknown.
+
+    rms: of each channel's valid samples without their mean, in the recording's unit.
+    """
+    report = assess_quality(recording)
+    x = recording.signal[recording.valid]
+    rms = [float(np.std(column, dtype=np.float64)) for column in x.T]
+    return {
+        "recording": recording.recording_id,
+        "label": recording.label,
+        "subject": recording.subject,
+        "sampling_rate": recording.sampling_rate,
+        "duration": recording.duration,
+        "samples": recording.n_samples,
+        "unit": recording.unit,
+        "invalid": report.invalid,
+        "quality": report.verdict,
+        "messages": list(report.messages),
+        "notes": list(recording.notes),
+        "channels": _channels(recording, report, rms),
+    }
+
+
+def _channels(
+    recording: Recording, report: QualityReport, rms: list[float]
+) -> list[dict[str, Any]]:
+    found = {channel.name: channel for channel in report.channels}
+    rows = []
+    for name, strength in zip(recording.channel_names, rms, strict=True):
+        row: dict[str, Any] = {"name": name, "rms": strength}
+        if channel := found.get(name):
+            about = {"verdict": channel.verdict, "snr_db": channel.snr_db}
+            about |= {"mains_db": channel.mains_db, "clipped": channel.clipped}
+            about |= {"flat": channel.flat, "stuck": channel.stuck, "wild": channel.wild}
+            row |= about
+        finite = not isinstance(row.get("snr_db"), float) or math.isfinite(row["snr_db"])
+        rows.append(row if finite else row | {"snr_db": None})
+    return rows
+
+
+def sentences(told: dict[str, Any]) -> list[str]:
+    """A description in sentences, without its channels."""
+    n = len(told["channels"])
+    facts = f"{n} channel{'s' * (n != 1)}, {told['duration']:.3g} s at {told['sampling_rate']:g} Hz"
+    about = [f"{facts}, in {'µV' if told['unit'] == 'uV' else 'arbitrary units'}."]
+    if told["label"] or told["subject"]:
+        known = (f"label {told['label']}" if told["label"] else "", told["subject"] or "")
+        about.append(f"The file names: {', '.join(filter(None, known))}.")
+    return [*about, *told["notes"], f"Quality: {told['quality']}.", *told["messages"]]
