@@ -1,5 +1,6 @@
 """Cleaning, resampling and cutting: Recording -> clean Recording -> Segments."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import lru_cache
@@ -41,10 +42,7 @@ def _clean(recording, band):
         )
     rows = slice(inside[0], inside[-1] + 1)
     valid = recording.valid[rows]
-    x = recording.signal[rows].astype(np.float64)
-    if not valid.all():
-        x = _interpolate(x, valid)
-    x -= x.mean(axis=0)
+    signal = recording.signal[rows]
 
     rate = recording.sampling_rate
     high = min(band[1], 0.45 * rate)
@@ -54,12 +52,26 @@ def _clean(recording, band):
             f"({band[0]:g}-{band[1]:g} Hz); export it at 100 Hz or more."
         )
     mains, _ = detect_mains(recording)
+
+    def column(i):
+        """A channel without its gaps and its mean, in double precision."""
+        x = signal[:, i].astype(np.float64)
+        if not valid.all():
+            x = _interpolate(x, valid)
+        return x - x.mean()
+
+    waves, channels = None, range(signal.shape[1])
     if mains:
-        _subtract_hum(x, rate, _harmonics(mains, high))
-    x = _zero_phase(x, rate, band[0], high, mains)
-    x[~valid] = 0
+        waves = _Waves(map(column, channels), len(signal), rate, _harmonics(mains, high))
+    out = np.empty_like(signal)
+    for i in channels:  # one at a time: a long recording is large
+        x = column(i)
+        if waves is not None:
+            waves.subtract(x)
+        out[:, i] = _zero_phase(x, rate, band[0], high, mains)
+    out[~valid] = 0
     start = recording.start + inside[0] / rate
-    return recording.replace(signal=x.astype(np.float32), valid=valid, cleaned=True, start=start)
+    return recording.replace(signal=out, valid=valid, cleaned=True, start=start)
 
 
 def resample(recording: Recording, sampling_rate: float) -> Recording:
@@ -93,12 +105,15 @@ def mains_hum(recording: Recording) -> np.ndarray:
     mains, _ = detect_mains(recording)
     without, rate = x.copy(), recording.sampling_rate
     if mains:
-        _subtract_hum(without, rate, _harmonics(mains, min(BAND[1], 0.45 * rate)))
+        harmonics = _harmonics(mains, min(BAND[1], 0.45 * rate))
+        waves = _Waves(x.T, len(x), rate, harmonics)
+        for i in range(x.shape[1]):
+            waves.subtract(without[:, i])
     return x - without
 
 
 def _detect_mains(recording):
-    rate, x = recording.sampling_rate, recording.signal[recording.valid]
+    rate, x = recording.sampling_rate, recording.valid_signal
     best = None, np.zeros(recording.n_channels)
     if len(x) < rate / 4 or rate < 2.2 * MAINS[0]:
         return best
@@ -126,7 +141,7 @@ def _detect_mains(recording):
 def _interpolate(x, valid):
     at = np.arange(len(x))
     gaps = np.flatnonzero(~valid)
-    x[gaps] = np.stack([np.interp(gaps, at[valid], column[valid]) for column in x.T], axis=1)
+    x[gaps] = np.interp(gaps, at[valid], x[valid])
     return x
 
 
@@ -139,22 +154,32 @@ def _chance_db(windows):
     return 10 * np.log10(rare / median)
 
 
-def _subtract_hum(x, rate, harmonics):
-    """Fit sinusoids of constant amplitude to x (samples, channels) and subtract them in place.
+class _Waves:
+    """Sinusoids of the mains, as long as a recording, that are fitted to a channel and subtracted.
 
     A notch alone would ring for half a second at both ends, where the hum starts and stops.
+    channels: of float64 (samples,), iterated once: mains deviates by some hundredths of a hertz,
+    which turns the phase of all of them between the two halves.
     """
-    n, half = len(x), len(x) // 2
-    t, window = np.arange(n) / rate, np.hanning(half)
-    # Mains deviates by some hundredths of a hertz, which turns the phase between the two halves.
-    still = np.exp(-2j * np.pi * harmonics[0] * t)
-    first, second = ((window * still[h]) @ x[h] for h in (slice(half), slice(n - half, n)))
-    turn = np.angle(np.vdot(first, second)) / t[n - half]
-    once = wave = np.exp(1j * (2 * np.pi * harmonics[0] + turn) * t)
-    for _ in harmonics:
-        both = np.stack([wave.real, wave.imag])
-        x -= both.T @ np.linalg.solve(both @ both.T, both @ x)
-        wave = wave * once
+
+    def __init__(
+        self, channels: Iterable[np.ndarray], n: int, rate: float, harmonics: np.ndarray
+    ) -> None:
+        half, t = n // 2, np.arange(n) / rate
+        still, window = np.exp(-2j * np.pi * harmonics[0] * t), np.hanning(half)
+        head, tail = window * still[:half], window * still[n - half :]
+        turned = sum(np.conj(head @ x[:half]) * (tail @ x[n - half :]) for x in channels)
+        turn = np.angle(turned) / t[n - half]
+        self.once = np.exp(1j * (2 * np.pi * harmonics[0] + turn) * t)
+        self.n = len(harmonics)
+
+    def subtract(self, x):
+        """Subtract the hum from a channel in place, one harmonic after the other."""
+        wave = self.once
+        for _ in range(self.n):
+            both = np.stack([wave.real, wave.imag])
+            x -= np.linalg.solve(both @ both.T, both @ x) @ both
+            wave = wave * self.once
 
 
 def _harmonics(mains, high):
@@ -162,16 +187,16 @@ def _harmonics(mains, high):
 
 
 def _zero_phase(x, rate, low, high, mains):
-    """Band-pass and notch x (samples, channels) forwards and backwards, with mirrored ends.
+    """Band-pass and notch x (samples,) forwards and backwards, with mirrored ends.
 
     The cosine transform is the spectrum of a mirrored signal.
     """
     n = fft.next_fast_len(len(x), real=True)
-    spectrum = fft.dct(np.pad(x, ((0, n - len(x)), (0, 0)), "symmetric"), axis=0)
+    spectrum = fft.dct(np.pad(x, (0, n - len(x)), "symmetric"), overwrite_x=True)
     gain = _squared_gain(n, rate, low, high, mains)
-    spectrum[: len(gain)] *= gain[:, None]
+    spectrum[: len(gain)] *= gain
     spectrum[len(gain) :] = 0
-    return fft.idct(spectrum, axis=0, overwrite_x=True)[: len(x)]
+    return fft.idct(spectrum, overwrite_x=True)[: len(x)]
 
 
 @lru_cache(maxsize=4)  # most recordings of a dataset have the same length

@@ -93,6 +93,11 @@ class Recording:
         return self.signal.shape[1]
 
     @property
+    def valid_signal(self) -> np.ndarray:
+        """The valid samples, (samples, channels); the signal itself if all are."""
+        return self.signal if self.valid.all() else self.signal[self.valid]
+
+    @property
     def duration(self) -> float:
         """Seconds."""
         return self.n_samples / self.sampling_rate
