@@ -43,6 +43,48 @@ def emg(samples=N, channels=8, scale=20.0, seed=0):
     return np.random.default_rng(seed).normal(0, scale, (samples, channels))
 
 
+def _hdf5(path, array):
+    import h5py
+
+    with h5py.File(path, "w") as file:
+        file["signal"] = array
+
+
+def _edf(path, array):
+    """At RATE, which these formats state; 400 samples are a record of 0.2 s."""
+    import edfio
+
+    bdf, most = path.suffix == ".bdf", 200.0
+    kind, file = (edfio.BdfSignal, edfio.Bdf) if bdf else (edfio.EdfSignal, edfio.Edf)
+    about = {"physical_range": (-most, most)}
+    signals = [kind(x, RATE, label=f"channel {i + 1}", **about) for i, x in enumerate(array.T)]
+    file(signals, data_record_duration=len(array) / RATE).write(path)
+
+
+def _sheet(path, array):
+    import pandas as pd
+
+    engine = {".ods": "odf"}.get(path.suffix, "openpyxl")
+    pd.DataFrame(array).to_excel(path, index=False, header=False, engine=engine)
+
+
+def _arrow(path, array):
+    import pandas as pd
+
+    table = pd.DataFrame(array, columns=[str(i) for i in range(array.shape[1])])
+    table.to_parquet(path) if path.suffix == ".parquet" else table.to_feather(path)
+
+
+def _wav(path, array):
+    from scipy.io import wavfile
+
+    wavfile.write(path, RATE, array.astype(np.float32))
+
+
+WRITERS = {".h5": _hdf5, ".hdf5": _hdf5, ".edf": _edf, ".bdf": _edf, ".xlsx": _sheet}
+WRITERS |= {".ods": _sheet, ".parquet": _arrow, ".feather": _arrow, ".wav": _wav}
+
+
 def save(path, array, **more):
     if path.suffix == ".npy":
         np.save(path, array)
@@ -50,6 +92,8 @@ def save(path, array, **more):
         np.savez(path, signal=array, **more)
     elif path.suffix == ".mat":
         savemat(path, {"signal": array, **more}, do_compression=True)
+    elif path.suffix in WRITERS:
+        WRITERS[path.suffix](path, np.atleast_2d(array.T).T)
     else:
         np.savetxt(path, array, delimiter="\t" if path.suffix == ".tsv" else ",")
     return path

@@ -32,9 +32,21 @@ def test_a_time_vector_beside_the_signal_gives_the_rate(tmp_path):
     assert read_recording(tmp_path / "a.mat").sampling_rate == 1000
 
 
-def test_matlab_v73_is_refused_with_how_to_save_it(tmp_path):
-    (tmp_path / "a.mat").write_bytes(b"MATLAB 7.3 MAT-file".ljust(512) + b"\x89HDF\r\n\x1a\n")
-    assert "'-v7'" in refusal(tmp_path / "a.mat")
+def test_matlab_v73_is_read_as_what_was_saved(tmp_path):
+    import h5py
+
+    path = tmp_path / "a.mat"
+    with h5py.File(path, "w", userblock_size=512) as file:
+        file["emg"] = emg(channels=3).T  # MATLAB stores columns first
+        file["fs"] = np.array([[1500.0]])
+        unit = file.create_dataset("unit", data=np.array([[ord("m")], [ord("V")]], np.uint16))
+        unit.attrs["MATLAB_class"] = np.bytes_("char")
+    content = bytearray(path.read_bytes())
+    content[:19] = b"MATLAB 7.3 MAT-file"
+    path.write_bytes(content)
+    recording = read_recording(path)
+    assert recording.sampling_rate == 1500 and recording.unit == "uV"
+    np.testing.assert_allclose(recording.signal, 1000 * emg(channels=3), rtol=1e-5)
 
 
 @pytest.mark.parametrize(

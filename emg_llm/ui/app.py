@@ -134,7 +134,7 @@ class RecordingForm:
     def __init__(self, samples, montages):
         self.paths, self.montages = dict(samples), montages
         self.file = gr.File(
-            label="Recording (CSV, TSV, TXT, NPY, NPZ or MAT)",
+            label="Recording (CSV, Excel, EDF, MAT, HDF5, NPY, …)",
             file_types=analysis.FILE_TYPES,
             height=170,
         )

@@ -11,31 +11,11 @@ from pathlib import Path
 
 import numpy as np
 
+from emg_llm.signal.readers.formats import COMMON, EXTENSIONS, expected, found
 from emg_llm.signal.readers.raw import MAX_BYTES, refusing
 from emg_llm.signal.recording import Recording, RecordingError
 
-TEXT_EXTENSIONS = (".csv", ".tsv", ".txt")
-SUPPORTED_EXTENSIONS = (".npy", ".npz", *TEXT_EXTENSIONS, ".mat")
-# A file's first bytes, their kind (a supported extension, "hdf5" or None) and its description.
-SIGNATURES = (
-    (b"\x93NUMPY", ".npy", "a NumPy array (.npy)"),
-    (b"PK\x03\x04", ".npz", "a ZIP file, such as .npz or an Excel workbook"),
-    (b"PK\x05\x06", ".npz", "an empty ZIP file"),
-    (b"MATLAB 5.0", ".mat", "a MATLAB file (.mat)"),
-    (b"MATLAB 7.3", "hdf5", "a MATLAB v7.3 file"),
-    (b"\x89HDF\r\n\x1a\n", "hdf5", "an HDF5 file"),
-    (b"\x89PNG", None, "a PNG picture"),
-    (b"\xff\xd8\xff", None, "a JPEG picture"),
-    (b"GIF8", None, "a GIF picture"),
-    (b"%PDF", None, "a PDF document"),
-    (b"RIFF", None, "a sound or video file"),
-    (b"\x1f\x8b", None, "a gzip archive"),
-    (b"\xd0\xcf\x11\xe0", None, "an old Excel or Word file"),
-    (b"PAR1", None, "a Parquet table"),
-    (b"\xffBIOSEMI", None, "a BDF recording"),
-    *((b"\x80" + bytes([n]), None, "a Python pickle, which is never opened") for n in range(2, 6)),
-)
-ENDINGS = ".csv, .tsv, .txt, .npy, .npz or .mat"
+SUPPORTED_EXTENSIONS = EXTENSIONS
 
 
 def read_recording(
@@ -52,7 +32,7 @@ def read_recording(
 ) -> Recording:
     """One file as a Recording: float32 (samples, channels), in microvolts if the unit is known.
 
-    path: .npy, .npz, .csv, .tsv, .txt, or .mat up to version 7.
+    path: a file with one of SUPPORTED_EXTENSIONS.
     sampling_rate: Hz; required if the file has neither a rate nor a time column, except for the
         original project's (45000, 8), which is 15 kHz.
     unit: "V", "mV", "uV", "nV" or "a.u."; by default the file's unit, else volts if the values
@@ -74,7 +54,7 @@ def read_recording(
         raise RecordingError("No file was given; choose a recording.") from None
     name = path.name or "This"
     try:
-        read = _reader(_kind(path, name))
+        form = _format(path, name)
     except (OSError, ValueError) as error:
         if isinstance(error, RecordingError):
             raise
@@ -86,27 +66,15 @@ def read_recording(
     sentence = f"{name} can't be parsed; export it again as CSV or .npy."
     # The result of an overflow is checked later, so numpy needn't warn.
     with refusing(sentence), np.errstate(all="ignore"):
+        from emg_llm.signal.readers.apart import read, read_apart
         from emg_llm.signal.readers.assembly import assemble
 
-        return assemble(name, read(path), sampling_rate, unit, montage, **about)
+        raw = (read_apart if form.apart else read)(form.reader, path)
+        return assemble(name, raw, sampling_rate, unit, montage, **about)
 
 
-def _reader(kind):
-    if kind in TEXT_EXTENSIONS:
-        from emg_llm.signal.readers.text import read_text
-
-        return read_text
-    if kind == ".mat":
-        from emg_llm.signal.readers.matlab import read_mat
-
-        return read_mat
-    from emg_llm.signal.readers.arrays import read_npy, read_npz
-
-    return {".npy": read_npy, ".npz": read_npz}[kind]
-
-
-def _kind(path, name):
-    """The file's extension, if its content agrees. Raises RecordingError, OSError."""
+def _format(path, name):
+    """The file's Format, if its content agrees with its ending. Raises RecordingError, OSError."""
     extension = path.suffix.lower()
     if path.is_dir():
         raise RecordingError(
@@ -124,7 +92,7 @@ def _kind(path, name):
         )
     if extension not in SUPPORTED_EXTENSIONS:
         raise RecordingError(
-            f"{name} isn't in a supported format; export the recording as {ENDINGS}."
+            f"{name} isn't in a supported format; export the recording as {COMMON}."
         )
     if size == 0:
         raise RecordingError(f"{name} is empty; export or copy it again.")
@@ -134,30 +102,15 @@ def _kind(path, name):
         )
     with path.open("rb") as stream:
         head = stream.read(128)
-    content, description = _sniff(head)
-    if content == "hdf5" and extension == ".mat":
-        raise RecordingError(
-            f"{name} is a MATLAB v7.3 file, which isn't supported; save it in MATLAB with "
-            "save(…, '-v7')."
-        )
-    if content == extension or (content == "text" and extension in TEXT_EXTENSIONS):
-        return extension
-    if content == "text":
+    if form := expected(extension, head):
+        return form
+    content, description = found(head)
+    if content is not None and not content.signatures:
         raise RecordingError(
             f"{name} doesn't contain {extension} data; save it again, or give it the extension of "
             "its real format."
         )
-    rename = f"export the recording as {ENDINGS}"
-    if content in (".npy", ".mat"):
-        rename = f"rename it to {path.stem}{content}"
+    rename = f"export the recording as {COMMON}"
+    if content is not None and len(content.endings) == 1 and content.endings[0] != ".npz":
+        rename = f"rename it to {path.stem}{content.endings[0]}"
     raise RecordingError(f"{name} is actually {description}, not a {extension} file; {rename}.")
-
-
-def _sniff(head):
-    """(kind, description) of a file's first bytes, as in SIGNATURES, or twice "text"."""
-    for start, kind, description in SIGNATURES:
-        if head.startswith(start):
-            return kind, description
-    if head[124:128] in (b"\x00\x01IM", b"\x01\x00MI"):
-        return ".mat", "a MATLAB file (.mat)"
-    return "text", "text"

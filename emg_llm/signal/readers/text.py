@@ -36,8 +36,12 @@ def read_text(path: Path) -> Raw:
 
     Raises RecordingError for text that isn't numbers, and for feature tables and manifests.
     """
-    name = path.name
-    data = plain_text(path.read_bytes(), name)
+    return table_of(path.read_bytes(), path.name)
+
+
+def table_of(data: bytes, name: str) -> Raw:
+    """The Raw of a text's bytes, see `read_text`; name: of the file."""
+    data = plain_text(data, name)
     lines = first_lines(data)
     comments = [text for _, text in lines if text.startswith(COMMENTS)]
     rows = [(at, text) for at, text in lines if text.strip() and not text.startswith(COMMENTS)]

@@ -1,0 +1,61 @@
+"""HDF5 files, MATLAB's of version 7.3 among them."""
+
+from pathlib import Path
+
+import numpy as np
+
+from emg_llm.signal.readers.raw import (
+    MAX_VARIABLES,
+    RATE_KEYS,
+    TEXT_KEYS,
+    Raw,
+    check_size,
+    from_variables,
+    plain,
+)
+from emg_llm.signal.recording import RecordingError
+
+
+def read_hdf5(path: Path) -> Raw:
+    """The signal of an HDF5 file, and the rate and names beside it or in its attributes."""
+    import h5py
+
+    name, found, texts = path.name, {}, {}
+    with h5py.File(path, "r") as file:
+        turned = path.read_bytes()[:10] == b"MATLAB 7.3"  # stores columns first
+
+        def visit(place, item):
+            if not isinstance(item, h5py.Dataset) or len(found) > MAX_VARIABLES:
+                return
+            key = place.rpartition("/")[2]
+            if item.dtype.kind in "iuf" and "MATLAB_class" not in item.attrs:
+                found[key if key not in found else place] = item
+            elif item.attrs.get("MATLAB_class", b"") == b"char":
+                texts[key.lower()] = "".join(map(chr, np.asarray(item).reshape(-1)))
+            elif item.dtype.kind in "iuf":
+                found[key if key not in found else place] = item
+
+        file.visititems(visit)
+        if not found:
+            raise RecordingError(f"{name} holds no array of numbers; save the samples by channels.")
+
+        def load(key):
+            check_size(name, found[key].shape)
+            values = np.asarray(found[key][()])
+            return values.T if turned else values
+
+        shapes = {k: v.shape[::-1] if turned else v.shape for k, v in found.items()}
+        raw = from_variables(name, shapes, load)
+        attributes = dict(file.attrs)
+        for item in found.values():
+            attributes |= dict(item.attrs)
+        for key, value in attributes.items():
+            single = np.asarray(value).reshape(-1)
+            if raw.rate is None and plain(key) in RATE_KEYS and single.dtype.kind in "iuf":
+                raw.rate = float(single[0]) if single.size == 1 else None
+            if key.lower() in TEXT_KEYS and isinstance(value, str | bytes):
+                raw.texts[key.lower()] = value.decode() if isinstance(value, bytes) else value
+            if plain(key) in ("channelnames", "channels", "columns") and single.dtype.kind in "OSU":
+                raw.names = tuple(v.decode() if isinstance(v, bytes) else str(v) for v in single)
+        raw.texts |= {k: texts[k] for k in TEXT_KEYS if k in texts}
+    return raw

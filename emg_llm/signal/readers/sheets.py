@@ -1,0 +1,38 @@
+"""Spreadsheets (Excel, ODS), read by calamine: the sheet with the most numbers, as text."""
+
+from pathlib import Path
+
+from emg_llm.signal.readers.raw import MAX_VALUES, Raw
+from emg_llm.signal.readers.text import table_of
+from emg_llm.signal.recording import RecordingError
+
+
+def read_sheets(path: Path) -> Raw:
+    """The table of numbers in a spreadsheet. Raises RecordingError."""
+    import python_calamine
+
+    name = path.name
+    with python_calamine.load_workbook(str(path)) as book:
+        tables = {sheet: book.get_sheet_by_name(sheet).to_python() for sheet in book.sheet_names}
+    numbers = {
+        sheet: sum(isinstance(cell, int | float) for row in rows for cell in row)
+        for sheet, rows in tables.items()
+    }
+    if not any(numbers.values()):
+        raise RecordingError(f"{name} holds no numbers; export the signal to it again.")
+    if sum(numbers.values()) > MAX_VALUES // 8:
+        raise RecordingError(f"{name} is too large for a spreadsheet; save it as CSV.")
+    chosen = max(numbers, key=lambda sheet: numbers[sheet])
+    lines = ["\t".join(map(_text, row)) for row in tables[chosen]]
+    raw = table_of("\n".join(lines).encode(), name)
+    if len(tables) > 1:
+        raw.notes.append(f"The sheet '{chosen[:40]}' was read, which has the most numbers.")
+    return raw
+
+
+def _text(cell):
+    if isinstance(cell, bool):
+        return str(int(cell))
+    if hasattr(cell, "isoformat"):
+        return cell.isoformat()
+    return str(cell).replace("\t", " ").replace("\n", " ")
