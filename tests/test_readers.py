@@ -114,6 +114,29 @@ def test_a_reader_that_crashes_takes_nothing_with_it(tmp_path, monkeypatch):
     assert "damaged" in refusal(path)
 
 
+def test_no_file_opens_another_one_or_unpacks_without_end(tmp_path):
+    import h5py
+    import pandas as pd
+
+    with h5py.File(tmp_path / "secret.h5", "w") as file:
+        file["emg"] = emg()
+    layout = h5py.VirtualLayout((len(emg()), 8), "f8")
+    layout[:] = h5py.VirtualSource(tmp_path / "secret.h5", "emg", (len(emg()), 8))
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        file.create_virtual_dataset("emg", layout)
+        file["b"] = h5py.ExternalLink(str(tmp_path / "secret.h5"), "emg")
+    assert "no array" in refusal(tmp_path / "a.h5", RATE)
+    with h5py.File(tmp_path / "b.h5", "w") as file:
+        file.create_dataset("emg", (1000, 2**20), "i8", chunks=(1000, 64), compression="gzip")
+    assert "million values" in refusal(tmp_path / "b.h5", RATE)
+    with h5py.File(tmp_path / "c.h5", "w") as file:
+        file.create_dataset("emg", (2**24, 8), "i8", chunks=(2**16, 8), compression="gzip")
+    assert "unpacks to more" in refusal(tmp_path / "c.h5", RATE)
+    table = pd.DataFrame({"emg": np.zeros(30_000_000, np.int64)})
+    table.to_parquet(tmp_path / "d.parquet", compression="gzip", use_dictionary=False)
+    assert refusal(tmp_path / "d.parquet", RATE)
+
+
 def test_what_is_said_beside_the_signal_is_read_from_each_format(tmp_path):
     import edfio
     import h5py

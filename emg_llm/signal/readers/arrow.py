@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
-from emg_llm.signal.readers.raw import Raw, check_size
+from emg_llm.signal.readers.raw import Raw, bomb, check_size, unpacked_limit
 from emg_llm.signal.recording import RecordingError
 
 
@@ -13,7 +13,11 @@ def read_parquet(path: Path) -> Raw:
     import pyarrow.parquet as pq
 
     file = pq.ParquetFile(path)
-    check_size(path.name, (file.metadata.num_rows, file.metadata.num_columns))
+    about = file.metadata
+    check_size(path.name, (about.num_rows, about.num_columns))
+    size = sum(about.row_group(i).total_byte_size for i in range(about.num_row_groups))
+    if size > unpacked_limit(path.stat().st_size):
+        raise bomb(path.name)
     return _columns(path.name, file.read().to_pandas())
 
 

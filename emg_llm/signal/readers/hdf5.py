@@ -9,9 +9,11 @@ from emg_llm.signal.readers.raw import (
     RATE_KEYS,
     TEXT_KEYS,
     Raw,
+    bomb,
     check_size,
     from_variables,
     plain,
+    unpacked_limit,
 )
 from emg_llm.signal.recording import RecordingError
 
@@ -27,6 +29,8 @@ def read_hdf5(path: Path) -> Raw:
         def visit(place, item):
             if not isinstance(item, h5py.Dataset) or len(found) > MAX_VARIABLES:
                 return
+            if item.is_virtual or item.external:  # they would open other files
+                return
             key = place.rpartition("/")[2]
             if item.dtype.kind in "iuf" and "MATLAB_class" not in item.attrs:
                 found[key if key not in found else place] = item
@@ -41,6 +45,8 @@ def read_hdf5(path: Path) -> Raw:
 
         def load(key):
             check_size(name, found[key].shape)
+            if found[key].nbytes > unpacked_limit(path.stat().st_size):
+                raise bomb(name)
             values = np.asarray(found[key][()])
             return values.T if turned else values
 

@@ -1,8 +1,9 @@
 """Spreadsheets (Excel, ODS), read by calamine: the sheet with the most numbers, as text."""
 
+import zipfile
 from pathlib import Path
 
-from emg_llm.signal.readers.raw import MAX_VALUES, Raw
+from emg_llm.signal.readers.raw import MAX_VALUES, Raw, bomb, unpacked_limit
 from emg_llm.signal.readers.text import table_of
 from emg_llm.signal.recording import RecordingError
 
@@ -12,6 +13,9 @@ def read_sheets(path: Path) -> Raw:
     import python_calamine
 
     name = path.name
+    with zipfile.ZipFile(path) as archive:
+        if sum(m.file_size for m in archive.infolist()) > unpacked_limit(path.stat().st_size):
+            raise bomb(name)
     with python_calamine.load_workbook(str(path)) as book:
         tables = {sheet: book.get_sheet_by_name(sheet).to_python() for sheet in book.sheet_names}
     numbers = {
