@@ -184,6 +184,33 @@ FILES = {
     "an interval": (
         "# Sampling interval: 0.5 ms\n# a,b\n" + table(X[:, 0], X[:, 1]), 2000, "ab", "a.u.",
     ),
+    "a filter's frequency": (
+        "# Cutoff frequency: 450 Hz\n# EMG unit: mV\n# Trigger unit: V\n# fs: 1000\n# a,b\n"
+        + table(X[:, 0], X[:, 1]), 1000, "ab", "uV",
+    ),
+    "ranges that differ": (
+        "Interval=\t0.5 ms\nChannelTitle=\tZyg EMG\tForce\nRange=\t2 mV\t10 N\n"
+        + table(STEADY / 2, X[:, 0], X[:, 1], sep="\t"), 2000, ["Zyg EMG"], "uV",
+    ),
+    "an unknown unit in the row of units": (
+        "time,emg,fz,my\ns,mV,N,N.mm\n" + table(STEADY, X[:, 0], X[:, 1], X[:, 2]), 1000, ["emg"],
+        "uV",
+    ),
+    "Shimmer": (
+        "Shimmer_Timestamp_Unix_CAL\tShimmer_EMG_CH1_24BIT_CAL\tShimmer_Accel_LN_X_CAL\n"
+        "ms\tmV\tm/(s^2)\n"
+        + table(1.7e12 + 1000 * STEADY, X[:, 0], IMU[0], sep="\t", form="{:.5f}"),
+        1000, ["Shimmer_EMG_CH1_24BIT_CAL"], "uV",
+    ),
+    "every second number": (
+        "# fs: 125 Hz\nSample Index,EXG 0,AccX,Foot Switch\n"
+        + table(2 * np.arange(N) % 256, X[:, 0], IMU[0], np.zeros(N)), 125,
+        ["EXG 0"], "a.u.",
+    ),
+    "the mean below": (
+        "time,Temp R,Mag. left\n" + table(STEADY, X[:, 0], X[:, 1]) + "Average,1.5,2.5\n", 1000,
+        ["Temp R", "Mag. left"], "a.u.",
+    ),
     "biosppy": (
         "# Sampling Rate (Hz):= 1000.00\n# Labels:= EMG\n" + table(X[:, 0]), 1000, ["EMG"], "a.u.",
     ),

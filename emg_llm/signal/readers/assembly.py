@@ -306,13 +306,16 @@ def _conversion(unit):
 
 def _stated_or_likely_unit(values, stated, units, original, notes):
     """(factor, or one per channel; resulting unit). values: the valid samples."""
+    if units and any(u in UNITS for u in units) and all(u in UNITS or not u for u in units):
+        common = max(filter(None, units), key=units.count)
+        if not all(units):
+            notes.append(f"Channels without a unit were taken to be in {common}, as the others.")
+        return np.array([UNITS[u or common] for u in units]), "uV"
     if stated:
         conversion = _conversion(stated)
         if conversion is None:
             notes.append(f"The file's unit '{stated[:20]}' isn't a voltage; values are as stored.")
         return conversion or (1.0, "a.u.")
-    if units and all(u in UNITS for u in units):
-        return np.array([UNITS[u] for u in units]), "uV"
     some = values[:: max(1, len(values) // 2000)]
     spread = np.median(np.abs(some - np.median(some, axis=0))) or np.std(values)
     if 0 < spread < VOLTS_BELOW:

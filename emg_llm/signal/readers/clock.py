@@ -52,7 +52,8 @@ def rises(column: np.ndarray) -> bool:
 
 def evenly_rises(column: np.ndarray, least: int) -> bool:
     """Whether a column rises in nearly equal steps, as a clock does and a signal doesn't."""
-    if len(column) < least or not np.isfinite(column).all():
+    column = column[np.isfinite(column)]  # another sensor's clock may end early
+    if len(column) < least:
         return False
     steps = np.diff(column)
     on = steps[steps >= 0]  # it may start again
@@ -115,7 +116,7 @@ def _mean_step(steps, notes):
             f"({100 * n / (n + len(steps) + 1):.0f} %)."
         )
         return steps[~lost].mean()
-    gaps = times > 3
+    gaps = steps > np.maximum(3 * typical, 6 * steps.mean())  # not the jitter of a computer
     if gaps.any():
         notes.append(
             f"The time column jumps {_times(int(gaps.sum()))}; samples may be missing there."
@@ -139,7 +140,7 @@ def _likely_step(mean, time, notes):
     if FIRST_DAY < time[0] < LAST_DAY and SLOWEST <= 1 / (mean * DAY) <= FASTEST:
         notes.append("The time column was assumed to be in days, as a spreadsheet counts them.")
         return DAY
-    unit = "s" if mean <= 0.02 else "ms" if mean <= 20 else "us" if mean <= 2e4 else "ns"
+    unit = "s" if mean < 0.05 else "ms" if mean <= 20 else "us" if mean <= 2e4 else "ns"
     if unit != "s":
         notes.append(f"The time column was assumed to be in {WORDS[unit]}.")
     return TIME_UNITS[unit]

@@ -23,32 +23,36 @@ TIME = re.compile(
     r"milli_?s(?:ec)?(?:onds?)?|micro_?s(?:ec)?(?:onds?)?|millis|micros)"
     r"(?:_(?:s|secs?|seconds?|ms|us|ns|min))?"
 )
+STAMP = re.compile(r"(?:^|_)time_?stamp(?:_|$)")
 INDEX = re.compile(
     r"#|(?:sub_?)?(?:sample|frame|row|packet|package|pkt)s?(?:_?(?:index|number|no|nr|num|id))?|"
-    r"index|idx|n|nseq|seq(?:uence)?(?:_?(?:number|no))?|counter"
+    r"index|idx|n|n_?seq|seq(?:uence)?(?:_?(?:number|no))?|counter"
 )
 EMG = re.compile(r"(?:^|[^a-z])(?:s?emg|exg|electromyo\w*)(?![a-z])|muscle")
 # Kind of another sensor or mark -> what its columns are called.
 _OTHERS = {
     "an envelope": r"envelope|rectified|smoothed|\bmav\b",
-    "motion": r"acc(?:el\w*)?|gyro\w*|magn?(?:etometer)?|imu|orientation|quat\w*|euler|roll|pitch|"
-    r"yaw",
+    "motion": r"(?:lin_?)?acc(?:el\w*)?[xyz]?|gyro?\w*|mag_?[xyz]|magnetometer\w*|imu|ori|"
+    r"orientation|quat\w*|euler|roll|pitch|yaw",
     "the heart": r"ecg|ekg|hr|ppg|bvp|pulse|photosensor|plethysmo\w*",
-    "the skin": r"eda|gsr|scr|scl|skin_conductance",
+    "the skin": r"eda|gsr|skin_conductance",
     "breath": r"rsp|resp(?:iration|iratory)?|breath\w*|airflow",
     "the eyes or the brain": r"eog|eeg",
     "force or angle": r"force|fsr|torque|load_?cell|angle|gonio\w*|pressure|position",
-    "temperature": r"temp(?:erature)?",
+    "temperature": r"temperature",
     "the device": r"battery|bat|vbat|rssi|status|lead_?off|sync|synchro\w*",
     "events or classes": r"labels?|class(?:es)?|emotions?|targets?|gestures?|markers?|triggers?|"
-    r"events?|(?:re)?stimul(?:us|i)|annotations?|ttl|(?:re)?repetitions?|activity|phase|task|"
-    r"condition",
+    r"events?|(?:re)?stim(?:ul(?:us|i))?|annotations?|ttl|(?:re)?repetitions?|activity|phase|task|"
+    r"cond(?:ition)?|trial|block|subject|session",
 }
 OTHERS = {
     kind: re.compile(rf"(?:^|_)(?:{words})(?:_?\d+)?(?:_|$)") for kind, words in _OTHERS.items()
 }
 # Inputs of a device that may hold anything: no EMG where other columns are named so.
-INPUTS = re.compile(r"(?:^|_)(?:other|analog|digital|aux|accel|not_used|unused)(?:_|$)|^[io]\d$")
+INPUTS = re.compile(
+    r"(?:^|_)(?:other|analog|digital|aux|not_used|unused|angular|magnetic|heart|"
+    r"spo2|switch|ref|gnd|velocity|bite)(?:_|$)|^[io]\d$|^[agmf][xyz]$"
+)
 CLASS = re.compile(r"labels?|class(?:es)?|emotions?|targets?|gestures?")
 BRAINFLOW = {24: 8, 32: 16, 15: 4}  # columns -> channels of EMG, after the packet number
 
@@ -107,7 +111,9 @@ def auxiliary_columns(
         column, key = values[:, i].astype(np.float64), keys[i]
         leading = keep[0] == i
         whole = bool(((column == np.round(column)) | np.isnan(column)).all())
-        timed = bool(TIME.fullmatch(key)) and (rises(column) or not np.isfinite(column).any())
+        timed = bool(TIME.fullmatch(key) or STAMP.search(key)) and (
+            rises(column) or not np.isfinite(column).any()
+        )
         counts = whole and _counts(column)
         if (INDEX.fullmatch(key) and whole and (counts or rises(column))) or (
             counts and not timed and (leading or not names)
@@ -134,7 +140,8 @@ def auxiliary_columns(
         )
     for mark in marks:
         notes.append(f"Column {mark} marks events or classes and was left out.")
-    keep = _without_other_sensors(keep, names, keys, notes)
+    volts = [i for i in keep if units and units[i] in UNITS]
+    keep = _without_other_sensors(keep, names, keys, volts, notes)
     if any(units[i] in UNITS for i in keep if units):
         other = [i for i in keep if units[i] and units[i] not in UNITS]
         if other:
@@ -149,15 +156,21 @@ def _may_be_time(key, leading):
     return (leading or not key) and not EMG.search(key) and not _other(key)
 
 
-def _without_other_sensors(keep, names, keys, notes):
+def _without_other_sensors(keep, names, keys, volts, notes):
     """The columns that are called EMG, or all without those that are called something else."""
     if not names:
         return keep
-    emg = [i for i in keep if EMG.search(keys[i]) or parse(names[i]).is_site]
+    device = OTHERS["the device"]
+    emg = [
+        i
+        for i in keep
+        if (EMG.search(keys[i]) and not device.search(keys[i])) or parse(names[i]).is_site
+    ]
     other = {i: kind for i in keep if i not in emg and (kind := _other(keys[i]))}
     other |= {i: "an envelope" for i in emg if OTHERS["an envelope"].search(keys[i])}
-    if emg:
-        other |= {i: "other inputs" for i in keep if i not in emg and INPUTS.search(keys[i])}
+    if emg or volts:
+        sure = emg or volts
+        other |= {i: "other inputs" for i in keep if i not in sure and INPUTS.search(keys[i])}
     left = [i for i in keep if i not in other]
     if not left:  # nothing else: better a doubtful signal that is named so than none
         if other:
@@ -215,7 +228,7 @@ def _counts(column):
     steps = np.diff(column)
     if len(column) < MIN_SAMPLES or not np.isfinite(steps).all():
         return False
-    ones = steps == 1
+    ones = steps == np.clip(np.median(steps), 1, 4)  # some boards send every second number
     return bool(ones.mean() > 0.85 and (ones | (steps < 0)).all())
 
 
@@ -238,4 +251,6 @@ def _time_step(key: str, unit: str) -> float | None:
 
 def _key(name: str) -> str:
     name = re.sub(r"[(\[].*?[)\]]", " ", name) or name
-    return re.sub(r"[\s_.\-:]+", "_", name.strip().lower()).strip("_")
+    name = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name)
+    key = re.sub(r"[\s_.,\-:]+", "_", name.strip().lower()).strip("_")
+    return key.removesuffix("_channel") or key

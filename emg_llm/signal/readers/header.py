@@ -7,6 +7,7 @@ from emg_llm.signal.readers.layout import Layout
 from emg_llm.signal.readers.preamble import NAMES, Preamble
 from emg_llm.signal.readers.units import is_unit
 
+ROW_KEYS = {"unit", "units", "name", "names", "channel", "channels", "label", "labels"}
 RATE_CELL = re.compile(r"(\d[\d,]*(?:\.\d+)?)\s*(k?)Hz", re.IGNORECASE)
 
 
@@ -17,6 +18,8 @@ def header_rows(layout: Layout, texts: Sequence[str]) -> tuple[list[list[str]], 
         cells = layout.table[at - 1]
         if layout.delimiter is None and len(cells) != layout.width:
             cells = [cell.strip() for cell in re.split(r"\s{2,}|\t", texts[at - 1].strip())]
+        if len(cells) == layout.width + 1 and cells[0].lower() in ROW_KEYS:
+            cells = cells[1:]  # what the row holds stands before it
         wide = layout.width - 1 <= len(cells) <= layout.width + 1
         if layout.width == 1:  # one line above a single column may name it
             wide = len(cells) == 1 and at == layout.first
@@ -47,7 +50,7 @@ def column_names(
             continue
         if all(map(RATE_CELL.fullmatch, filled)):
             rates = cells
-        elif all(map(is_unit, filled)) and len(header) > 1 and names is None:
+        elif 2 * sum(map(is_unit, filled)) >= len(filled) and len(header) > 1 and names is None:
             units = cells
         elif names is None:
             names = cells

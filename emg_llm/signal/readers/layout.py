@@ -67,7 +67,8 @@ class Layout:
             return False
         pairs = zip(self.numeric, cells, strict=False)
         of_numbers = [self.is_number(cell) for numeric, cell in pairs if numeric]
-        return 2 * sum(of_numbers) >= len(of_numbers) > 0
+        # Words in the first column begin the row of a mean or of a remark.
+        return 2 * sum(of_numbers) >= len(of_numbers) > 0 and of_numbers[0]
 
 
 def plain_text(data: bytes, name: str) -> bytes:
@@ -145,4 +146,6 @@ def find_layout(texts: Sequence[str]) -> Layout:
 def _counts_columns(cells, following):
     cells = cells[1:] if cells[0] == "" else cells
     counts = [[str(i + start) for i in range(len(cells))] for start in (0, 1)]
-    return len(cells) > 2 and cells in counts and [*cells] != [*following]
+    if len(cells) == 2 and all(len(c) < 2 for c in following):  # may well be small numbers
+        return False
+    return len(cells) > 1 and cells in counts and [*cells] != [*following]

@@ -5,11 +5,11 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from emg_llm.signal.readers.units import UNITS, hertz, is_unit, unit_key
+from emg_llm.signal.readers.units import UNITS, hertz, unit_key
 
 NUMBER = r"(\d[\d,]*(?:\.\d+)?)"
 RATE = re.compile(
-    r"(?:sampl(?:ing|e)[ _]?(?:rate|freq(?:uency)?)|\bfs\b|\bsfreq\b|\bsrate\b|\bfrequency\b)"
+    r"(?:sampl(?:ing|e)[ _]?(?:rate|freq(?:uency)?)|\bfs\b|\bsfreq\b|\bsrate\b|^\W*\bfrequency\b)"
     rf"[^\d\n]{{0,24}}?{NUMBER}\s*(k?)",
     re.IGNORECASE,
 )
@@ -18,7 +18,10 @@ INTERVAL = re.compile(
     re.IGNORECASE,
 )
 PER_SAMPLE = re.compile(rf"{NUMBER}\s*(m?sec|m?s|us|µs|μs)\s*/\s*sample", re.IGNORECASE)
-OTHER_SENSOR = re.compile(r"\b(?:acc|accel\w*|gyro\w*|imu|mag\w*|aux|ecg|eda|resp\w*)\b", re.I)
+SAMPLED_ANEW = re.compile(rf"(?:down|re)-?sampled\s+(?:to|at)\s+{NUMBER}\s*(k?)", re.IGNORECASE)
+OTHER_SENSOR = re.compile(
+    r"\b(?:acc|accel\w*|gyro\w*|imu|mag\w*|aux|ecg|eda|resp\w*|trigger|sync|force)\b", re.I
+)
 UNIT = re.compile(r"\bunits?\b\W{1,4}([mnuµμ]?v\w*)\b", re.IGNORECASE)
 RANGE = re.compile(r"^range=\s*(.+)$", re.IGNORECASE)
 GAIN = re.compile(rf"\bgain\b[^\d\n]{{0,8}}?{NUMBER}", re.IGNORECASE)
@@ -49,10 +52,10 @@ def read_preamble(lines: Sequence[str]) -> Preamble:
         text = line.strip().strip("#%/ ")
         if match := UNIT.search(text):
             unit = unit_key(match[1])
-            said.unit = unit if unit in UNITS else said.unit
-        elif (match := RANGE.match(text)) and not said.unit:
-            unit = unit_key(match[1].split()[-1])
-            said.unit = unit if unit in UNITS else ""
+            if unit in UNITS and not said.unit and not OTHER_SENSOR.search(text):
+                said.unit = unit
+        elif (match := RANGE.match(text)) and not said.units:  # LabChart: one for each channel
+            said.units = tuple(unit_key(each.split()[-1]) for each in match[1].split("\t") if each)
         elif "openbci raw" in text.lower():
             said.unit = "uv"
         if match := GAIN.search(text):
@@ -67,7 +70,7 @@ def read_preamble(lines: Sequence[str]) -> Preamble:
         if match := BIOPAC.match(text):
             n = int(match[1])
             pairs = [v.strip() for v in lines[k + 1 : k + 1 + 2 * n]]
-            if len(pairs) == 2 * n and all(is_unit(u) for u in pairs[1::2]):
+            if len(pairs) == 2 * n and any(unit_key(u) in UNITS for u in pairs[1::2]):
                 said.names, said.units = tuple(pairs[::2]), tuple(map(unit_key, pairs[1::2]))
         if text.startswith("{"):
             _from_json(text, said)
@@ -79,6 +82,9 @@ def _rate(lines):
     found = []
     for k, line in enumerate(lines):
         text = line.strip()
+        if match := SAMPLED_ANEW.search(text):
+            found.append((hertz(match[1], match[2]), text))
+            continue
         for match in RATE.finditer(text):
             found.append((hertz(match[1], match[2]), text))
         if match := INTERVAL.search(text) or PER_SAMPLE.search(text):

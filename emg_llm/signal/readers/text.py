@@ -143,6 +143,8 @@ def _parse(data, at, name, layout, names, comments):
         notes.append(f"{left_out} rows of another kind were left out.")
     for i in range(frame.shape[1]):
         column, called = frame[i], names[i] if i < len(names) else ""
+        if any(names) and not called and column.isna().all():
+            continue
         if column.dtype.kind not in "iuf":
             numbers = pd.to_numeric(column.astype(str), errors="coerce")
             lost = int((numbers.isna() & column.notna()).sum())

@@ -3,7 +3,7 @@
 import re
 
 UNITS = {"v": 1e6, "mv": 1e3, "uv": 1.0, "nv": 1e-3}  # in microvolts
-_VOLTS = ("volt", "millivolt", "microvolt", "nanovolt"), ("v", "mv", "uv", "nv")
+VOLTAGE = re.compile(r"(micro|milli|nano|[mun])?[\s_-]*v(?:olts?)?(?:[\s_]*rms)?")
 _SECONDS = {
     "s": "s sec secs second seconds segundos secondes sekunden",
     "ms": "ms msec msecs millisec millisecs millisecond milliseconds millis milli_s milli_sec",
@@ -12,18 +12,30 @@ _SECONDS = {
     "min": "min mins minute minutes minuten",
     "h": "h hr hrs hour hours",
 }
-WORDS = dict(zip(*_VOLTS, strict=True))
-WORDS |= {"microv": "uv", "micro v": "uv", "milliv": "mv", "microvolts": "uv"}
 TIME_WORDS = {word: unit for unit, words in _SECONDS.items() for word in words.split()}
 TIME_UNITS = {"s": 1.0, "ms": 1e-3, "us": 1e-6, "ns": 1e-9, "min": 60.0, "h": 3600.0}  # in seconds
 DAY = 86400.0
 OTHERS = {  # units that say that a column is no voltage
     *("g", "m/s^2", "m/s2", "deg/s", "dps", "rad/s", "deg", "degrees", "rad", "ut", "gauss"),
     *("n", "nm", "kg", "mm", "cm", "m", "%", "c", "°c", "us/cm", "bpm", "hz", "pa", "mmhg", "a"),
-    *("ohm", "kohm", "uS", "adc", "counts", "count", "bool", "°", "°/s"),
+    *(
+        "ohm",
+        "kohm",
+        "siemens",
+        "microsiemens",
+        "n.mm",
+        "n.m",
+        "no_units",
+        "adc",
+        "counts",
+        "count",
+        "bool",
+        "°",
+        "°/s",
+    ),
 }
 IN_BRACKETS = re.compile(r"\s*[(\[]\s*([^)\]]*?)\s*[)\]]\s*$")
-AT_THE_END = re.compile(r"(?:[\s_/]+(?=[mnuµμ])|\s+)([mnuµμ]?V)$")
+AT_THE_END = re.compile(r"(?:[\s_/-]+(?=[mnuµμ])|\s+)([mnuµμ]?V)$")
 AFTER_A_COMMA = re.compile(r"\s*,\s*([^\s,]{1,6})$")
 RATE_IN_NAME = re.compile(r"\s*[(\[]\s*(\d+(?:[.,]\d+)?)\s*(k?)Hz\s*[)\]]", re.IGNORECASE)
 
@@ -31,7 +43,8 @@ RATE_IN_NAME = re.compile(r"\s*[(\[]\s*(\d+(?:[.,]\d+)?)\s*(k?)Hz\s*[)\]]", re.I
 def unit_key(text: str) -> str:
     """A unit as spelled in `UNITS` or TIME_UNITS, with either of the two micro signs."""
     key = str(text).strip().lower().replace("\u00b5", "u").replace("\u03bc", "u")
-    key = WORDS.get(key.removesuffix("s"), WORDS.get(key, key))
+    if match := VOLTAGE.fullmatch(key):
+        return {"micro": "u", "milli": "m", "nano": "n"}.get(match[1], match[1] or "") + "v"
     return TIME_WORDS.get(key.replace(" ", "_"), key)
 
 
@@ -58,7 +71,7 @@ def bare(header: str) -> str:
         return header.strip()
     for pattern in (IN_BRACKETS, AT_THE_END, AFTER_A_COMMA):
         header = pattern.sub("", header)
-    return header.strip()
+    return header.strip(" ,")
 
 
 def column_rate(header: str) -> float | None:
