@@ -7,7 +7,7 @@ import scipy.fft
 
 import emg_llm
 from emg_llm.signal import quality
-from emg_llm.signal.recording import RecordingError
+from emg_llm.signal.recording import MONTAGE, RecordingError
 from emg_llm.ui import build_app, opened
 from emg_llm.ui.analysis import make_source
 from emg_llm.ui.opened import OpenRecordings
@@ -21,7 +21,7 @@ def counts(monkeypatch):
     """How often files were read, and signals cleaned and judged."""
     done, counted = counting(monkeypatch)
     counted(emg_llm, "read_recording")
-    counted(scipy.fft, "dct")  # once for each cleaning
+    counted(scipy.fft, "dct")  # once for each channel and cleaning
     counted(quality, "QualityReport")
     return done
 
@@ -56,7 +56,7 @@ def test_an_upload_its_prediction_its_views_and_a_chat_read_the_file_once(tmp_pa
     n_llms = len(FakePipeline.llms)
     for _ in range(2):
         assert list(does["ask"](event, "Why?", source, FakePipeline.llms, *[[]] * n_llms))
-    assert counts == {"read_recording": 1, "dct": 1, "QualityReport": 1}
+    assert counts == {"read_recording": 1, "dct": len(MONTAGE), "QualityReport": 1}
 
 
 def test_another_rate_or_unit_is_another_recording(tmp_path, counts):
