@@ -10,7 +10,7 @@ import numpy as np
 
 from emg_llm.signal.montage import parse
 from emg_llm.signal.readers.clock import evenly_rises, rises
-from emg_llm.signal.readers.units import TIME_UNITS, TIME_WORDS, UNITS, column_rate
+from emg_llm.signal.readers.units import TIME_UNITS, TIME_WORDS, UNITS, bare, column_rate
 from emg_llm.signal.recording import RecordingError
 
 MIN_SAMPLES = 32
@@ -177,7 +177,7 @@ def _without_other_sensors(keep, names, keys, volts, notes):
             notes.append("By their names, none of the columns is EMG; check them.")
         return keep
     for kind in dict.fromkeys(other.values()):
-        called = [names[i] for i, k in other.items() if k == kind]
+        called = [bare(names[i]) for i, k in other.items() if k == kind]
         more = f" and {len(called) - 4} more" if len(called) > 4 else ""
         notes.append(f"Not EMG but {kind}, and left out: {', '.join(called[:4])}{more}.")
     return left
