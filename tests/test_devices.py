@@ -6,8 +6,6 @@ import numpy as np
 import pytest
 from scipy.io import savemat
 
-from emg_llm.data.datasets import load_dataset
-from emg_llm.signal.quality import assess_quality
 from emg_llm.signal.readers import read_recording
 from tests.making import emg, notes, refusal
 
@@ -289,84 +287,6 @@ def test_matlab_files_of_acqknowledge_and_labchart(tmp_path):
     recording = read_recording(tmp_path / "b.mat")
     assert recording.sampling_rate == 1000 and recording.channel_names == ("zyg", "cor")
     np.testing.assert_allclose(recording.signal, X[:, :2], atol=1e-3)
-
-
-def poor(x, rate=1000.0):
-    """The quality of signals that rest in their first half."""
-    from emg_llm.signal.recording import Recording
-
-    x = x.copy()
-    x[: len(x) // 2] *= 0.05
-    return assess_quality(Recording(x.astype(np.float32), rate, ("a", "b", "c"), "uV"))
-
-
-def test_an_electrode_that_comes_off_is_poor():
-    x = emg(3000, 3)
-    x[1700:, 0] = 3.0
-    report = poor(x)
-    assert report.channels[0].verdict == "poor" and report.channels[1].verdict != "poor"
-    assert any("come off" in m and "a." in m for m in report.messages)
-
-
-def test_a_single_wild_sample_is_poor():
-    x = emg(3000, 3)
-    x[2500, 1] = 4e6
-    report = poor(x)
-    assert [c.verdict == "poor" for c in report.channels] == [False, True, False]
-    assert report.channels[1].wild == 1
-
-
-def test_copies_repeated_values_and_amplified_signals_are_said():
-    x = np.repeat(emg(800, 3), 4, axis=0)
-    assert any("about 4 times" in m for m in poor(x).messages)
-    x = emg(3000, 3)
-    x[:, 2] = x[:, 0]
-    assert any("a and c hold the same" in m for m in poor(x).messages)
-    assert any("Tens of millivolts" in m for m in poor(1e4 * emg(3000, 3)).messages)
-    assert not any("same" in m or "times" in m for m in poor(emg(3000, 3)).messages)
-
-
-def features(tmp_path, content, encoding="utf-8", name="features.csv"):
-    (tmp_path / name).write_text(content, encoding=encoding)
-    return load_dataset(str(tmp_path / name))
-
-
-def test_numbers_of_rows_are_no_features_and_numbers_of_people_are_people(tmp_path, capsys):
-    rows = [f"{i},{i // 10},{'anger' if i % 2 else 'fear'},{i % 7}.5" for i in range(40)]
-    dataset = features(tmp_path, "trial,Participant,Emotion,f1\n" + "\n".join(rows))
-    assert dataset.columns == ("f1",) and len(set(dataset.groups)) == 4
-    assert set(dataset.labels) == {"anger", "fear"}
-    said = capsys.readouterr().err
-    assert "trial" in said and "Participant as subject" in said
-
-
-@pytest.mark.parametrize(("sep", "encoding"), [(";", "cp1252"), (",", "utf-16"), ("\t", "utf-8")])
-def test_manifests_are_read_as_spreadsheets_save_them(tmp_path, sep, encoding):
-    labels = ["Anger ", "anger", "fear", "Fear"]
-    lines = [sep.join(["path", "label", "sampling_rate"])]
-    for i, label in enumerate(labels):
-        np.save(tmp_path / f"r{i}.npy", X)
-        lines.append(sep.join([f"r{i}.npy", label, "1000"]))
-    dataset = features(tmp_path, "\n".join(lines), encoding, "manifest.csv")
-    assert dataset.labels == ("anger", "anger", "fear", "fear") and len(dataset.recordings) == 4
-
-
-def test_a_manifest_may_choose_the_channels(tmp_path):
-    for label in ("anger", "fear"):
-        (tmp_path / f"{label}.txt").write_text(FILES["other sensors"][0])
-    lines = [f"{label}.txt,{label},EMG zyg; ECG" for label in ("anger", "fear")]
-    dataset = features(tmp_path, "\n".join(["path,label,channels", *lines]), name="manifest.csv")
-    assert dataset.recordings[0].n_channels == 2
-
-
-def test_folders_of_people_with_files_named_after_emotions(tmp_path):
-    for person in ("S0", "S1"):
-        (tmp_path / "data" / person).mkdir(parents=True)
-        for emotion in ("anger", "Fear_2"):
-            content = "Time (s),a (uV)\n" + table(STEADY, X[:, 0])
-            (tmp_path / "data" / person / f"{emotion}.csv").write_text(content)
-    dataset = load_dataset(str(tmp_path / "data"))
-    assert set(dataset.labels) == {"anger", "fear"} and len(set(dataset.groups)) == 2
 
 
 def test_a_header_of_opensignals_is_valid_json():

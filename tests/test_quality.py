@@ -8,6 +8,7 @@ from emg_llm.signal.preprocessing import clean
 from emg_llm.signal.quality import assess_quality, snr_db
 from emg_llm.signal.recording import Recording
 from emg_llm.signal.simulation import simulate
+from tests.making import emg
 
 RATE, N = 2000, 6000
 NAMES = tuple("abcd")
@@ -127,3 +128,36 @@ def test_a_recording_without_valid_signal_gets_a_report_and_no_exception():
 def test_simulated_recordings_are_usable():
     verdicts = [assess_quality(simulate(e, 1)).verdict for e in ("anger", "fear", "happiness")]
     assert "poor" not in verdicts
+
+
+def poor(x, rate=1000.0):
+    """The quality of signals that rest in their first half."""
+    x = x.copy()
+    x[: len(x) // 2] *= 0.05
+    return assess_quality(Recording(x.astype(np.float32), rate, ("a", "b", "c"), "uV"))
+
+
+def test_an_electrode_that_comes_off_is_poor():
+    x = emg(3000, 3)
+    x[1700:, 0] = 3.0
+    report = poor(x)
+    assert report.channels[0].verdict == "poor" and report.channels[1].verdict != "poor"
+    assert any("come off" in m and "a." in m for m in report.messages)
+
+
+def test_a_single_wild_sample_is_poor():
+    x = emg(3000, 3)
+    x[2500, 1] = 4e6
+    report = poor(x)
+    assert [c.verdict == "poor" for c in report.channels] == [False, True, False]
+    assert report.channels[1].wild == 1
+
+
+def test_copies_repeated_values_and_amplified_signals_are_said():
+    x = np.repeat(emg(800, 3), 4, axis=0)
+    assert any("about 4 times" in m for m in poor(x).messages)
+    x = emg(3000, 3)
+    x[:, 2] = x[:, 0]
+    assert any("a and c hold the same" in m for m in poor(x).messages)
+    assert any("Tens of millivolts" in m for m in poor(1e4 * emg(3000, 3)).messages)
+    assert not any("same" in m or "times" in m for m in poor(emg(3000, 3)).messages)

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from emg_llm.signal import readers
-from emg_llm.signal.readers import SUPPORTED_EXTENSIONS, apart, read_recording
+from emg_llm.signal.readers import SUPPORTED_EXTENSIONS, read_recording
 from emg_llm.signal.readers.formats import FORMATS
 from emg_llm.signal.recording import MONTAGE, RecordingError
 from tests.making import RATE, emg, notes, refusal, save, text
@@ -110,7 +110,8 @@ def test_a_wrong_ending_is_named(tmp_path):
 def test_a_reader_that_crashes_takes_nothing_with_it(tmp_path, monkeypatch):
     path = save(tmp_path / "a.h5", emg())
     assert read_recording(path, RATE).n_samples == len(emg())
-    monkeypatch.setattr(apart, "__name__", "this_module_does_not_exist")
+    (tmp_path / "sitecustomize.py").write_text("import os\nos.abort()\n")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))  # now the process dies as it starts
     assert "damaged" in refusal(path)
 
 
@@ -157,6 +158,8 @@ def test_what_is_said_beside_the_signal_is_read_from_each_format(tmp_path):
         file["raw/emg"].attrs["sampling_rate"] = 1500.0
         file["raw/emg"].attrs["unit"] = "mV"
         file["raw/emg"].attrs["channel_names"] = ["a", "b", "c"]
+        file["raw/z_acc"] = x[:100]
+        file["raw/z_acc"].attrs["sampling_rate"] = 100.0
     found = read_recording(tmp_path / "a.h5")
     assert (found.sampling_rate, found.unit, found.channel_names) == (1500, "uV", ("a", "b", "c"))
     table = pd.DataFrame(

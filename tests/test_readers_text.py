@@ -129,3 +129,16 @@ def test_rows_of_different_length_are_refused(tmp_path):
     path = text(tmp_path / "a.csv", emg(channels=2))
     path.write_text(path.read_text() + "1,2,3,4\n1,2\n")
     assert "4 columns where others have 2" in refusal(path)
+    path = text(tmp_path / "b.csv", emg(channels=2))
+    path.write_text(path.read_text() + "1,2,3\n")  # such as a decimal comma
+    assert "3 columns where others have 2" in refusal(path)
+    path = text(tmp_path / "c.csv", emg(channels=2))
+    path.write_text(path.read_text() + "1,2,coughs\n")
+    found = read_recording(path, RATE)
+    assert found.n_samples == N + 1 and "1 remarks" in notes(found)
+
+
+def test_a_padded_table_that_begins_as_an_edf_does_is_text(tmp_path):
+    lines = [f"{i:<8}{a:10.4f}" for i, (a,) in enumerate(emg(channels=1))]
+    (tmp_path / "a.txt").write_text("\n".join(lines))
+    assert read_recording(tmp_path / "a.txt", RATE).n_channels == 1

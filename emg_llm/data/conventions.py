@@ -24,7 +24,7 @@ ALIASES = {
     "session": ("session", "sessionid", "day"),
     "split": ("split",),
     "recording_id": ("recordingid", "recording"),
-    "path": ("path", "file", "filename", "filepath"),
+    "path": ("path",),  # a feature table may name the file of each row
     "sampling_rate": ("samplingrate", "fs", "samplerate"),
     "unit": ("unit", "units"),
     "montage": ("montage",),

@@ -16,10 +16,16 @@ from typing import Any
 
 import numpy as np
 
+try:
+    import resource
+except ImportError:  # on Windows
+    resource = None  # type: ignore[assignment]
+
 from emg_llm.signal.readers.raw import Raw
 from emg_llm.signal.recording import RecordingError
 
 TIMEOUT = 120  # s
+MOST_BYTES = 8 * 2**30  # of the process's address space
 PACKAGE = Path(__file__).parents[3]
 
 
@@ -56,6 +62,8 @@ def main(reader: str, path: str, folder: str) -> None:
     """Write what `read_apart` reads."""
     about: dict[str, Any] = {}
     place = Path(folder)
+    if resource is not None:  # what unpacks without end ends here
+        resource.setrlimit(resource.RLIMIT_AS, (MOST_BYTES, MOST_BYTES))
     try:
         raw = read(reader, Path(path))
         np.save(place / "values.npy", raw.values, allow_pickle=False)

@@ -18,7 +18,7 @@ from emg_llm.signal.recording import Recording, RecordingError
 
 MAX_CHANNELS = 64
 MANY = 200_000  # samples, of which some suffice to guess a unit
-LEAST_LONGER = 8  # times as many samples as channels: channels may be rows
+LEAST_LONGER = 4  # times as many samples as channels: channels may be rows
 MIN_SECONDS = 0.05
 RATE_RANGE = 20, 1_000_000  # Hz
 SENTINEL = -1000.0

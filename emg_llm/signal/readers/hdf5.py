@@ -17,14 +17,17 @@ from emg_llm.signal.readers.raw import (
 )
 from emg_llm.signal.recording import RecordingError
 
+LONGEST = 2**16  # characters of a text
+
 
 def read_hdf5(path: Path) -> Raw:
     """The signal of an HDF5 file, and the rate and names beside it or in its attributes."""
     import h5py
 
     name, found, texts = path.name, {}, {}
+    with path.open("rb") as stream:
+        turned = stream.read(10) == b"MATLAB 7.3"  # stores columns first
     with h5py.File(path, "r") as file:
-        turned = path.read_bytes()[:10] == b"MATLAB 7.3"  # stores columns first
 
         def visit(place, item):
             if not isinstance(item, h5py.Dataset) or len(found) > MAX_VARIABLES:
@@ -32,10 +35,9 @@ def read_hdf5(path: Path) -> Raw:
             if item.is_virtual or item.external:  # they would open other files
                 return
             key = place.rpartition("/")[2]
-            if item.dtype.kind in "iuf" and "MATLAB_class" not in item.attrs:
-                found[key if key not in found else place] = item
-            elif item.attrs.get("MATLAB_class", b"") == b"char":
-                texts[key.lower()] = "".join(map(chr, np.asarray(item).reshape(-1)))
+            if item.attrs.get("MATLAB_class", b"") == b"char":
+                if item.size <= LONGEST:
+                    texts[key.lower()] = "".join(map(chr, np.asarray(item).reshape(-1)))
             elif item.dtype.kind in "iuf":
                 found[key if key not in found else place] = item
 
@@ -43,7 +45,10 @@ def read_hdf5(path: Path) -> Raw:
         if not found:
             raise RecordingError(f"{name} holds no array of numbers; save the samples by channels.")
 
+        loaded = []  # the signal first
+
         def load(key):
+            loaded.append(key)
             check_size(name, found[key].shape)
             if found[key].nbytes > unpacked_limit(path.stat().st_size):
                 raise bomb(name)
@@ -52,9 +57,7 @@ def read_hdf5(path: Path) -> Raw:
 
         shapes = {k: v.shape[::-1] if turned else v.shape for k, v in found.items()}
         raw = from_variables(name, shapes, load)
-        attributes = dict(file.attrs)
-        for item in found.values():
-            attributes |= dict(item.attrs)
+        attributes = dict(file.attrs) | dict(found[loaded[0]].attrs)
         for key, value in attributes.items():
             single = np.asarray(value).reshape(-1)
             if raw.rate is None and plain(key) in RATE_KEYS and single.dtype.kind in "iuf":

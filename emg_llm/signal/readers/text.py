@@ -111,6 +111,13 @@ def _of_text(name, column):
     )
 
 
+def _uneven(name, n, width):
+    return RecordingError(
+        f"{name} has a row with {n} columns where others have {width}; export it with the same "
+        "columns in every row."
+    )
+
+
 def _parse(data, at, name, layout, names, comments):
     """(values float64 (rows, columns), names, texts, notes) from a position of the data on."""
     import pandas as pd
@@ -129,8 +136,9 @@ def _parse(data, at, name, layout, names, comments):
     if broken:
         rows, left_out = _rows(data, at, name, layout, comment)
         frame = _frame(rows, layout, comment)
-    if frame[layout.width].isna().all() or not left_out:
-        frame = frame.drop(columns=layout.width)
+    more = frame.pop(layout.width).dropna()
+    if pd.to_numeric(more, errors="coerce").notna().any():
+        raise _uneven(name, layout.width + 1, layout.width)
     names = names or ("",) * layout.width
     # A delimiter at the end of each line makes an empty, nameless column.
     while frame.shape[1] > 1 and frame.iloc[:, -1].isna().all():
@@ -141,6 +149,8 @@ def _parse(data, at, name, layout, names, comments):
     notes = []
     if left_out:
         notes.append(f"{left_out} rows of another kind were left out.")
+    if len(more):
+        notes.append(f"{len(more)} remarks behind the columns were left out.")
     for i in range(frame.shape[1]):
         column, called = frame[i], names[i] if i < len(names) else ""
         if any(names) and not called and column.isna().all():
@@ -199,10 +209,7 @@ def _rows(data, at, name, layout, comment):
             apart = False
             continue
         if len(cells) != layout.width and all(map(layout.is_number, cells)) and not apart:
-            raise RecordingError(
-                f"{name} has a row with {len(cells)} columns where others have {layout.width}; "
-                "export it with the same columns in every row."
-            )
+            raise _uneven(name, len(cells), layout.width)
         apart = True
         others += 1
     return "\n".join(kept).encode(), others
