@@ -175,12 +175,8 @@ def _simulated(data):
                 f"{', '.join(types)}."
             ) from None
     config = SimulationConfig(**settings)
-    long_enough = config.sampling_rate >= 200 and config.duration >= 0.25  # False for NaN
-    if min(config.subjects, config.trials) < 1 or config.seed < 0 or not long_enough:
-        raise DatasetError(
-            f"--data {data}: subjects and trials must be at least 1, seed 0, sampling_rate 200 "
-            "(Hz) and duration 0.25 (s)."
-        )
+    if problem := config.problem():
+        raise DatasetError(f"--data {data}: {problem}.")
     each = trials(config)
     return Dataset(
         describe(config),
