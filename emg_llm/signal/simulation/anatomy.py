@@ -59,7 +59,7 @@ PICK_UP = {
     "jaw": (0.001, 0.002, 0.002, 0.01, 0.01, 0.05, 0.12, 0.20, 0.15, 0.05, 1.0),
 }
 
-REST = 14.0  # dB re 1 µV², the typical power of an electrode at rest: 5 µV RMS
+REST = 15.0  # dB re 1 µV², the typical power of an electrode at rest: 5.6 µV RMS
 
 activity = np.array([ACTIVITY[emotion] for emotion in EMOTIONS], float)
 pick_up = np.array([PICK_UP[site] for site in MONTAGE])

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from scipy import signal as sps
 
-from emg_llm.signal.simulation.config import VARIED, SimulationConfig
+from emg_llm.signal.simulation.config import HELD, VARIED, SimulationConfig
 
 RATES = (500.0, 1000.0, 1024.0, 1500.0, 2000.0, 2048.0, 4000.0)  # Hz, of varied conditions
 
@@ -40,7 +40,8 @@ class Conditions:
 
 def conditions_of(config: SimulationConfig, rng: np.random.Generator, n_sites: int) -> Conditions:
     """The conditions of one recording: drawn where the configuration says varied."""
-    plain = Conditions(config.sampling_rate, config.duration, noise=config.noise)
+    held = config.course == HELD
+    plain = Conditions(config.sampling_rate, config.duration, held, config.noise)
     if config.conditions != VARIED:
         return plain
     often = rng.random(7)

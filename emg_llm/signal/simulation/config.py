@@ -5,6 +5,7 @@ from dataclasses import asdict, dataclass
 from emg_llm.signal.recording import EMOTIONS
 
 LABORATORY, VARIED = CONDITIONS = ("laboratory", "varied")
+POSED, HELD = COURSES = ("posed", "held")
 
 
 @dataclass(frozen=True)
@@ -21,6 +22,7 @@ class SimulationConfig:
     diversity: float = 1.0  # how much people differ, relative to real ones
     noise: float = 0.9  # µV RMS of the amplifier
     sessions: int = 1  # trials are spread over them; electrodes are placed anew for each
+    course: str = POSED  # with rest before and after, or held all the time
     # Varied ones draw rate, duration, course, noise, filters and faults for each recording.
     conditions: str = LABORATORY
 
@@ -32,6 +34,8 @@ class SimulationConfig:
             return "subjects, trials and sessions must be at least 1, and seed 0"
         if self.conditions not in CONDITIONS:
             return f"conditions must be one of {', '.join(CONDITIONS)}"
+        if self.course not in COURSES:
+            return f"course must be one of {', '.join(COURSES)}"
         if not 0 <= self.severity <= 1:
             return "severity must be from 0 to 1"
         if not (0 < self.intensity <= 10 and 0 <= self.diversity <= 5 and 0 <= self.noise <= 1e4):

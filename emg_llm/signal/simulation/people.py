@@ -13,17 +13,17 @@ from emg_llm.signal.simulation.anatomy import MUSCLES, RELAXED, REST, activity, 
 from emg_llm.signal.simulation.config import SimulationConfig
 from emg_llm.signal.simulation.units import UNITS, Pool
 
-GAIN, GAIN_BY_SITE = 2.5, 1.0  # of tissue and electrodes
-TONE, TONE_BY_SITE = 2.0, 1.2  # at rest
+GAIN, GAIN_BY_SITE = 3.0, 0.85  # of tissue and electrodes
+TONE, TONE_BY_SITE = 1.7, 1.0  # at rest
 RESTLESS, MORE_TONE = 0.1, 2.5  # share of the sites with more tone, and times as much spread of it
-PLACEMENT = 1.5  # of what an electrode picks up from each muscle
-EXPRESSIVENESS = 2.0
-BY_EMOTION, BY_MUSCLE, HABITS = 1.5, 1.5, 2.0  # of an expression, of a muscle, of both together
-ABSENT, WEAKER = 0.05, 8.0  # share of movements that a person hardly makes, and how much less
-ALIKE = 0.03  # share of emotions that a person poses partly like another one
+PLACEMENT = 1.3  # of what an electrode picks up from each muscle
+EXPRESSIVENESS = 1.7
+BY_EMOTION, BY_MUSCLE, HABITS = 1.3, 1.3, 1.7  # of an expression, of a muscle, of both together
+ABSENT, WEAKER = 0.04, 8.0  # share of movements that a person hardly makes, and how much less
+ALIKE = 0.025  # share of emotions that a person poses partly like another one
 SESSION, SESSION_BY_SITE = 0.7, 0.7  # of a gain, when electrodes are placed anew
 # From trial to trial.
-STRENGTH, STRENGTH_BY_MUSCLE, TONE_CHANGE, RELAXATION = 1.0, 1.2, 1.0, 3.0
+STRENGTH, STRENGTH_BY_MUSCLE, TONE_CHANGE, RELAXATION = 1.1, 1.7, 1.0, 3.0
 WEAKNESS = 12.0  # dB of an expression that the severest ALS takes
 NEUTRAL = EMOTIONS.index("neutral")
 
