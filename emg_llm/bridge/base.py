@@ -13,10 +13,10 @@ import numpy as np
 from emg_llm.bridge.codebook import Codebook
 from emg_llm.bridge.reading import Reading
 from emg_llm.data.datasets import Dataset
-from emg_llm.data.neutral import neutral_of
+from emg_llm.data.known import known_values
 from emg_llm.encoders.base import EmgEncoder
 from emg_llm.signal.features import channel_power, is_dead
-from emg_llm.signal.levels import LevelScale
+from emg_llm.signal.levels import Known, LevelScale
 from emg_llm.signal.montage import arrange
 from emg_llm.signal.preprocessing import clean
 from emg_llm.signal.recording import Recording, RecordingError
@@ -228,13 +228,16 @@ def powers(item: Recording | np.ndarray, sites: Sequence[str]) -> np.ndarray:
     return np.asarray(item, np.float64)
 
 
-def neutral_powers(dataset: Dataset, rows: np.ndarray, sites: Sequence[str]) -> np.ndarray:
-    """float64 (rows, sites): the powers of the neutral recording of each one's person."""
-    zeros, place = np.unique(neutral_of(dataset, rows), return_inverse=True)
-    values = np.stack([powers(dataset.item(int(i)), sites) for i in zeros])
-    if dataset.table is None:  # a site without a signal has no zero
-        values[np.stack([is_dead(of_one) for of_one in values])] = np.nan
-    return values[place]
+def known_powers(dataset: Dataset, rows: np.ndarray, sites: Sequence[str], scaling: str) -> Known:
+    """The powers of what is known of each one's person, see LevelScale.of_people."""
+
+    def measure(some):
+        values = np.stack([powers(dataset.item(int(i)), sites) for i in some])
+        if dataset.table is None:  # a site without a signal has no zero
+            values[np.stack([is_dead(of_one) for of_one in values])] = np.nan
+        return values
+
+    return known_values(dataset, scaling, rows, measure)
 
 
 def _fit_scale(dataset, rows, scaling):
@@ -242,5 +245,5 @@ def _fit_scale(dataset, rows, scaling):
     names = dataset.columns or dataset.recordings[rows[0]].channel_names
     values = np.stack([powers(dataset.item(i), names) for i in rows])
     neutral = np.array([dataset.labels[i] == "neutral" for i in rows])
-    zeros = neutral_powers(dataset, rows, names) if scaling == "neutral" else None
-    return LevelScale.fit(values, names, neutral, dataset.groups[rows], zeros, scaling)
+    known = known_powers(dataset, rows, names, scaling)
+    return LevelScale.fit(values, names, neutral, dataset.groups[rows], known, scaling)

@@ -6,12 +6,12 @@ from typing import Any, ClassVar
 import numpy as np
 from tqdm.auto import tqdm
 
-from emg_llm.bridge.base import Bridge, Told, neutral_powers, powers
+from emg_llm.bridge.base import Bridge, Told, known_powers, powers
 from emg_llm.bridge.reading import NEAREST_KNOWN, site_name
 from emg_llm.data.datasets import Dataset
 from emg_llm.data.lazy import Lazy
 from emg_llm.signal.features import activity, is_dead
-from emg_llm.signal.levels import LevelScale, whole
+from emg_llm.signal.levels import Known, LevelScale, whole
 from emg_llm.signal.once import Prepared
 from emg_llm.signal.preprocessing import clean
 from emg_llm.signal.quality import assess_quality
@@ -37,15 +37,14 @@ class Text(Bridge):
 
     def told(self, dataset: Dataset, rows: np.ndarray) -> list[Told]:
         items = Lazy(len(rows), lambda k: dataset.item(int(rows[k])))
-        neutral = self.scaling == "neutral"
-        zeros = neutral_powers(dataset, rows, self.scale.names) if neutral else None
-        return [Levels(self.scale, items, dataset.groups[rows], zeros)]
+        known = known_powers(dataset, rows, self.scale.names, self.scaling)
+        return [Levels(self.scale, items, dataset.groups[rows], known)]
 
 
 class Levels:
     """The levels of recordings, or rows of a table, with SNR, quality and timing.
 
-    items: iterated once. people: the person of each, or None. zeros: see LevelScale.of_people.
+    items: iterated once. people: the person of each, or None. known: see LevelScale.of_people.
     levels: float (items, columns), before rounding; missing: bool, the same shape, where a site
     has no signal.
     """
@@ -55,7 +54,7 @@ class Levels:
         scale: LevelScale,
         items: Sequence[Recording | np.ndarray],
         people: np.ndarray | None = None,
-        zeros: np.ndarray | None = None,
+        known: Known | None = None,
     ) -> None:
         self.scale, self.moments = scale, []
         self.people = np.arange(len(items)) if people is None else people
@@ -67,8 +66,8 @@ class Levels:
             missing.append(is_dead(values[-1]) if is_signal else np.isnan(values[-1]))
             self.moments.append(_moments(item))
         self.missing = np.stack(missing)
-        known = np.where(self.missing, np.nan, np.stack(values))
-        self.levels = scale.of_people(known, people, zeros)
+        there = np.where(self.missing, np.nan, np.stack(values))
+        self.levels = scale.of_people(there, people, known)
 
     def fields(
         self,
