@@ -11,7 +11,7 @@ from emg_llm.bridge.reading import NEAREST_KNOWN, site_name
 from emg_llm.data.datasets import Dataset
 from emg_llm.data.lazy import Lazy
 from emg_llm.signal.features import activity, is_dead
-from emg_llm.signal.levels import Known, LevelScale, whole
+from emg_llm.signal.levels import ANY, LEAST, Known, LevelScale, alternatives, whole
 from emg_llm.signal.once import Prepared
 from emg_llm.signal.preprocessing import clean
 from emg_llm.signal.quality import assess_quality
@@ -33,7 +33,7 @@ class Text(Bridge):
     scale: LevelScale
 
     def fields(self, recording: Recording) -> dict[str, Any]:
-        return Levels(self.scale, [recording]).fields(0)
+        return Levels(self.scale, [recording], known=self.known).fields(0)
 
     def told(self, dataset: Dataset, rows: np.ndarray) -> list[Told]:
         items = Lazy(len(rows), lambda k: dataset.item(int(rows[k])))
@@ -45,8 +45,8 @@ class Levels:
     """The levels of recordings, or rows of a table, with SNR, quality and timing.
 
     items: iterated once. people: the person of each, or None. known: see LevelScale.of_people.
-    levels: float (items, columns), before rounding; missing: bool, the same shape, where a site
-    has no signal.
+    ways: float (alternatives, items, columns), the levels before rounding with each of what may be
+    known; missing: bool (items, columns), where a site has no signal.
     """
 
     def __init__(
@@ -67,7 +67,20 @@ class Levels:
             self.moments.append(_moments(item))
         self.missing = np.stack(missing)
         there = np.where(self.missing, np.nan, np.stack(values))
-        self.levels = scale.of_people(there, people, known)
+        known, self.privileges = known or {}, alternatives(scale.scaling, known or {})
+        read = [scale.of_people(there, people, known, privilege) for privilege in self.privileges]
+        self.ways, self.known = np.stack(read), known
+
+    @property
+    def levels(self) -> np.ndarray:
+        """float (items, columns): the first of `ways`."""
+        return self.ways[0]
+
+    def _zero(self, k, way):
+        """The field `zero` of item k."""
+        privilege = self.privileges[way]
+        enough = privilege in self.known and len(self.known[privilege][k]) >= LEAST[privilege]
+        return privilege if enough and self.scale.scaling == ANY else ""
 
     def fields(
         self,
@@ -76,18 +89,20 @@ class Levels:
         trials: Sequence[tuple[int, str]] = (),
         other: int | None = None,
         missing: Sequence[int] = (),
+        way: int = 0,
     ) -> dict[str, Any]:
-        scale, levels, gone = self.scale, self.levels[k], self.missing[k].copy()
+        scale, every = self.scale, self.ways[way]
+        levels, gone = every[k], self.missing[k].copy()
         gone[list(missing)] = True
         distance = {}
         for place, label in trials:
             if place != k and self.people[place] == self.people[k]:
                 both = ~gone & ~self.missing[place]
-                off = float(np.sqrt(np.mean(np.square(self.levels[place] - levels)[both])))
+                off = float(np.sqrt(np.mean(np.square(every[place] - levels)[both])))
                 distance[label] = min(off, distance.get(label, np.inf))
         if rng is not None:
             if other is not None:
-                step = np.where(self.missing[other], 0, self.levels[other] - levels)
+                step = np.where(self.missing[other], 0, every[other] - levels)
                 levels = levels + rng.random() * step
             levels = levels + OVERALL_NOISE * rng.standard_normal()
             levels = levels + SITE_NOISE * rng.standard_normal(len(levels))
@@ -100,6 +115,7 @@ class Levels:
             "unit": "dB" if all(scale.is_power) else "",
             "neutral": None if against is None else int(whole(against)),
             "known": tuple((label, round(off)) for label, off in nearest),
+            "zero": self._zero(k, way),
         }
 
     def scores(
