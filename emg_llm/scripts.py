@@ -12,7 +12,6 @@ from emg_llm.data.datasets import DatasetError
 from emg_llm.data.processes import is_main
 from emg_llm.data.whole import whole
 from emg_llm.encoders import load_encoder
-from emg_llm.encoders.base import EncoderConfig
 from emg_llm.encoders.training import LEADS, CheckpointError, EncoderTraining
 from emg_llm.experiments.unseen import MEASURED
 from emg_llm.hub.client import resolve
@@ -128,17 +127,24 @@ def refitted(results, groups):
 
 
 @dataclass
-class ReadingArguments:
-    """Settings of an encoder that the script trains."""
+class ScalingArguments:
+    """What a model that the script trains knows of a person."""
 
     scaling: str = field(
-        default=EncoderConfig.scaling,
+        default=SCALINGS[0],
         metadata={
-            "help": "What is known of the person: nothing (training), one neutral recording, the "
-            "zero of the levels, or all of the person's recordings, unlabelled (person).",
+            "help": "What is known of the person, for the zero of the levels: nothing (training), "
+            "one neutral recording, several unlabelled ones, all that are read (person), or, for "
+            "one model that is told which, any of the first three.",
             "choices": list(SCALINGS),
         },
     )
+
+
+@dataclass
+class ReadingArguments(ScalingArguments):
+    """Settings of an encoder that the script trains."""
+
     lead: str = field(
         default=EncoderTraining.lead,
         metadata={

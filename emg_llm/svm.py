@@ -17,7 +17,7 @@ from emg_llm.evaluation.confidence import Confidence, fit_temperature, log
 from emg_llm.hub.client import Pushable, resolve
 from emg_llm.hub.saved import readable
 from emg_llm.signal.features import above_silence, is_dead, segment_features
-from emg_llm.signal.levels import LevelScale
+from emg_llm.signal.levels import Known, LevelScale
 from emg_llm.signal.missing import MOST_MISSING, StandIns, lacking
 from emg_llm.signal.montage import arrange
 from emg_llm.signal.preprocessing import clean, resample, segment
@@ -122,22 +122,22 @@ class EmotionSVM(Pushable):
         targets: np.ndarray,
         groups: np.ndarray,
         labels: Sequence[str],
-        zeros: np.ndarray | None = None,
+        known: Known | None = None,
         scaling: str = "training",
         settings: Settings | None = None,
     ) -> Self:
         """Fit on the training people.
 
         features: float (n, columns); targets: int (n,); groups: (n,), the person of each row:
-        settings are chosen and probabilities calibrated across people. zeros, scaling: see
+        settings are chosen and probabilities calibrated across people. known, scaling: see
         LevelScale. settings: already chosen ones.
         """
         from sklearn.model_selection import cross_val_predict
 
         stand_ins = StandIns.fit(features)
-        features, zeros = _complete(stand_ins, features), _complete(stand_ins, zeros)
-        scale = LevelScale.fit(features, columns, people=groups, zeros=zeros, scaling=scaling)
-        x, folds = scale.of_people(features, groups, zeros), _folds(targets, groups)
+        features, known = _complete(stand_ins, features), _complete_known(stand_ins, known)
+        scale = LevelScale.fit(features, columns, people=groups, known=known, scaling=scaling)
+        x, folds = scale.of_people(features, groups, known), _folds(targets, groups)
         settings = settings or choose(x, columns, targets, groups)
         svm, read = _machine(settings.C, settings.gamma), x[:, settings.used]
         left_out = cross_val_predict(svm, read, targets, cv=folds, method="decision_function")
@@ -147,19 +147,19 @@ class EmotionSVM(Pushable):
         about = tuple(labels), tuple(columns), scale, model, settings, temperature
         return cls(*about, stand_ins=stand_ins)
 
-    def predict_proba(self, features, groups=None, zeros=None):
+    def predict_proba(self, features, groups=None, known=None):
         """float (n, columns) -> (n, labels); 0 for labels absent from training.
 
-        groups, zeros: see LevelScale.of_people; without them, nothing is known of a person. NaN
+        groups, known: see LevelScale.of_people; without them, nothing is known of a person. NaN
         is a feature of a missing site.
         """
         from scipy.special import softmax
 
         n_missing = np.isnan(features)[:, self._by_site].all(axis=2).sum(axis=1)
-        features, zeros = _complete(self.stand_ins, features), _complete(self.stand_ins, zeros)
-
+        features = _complete(self.stand_ins, features)
+        known = _complete_known(self.stand_ins, known)
         probabilities = np.zeros((len(features), len(self.labels)))
-        x = self.scale.of_people(features, groups, zeros)[:, self.settings.used]
+        x = self.scale.of_people(features, groups, known)[:, self.settings.used]
         if self.temperature:
             scores = _by_label(self.model.decision_function(x)) / self.temperature
             known = softmax(scores, axis=1)
@@ -169,14 +169,14 @@ class EmotionSVM(Pushable):
         scores = log(probabilities)
         return self.confidence.probabilities(scores, n_missing) * (probabilities > 0)
 
-    def calibrate(self, features, targets, groups, zeros, fitted_on):
+    def calibrate(self, features, targets, groups, known, fitted_on):
         """Fit the confidence to other people than `fit` had; see Confidence.fit."""
         self.confidence = Confidence()
-        scores = log(self.predict_proba(features, groups, zeros))
+        scores = log(self.predict_proba(features, groups, known))
         fitted = Confidence.fit(scores, targets, groups, fitted_on)
         counts = range(1, 1 + min(MOST_MISSING, len(self._by_site) // 2))
         without = [lacking(features, self._by_site, n) for n in counts]
-        scores = [log(self.predict_proba(x, groups, zeros)) for x in without]
+        scores = [log(self.predict_proba(x, groups, known)) for x in without]
         rows = np.repeat(counts, len(targets)).astype(int)
         scores = np.reshape(scores, (len(rows), len(self.labels)))
         self.confidence = fitted.with_missing(scores, np.tile(targets, len(counts)), rows)
@@ -256,7 +256,14 @@ class EmotionSVM(Pushable):
 
 
 def _complete(stand_ins, features):
-    return features if stand_ins is None or features is None else stand_ins.complete(features)
+    return features if stand_ins is None else stand_ins.complete(features)
+
+
+def _complete_known(stand_ins, known):
+    """What is known, completed once for each person."""
+    different = {id(values): values for sets in (known or {}).values() for values in sets}
+    whole = {k: _complete(stand_ins, values) for k, values in different.items()}
+    return {p: [whole[id(values)] for values in sets] for p, sets in (known or {}).items()}
 
 
 def choose(

@@ -46,10 +46,13 @@ def levels(scale, values):
 @pytest.mark.parametrize("scaling", ["neutral", "person"])
 def test_a_persons_own_loudness_is_taken_off_as_far_as_the_share(two_people, scaling):
     powers, people, _ = two_people
-    zeros = powers[[0] * 40 + [40] * 40]
-    scale = LevelScale.fit(powers, "abc", people=people, zeros=zeros, scaling=scaling)
-    x, louder = scale.of_people(powers, people, zeros), np.where(people == "b", 100, 1)[:, None]
-    y = scale.of_people(louder * powers, people, louder * zeros)
+    zeros = powers[[0] * 40 + [40] * 40][:, None]  # one of each person
+    scale = LevelScale.fit(powers, "abc", people=people, known={"neutral": zeros}, scaling=scaling)
+    x, louder = (
+        scale.of_people(powers, people, {"neutral": zeros}),
+        np.where(people == "b", 100, 1)[:, None],
+    )
+    y = scale.of_people(louder * powers, people, {"neutral": louder[:, None] * zeros})
     np.testing.assert_allclose(y[:40], x[:40], atol=1e-9)
     np.testing.assert_allclose(y[40:], x[40:] + (1 - SHARE) * 20, atol=1e-9)
     # What is taken off recordings together is what the person's measure takes off one.
@@ -61,7 +64,9 @@ def test_a_persons_own_loudness_is_taken_off_as_far_as_the_share(two_people, sca
 @pytest.mark.parametrize("scaling", ["training", "neutral", "person"])
 def test_without_what_it_needs_a_level_is_measured_against_the_training_people(two_people, scaling):
     powers, people, _ = two_people
-    scale = LevelScale.fit(powers, "abc", people=people, zeros=powers, scaling=scaling)
+    scale = LevelScale.fit(
+        powers, "abc", people=people, known={"neutral": powers[:, None]}, scaling=scaling
+    )
     alone = scale.of_people(powers[:1], people[:1])
     np.testing.assert_allclose(alone, scale.continuous(powers[:1]))
 

@@ -34,7 +34,7 @@ class Strengths:
     def __init__(self, bridge, dataset, rows):
         self.found = [bridge.fields(dataset.item(i)) for i in rows]
 
-    def fields(self, k, rng=None, trials=(), other=None, missing=()):
+    def fields(self, k, rng=None, trials=(), other=None, missing=(), way=0):
         level = self.found[k]["levels"][0] + (0 if rng is None else round(3 * rng.normal()))
         return self.found[k] | {"levels": (level,)}
 

@@ -16,10 +16,10 @@ from trl import TrlParser
 from emg_llm.bridge.codebook import Codebook, CodebookConfig, measure
 from emg_llm.data.contents import training_protocol
 from emg_llm.data.datasets import load_dataset
-from emg_llm.data.neutral import with_neutral, without_neutral
+from emg_llm.data.known import with_known, without_neutral
 from emg_llm.data.splits import held_out_split
 from emg_llm.encoders import load_encoder
-from emg_llm.encoders.examples import Examples, encoder_inputs
+from emg_llm.encoders.examples import examples_of
 from emg_llm.evaluation.results import save_results
 from emg_llm.experiments.unseen import MEASURED
 from emg_llm.scripts import (
@@ -48,16 +48,17 @@ class CodebookArguments(RefitArguments):
 def main(data, args, sharing):
     dataset = load_dataset(data.data, data.labels, data.montage)
     encoder = load_encoder(measured_folder(args.encoder, args.refit))
-    dataset = with_neutral(dataset, encoder.config.scaling, data.seed)
+    dataset = with_known(dataset, encoder.config.scaling, data.seed)
     split = without_neutral(dataset, held_out_split(dataset, data.seed))
     scored = split.scored
-    codebook, examples, embeddings = fit(encoder, dataset, split.train, args, data.seed)
+    codebook = fit(encoder, dataset, split.train, args, data.seed)
 
     rows = scored
+    examples = examples_of(encoder, dataset, rows)
     targets = dataset.targets[rows]
-    figures = measure(codebook, embeddings[rows], targets, encoder.classify)
+    figures = measure(codebook, examples.embeddings(encoder), targets, encoder.classify)
     with torch.inference_mode():
-        segments = [examples.segments(encoder, i) for i in rows]
+        segments = [examples.segments(encoder, k) for k in range(len(rows))]
     by_segment = measure(
         codebook,
         torch.cat(segments),
@@ -67,7 +68,7 @@ def main(data, args, sharing):
     results = {
         "model": "codebook",
         "data": dataset.name,
-        "protocol": training_protocol(dataset, split),
+        "protocol": training_protocol(dataset, split, encoder.config.scaling),
         "labels": list(dataset.label_names),
         "n_recordings": len(rows),
         "chance": 1 / len(dataset.label_names),
@@ -81,7 +82,7 @@ def main(data, args, sharing):
         save_results(measured, results)
         if args.refit:
             everybody = split.refit.train
-            final, *_ = fit(load_encoder(args.encoder), dataset, everybody, args, data.seed)
+            final = fit(load_encoder(args.encoder), dataset, everybody, args, data.seed)
             final.save_pretrained(folder)
             save_results(folder, refitted(results, dataset.groups[everybody]))
         print(f"encoder {figures['encoder_accuracy']:.3f}", end="")
@@ -91,22 +92,18 @@ def main(data, args, sharing):
 
 
 def fit(encoder, dataset, rows, args, seed):
-    """(the codebook of these rows, the encoder's Examples and embeddings of all rows)."""
-    inputs = encoder_inputs(dataset, encoder.config)
-    examples = Examples(encoder, inputs, dataset.targets, dataset.groups)
-    examples.shift_to_people(encoder)
-    embeddings = examples.embeddings(encoder)
-    codebook = Codebook.fit(
-        embeddings[rows],
+    """The codebook of these rows."""
+    examples = examples_of(encoder, dataset, rows).each()
+    return Codebook.fit(
+        examples.embeddings(encoder),
         encoder.head.weight,
         args.depths,
         args.codes,
         seed=seed,
-        targets=dataset.targets[rows],
+        targets=examples.targets.numpy(),
         labels=dataset.label_names,
         encoder_hash=encoder.fingerprint,
     )
-    return codebook, examples, embeddings
 
 
 def make_parser():

@@ -20,25 +20,25 @@ from emg_llm.chat.conversations import build_rows, passes
 from emg_llm.chat.parts import OWNED, write_parts
 from emg_llm.data.contents import training_protocol
 from emg_llm.data.datasets import PARTS, load_dataset
-from emg_llm.data.neutral import with_neutral, without_neutral
+from emg_llm.data.known import with_known, without_neutral
 from emg_llm.data.splits import held_out_split
 from emg_llm.experiments.unseen import MEASURED
 from emg_llm.scripts import (
     DataArguments,
     HubArguments,
     RefitArguments,
+    ScalingArguments,
     load_codec,
     measured_folder,
     run,
     saving,
 )
-from emg_llm.signal.levels import SCALINGS
 
 CARD = "bridge", "scaling", "variants", "follow_ups"  # settings that the card lists
 
 
 @dataclass
-class ConversationArguments(RefitArguments):
+class ConversationArguments(ScalingArguments, RefitArguments):
     """Settings of the conversations."""
 
     bridge: str = field(
@@ -50,14 +50,6 @@ class ConversationArguments(RefitArguments):
     )
     codebook: str | None = field(
         default=None, metadata={"help": "Folder or Hub id of the codebook (tokens, both)."}
-    )
-    scaling: str = field(
-        default=SCALINGS[0],
-        metadata={
-            "help": "What is known of the person: nothing (training), one neutral recording, the "
-            "zero of the levels, or all of the person's recordings, unlabelled (person).",
-            "choices": list(SCALINGS),
-        },
     )
     output_dir: str = field(default="runs/conversations", metadata={"help": "Output folder."})
     variants: int = field(
@@ -71,14 +63,14 @@ class ConversationArguments(RefitArguments):
 
 def main(data, args, sharing):
     dataset = load_dataset(data.data, data.labels, data.montage)
-    dataset = with_neutral(dataset, args.scaling, data.seed)
+    dataset = with_known(dataset, args.scaling, data.seed)
     split = without_neutral(dataset, held_out_split(dataset, data.seed))
     sources = args.encoder, args.codebook
     tested = [s and measured_folder(s, args.refit) for s in sources]
     with saving(args.output_dir, sharing, owns=OWNED) as folder:
         write(folder / MEASURED if args.refit else folder, data, args, dataset, split, tested)
         if args.refit:
-            protocol = training_protocol(dataset, split)
+            protocol = training_protocol(dataset, split, args.scaling)
             write(folder, data, args, dataset, split.refit, sources, protocol)
 
 
@@ -101,7 +93,7 @@ def write(folder, data, args, dataset, split, sources, measured=None):
         "labels": dataset.label_names,
         "bridge": bridge.to_dict(),
         "data": dataset.name,
-        "protocol": measured or training_protocol(dataset, split),
+        "protocol": measured or training_protocol(dataset, split, args.scaling),
         "made": {k: v for k, v in asdict(args).items() if k in CARD},
     }
     if measured:

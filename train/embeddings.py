@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from trl import TrlParser
 
 from emg_llm.data.datasets import load_dataset
-from emg_llm.data.neutral import with_neutral
+from emg_llm.data.known import with_known
 from emg_llm.data.tables import csv_bytes
 from emg_llm.data.whole import whole
 from emg_llm.embeddings.analysis import measure_embeddings, unseen_recordings
@@ -44,7 +44,7 @@ def main(data, args):
     encoder = load_encoder(folder)
     dataset = load_dataset(data.data, data.labels, data.montage)
     rows, protocol = unseen_recordings(folder, encoder, dataset)
-    unseen = with_neutral(dataset.take(rows), encoder.config.scaling, data.seed)
+    unseen = with_known(dataset.take(rows), encoder.config.scaling, data.seed)
     results, table, embedded = measure_embeddings(encoder, unseen, protocol, args.map, data.seed)
 
     tables, sentences = result_tables(results), list(summary(results))

@@ -16,11 +16,12 @@ same result. Several processes share the work and end with the same weights as o
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
+import numpy as np
 from trl import TrlParser
 
 from emg_llm.data.contents import training_protocol
 from emg_llm.data.datasets import DatasetError, load_dataset
-from emg_llm.data.neutral import with_neutral, without_neutral
+from emg_llm.data.known import known_rows, with_known, without_neutral
 from emg_llm.data.processes import is_main
 from emg_llm.data.splits import held_out_split
 from emg_llm.encoders import ARCHITECTURES, EncoderConfig, build_encoder, load_encoder
@@ -44,6 +45,7 @@ from emg_llm.scripts import (
     run,
     saving,
 )
+from emg_llm.signal.levels import unless_any
 
 
 @dataclass
@@ -111,7 +113,7 @@ def main(data, args, sharing):
 def train(data, args, sharing, person=None):
     """Train, measure and save an encoder: (encoder, results)."""
     dataset = load_dataset(data.data, data.labels, data.montage)
-    dataset = with_neutral(dataset, args.scaling, data.seed)
+    dataset = with_known(dataset, args.scaling, data.seed)
     split = without_neutral(dataset, held_out_split(dataset, data.seed))
     config = encoder_config(
         args.arch,
@@ -158,9 +160,16 @@ def train(data, args, sharing, person=None):
     probabilities = scored.ask(encoder)
 
     # With the strength of another recording: strength alone depends on the emotion.
-    noise = encoder_inputs(Inputs(dataset, rows).noise, config, rows)
+    asked = with_known(dataset, unless_any(args.scaling), data.seed)
+    used = np.union1d(rows, known_rows(asked, rows))
+    noise = encoder_inputs(Inputs(asked, used).noise, config, rows)
     control_examples = Examples(encoder, noise, targets, groups)
-    about = args.arch, dataset.name, training_protocol(dataset, split), dataset.label_names
+    about = (
+        args.arch,
+        dataset.name,
+        training_protocol(dataset, split, args.scaling),
+        dataset.label_names,
+    )
     results = results_of(*about, targets, probabilities, groups, encoder.config.confidence)
     results["lead"] = NAMES[encoder.config.lead]
     paths = named_paths(encoder, scored.embeddings(encoder))

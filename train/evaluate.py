@@ -1,6 +1,7 @@
 """Evaluate a trained model, or train a kind of model on every fold and evaluate that.
 
     python train/evaluate.py --model runs/cnn --data simulated
+    python train/evaluate.py --model runs/cnn --data manifest.csv --scaling neutral
     python train/evaluate.py --model runs/nano-llama2 --encoder runs/cnn --codebook runs/codebook
     python train/evaluate.py --model svm nano-llama2 nano-phi3 --data features.csv \\
         --protocol leave_one_subject_out --scaling person --few_shot 3
@@ -10,7 +11,8 @@
         --folds 4 --controls --channels --learning_curve --few_shot 1 3 5
 
 A folder or Hub id is a trained model: it is evaluated on its held-out test people, or on everybody
-it hasn't learned from if the data is other than its own, whatever its name. A name (svm, cnn,
+it hasn't learned from if the data is other than its own, whatever its name; --scaling is what a
+model of scaling "any" is told of these people. A name (svm, cnn,
 nano-llama2) is trained on each fold of the protocol. Finished folds are saved in folds/, so that
 the same command continues an interrupted run.
 For language models that read tokens, an encoder and a codebook are fitted on each fold and shared.
@@ -184,7 +186,8 @@ def main(data, args, reading, llms, more):
         folder = root / name if len(jobs) > 1 else root
         measured = Measured(dataset, data.seed)
         if is_trained(model):
-            outcome = measure_trained(model, dataset, data.seed, *codec, extras, measured)
+            of = model, dataset, data.seed, *codec, extras, measured
+            outcome = measure_trained(*of, scaling=reading.scaling)
         else:
             store = FoldStore(folder / "folds", args.fresh)
             how = FoldTraining(**(asdict(reading) | asdict(llms) | {"bridge": bridge}))

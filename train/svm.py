@@ -15,35 +15,34 @@ from trl import TrlParser
 
 from emg_llm.data.contents import training_protocol
 from emg_llm.data.datasets import load_dataset
-from emg_llm.data.neutral import with_neutral, without_neutral
+from emg_llm.data.known import with_known, without_neutral
 from emg_llm.data.splits import held_out_split
 from emg_llm.evaluation.metrics import results_of
 from emg_llm.evaluation.results import headline, save_results
-from emg_llm.experiments.signal_models import zeros_of
+from emg_llm.experiments.signal_models import known_features
 from emg_llm.experiments.unseen import MEASURED
-from emg_llm.scripts import DataArguments, HubArguments, RefitArguments, refitted, run, saving
-from emg_llm.signal.levels import SCALINGS
+from emg_llm.scripts import (
+    DataArguments,
+    HubArguments,
+    RefitArguments,
+    ScalingArguments,
+    refitted,
+    run,
+    saving,
+)
 from emg_llm.svm import EmotionSVM, dataset_features
 
 
 @dataclass
-class SvmArguments(RefitArguments):
+class SvmArguments(ScalingArguments, RefitArguments):
     """Settings of the SVM."""
 
     output_dir: str = field(default="runs/svm", metadata={"help": "Output folder."})
-    scaling: str = field(
-        default=SCALINGS[0],
-        metadata={
-            "help": "What is known of the person: nothing (training), one neutral recording, the "
-            "zero of the levels, or all of the person's recordings, unlabelled (person).",
-            "choices": list(SCALINGS),
-        },
-    )
 
 
 def main(data, args, sharing):
     dataset = load_dataset(data.data, data.labels, data.montage)
-    dataset = with_neutral(dataset, args.scaling, data.seed)
+    dataset = with_known(dataset, args.scaling, data.seed)
     split = without_neutral(dataset, held_out_split(dataset, data.seed))
     scored = split.scored
     features, columns = dataset_features(dataset)
@@ -52,19 +51,24 @@ def main(data, args, sharing):
     def fit(rows):
         """An SVM that has learned these rows."""
         of = features[rows], columns, targets[rows], groups[rows], dataset.label_names
-        svm = EmotionSVM.fit(*of, zeros_of(dataset, rows, args.scaling), args.scaling)
+        svm = EmotionSVM.fit(*of, known_features(dataset, rows, args.scaling), args.scaling)
         svm.info = {"trained_on": dataset.name, "split": split.protocol()}
         return svm
 
     svm = fit(split.train)
     rows, fitted_on = split.calibrating
     if len(rows):
-        known = groups[rows], zeros_of(dataset, rows, args.scaling)
+        known = groups[rows], known_features(dataset, rows, args.scaling)
         svm.calibrate(features[rows], targets[rows], *known, fitted_on)
     rows = scored
-    known = groups[rows], zeros_of(dataset, rows, args.scaling)
+    known = groups[rows], known_features(dataset, rows, args.scaling)
     probabilities = svm.predict_proba(features[rows], *known)
-    about = "svm", dataset.name, training_protocol(dataset, split), dataset.label_names
+    about = (
+        "svm",
+        dataset.name,
+        training_protocol(dataset, split, args.scaling),
+        dataset.label_names,
+    )
     results = results_of(*about, targets[rows], probabilities, groups[rows], svm.confidence)
     test = dataset.take(rows)
     predictions = test.ids, test.subjects, targets[rows], probabilities

@@ -3,9 +3,10 @@
 A Reading combines the fields of one or more sources, such as levels and codes.
 """
 
+import copy
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any, ClassVar, Protocol, Self
 
 import numpy as np
@@ -13,10 +14,10 @@ import numpy as np
 from emg_llm.bridge.codebook import Codebook
 from emg_llm.bridge.reading import Reading
 from emg_llm.data.datasets import Dataset
-from emg_llm.data.neutral import neutral_of
+from emg_llm.data.known import known_values
 from emg_llm.encoders.base import EmgEncoder
 from emg_llm.signal.features import channel_power, is_dead
-from emg_llm.signal.levels import LevelScale
+from emg_llm.signal.levels import ANY, Known, LevelScale, alternatives
 from emg_llm.signal.montage import arrange
 from emg_llm.signal.preprocessing import clean
 from emg_llm.signal.recording import Recording, RecordingError
@@ -36,6 +37,7 @@ class Told(Protocol):
         trials: Sequence[tuple[int, str]] = (),
         other: int | None = None,
         missing: Sequence[int] = (),
+        way: int = 0,
     ) -> dict[str, Any]:
         """Fields for the Reading of recording k; arguments as in Readings.read."""
 
@@ -52,7 +54,8 @@ class Bridge(ABC):
     kind: the bridge's name. about: its description in a card, where "{codec}" stands for encoder
     and codebook. needs: the required fields. knows_trials: whether its Readings can hold the
     distances to a person's labelled trials.
-    scale: of the training people's levels. encoder, codebook: the source of the codes.
+    scale: of the training people's levels. encoder, codebook: the source of the codes. known: what
+    the scale knows of the person of single recordings, see `knowing`.
     """
 
     kind: ClassVar[str]
@@ -63,6 +66,7 @@ class Bridge(ABC):
     scale: LevelScale | None = None
     encoder: EmgEncoder | None = None
     codebook: Codebook | None = None
+    known: Known = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         missing = [name for name in self.needs if getattr(self, name) is None]
@@ -73,6 +77,14 @@ class Bridge(ABC):
             )
         if self.encoder is not None and self.codebook is not None:
             check_pair(self.encoder, self.codebook)
+        if self.encoder is not None and self.scale is not None:
+            scalings = self.scale.scaling, self.encoder.config.scaling
+            if ANY in scalings and len(set(scalings)) > 1:
+                raise BridgeError(
+                    f"The levels have --scaling {scalings[0]} and the encoder was trained with "
+                    f"{scalings[1]}, so they would know different things of a person; use one for "
+                    "both."
+                )
 
     @classmethod
     def fit(
@@ -119,7 +131,20 @@ class Bridge(ABC):
 
     def readings(self, dataset: Dataset, rows: Sequence[int] | np.ndarray) -> "Readings":
         """Some rows of a dataset, measured once for Readings and variants of them."""
-        return Readings(self, self.told(dataset, np.asarray(rows, int)), len(rows))
+        ways = len(alternatives(self.scaling, dataset.known))
+        return Readings(self, self.told(dataset, np.asarray(rows, int)), len(rows), ways)
+
+    def knowing(self, recordings: Sequence[Recording], privilege: str) -> Self:
+        """The bridge for single recordings of a person of whom `recordings` are known.
+
+        privilege: which of KNOWN they are. Raises SitesError.
+        """
+        bridge = copy.copy(self)
+        if self.encoder is not None:
+            bridge.encoder = self.encoder.knowing(recordings, privilege)
+        if self.scale is not None:
+            bridge.known = {privilege: [powers_there(recordings, self.scale.names)]}
+        return bridge
 
     def read_dataset(
         self,
@@ -173,10 +198,13 @@ def check_pair(encoder: EmgEncoder, codebook: Codebook) -> None:
 
 
 class Readings:
-    """Some recordings, measured once for their Readings and variants of them."""
+    """Some recordings, measured once for their Readings and variants of them.
 
-    def __init__(self, bridge: Bridge, told: list[Told], n: int) -> None:
-        self.bridge, self.told, self._n = bridge, told, n
+    ways: with how many of PRIVILEGES each can be read.
+    """
+
+    def __init__(self, bridge: Bridge, told: list[Told], n: int, ways: int = 1) -> None:
+        self.bridge, self.told, self._n, self.ways = bridge, told, n, ways
 
     def __len__(self) -> int:
         return self._n
@@ -188,13 +216,14 @@ class Readings:
         trials: Sequence[tuple[int, str]] = (),
         other: int | None = None,
         missing: Sequence[int] = (),
+        way: int = 0,
     ) -> Reading:
         """The Reading of recording `k`; with `rng`, a variant of it for training.
 
         trials: (place, label) of labelled recordings; the Reading uses those of the same person.
         other: a recording of the same label, whose levels a variant mixes in at random (mixup,
         Zhang et al. 2018, arXiv:1710.09412, within a label). missing: indices of sites
-        to leave out.
+        to leave out. way: an index of `ways`, the same for all that is read.
         """
         if trials and not self.bridge.knows_trials:
             raise BridgeError(
@@ -203,7 +232,7 @@ class Readings:
             )
         fields = {}
         for each in self.told:
-            fields |= each.fields(k, rng, trials, other, missing)
+            fields |= each.fields(k, rng, trials, other, missing, way)
         return Reading(**fields)
 
     def scores(
@@ -228,13 +257,21 @@ def powers(item: Recording | np.ndarray, sites: Sequence[str]) -> np.ndarray:
     return np.asarray(item, np.float64)
 
 
-def neutral_powers(dataset: Dataset, rows: np.ndarray, sites: Sequence[str]) -> np.ndarray:
-    """float64 (rows, sites): the powers of the neutral recording of each one's person."""
-    zeros, place = np.unique(neutral_of(dataset, rows), return_inverse=True)
-    values = np.stack([powers(dataset.item(int(i)), sites) for i in zeros])
-    if dataset.table is None:  # a site without a signal has no zero
-        values[np.stack([is_dead(of_one) for of_one in values])] = np.nan
-    return values[place]
+def known_powers(dataset: Dataset, rows: np.ndarray, sites: Sequence[str], scaling: str) -> Known:
+    """The powers of what is known of each one's person, see LevelScale.of_people."""
+
+    def measure(some):
+        return powers_there([dataset.item(int(i)) for i in some], sites)
+
+    return known_values(dataset, scaling, rows, measure)
+
+
+def powers_there(items: Sequence[Recording | np.ndarray], sites: Sequence[str]) -> np.ndarray:
+    """float64 (items, sites): the `powers` of each, NaN at a site without a signal."""
+    values = [powers(item, sites) for item in items]
+    signals = [isinstance(item, Recording) for item in items]
+    dead = [is_dead(x) & signal for x, signal in zip(values, signals, strict=True)]
+    return np.where(dead, np.nan, values)
 
 
 def _fit_scale(dataset, rows, scaling):
@@ -242,5 +279,5 @@ def _fit_scale(dataset, rows, scaling):
     names = dataset.columns or dataset.recordings[rows[0]].channel_names
     values = np.stack([powers(dataset.item(i), names) for i in rows])
     neutral = np.array([dataset.labels[i] == "neutral" for i in rows])
-    zeros = neutral_powers(dataset, rows, names) if scaling == "neutral" else None
-    return LevelScale.fit(values, names, neutral, dataset.groups[rows], zeros, scaling)
+    known = known_powers(dataset, rows, names, scaling)
+    return LevelScale.fit(values, names, neutral, dataset.groups[rows], known, scaling)

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from emg_llm.encoders.base import HubModule
+from emg_llm.encoders.module import HubModule
 
 # Extra weight of the head's directions: of 0, 1, 3 and 10, the one that preserves most of the
 # encoder's accuracy on validation people and other simulated people (chosen with the test

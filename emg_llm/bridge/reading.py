@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 NEAREST_KNOWN = 3  # most labels of a person's known trials in a prompt
+# What the levels are against, where that is something of the person.
+ZEROS = {"neutral": "the person's neutral recording", "several": "recordings of the person"}
 
 
 @dataclass(frozen=True)
@@ -19,6 +21,8 @@ class Reading:
     if it can't be measured.
     known: (label, distance to the person's nearest trial with that label, RMS over the sites),
     the nearest first.
+    zero: which of ZEROS the levels are against, "" where nothing is known of the person, or where
+    the model always knows the same.
     missing: how many of the sites that the bridge reads have no signal; they are not in `sites`.
     given: the whole prompt, in a conversation from elsewhere.
     """
@@ -34,6 +38,7 @@ class Reading:
     peak: float | None = None
     known: tuple[tuple[str, int], ...] = ()
     missing: int = 0
+    zero: str = ""
     given: str = ""
 
     @property
@@ -64,6 +69,7 @@ class Reading:
         if self.active:
             parts.append(f"active {self.active[0]:.1f} to {self.active[1]:.1f} s")
             parts.append(f"peak {self.peak:.1f} s")
+        parts += [f"zero: {ZEROS[self.zero]}"] if self.zero else []
         return ", ".join(parts)
 
     @property
@@ -85,10 +91,11 @@ NO_EMG = Reading()  # for the control without EMG
 
 
 def without_emg(reading: Reading) -> Reading:
-    """The Reading with no code and nothing that was measured: which sites, and which trials the
-    person has given, are left."""
+    """The Reading with no code and nothing that was measured: which sites, and what is known of the
+    person, are left."""
     known = tuple((label, 0) for label, _ in sorted(reading.known))
-    return Reading(reading.sites, (0,) * len(reading.levels), reading.unit, known=known)
+    levels = (0,) * len(reading.levels)
+    return Reading(reading.sites, levels, reading.unit, known=known, zero=reading.zero)
 
 
 def code_token(depth: int, code: int) -> str:

@@ -6,12 +6,12 @@ from typing import Any, ClassVar
 import numpy as np
 from tqdm.auto import tqdm
 
-from emg_llm.bridge.base import Bridge, Told, neutral_powers, powers
+from emg_llm.bridge.base import Bridge, Told, known_powers, powers
 from emg_llm.bridge.reading import NEAREST_KNOWN, site_name
 from emg_llm.data.datasets import Dataset
 from emg_llm.data.lazy import Lazy
 from emg_llm.signal.features import activity, is_dead
-from emg_llm.signal.levels import LevelScale, whole
+from emg_llm.signal.levels import ANY, LEAST, Known, LevelScale, alternatives, whole
 from emg_llm.signal.once import Prepared
 from emg_llm.signal.preprocessing import clean
 from emg_llm.signal.quality import assess_quality
@@ -33,21 +33,20 @@ class Text(Bridge):
     scale: LevelScale
 
     def fields(self, recording: Recording) -> dict[str, Any]:
-        return Levels(self.scale, [recording]).fields(0)
+        return Levels(self.scale, [recording], known=self.known).fields(0)
 
     def told(self, dataset: Dataset, rows: np.ndarray) -> list[Told]:
         items = Lazy(len(rows), lambda k: dataset.item(int(rows[k])))
-        neutral = self.scaling == "neutral"
-        zeros = neutral_powers(dataset, rows, self.scale.names) if neutral else None
-        return [Levels(self.scale, items, dataset.groups[rows], zeros)]
+        known = known_powers(dataset, rows, self.scale.names, self.scaling)
+        return [Levels(self.scale, items, dataset.groups[rows], known)]
 
 
 class Levels:
     """The levels of recordings, or rows of a table, with SNR, quality and timing.
 
-    items: iterated once. people: the person of each, or None. zeros: see LevelScale.of_people.
-    levels: float (items, columns), before rounding; missing: bool, the same shape, where a site
-    has no signal.
+    items: iterated once. people: the person of each, or None. known: see LevelScale.of_people.
+    ways: float (alternatives, items, columns), the levels before rounding with each of what may be
+    known; missing: bool (items, columns), where a site has no signal.
     """
 
     def __init__(
@@ -55,7 +54,7 @@ class Levels:
         scale: LevelScale,
         items: Sequence[Recording | np.ndarray],
         people: np.ndarray | None = None,
-        zeros: np.ndarray | None = None,
+        known: Known | None = None,
     ) -> None:
         self.scale, self.moments = scale, []
         self.people = np.arange(len(items)) if people is None else people
@@ -67,8 +66,21 @@ class Levels:
             missing.append(is_dead(values[-1]) if is_signal else np.isnan(values[-1]))
             self.moments.append(_moments(item))
         self.missing = np.stack(missing)
-        known = np.where(self.missing, np.nan, np.stack(values))
-        self.levels = scale.of_people(known, people, zeros)
+        there = np.where(self.missing, np.nan, np.stack(values))
+        known, self.privileges = known or {}, alternatives(scale.scaling, known or {})
+        read = [scale.of_people(there, people, known, privilege) for privilege in self.privileges]
+        self.ways, self.known = np.stack(read), known
+
+    @property
+    def levels(self) -> np.ndarray:
+        """float (items, columns): the first of `ways`."""
+        return self.ways[0]
+
+    def _zero(self, k, way):
+        """The field `zero` of item k."""
+        privilege = self.privileges[way]
+        enough = privilege in self.known and len(self.known[privilege][k]) >= LEAST[privilege]
+        return privilege if enough and self.scale.scaling == ANY else ""
 
     def fields(
         self,
@@ -77,18 +89,20 @@ class Levels:
         trials: Sequence[tuple[int, str]] = (),
         other: int | None = None,
         missing: Sequence[int] = (),
+        way: int = 0,
     ) -> dict[str, Any]:
-        scale, levels, gone = self.scale, self.levels[k], self.missing[k].copy()
+        scale, every = self.scale, self.ways[way]
+        levels, gone = every[k], self.missing[k].copy()
         gone[list(missing)] = True
         distance = {}
         for place, label in trials:
             if place != k and self.people[place] == self.people[k]:
                 both = ~gone & ~self.missing[place]
-                off = float(np.sqrt(np.mean(np.square(self.levels[place] - levels)[both])))
+                off = float(np.sqrt(np.mean(np.square(every[place] - levels)[both])))
                 distance[label] = min(off, distance.get(label, np.inf))
         if rng is not None:
             if other is not None:
-                step = np.where(self.missing[other], 0, self.levels[other] - levels)
+                step = np.where(self.missing[other], 0, every[other] - levels)
                 levels = levels + rng.random() * step
             levels = levels + OVERALL_NOISE * rng.standard_normal()
             levels = levels + SITE_NOISE * rng.standard_normal(len(levels))
@@ -101,6 +115,7 @@ class Levels:
             "unit": "dB" if all(scale.is_power) else "",
             "neutral": None if against is None else int(whole(against)),
             "known": tuple((label, round(off)) for label, off in nearest),
+            "zero": self._zero(k, way),
         }
 
     def scores(

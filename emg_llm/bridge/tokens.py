@@ -11,7 +11,7 @@ from emg_llm.bridge.base import Bridge, BridgeError, Told
 from emg_llm.bridge.codebook import Codebook
 from emg_llm.data.datasets import Dataset
 from emg_llm.encoders.base import EmgEncoder
-from emg_llm.encoders.examples import Examples, encoder_inputs
+from emg_llm.encoders.examples import examples_of
 from emg_llm.encoders.front import n_dead, silenced
 from emg_llm.signal.recording import Recording
 
@@ -50,10 +50,8 @@ class Codes:
     ) -> None:
         if dataset.recordings is None:
             raise BridgeError("A feature table has no signal to encode; use --bridge text.")
-        inputs = encoder_inputs(dataset, encoder.config, rows)
         self.encoder, self.codebook = encoder, codebook
-        self.examples = Examples(encoder, inputs, dataset.targets[rows], dataset.groups[rows])
-        self.examples.shift_to_people(encoder)
+        self.examples = examples_of(encoder, dataset, rows)
 
     @torch.inference_mode()
     def fields(
@@ -63,6 +61,7 @@ class Codes:
         trials: Sequence[tuple[int, str]] = (),
         other: int | None = None,
         missing: Sequence[int] = (),
+        way: int = 0,
     ) -> dict[str, Any]:
         encoder = self.encoder
         covariance, whole = self.examples.fronts[k]
@@ -72,7 +71,7 @@ class Codes:
             covariance = covariance * gain[:, None] * gain
             whole = torch.cat([whole[:, :1], whole[:, 1:] * gain.square()], dim=1)
         covariance, whole = silenced(covariance, whole, missing)
-        inputs = (v.to(encoder.device) for v in (covariance, whole, self.examples.shifts[k]))
+        inputs = (v.to(encoder.device) for v in (covariance, whole, self.examples.shifts[way, k]))
         embedding = encoder.body(*encoder.inputs(*inputs)).mean(dim=0)
         if rng is not None:
             embedding = self._less_certain(embedding, rng)

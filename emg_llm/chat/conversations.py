@@ -98,8 +98,9 @@ def build_rows(
     labelled trials of the person if the bridge supports them, every fifth with one to four sites
     missing, and every third with follow-up questions, since recognising emotions takes more
     examples. The others yield one row, unvaried, and calibration recordings another with sites
-    missing. Rows have conversations, messages, label, subject, recording_id, missing (the number
-    of sites) and split.
+    missing. With a bridge of "any" scaling, what is known of the person is drawn for each row; of
+    test people, nothing is known. Rows have conversations, messages, label, subject, recording_id,
+    missing (the number of sites) and split.
     """
     rng = np.random.default_rng(seed)
     labels = dataset.label_names
@@ -120,7 +121,9 @@ def build_rows(
                 other = rng.choice(np.flatnonzero(labels_of == label)) if varied else None
                 lacking = variant % 5 == 4 if in_training else variant
                 missing = _missing(bridge.n_sites, rng) if lacking else ()
-                reading = readings.read(k, rng if varied else None, trials, other, missing)
+                drawn = readings.ways > 1 and part != "test"
+                way = int(rng.integers(readings.ways)) if drawn else 0
+                reading = readings.read(k, rng if varied else None, trials, other, missing, way)
                 if scores is not None:
                     p = less_sure(scores[1][k], rng) if varied else scores[1][k]
                     percent = likely(scores[0], p, label)

@@ -7,6 +7,7 @@ import numpy as np
 
 from emg_llm.data.datasets import PARTS, Dataset, Rows
 from emg_llm.data.splits import Split
+from emg_llm.signal.levels import unless_any
 from emg_llm.signal.recording import Recording
 from emg_llm.signal.simulation import is_simulated
 
@@ -38,7 +39,9 @@ def training_contents(dataset: Dataset, **parts: Rows) -> dict[str, Any]:
     return {"contents": {part: " ".join(sorted(hashes[rows])) for part, rows in parts.items()}}
 
 
-def training_protocol(dataset: Dataset, split: Split) -> dict[str, Any]:
-    """`split.protocol()` and the `training_contents` of the split."""
+def training_protocol(dataset: Dataset, split: Split, scaling: str) -> dict[str, Any]:
+    """`split.protocol()`, what the model knows of the people it is measured on, and the
+    `training_contents` of the split."""
     parts = {part: getattr(split, part) for part in PARTS}
-    return split.protocol() | training_contents(dataset, **parts)
+    known = {"known": unless_any(scaling)}
+    return split.protocol() | known | training_contents(dataset, **parts)

@@ -5,7 +5,7 @@ with a `path` column), a feature table (a CSV or Parquet without one), or a fold
 `datasets`.
 """
 
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, Self, cast
@@ -53,7 +53,7 @@ class Dataset:
     None if unknown, or None if no recording has one.
     recordings: a sequence of Recording that loads each one on access; None for a feature table.
     table: float64 (recordings, columns), or None; columns: their names.
-    neutral: the row of each one's neutral recording, where known, see `data.neutral`.
+    known: privilege -> for each recording the rows known of its person, see `data.known`.
     """
 
     name: str
@@ -65,7 +65,7 @@ class Dataset:
     table: np.ndarray | None = None
     columns: tuple[str, ...] = ()
     sessions: tuple[str | None, ...] | None = None
-    neutral: tuple[int, ...] | None = None
+    known: Mapping[str, tuple[tuple[int, ...], ...]] = field(default_factory=dict)
     _memo: Memo = field(default_factory=Memo, init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -129,7 +129,7 @@ class Dataset:
             **{name: pick(getattr(self, name)) for name in PER_RECORDING},
             recordings=recordings and Lazy(len(rows), lambda i: recordings[rows[i]]),
             table=None if self.table is None else self.table[rows],
-            neutral=None,
+            known={},
         )
 
 

@@ -10,7 +10,7 @@ from tqdm.auto import tqdm
 
 from emg_llm.data.datasets import DatasetError
 from emg_llm.embeddings.measures import distribution, project, separability, sparsity, structure
-from emg_llm.encoders.examples import Examples, encoder_inputs
+from emg_llm.encoders.examples import examples_of
 from emg_llm.evaluation.metrics import results_of
 from emg_llm.evaluation.statistics import correlation_interval, share_interval
 from emg_llm.experiments.fitted import check_labels
@@ -45,9 +45,7 @@ def unseen_recordings(folder, encoder, dataset):
 
 def embed_recordings(encoder, dataset, progress=True):
     """Embed every recording. Raises DatasetError for a feature table."""
-    inputs = encoder_inputs(dataset, encoder.config)
-    examples = Examples(encoder, inputs, dataset.targets, dataset.groups)
-    examples.shift_to_people(encoder)
+    examples = examples_of(encoder, dataset, range(len(dataset)))
     segments, snr = [], []
     bar = tqdm(dataset.recordings, desc="embedding", unit="recording", disable=not progress)
     with torch.inference_mode():

@@ -18,13 +18,14 @@ def calibrate(
 ) -> EmgEncoder:
     """A copy of an encoder, adapted to one person's few labelled recordings.
 
-    inputs, targets: see Examples. Only the path that the head reads is adapted. With "person"
-    scaling, these recordings become the fixed reference for the person's levels.
+    inputs, targets: see Examples. Only the path that the head reads is adapted. What is known of
+    the person, with "person" scaling these recordings, becomes the fixed reference for the
+    person's levels.
     """
     tuned = copy.deepcopy(encoder).cpu()
     examples = Examples(tuned, inputs, targets, np.zeros(len(inputs)))
     examples.shift_to_people(tuned)
-    tuned.settle(examples.shifts[0])
+    tuned.settle(examples.shifts[0, 0])
     examples.shifts.zero_()
     if tuned.config.lead == "deep":
         _tune(tuned, examples, seed)
@@ -48,7 +49,11 @@ def _tune(encoder, examples, seed, steps=60, learning_rate=1e-3):
     for _ in range(steps):
         with torch.no_grad():
             drawn = examples.draw(rows, training.segments, settings, encoder, generator)
-        logits = encoder.head(encoder.body(*drawn)).unflatten(0, (len(rows), -1)).mean(dim=1)
+        logits = (
+            encoder.head(encoder.body(*encoder.tell(*drawn)))
+            .unflatten(0, (len(rows), -1))
+            .mean(dim=1)
+        )
         loss = F.cross_entropy(logits, examples.targets, label_smoothing=training.label_smoothing)
         optimizer.zero_grad()
         loss.backward()

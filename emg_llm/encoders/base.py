@@ -6,17 +6,14 @@ model reads the same embedding that the encoder decides from. An embedding holds
 output, then the scores of the readouts.
 """
 
-import hashlib
+import copy
 from collections.abc import Sequence
-from pathlib import Path
-from typing import Any, ClassVar, Self
+from typing import Any, Self
 
 import numpy as np
 import torch
-from huggingface_hub import PyTorchModelHubMixin
 from torch import Tensor, nn
 
-from emg_llm.data.whole import whole
 from emg_llm.encoders.config import EncoderConfig
 from emg_llm.encoders.familiar import Familiar, quantities
 from emg_llm.encoders.front import (
@@ -28,46 +25,14 @@ from emg_llm.encoders.front import (
     log_powers,
     n_dead,
 )
+from emg_llm.encoders.module import HubModule
 from emg_llm.encoders.readouts import PATHS, Readouts
 from emg_llm.encoders.unlike import unlike
-from emg_llm.hub.client import Pushable, resolve
-from emg_llm.hub.saved import readable
 from emg_llm.signal.features import is_dead
-from emg_llm.signal.levels import SHARE
+from emg_llm.signal.levels import ANY, KNOWN, LEAST, SHARE
 from emg_llm.signal.missing import expected
 from emg_llm.signal.montage import arrange
 from emg_llm.signal.recording import Recording
-
-
-class HubModule(Pushable, nn.Module, PyTorchModelHubMixin):
-    """A network that saves, loads and pushes its configuration with its weights."""
-
-    written_by: ClassVar[tuple[str, str]]  # what it is called and the script that trains it
-
-    @property
-    def fingerprint(self) -> str:
-        """A hash of the weights."""
-        digest = hashlib.sha256()
-        for name, values in sorted(self.state_dict().items()):
-            digest.update(f"{name} {tuple(values.shape)};".encode())
-            digest.update(values.detach().cpu().contiguous().numpy().tobytes())
-        return digest.hexdigest()[:16]
-
-    def save_pretrained(  # type: ignore[override]  # as everything here that is saved
-        self, folder: str | Path, **settings: Any
-    ) -> None:
-        """Save configuration and weights: all or nothing."""
-        with whole(folder, keeps=("README.md",)) as beside:
-            super().save_pretrained(beside, **settings)
-
-    @classmethod
-    def from_pretrained(  # type: ignore[override]  # as everything here that is loaded
-        cls, folder_or_id: str | Path, revision: str | None = None, **settings: Any
-    ) -> Self:
-        """A saved network in evaluation mode, with all its weights. Raises HubError."""
-        folder = resolve(folder_or_id, revision)
-        with readable(folder_or_id, *cls.written_by):
-            return super().from_pretrained(str(folder), **(settings | {"strict": True})).eval()
 
 
 class EmgEncoder(HubModule):
@@ -89,6 +54,15 @@ class EmgEncoder(HubModule):
         n_powers = len(BANDS) * config.n_channels
         self.usual: Tensor = nn.Buffer(torch.zeros(n_powers))
         self.related: Tensor = nn.Buffer(torch.eye(n_powers))
+        # With "any" scaling, a shift ends with what is known of the person, a 1 for one of KNOWN:
+        # learned, how that moves the inputs; and the training people's mean offset of each.
+        self.n_shift = self.n_levels + len(KNOWN)
+        told = config.scaling == ANY
+        self.told = nn.Parameter(torch.zeros(len(KNOWN), self.n_levels)) if told else None
+        self.usual_offsets: Tensor | None = (
+            nn.Buffer(torch.zeros(len(KNOWN), self.n_levels)) if told else None
+        )
+        self.person: Tensor | None = None  # the shift of the person whose recordings are read
         self.familiar = Familiar(self.n_levels)
         self.readouts = Readouts(self.n_inputs, config.n_channels, len(config.labels))
         self.deep_dim = config.embedding_dim - 2 * len(config.labels)
@@ -123,19 +97,27 @@ class EmgEncoder(HubModule):
 
     @torch.no_grad()
     def settle(self, shift: Tensor) -> None:
-        """Fold a person's shift, shape (levels,), into the normalisation in place."""
+        """Fold a person's shift, shape (n_shift,), into the normalisation in place."""
         self.config.origin = self.fingerprint  # of the weights before
-        self.center += shift
+        self.center += shift[: self.n_levels]
+        if self.told is not None:
+            self.center -= self.spread * (shift[self.n_levels :] @ self.told)
+        self.told = self.usual_offsets = None
         self.config.scaling = "training"
 
     @torch.inference_mode()
-    def shift_from(self, recordings: Sequence[Recording]) -> Tensor:
-        """The shift (levels,) of a person: from neutral recordings for "neutral" scaling, from
-        two or more of any kind for "person" scaling; zero where the encoder uses none."""
-        if self.config.scaling == "training":
-            return torch.zeros(self.n_levels)
-        fronts = (self.config.front(recording) for recording in recordings)
-        return self.zero(torch.stack([self.offset(*front) for front in fronts]))
+    def shift_from(self, recordings: Sequence[Recording], privilege: str | None = None) -> Tensor:
+        """The shift (n_shift,) of a person: from neutral recordings for "neutral" scaling, from
+        two or more of any kind for "several" and "person" scaling; zero where the encoder uses
+        none. privilege: for "any" scaling, which of KNOWN the recordings are."""
+        fronts = [self.config.front(recording) for recording in recordings]
+        return self.zero([self.offset(*front) for front in fronts], privilege)
+
+    def knowing(self, recordings: Sequence[Recording], privilege: str | None = None) -> Self:
+        """An encoder of the same weights that reads a person's recordings, see `shift_from`."""
+        known = copy.copy(self)
+        known.person = self.shift_from(recordings, privilege).to(self.device)
+        return known
 
     def offset(self, covariance: Tensor, whole: Tensor) -> Tensor:
         """The distance (levels,) of a recording from the center, not divided by the spread.
@@ -144,12 +126,23 @@ class EmgEncoder(HubModule):
         """
         return self.inputs(covariance, whole)[0].mean(dim=0) * self.spread
 
-    def zero(self, offsets: Tensor) -> Tensor:
-        """The shift (levels,) of a person from the offsets (n, levels) of their recordings."""
-        if len(offsets) < {"neutral": 1, "person": 2}[self.config.scaling]:
-            return torch.zeros(self.n_levels)  # a single recording minus itself is nothing
+    def zero(self, offsets: Sequence[Tensor], privilege: str | None = None) -> Tensor:
+        """The shift (n_shift,) of a person from the offsets, (levels,) each, of their recordings.
+
+        privilege: for "any" scaling, which of KNOWN they are.
+        """
+        scaling = privilege or self.config.scaling
+        shift = torch.zeros(self.n_shift)
+        if scaling not in LEAST or len(offsets) < LEAST[scaling]:
+            return shift
         # The median ignores a few strong expressions among many recordings.
-        return SHARE * offsets.median(dim=0).values
+        zero = torch.stack(list(offsets)).median(dim=0).values
+        if self.usual_offsets is not None:
+            k = KNOWN.index(scaling)
+            zero = zero - self.usual_offsets[k]
+            shift[self.n_levels + k] = 1
+        shift[: self.n_levels] = SHARE * zero
+        return shift
 
     @torch.no_grad()
     def follow(self, path: str) -> None:
@@ -202,8 +195,28 @@ class EmgEncoder(HubModule):
         """The body's inputs, level and course, from the result of `front.front`.
 
         The level holds the inputs over all frames, the mean frequency and the channels' powers,
-        all logarithmic. shift: (levels,) or (n, levels), the person's distance from the center.
+        all logarithmic. shift: (n_shift,) or (n, n_shift), the person's distance from the center
+        and what is known of the person.
         """
+        level, course = self.standardised(covariance, whole, shift)
+        if shift is None:
+            return level, course
+        return self.tell(level, course, shift[..., self.n_levels :].expand(len(level), -1))
+
+    def tell(self, level: Tensor, course: Tensor, known: Tensor) -> tuple[Tensor, Tensor]:
+        """The `standardised` inputs, moved by what is known of each one's person.
+
+        known: float (n, len(KNOWN)), the end of a shift.
+        """
+        if self.told is None:
+            return level, course
+        move = known @ self.told
+        return level + move, course + move[:, None, : self.n_inputs]
+
+    def standardised(
+        self, covariance: Tensor, whole: Tensor, shift: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """`inputs` of an encoder that isn't told what is known."""
         rate = self.config.sampling_rate
         n_frames = covariance.shape[1]
         size, hop = frames(self.config.segment_length, rate)
@@ -212,7 +225,7 @@ class EmgEncoder(HubModule):
         course = log_covariances(covariance, 0.6 * size / rate)  # the window shortens a frame
         pitch = whole[:, :1].clamp_min(1.0).log()
         powers = (whole[:, 1:] / self.power).clamp_min(1e-10).log()
-        center = self.center if shift is None else self.center + shift
+        center = self.center if shift is None else self.center + shift[..., : self.n_levels]
         center = center.expand(len(covariance), -1)
         level = (torch.cat([flatten(level), pitch, powers], dim=1) - center) / self.spread
         course = (flatten(course) - center[:, None, : self.n_inputs]) / self.spread
@@ -262,7 +275,7 @@ class EmgEncoder(HubModule):
 
         def make():
             covariance, whole = (v.to(self.device) for v in self.config.front(recording))
-            return self.body(*self.inputs(covariance, whole)).mean(dim=0)
+            return self.body(*self.inputs(covariance, whole, self.person)).mean(dim=0)
 
         return recording.once((self, "embedding"), make)
 

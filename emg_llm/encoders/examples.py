@@ -1,7 +1,7 @@
 """Recordings as encoder inputs: prepared once, then read from disk."""
 
 import copy
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any, Self
 
 import numpy as np
@@ -9,13 +9,14 @@ import torch
 from torch import Tensor
 
 from emg_llm.data.datasets import Dataset, DatasetError
-from emg_llm.data.lazy import Lazy, Spool
-from emg_llm.data.neutral import neutral_of
-from emg_llm.data.processes import share_items, share_rows
+from emg_llm.data.known import known_of
+from emg_llm.data.processes import share_rows
 from emg_llm.encoders.augmentation import Augmentation, augment
 from emg_llm.encoders.base import EmgEncoder, EncoderConfig
 from emg_llm.encoders.front import front, log_powers, n_dead, silenced
+from emg_llm.encoders.fronts import Fronts, FrontStore
 from emg_llm.signal.features import is_dead
+from emg_llm.signal.levels import KNOWN, LEAST, alternatives
 from emg_llm.signal.recording import Recording
 
 
@@ -35,67 +36,23 @@ def _recordings(dataset: Dataset) -> Sequence[Recording]:
     return dataset.recordings
 
 
-class Fronts(Lazy):
-    """The encoder inputs of recordings: tensors (covariance, whole), see `front.front`.
-
-    zeros: the Fronts of the neutral recording of each one's person, for "neutral" scaling.
-    """
-
-    zeros: Self | None = None
-
-    def take(self, rows: np.ndarray) -> Self:
-        """Those in `rows`."""
-        part = type(self)(len(rows), lambda k: self[rows[k]])
-        part.zeros = None if self.zeros is None else self.zeros.take(rows)
-        return part
-
-
-class FrontStore:
-    """Fronts by key, on disk. Of the symmetric covariances it keeps the upper triangles."""
-
-    def __init__(self, n_channels: int) -> None:
-        self._spool, self._at = Spool(), {}
-        self._triangle = i, j = torch.triu_indices(n_channels, n_channels)
-        self._place = torch.zeros(n_channels, n_channels, dtype=torch.long)
-        self._place[i, j] = self._place[j, i] = torch.arange(len(i))
-
-    def fill(self, keys: Sequence, make: Callable[[Any], tuple[Tensor, Tensor]]) -> None:
-        """Store make(key) for all missing `keys`; processes share the work."""
-        missing, (i, j) = [k for k in keys if k not in self._at], self._triangle
-
-        def arrays(k):
-            covariance, whole = make(missing[k])
-            return covariance[..., i, j].numpy(), whole.numpy()
-
-        fronts = share_items(arrays, len(missing))
-        for key, (covariance, whole) in zip(missing, fronts, strict=True):
-            self._at[key] = self._spool.append(covariance), self._spool.append(whole)
-
-    def view(self, keys: Sequence) -> Fronts:
-        """The stored fronts of `keys`."""
-
-        def read(k):
-            covariance, whole = (torch.from_numpy(self._spool[at]) for at in self._at[keys[k]])
-            return covariance[..., self._place], whole
-
-        return Fronts(len(keys), read)
-
-
 def encoder_inputs(
     dataset: Dataset, config: EncoderConfig, rows: Sequence[int] | np.ndarray | None = None
 ) -> Fronts:
     """The encoder inputs of the recordings in `rows`, all by default.
 
     They are stored with the dataset: folds and encoders with the same `front_key` share them.
-    With "neutral" scaling, they come with those of each person's neutral recording.
+    They come with those of what is known of each person.
     """
     recordings = _recordings(dataset)
     rows = [int(i) for i in (range(len(dataset)) if rows is None else rows)]
     store = dataset.once(config.front_key, lambda: FrontStore(config.n_channels))
-    zeros = neutral_of(dataset, rows) if config.scaling == "neutral" else []
-    store.fill([*rows, *dict.fromkeys(zeros)], lambda i: config.front(recordings[i]))
-    inputs = store.view(rows)
-    inputs.zeros = store.view(zeros) if zeros else None
+    known = known_of(dataset, config.scaling, rows)
+    different = dict.fromkeys(some for sets in known.values() for some in sets)
+    every = dict.fromkeys([*rows, *(i for some in different for i in some)])
+    store.fill(list(every), lambda i: config.front(recordings[i]))
+    inputs, views = store.view(rows), {some: store.view(some) for some in different}
+    inputs.known = {p: [views[some] for some in sets] for p, sets in known.items()}
     return inputs
 
 
@@ -115,7 +72,9 @@ class Examples:
     """Labelled recordings after the front end, which runs once.
 
     inputs: Fronts, or a sequence, iterated once, of float32 (n_segments, length, features);
-    targets: int (n,); groups: the person of each recording, or None.
+    targets: int (n,); groups: the person of each recording, or None. shifts: float
+    (alternatives, n, n_shift), the shift of each recording's person, of which there are several
+    where an encoder learns to read with any of PRIVILEGES; the first is used unless said.
     """
 
     def __init__(
@@ -128,7 +87,7 @@ class Examples:
         self.fronts = inputs if isinstance(inputs, Fronts) else fronts_of(inputs, encoder.config)
         self.targets = torch.as_tensor(np.asarray(targets))
         self.groups = None if groups is None else np.asarray(groups)
-        self.shifts = torch.zeros(len(self), encoder.n_levels)
+        self.shifts = torch.zeros(1, len(self), encoder.n_shift)
 
     def __len__(self) -> int:
         return len(self.fronts)
@@ -160,8 +119,24 @@ class Examples:
         """The examples in `rows`, for another encoder of the same configuration."""
         part = copy.copy(self)
         part.fronts = self.fronts.take(rows)
-        part.targets, part.shifts = self.targets[rows], self.shifts[rows]
+        part.targets, part.shifts = self.targets[rows], self.shifts[:, rows]
         part.groups = None if self.groups is None else self.groups[rows]
+        return part
+
+    def each(self) -> Self:
+        """Every recording once with each of its alternative shifts."""
+        n, k = len(self), len(self.shifts)
+        if k == 1:
+            return self
+        part = self.take(np.tile(np.arange(n), k))
+        part.shifts = self.shifts.reshape(1, n * k, -1)
+        return part
+
+    def mixed(self, seed: int) -> Self:
+        """Every recording with one of its alternative shifts, drawn by `seed`."""
+        part, drawn = copy.copy(self), np.random.default_rng(seed)
+        place = drawn.integers(len(self.shifts), size=len(self))
+        part.shifts = self.shifts[place, np.arange(len(self))][None]
         return part
 
     def fit_scale(self, encoder: EmgEncoder) -> None:
@@ -174,7 +149,16 @@ class Examples:
         encoder.center.copy_(levels.mean(dim=0))
         whole = levels[:, : encoder.n_inputs // 4].std(dim=0)
         encoder.spread.copy_(whole.square().mean().sqrt().clamp_min(1e-3))
+        if encoder.usual_offsets is not None:
+            usual = [self._usual_offset(encoder, privilege) for privilege in KNOWN]
+            encoder.usual_offsets.copy_(torch.stack(usual))
         self.shift_to_people(encoder)
+
+    def _usual_offset(self, encoder, privilege):
+        """The mean over people (levels,) of the offset of what is known of them."""
+        known = [o for _, o in self._known(encoder, privilege) if len(o) >= LEAST[privilege]]
+        medians = [torch.stack(offsets).median(dim=0).values for offsets in known]
+        return torch.stack(medians or [torch.zeros(encoder.n_levels)]).mean(dim=0)
 
     def _fit_powers(self, encoder: EmgEncoder) -> None:
         """Set from whole recordings what stands in for a dead channel."""
@@ -189,24 +173,33 @@ class Examples:
         encoder.related.copy_(torch.from_numpy(related + 1e-6 * np.eye(len(related))))
 
     def shift_to_people(self, encoder: EmgEncoder) -> None:
-        """Set the shift of each recording's person, see EmgEncoder.zero: `shifts` (n, levels).
+        """Set the `shifts` of each recording's person, see EmgEncoder.zero.
 
         Zero with "training" scaling, and where the person is unknown.
         """
-        self.shifts = torch.zeros(len(self), encoder.n_levels)
-        fronts = {"neutral": self.fronts.zeros, "person": self.fronts}.get(encoder.config.scaling)
-        if fronts is None or self.groups is None:
-            return
-        for person in np.unique(self.groups):
-            rows = np.flatnonzero(self.groups == person)
-            used = rows if fronts is self.fronts else rows[:1]  # all have the same zero
-            with torch.inference_mode():
-                offsets = torch.stack([encoder.offset(*fronts[i]) for i in used])
-            self.shifts[rows] = encoder.zero(offsets)
+        ways = alternatives(encoder.config.scaling, self.fronts.known)
+        self.shifts = torch.zeros(len(ways), len(self), encoder.n_shift)
+        for shifts, privilege in zip(self.shifts, ways, strict=True):
+            for rows, offsets in self._known(encoder, privilege):
+                shifts[rows] = encoder.zero(offsets, privilege)
+
+    @torch.inference_mode()
+    def _known(self, encoder, privilege):
+        """(rows, [offset (levels,) of each known recording]) of each person."""
+        if privilege == "person":
+            people = [] if self.groups is None else np.unique(self.groups)
+            sets = {p: self.fronts.take(np.flatnonzero(self.groups == p)) for p in people}
+            owners = self.groups
+        else:
+            owners = [id(some) for some in self.fronts.known.get(privilege, ())]
+            sets = dict(zip(owners, self.fronts.known.get(privilege, ()), strict=True))
+        for owner, fronts in sets.items():
+            rows = np.flatnonzero(np.asarray(owners) == owner)
+            yield rows, [encoder.offset(*front) for front in fronts]
 
     def segments(self, encoder: EmgEncoder, i: int) -> Tensor:
         """Embeddings (segments, embedding_dim) of one recording."""
-        at = (v.to(encoder.device) for v in (*self.fronts[i], self.shifts[i]))
+        at = (v.to(encoder.device) for v in (*self.fronts[i], self.shifts[0, i]))
         return encoder.body(*encoder.inputs(*at))
 
     def embeddings(self, encoder: EmgEncoder) -> Tensor:
@@ -229,7 +222,7 @@ class Examples:
         with torch.inference_mode():
             levels = [
                 encoder.inputs(covariance, whole, shift)[0]
-                for (covariance, whole), shift in zip(self.fronts, self.shifts, strict=True)
+                for (covariance, whole), shift in zip(self.fronts, self.shifts[0], strict=True)
             ]
         counts = torch.tensor([len(level) for level in levels])
         return torch.cat(levels), self.targets.repeat_interleave(counts)
@@ -242,7 +235,8 @@ class Examples:
         encoder: EmgEncoder,
         generator: torch.Generator,
     ) -> tuple[Tensor, ...]:
-        """Augmented inputs, level and course, of `segments` random segments per recording."""
+        """Augmented inputs, level and course as `standardised`, of `segments` random segments per
+        recording, with one of its shifts drawn, and what is known of its person; see `tell`."""
         parts, wholes = [], []
         n_frames = min(self.fronts[i][0].shape[1] for i in rows)
         for i in rows:
@@ -254,12 +248,16 @@ class Examples:
             parts.append(covariance[at, start : start + n_frames])
             wholes.append(whole[at])
         x = augment(torch.stack(parts), settings, generator)
-        shift = self.shifts[rows].repeat_interleave(segments, dim=0)
+        way, most = torch.zeros(len(rows), dtype=torch.long), len(self.shifts)
+        if most > 1:
+            way = torch.randint(most, (len(rows),), generator=generator)
+        shift = self.shifts[way, rows].repeat_interleave(segments, dim=0)
 
         def inputs(*drawn):
-            return encoder.inputs(*(v.to(encoder.device) for v in drawn))
+            return encoder.standardised(*(v.to(encoder.device) for v in drawn))
 
-        return share_rows(inputs, x.flatten(0, 1), torch.cat(wholes), shift)
+        known = shift[:, encoder.n_levels :].to(encoder.device)
+        return (*share_rows(inputs, x.flatten(0, 1), torch.cat(wholes), shift), known)
 
     def ask(self, encoder: EmgEncoder) -> np.ndarray:
         """Probabilities (n, labels) from a trained encoder."""
@@ -268,13 +266,20 @@ class Examples:
         return encoder.config.confidence.probabilities(logits, self.n_missing)
 
 
+def examples_of(
+    encoder: EmgEncoder, dataset: Dataset, rows: Sequence[int] | np.ndarray
+) -> Examples:
+    """The Examples of a dataset's `rows`, with the shifts of their people."""
+    inputs = encoder_inputs(dataset, encoder.config, rows)
+    examples = Examples(encoder, inputs, dataset.targets[rows], dataset.groups[rows])
+    examples.shift_to_people(encoder)
+    return examples
+
+
 def recording_embeddings(
     encoder: EmgEncoder, inputs: Fronts | Sequence, groups: np.ndarray | None = None
 ) -> Tensor:
-    """float32 (recordings, embedding_dim): each recording's mean over its segments.
-
-    inputs, groups: see Examples.
-    """
+    """float32 (recordings, embedding_dim), each the mean over its segments; see Examples."""
     examples = Examples(encoder, inputs, np.zeros(len(inputs)), groups)
     examples.shift_to_people(encoder)
     return examples.embeddings(encoder)

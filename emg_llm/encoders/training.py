@@ -81,7 +81,7 @@ def fit_encoder(
         if held is None:
             judged, scores = train, left_out(config, train, training, progress)
         else:
-            judged, scores = held, ways(encoder, held)
+            judged, scores = held.each(), ways(encoder, held.each())
         if path == "auto":
             path = PATHS[lead(scores, judged.targets, judged.people)]
         config.confidence = Confidence(fit_temperature(scores[PATHS.index(path)], judged.targets))
@@ -98,6 +98,7 @@ def fit_encoder(
     if calibration is not None:
         others = Examples(encoder, *calibration)
         others.shift_to_people(encoder)
+        others = others.each()
         of = others.logits(encoder).numpy(), others.targets.numpy(), others.people
         fitted = Confidence.fit(*of, fitted_on)
         config.confidence = sure_without_sites(encoder, others, fitted, training.seed)
@@ -145,13 +146,14 @@ def left_out(
     folds = GroupKFold(min(training.folds, len(np.unique(people))))
     for others, mine in folds.split(people, groups=people):
         encoder, _ = _fit(config, examples.take(others), None, training, progress)
-        scores[:, mine] = ways(encoder, examples.take(mine))
+        others = examples.take(mine)
+        others.shift_to_people(encoder)
+        scores[:, mine] = ways(encoder, others.mixed(training.seed))
     return scores
 
 
 def ways(encoder: EmgEncoder, examples: Examples) -> np.ndarray:
     """The scores of each path: float (paths, n, labels)."""
-    examples.shift_to_people(encoder)
     scores = encoder.ways(examples.embeddings(encoder))
     return np.stack([scores[path].numpy() for path in PATHS])
 
@@ -161,8 +163,10 @@ def _fit(config, train, held, training, progress, folder=None, log=None):
     torch.manual_seed(training.seed)
     encoder = build_encoder(config)
     train.fit_scale(encoder)
+    judged = None
     if held is not None:
         held.shift_to_people(encoder)
+        judged = held.each()
     state = _Run(encoder, training, len(train), folder)
     bar = tqdm(
         range(state.epoch, training.stop or training.epochs),
@@ -174,16 +178,17 @@ def _fit(config, train, held, training, progress, folder=None, log=None):
     )
     for epoch in bar:
         figures = dict(zip(("loss", "accuracy"), state.train_epoch(epoch, train), strict=True))
-        if held is not None:
-            validated = state.validate(held, epoch + 1)
+        if judged is not None:
+            validated = state.validate(judged, epoch + 1)
             figures |= zip(("val_loss", "val_accuracy"), validated, strict=True)
         bar.set_postfix({name: f"{figure:.3f}" for name, figure in figures.items()})
         if log is not None:
             log(figures, epoch + 1)
         state.keep(epoch + 1)
-        if held is not None and state.stale >= training.patience:
+        if judged is not None and state.stale >= training.patience:
             break
     encoder = state.best()
+    train = train.mixed(training.seed)
     encoder.readouts.fit(*train.levels(encoder), training.seed)
     encoder.deep_width = float(train.logits(encoder).std().clamp_min(1e-6))
     encoder.follow("deep")
@@ -237,8 +242,9 @@ class _Run:
                 drawn = [v.unflatten(0, (len(rows), training.segments)) for v in drawn]
                 drawn, targets = mix(drawn, targets, training.augmentation.mixup, generator)
                 drawn = [v.flatten(0, 1) for v in drawn]
+        inputs = encoder.tell(*drawn)
         with torch.autocast("cuda", torch.bfloat16, enabled=device() == "cuda"):
-            logits = encoder.head(encoder.body(*drawn)).float()
+            logits = encoder.head(encoder.body(*inputs)).float()
         logits = logits.unflatten(0, (len(rows), training.segments)).mean(dim=1)
         loss = loss_of(logits, targets, training)
         self.optimizer.zero_grad()

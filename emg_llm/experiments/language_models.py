@@ -22,7 +22,7 @@ from emg_llm.chat.turns import Chat
 from emg_llm.data.datasets import PARTS, Dataset
 from emg_llm.data.whole import whole
 from emg_llm.encoders import load_encoder
-from emg_llm.encoders.examples import encoder_inputs, recording_embeddings
+from emg_llm.encoders.examples import examples_of
 from emg_llm.experiments.controls import LEAST_DRAWS
 from emg_llm.experiments.fitted import Fitted, FoldTraining, in_terms_of
 from emg_llm.experiments.folds import code_hash
@@ -77,13 +77,12 @@ def _codec(folder, how, dataset, split, seed):
         except (HubError, BridgeError):
             print(f"{folder} holds no whole encoder and codebook, so they are fitted again.")
     encoder = encoder_on(how.arch, dataset, split, seed, how.scaling, how.lead).model
-    inputs = encoder_inputs(dataset, encoder.config, split.train)
-    embeddings = recording_embeddings(encoder, inputs, dataset.groups[split.train])
+    examples = examples_of(encoder, dataset, split.train).each()
     codebook = Codebook.fit(
-        embeddings.cpu(),
+        examples.embeddings(encoder),
         encoder.head.weight.cpu(),
         seed=seed,
-        targets=dataset.targets[split.train],
+        targets=examples.targets.numpy(),
         labels=dataset.label_names,
         encoder_hash=encoder.fingerprint,
     )
@@ -116,7 +115,7 @@ def as_fitted(llm, known=None, progress=False):
     """An EmgLLM as a Fitted; `known`: rows of labelled recordings that its prompts mention."""
 
     def readings(dataset, rows):
-        key = llm.bridge, tuple(rows), None if known is None else tuple(known)
+        key = llm.bridge, tuple(rows), None if known is None else tuple(known), *dataset.known
         return dataset.once(key, lambda: llm.bridge.read_dataset(dataset, rows, known))
 
     def predict(dataset, rows):
@@ -215,8 +214,7 @@ def encoder_beside(
         return {}
 
     def embeddings(some):
-        inputs = encoder_inputs(dataset, encoder.config, some)
-        return recording_embeddings(encoder, inputs, dataset.groups[some])
+        return examples_of(encoder, dataset, some).embeddings(encoder)
 
     x = embeddings(rows)
     readers = {"encoder": in_terms_of(dataset, encoder.config.labels, encoder.classify(x))}

@@ -13,7 +13,7 @@ import numpy as np
 from tqdm.auto import tqdm
 
 from emg_llm.data.datasets import DatasetError
-from emg_llm.data.neutral import with_neutral, without_neutral
+from emg_llm.data.known import known_rows, neutral_rows, with_known, without_neutral
 from emg_llm.evaluation.confidence import Confidence
 from emg_llm.experiments.controls import LEAST_DRAWS, Inputs
 from emg_llm.experiments.extras import (
@@ -40,6 +40,7 @@ from emg_llm.experiments.unseen import unseen
 from emg_llm.hub.client import resolve
 from emg_llm.hub.saved import read_json
 from emg_llm.registry import REGISTRY
+from emg_llm.signal.levels import ANY, PRIVILEGES, unless_any
 from emg_llm.svm import EmotionSVM
 
 
@@ -104,7 +105,7 @@ def measure_recipe(
     extras, store = extras or Extras(), store or FoldStore()
     how = how or FoldTraining()
     fit = fitter(name, how, material)
-    dataset = with_neutral(dataset, how.scaling, seed)
+    dataset = with_known(dataset, how.scaling, seed)
     splits = list(protocol(dataset, seed))
     check_extras(extras, dataset, splits)
     parts = ((s.train, s.validation, s.calibration, s.scored) for s in splits)
@@ -136,7 +137,7 @@ def measure_recipe(
             measured.add(("people", n), split.scored, keep(f"people_{n}", refit))
     if len(splits) == 1:
         _add_confidence(measured, fitted, inputs, split, keep)
-    protocol_info = splits[0].protocol()
+    protocol_info = splits[0].protocol() | {"known": unless_any(how.scaling)}
     if len(splits) > 1:
         every = hashlib.sha256("".join(s.hash for s in splits).encode()).hexdigest()[:16]
         protocol_info |= {"split_hash": every, "folds": len(splits)}
@@ -147,23 +148,32 @@ def measure_recipe(
 
 
 def measure_trained(
-    folder_or_id, dataset, seed=0, encoder=None, codebook=None, extras=None, into=None
+    folder_or_id,
+    dataset,
+    seed=0,
+    encoder=None,
+    codebook=None,
+    extras=None,
+    into=None,
+    scaling=PRIVILEGES[0],
 ):
     """Measure a saved model of any kind: (results, test rows, probabilities of them).
 
     Scores the test people of the model's training split if the data is the same, the rows
     marked `test` if the data has a split column, otherwise all rows. into: a Measured for
-    all outputs.
+    all outputs. scaling: one of PRIVILEGES, what a model of scaling "any" is told of the people.
     """
     extras = extras or Extras()
     folder = resolve(folder_or_id)
     fitted = load_fitted(folder, encoder, codebook)
-    dataset = with_neutral(dataset, fitted.scaling, seed)
+    scaling = told(fitted, scaling)
+    dataset = with_known(dataset, scaling, seed)
     split, rows, protocol = unseen(folder, dataset)
     check_extras(extras, dataset, [] if split is None else [split], trained=True)
-    zeros = np.array(() if dataset.neutral is None else dataset.neutral, int)
+    zeros = neutral_rows(dataset)
     others = split.calibrating[0] if split is not None else rows[:0]
-    used = np.unique(np.concatenate([rows, others, zeros]))
+    used = np.concatenate([rows, others])
+    used = np.unique(np.concatenate([used, known_rows(dataset, used)]))
     inputs = Inputs(dataset, used, as_features=fitted.name == "svm")
     rows = np.setdiff1d(rows, zeros)
     split = split and without_neutral(dataset, split)
@@ -175,7 +185,19 @@ def measure_trained(
 
     _add_scores(measured, lambda: fitted, inputs, rows, train, extras, keep, reference=rows)
     _add_confidence(measured, lambda: fitted, inputs, split, keep)
-    return measured.results(fitted.name, protocol), *measured.scored
+    return measured.results(fitted.name, protocol | {"known": scaling}), *measured.scored
+
+
+def told(fitted, scaling):
+    """What a model knows of the people who are read: of "any" scaling, `scaling`."""
+    if fitted.scaling != ANY:
+        return fitted.scaling
+    if scaling not in PRIVILEGES:
+        raise DatasetError(
+            f"{fitted.name} can be told of a person what one of --scaling {', '.join(PRIVILEGES)} "
+            f"says, and not {scaling}."
+        )
+    return scaling
 
 
 def _add_scores(measured, fitted, inputs, rows, train, extras, keep, reference=None):

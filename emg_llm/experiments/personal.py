@@ -7,7 +7,7 @@ from tqdm.auto import tqdm
 
 from emg_llm.data.contents import training_contents
 from emg_llm.data.datasets import DatasetError
-from emg_llm.data.neutral import with_neutral
+from emg_llm.data.known import neutral_rows, with_known
 from emg_llm.data.processes import is_main
 from emg_llm.encoders.adapting import calibrate
 from emg_llm.encoders.examples import Examples, encoder_inputs
@@ -47,8 +47,8 @@ def personalise(encoder, dataset, seed=0, progress=True):
     """
     config = encoder.config
     check_personal(dataset, config.labels, config.sites)
-    dataset = with_neutral(dataset, config.scaling, seed)
-    rows, zeros = np.arange(len(dataset)), [] if dataset.neutral is None else dataset.neutral
+    dataset = with_known(dataset, config.scaling, seed)
+    rows, zeros = np.arange(len(dataset)), neutral_rows(dataset)
     targets = np.array([config.labels.index(label) for label in dataset.labels])
     person = np.full(len(rows), next(filter(None, dataset.subjects), "one person"))
     mine, hum = (

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from emg_llm.data.neutral import neutral_of
+from emg_llm.data.known import known_values
 from emg_llm.encoders.examples import encoder_config, encoder_inputs
 from emg_llm.encoders.readouts import NAMES
 from emg_llm.experiments.fitted import Fitted
@@ -20,7 +20,7 @@ def svm_on(dataset, split, seed=0, scaling="training"):
     def fit(data, rows, groups, settings=None):
         features, columns = dataset_features(data, rows)
         about = features, columns, data.targets[rows], groups, labels
-        return EmotionSVM.fit(*about, zeros_of(data, rows, scaling), scaling, settings)
+        return EmotionSVM.fit(*about, known_features(data, rows, scaling), scaling, settings)
 
     def adapt(data, rows, seed):
         weight = max(1, round(len(split.train) / len(rows)))
@@ -36,7 +36,7 @@ def svm_on(dataset, split, seed=0, scaling="training"):
     rows, fitted_on = split.calibrating
     if len(rows):
         features, _ = dataset_features(dataset, rows)
-        known = dataset.groups[rows], zeros_of(dataset, rows, scaling)
+        known = dataset.groups[rows], known_features(dataset, rows, scaling)
         svm.calibrate(features, dataset.targets[rows], *known, fitted_on)
     return _svm(svm, adapt)
 
@@ -77,18 +77,15 @@ def _svm(svm, adapt=None):
     scaling = svm.scale.scaling
 
     def predict(dataset, rows):
-        features, zeros = dataset_features(dataset, rows)[0], zeros_of(dataset, rows, scaling)
-        return svm.predict_proba(features, dataset.groups[rows], zeros)
+        features, known = dataset_features(dataset, rows)[0], known_features(dataset, rows, scaling)
+        return svm.predict_proba(features, dataset.groups[rows], known)
 
     return Fitted("svm", svm.labels, predict, adapt, svm, svm.confidence, scaling)
 
 
-def zeros_of(dataset, rows, scaling):
-    """The features of each one's neutral recording with "neutral" scaling, otherwise None."""
-    if scaling != "neutral":
-        return None
-    zeros, place = np.unique(neutral_of(dataset, rows), return_inverse=True)
-    return dataset_features(dataset, zeros)[0][place]
+def known_features(dataset, rows, scaling):
+    """The features of what is known of each one's person, see LevelScale.of_people."""
+    return known_values(dataset, scaling, rows, lambda some: dataset_features(dataset, some)[0])
 
 
 def named_paths(encoder, embeddings):

@@ -17,7 +17,7 @@ import torch
 from torch.nn import functional as F
 from tqdm.auto import tqdm
 
-from emg_llm.bridge.reading import NEAREST_KNOWN, Reading, code_token, site_name
+from emg_llm.bridge.reading import NEAREST_KNOWN, ZEROS, Reading, code_token, site_name
 from emg_llm.chat.conversations import conversation, less_sure
 from emg_llm.chat.turns import Message, Scores, likely
 from emg_llm.llms.loading import TEMPLATES, LlmError, embeddings, trains_in_half
@@ -115,6 +115,8 @@ def _made_up(labels, rng):
         off[1:] += int(rng.integers(0, 6))
         nearest = rng.permutation(labels)[: len(off)]
         details["known"] = tuple((str(n), int(d)) for n, d in zip(nearest, off, strict=True))
+    if rng.random() < 0.2:
+        details["zero"] = str(rng.choice(list(ZEROS)))
     unit = "dB" if rng.random() < 0.85 else ""
     return Reading(sites, tuple(int(v) for v in levels), unit, codes, **details)
 

@@ -5,7 +5,7 @@ import pytest
 
 from emg_llm.bridge import BRIDGES
 from emg_llm.data.datasets import Dataset, DatasetError, load_dataset
-from emg_llm.data.neutral import neutral_of, with_neutral, without_neutral
+from emg_llm.data.known import known_of, neutral_rows, with_known, without_neutral
 from emg_llm.data.splits import leave_one_subject_out
 from emg_llm.encoders import build_encoder
 from emg_llm.encoders.base import EncoderConfig
@@ -21,21 +21,25 @@ def people():
     return load_dataset("simulated:subjects=3,trials=3,duration=0.6", ["anger", "fear", "neutral"])
 
 
+def drawn(people, seed):
+    return tuple(row for (row,) in with_known(people, "neutral", seed).known["neutral"])
+
+
 def test_each_persons_zero_is_one_of_their_own_neutral_recordings_drawn_by_seed(people):
-    draws = [with_neutral(people, "neutral", seed).neutral for seed in range(8)]
+    draws = [drawn(people, seed) for seed in range(8)]
     for draw in draws:
         assert all(people.labels[i] == "neutral" for i in draw)
         assert (people.groups[list(draw)] == people.groups).all() and len(set(draw)) == 3
-    assert len(set(draws)) > 1 and draws[3] == with_neutral(people, "neutral", 3).neutral
-    assert with_neutral(people, "person") is people
+    assert len(set(draws)) > 1 and draws[3] == drawn(people, 3)
+    assert with_known(people, "person") is people
 
 
 def test_a_zero_is_in_no_part_of_a_split(people):
-    known = with_neutral(people, "neutral")
+    known = with_known(people, "neutral")
     for split in leave_one_subject_out(known):
         kept = without_neutral(known, split)
         assert len(kept.train) == 16 and len(kept.test) == 8 and kept.hash == split.hash
-        assert not np.isin(known.neutral, np.r_[kept.train, kept.test]).any()
+        assert not np.isin(neutral_rows(known), np.r_[kept.train, kept.test]).any()
 
 
 def test_people_without_a_neutral_recording_are_named_in_one_sentence(people):
@@ -45,17 +49,17 @@ def test_people_without_a_neutral_recording_are_named_in_one_sentence(people):
         if (people.subjects[i], people.labels[i]) != ("sim0-P002", "neutral")
     ]
     with pytest.raises(DatasetError, match="none of sim0-P002; add one, or choose another"):
-        with_neutral(people.take(rows), "neutral")
+        with_known(people.take(rows), "neutral")
     with pytest.raises(DatasetError, match="give --scaling neutral"):
-        neutral_of(people, [0])
+        known_of(people, "neutral", [0])
 
 
 def test_encoder_and_bridge_take_a_given_neutral_recording_as_they_take_a_datasets(people):
-    known = with_neutral(people, "neutral")
+    known = with_known(people, "neutral")
     config = EncoderConfig("cnn", list(people.label_names), width=8, embedding_dim=16)
     config.scaling = "neutral"
     encoder, row = build_encoder(config).eval(), 5
-    zero = people.recordings[known.neutral[row]]
+    zero = people.recordings[known.known["neutral"][row][0]]
     together = recording_embeddings(
         encoder, encoder_inputs(known, config, [row]), known.groups[[row]]
     )
@@ -65,7 +69,7 @@ def test_encoder_and_bridge_take_a_given_neutral_recording_as_they_take_a_datase
     assert not np.allclose(encoder.embedding(people.recordings[row]), together[0], atol=1e-2)
 
     bridge = BRIDGES["text"].fit(known, range(len(known)), scaling="neutral")
-    at_zero = bridge.read_dataset(known, [known.neutral[row]])[0].levels
+    at_zero = bridge.read_dataset(known, [known.known["neutral"][row][0]])[0].levels
     assert bridge.scaling == "neutral"
     assert (
         at_zero != bridge.read(zero).levels
