@@ -70,9 +70,11 @@ class Face:
         own = np.where(rng.random(shape) < coherence, common, rng.random(shape) < 0.5)
         size = np.exp(0.3 * rng.standard_normal(shape) - 0.09)  # with a mean square of 1
         self._seen = np.where(own, size, -size)
-        # Gaussian widths of action potentials in seconds: median frequencies of 65 to 160 Hz.
-        self.width = np.clip(1.75e-3 * np.exp(rng.normal(0, 0.13, n_sites) + rng.normal(0, 0.1)),
-                             1.1e-3, 2.6e-3)  # fmt: skip
+        # Gaussian widths of action potentials in seconds, and how deep units weigh.
+        width = rng.normal(0, 0.15) + rng.normal(0, 0.12, n_sites)
+        self.width = np.clip(1.8e-3 * np.exp(width), 1.3e-3, 2.6e-3)
+        tilt = rng.normal(0.1, 0.25) + rng.normal(0, 0.25, n_sites)
+        self.tilt = np.clip(tilt, -0.4, 0.8)
         self.mains = float(rng.choice((50.0, 60.0)))
         self.heart_rate = rng.uniform(55, 95)  # beats per minute
 

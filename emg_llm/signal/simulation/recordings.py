@@ -24,7 +24,8 @@ class Truth:
     """What a simulated recording was made from.
 
     muscles: names; excitation: (times, muscles), 0 to 1, at `rate` Hz. course: the expression's
-    strength, onset, apex and offset. snr_db: (sites,), the power of the muscles over that of
+    strength, onset, apex and offset. signal: µV, float32 (samples, sites), of the muscles alone.
+    snr_db: (sites,), the power of the muscles over that of
     everything else.
     """
 
@@ -33,6 +34,7 @@ class Truth:
     rate: float
     course: Course
     conditions: Conditions
+    signal: np.ndarray
     snr_db: np.ndarray
 
 
@@ -81,7 +83,7 @@ class Person:
             recording_id=recording_name(config, emotion, self.index, trial),
             notes=("This recording is simulated.",),
         )
-        truth = Truth(tuple(MUSCLES), excitation, COURSE_RATE, course, conditions, snr)
+        truth = Truth(tuple(MUSCLES), excitation, COURSE_RATE, course, conditions, muscles, snr)
         return recording, truth
 
 
@@ -130,11 +132,11 @@ def _muscles(
             size = pool.size * np.sqrt(expression.pick_up[site, m]) * face.seen(m, site)
             where = pool.depth[unit] * n + at[m]
             trains += np.bincount(where, size[unit], trains.size).reshape(trains.shape)
-        shapes = potentials(frequency, face.width[site], rate)
+        shapes = potentials(frequency, face.width[site], face.tilt[site], rate)
         spectrum = (fft.rfft(trains, axis=1) * shapes).sum(axis=0)
         # Many small units far away add up to noise.
         noise = rng.standard_normal((len(frequency), 2)) @ np.array([1, 1j])
-        far = shapes[len(DEPTHS) // 2]
+        far = np.sqrt(np.square(np.abs(shapes)).mean(axis=0))
         spectrum += np.sqrt(expression.rest[site] * n / (2 * rate)) * noise * far
         spectrum[0] = 0
         x[:, site] = fft.irfft(spectrum[:n_kept], n_out) * (n_out / n)

@@ -16,7 +16,7 @@ RATE_GAIN = 60.0  # Hz for the whole range of excitation
 IRREGULARITY = 0.2  # coefficient of variation of the intervals between firings
 STRONGEST = 46.0  # dB re 1 µV², the power of a maximal contraction
 EXCITATIONS = np.concatenate([[0.0], np.geomspace(1e-3, 1.0, 120)])
-DEPTHS = np.array([0.7, 0.85, 1.0, 1.25, 1.6])  # of the width of action potentials
+DEPTHS = np.array([0.45, 0.65, 0.95, 1.4, 2.0])  # times the width of action potentials
 # Of ALS: the share of units that is lost and how many sizes the others gain, at severity 1.
 LOST, GROWN = 0.8, 1.5
 FASCICULATIONS = 0.3  # Hz, of one muscle at severity 1
@@ -76,13 +76,16 @@ class Pool:
         return unit, times
 
 
-def potentials(frequency: np.ndarray, width: float, rate: float) -> np.ndarray:
-    """Spectra (depths, frequencies) of action potentials with an energy of 1 s at each depth.
+def potentials(frequency: np.ndarray, width: float, tilt: float, rate: float) -> np.ndarray:
+    """Spectra (depths, frequencies) of action potentials with a mean energy of 1 s.
 
-    frequency: Hz, of `rfft`; width: seconds, of the Gaussian at depth 1; rate: Hz.
+    frequency: Hz, of `rfft`; width: seconds, of the Gaussian at depth 1; tilt: how amplitude
+    changes with the width, as its power; rate: Hz.
     """
     x = 2 * np.pi * frequency * width * DEPTHS[:, None]
     shape = x * np.exp(-np.square(x) / 2)
     n = 2 * (len(frequency) - 1)
     energy = 2 * np.square(shape).sum(axis=1) / n / rate
-    return 1j * shape / np.sqrt(energy)[:, None]
+    size = DEPTHS**tilt
+    size = size / np.sqrt(np.mean(np.square(size)))
+    return 1j * shape * (size / np.sqrt(energy))[:, None]
