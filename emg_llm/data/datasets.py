@@ -162,7 +162,10 @@ def load_dataset(
     return dataset.with_labels(labels) if labels else dataset
 
 
-def _simulated(data):
+def simulation_config(data: str) -> SimulationConfig:
+    """The settings in a `--data simulated:…`. Raises DatasetError."""
+    if not is_simulated(data):
+        raise DatasetError(f"--data {data}: only 'simulated[:key=value,…]' can be simulated.")
     types = {f.name: type(f.default) for f in fields(SimulationConfig)}
     settings = {}
     for pair in filter(None, data.partition(":")[2].split(",")):
@@ -177,6 +180,11 @@ def _simulated(data):
     config = SimulationConfig(**settings)
     if problem := config.problem():
         raise DatasetError(f"--data {data}: {problem}.")
+    return config
+
+
+def _simulated(data):
+    config = simulation_config(data)
     each = trials(config)
     return Dataset(
         describe(config),
