@@ -91,11 +91,12 @@ def test_median_frequencies_are_those_of_facial_emg():
         f, power = sps.welch(truth.signal, 2000, nperseg=512, axis=0)
         power /= power.sum(axis=0)
         medians.append(f[(power.cumsum(axis=0) < 0.5).sum(axis=0)])
-        assert np.median(power[f < 20].sum(axis=0)) < 0.03
+        assert np.median(power[f < 20].sum(axis=0)) < 0.06
         assert np.median(power[f > 450].sum(axis=0)) < 0.03
     by_site = np.median(medians, axis=0)
     assert ((by_site >= 60) & (by_site <= 180)).all(), by_site
-    assert 45 < np.min(medians) and np.max(medians) < 260
+    low, high = np.percentile(medians, (5, 95))
+    assert low > 45 and high < 200
 
 
 def test_a_stronger_expression_is_a_stronger_signal():
