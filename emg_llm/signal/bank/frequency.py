@@ -30,7 +30,7 @@ def _variance_of_frequency(block):
 
 
 def _frequency_ratio(block):
-    return over(block.band(*LOW), block.band(*HIGH))
+    return np.where(block.constant, 0, over(block.band(*LOW), block.band(*HIGH)))
 
 
 def _power_spectrum_ratio(block):
