@@ -1,4 +1,4 @@
-"""Each feature of the bank again, for one channel of one segment, as plainly as can be: no arrays."""
+"""Each feature of the bank again, for one channel of one segment, as plainly as can be."""
 
 from cmath import exp as cexp
 from cmath import sqrt as csqrt
