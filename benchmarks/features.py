@@ -3,20 +3,20 @@
     python benchmarks/features.py
     python benchmarks/features.py --entropies 28080
 
-The array, float32 (28080, 128, 8), is 80 minutes' worth of the original layout's segments, here of
-simulated EMG at 2 kHz. Times are seconds of the processor, which other programs hardly change, on
-one thread. LibEMG needs an older NumPy, so it gets an environment of its own. Its two entropies
-take most of an hour; unless `--entropies` says otherwise, 1 % of the segments stand for all.
+The array, float32 (28080, 128, 8), has the size of 80 of the original's recordings, here of
+simulated EMG at 2 kHz. Times are seconds of the processor, over all threads, which other programs
+hardly change. LibEMG needs an older NumPy, so it gets an environment of its own. Its two entropies
+take half an hour; unless `--entropies` says otherwise, 1 % of the segments stand for all.
 """
 
 import argparse
+import importlib
 import time
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import numpy as np
-from threadpoolctl import threadpool_limits
 
 from emg_llm.signal.bank.table import bank_features, rest_level
 from emg_llm.signal.preprocessing import Segments, clean, segment
@@ -25,8 +25,8 @@ from emg_llm.signal.simulation import simulate
 
 RATE, LENGTH = 2000.0, 128
 INSTALL = (
-    "LibEMG is not installed; `python -m venv libemg && libemg/bin/pip install 'libemg==2.0.*' "
-    "threadpoolctl && PYTHONPATH=. libemg/bin/python benchmarks/features.py` compares with it."
+    "LibEMG is not installed; `python -m venv libemg && libemg/bin/pip install 'libemg==2.0.*' && "
+    "PYTHONPATH=. libemg/bin/python benchmarks/features.py` compares with it."
 )
 
 
@@ -104,16 +104,16 @@ def main(args):
     x = array(args.segments)
     print(f"float32 {x.shape}, {x.nbytes / 2**20:.0f} MiB")
     segments = Segments(x, np.zeros(len(x)), RATE)
-    with threadpool_limits(1), warnings.catch_warnings():
+    with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         copy = min(cost(x.copy)[0] for _ in range(args.repeats))
         default = min(cost(lambda: bank_features(segments))[0] for _ in range(args.repeats))
         print(f"copy {copy:.4f} s, default features {default:.4f} s: {default / copy:.1f} copies\n")
         try:
-            from libemg.feature_extractor import FeatureExtractor
+            libemg = importlib.import_module("libemg.feature_extractor")
         except ImportError:
             raise SystemExit(INSTALL) from None
-        compare(segments, FeatureExtractor().extract_features, args)
+        compare(segments, libemg.FeatureExtractor().extract_features, args)
 
 
 def compare(segments, extract, args):
