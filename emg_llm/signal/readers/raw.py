@@ -19,6 +19,7 @@ RATE_KEYS = (
     *("samplingrate", "fs", "rate", "sfreq", "srate", "samplingfrequency", "samplerate"),
     *("samplefrequency", "fsamp", "fshz", "freq", "frequency", "sr", "hz"),
 )
+SHORTER = "The file holds fewer samples than its header states; it may have been cut short."
 TEXT_KEYS = ("unit", "label", "subject", "session")
 TIME_KEYS = ("time", "t", "timestamps")
 
