@@ -106,14 +106,18 @@ def write_c3d(path, values, rate, names=None, units=(), markers=2, frame_rate=10
     writer = c3d.Writer(point_rate=frame_rate, analog_rate=rate, point_scale=point_scale)
     points = np.zeros((markers, 5), np.float32)
     points[:, :3] = 100
-    writer.add_frames(
-        [(points, np.ascontiguousarray(v.T)) for v in np.split(values, len(values) // each)]
-    )
+    blocks = np.split(values, len(values) // each)
+    frames = np.empty((len(blocks), 2), object)  # lists of arrays would be stacked
+    for k, block in enumerate(blocks):
+        frames[k, 0], frames[k, 1] = points, np.ascontiguousarray(block.T)
+    writer.add_frames(frames)
     n = values.shape[1]
-    writer.set_point_labels([f"M{i}" for i in range(markers)])
-    writer.set_analog_labels(list(names or [f"channel {i + 1}" for i in range(n)]))
-    writer.set_analog_scales([scale or 1.0] * n)
-    writer.set_analog_offsets([0 if scale is None else 3] * n)
+    if markers:
+        writer.set_point_labels([f"M{i}" for i in range(markers)])
+    if n:
+        writer.set_analog_labels(list(names or [f"channel {i + 1}" for i in range(n)]))
+        writer.set_analog_scales([scale or 1.0] * n)
+        writer.set_analog_offsets([0 if scale is None else 3] * n)
     if units:
         text, longest = c3d.Writer.pack_labels(units)
         writer.analog_group.add_str("UNITS", "Units.", text, longest, n)

@@ -68,9 +68,9 @@ def read_recording(
     name = path.name or "This"
     try:
         given = None if parts is None else [Path(part) for part in parts]
-        path = _header(path, given)
-        name = path.name or "This"
-        form = _format(path, name)
+        file = _header(path, given)
+        name = file.name or "This"
+        form = _format(file, name)
     except (OSError, ValueError) as error:
         if isinstance(error, RecordingError):
             raise
@@ -78,7 +78,7 @@ def read_recording(
             f"{name[:80]} can't be opened; check that it exists and is readable."
         ) from None
     about = {"channels": channels, "label": label, "subject": subject, "session": session}
-    about |= {"recording_id": recording_id or path.stem, "format": path.suffix.lower()}
+    about |= {"recording_id": recording_id or file.stem, "format": file.suffix.lower()}
     sentence = f"{name} can't be parsed; export it again as CSV or .npy."
     # The result of an overflow is checked later, so numpy needn't warn.
     with refusing(sentence), np.errstate(all="ignore"):
@@ -86,11 +86,11 @@ def read_recording(
         from emg_llm.signal.readers.assembly import assemble
 
         if form.apart:
-            raw = read_apart(form, path)
+            raw = read_apart(form, file)
         elif form.companions:
-            raw = read(form.reader, path, given)
+            raw = read(form.reader, file, given)
         else:
-            raw = read(form.reader, path)
+            raw = read(form.reader, file)
         return assemble(name, raw, sampling_rate, unit, montage, **about)
 
 
@@ -158,10 +158,10 @@ def _format(path, name):
     with path.open("rb") as stream:
         head = stream.read(128)
     if form := expected(extension, head):
-        if form.optional and find_spec(form.library) is None:
+        if form.optional and find_spec(form.libraries[0]) is None:
             raise RecordingError(
                 f"{name} is {form.words}, which needs a library that isn't installed: run `pip "
-                f"install {form.library}` where this program runs, or export it as {COMMON}."
+                f"install {form.libraries[0]}` where this program runs, or export it as {COMMON}."
             )
         return form
     content, description = found(head)

@@ -1,6 +1,6 @@
 """A reader in a process of its own: a C library that crashes there takes nothing else with it.
 
-    python -m emg_llm.signal.readers.apart MODULE.FUNCTION LIBRARY FILE FOLDER
+    python -m emg_llm.signal.readers.apart MODULE.FUNCTION LIBRARIES FILE FOLDER
 
 Writes the Raw of FILE to FOLDER: arrays as .npy, the rest as JSON. What a file may take of time and
 memory grows with its size, so that a small one that is damaged ends soon.
@@ -30,9 +30,9 @@ from emg_llm.signal.readers.raw import Raw
 from emg_llm.signal.recording import RecordingError
 
 TIMEOUT = 120  # s, of a large file
-SECONDS, SECONDS_PER_MB = 3, 1  # of computing, after the library was loaded
+SECONDS, SECONDS_PER_MB = 3, 1  # of computing, after the libraries were loaded
 MOST_BYTES = 8 * 2**30  # of the process's address space
-BYTES, BYTES_PER_BYTE = 256 * 2**20, 40  # of it, beyond what the library takes
+BYTES, BYTES_PER_BYTE = 256 * 2**20, 40  # of it, beyond what the libraries take
 PACKAGE = Path(__file__).parents[3]
 # Each thread would take address space, and so would an allocator that reserves it.
 QUIET = {
@@ -46,11 +46,11 @@ def read_apart(form: Format, path: Path) -> Raw:
     """The Raw that a format's reader makes of a file. Raises RecordingError, also where it crashes
     or doesn't end."""
     with tempfile.TemporaryDirectory() as folder:
-        command = [sys.executable, "-m", __name__, form.reader, form.library, str(path.resolve())]
+        command = [sys.executable, "-m", __name__, form.reader, ",".join(form.libraries)]
         try:
             places = str(PACKAGE), *filter(None, [os.environ.get("PYTHONPATH")])
             env = os.environ | QUIET | {"PYTHONPATH": os.pathsep.join(places)}
-            command.append(folder)
+            command += [str(path.resolve()), folder]
             done = subprocess.run(command, capture_output=True, timeout=TIMEOUT, env=env)
         except subprocess.TimeoutExpired:
             done = None
@@ -89,11 +89,12 @@ def _limit(size):
             resource.setrlimit(kind, (limit, limit))
 
 
-def main(reader: str, library: str, path: str, folder: str) -> None:
+def main(reader: str, libraries: str, path: str, folder: str) -> None:
     """Write what `read_apart` reads."""
     about: dict[str, Any] = {}
     place = Path(folder)
-    import_module(library)
+    for library in libraries.split(","):
+        import_module(library)
     _limit(Path(path).stat().st_size)
     try:
         raw = read(reader, Path(path))

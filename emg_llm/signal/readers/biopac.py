@@ -41,5 +41,5 @@ def read_acq(path: Path) -> Raw:
         values = np.empty((length, len(kept)), np.float32)
         for place, i in enumerate(kept):
             values[:, place] = read[i].data[:length]
-    names = with_units([names[i] for i in kept], [units[i] for i in kept])
-    return Raw(values, names if any(names) else (), rates[kept[0]], notes=notes)
+    columns = with_units([names[i] for i in kept], [units[i] for i in kept])
+    return Raw(values, columns if any(names) else (), rates[kept[0]], notes=notes)

@@ -42,5 +42,5 @@ def _read(path: Path, read: Callable[..., Any]) -> Raw:
         values = np.stack([np.asarray(s.data, np.float32) for s in kept], axis=1)
     if any("records" in str(each.message) for each in warned):
         notes.append(SHORTER)
-    names = with_units([names[i] for i in indices], [units[i] for i in indices])
-    return Raw(values, names, round(float(kept[0].sampling_frequency), 6), notes=notes)
+    columns = with_units([names[i] for i in indices], [units[i] for i in indices])
+    return Raw(values, columns, round(float(kept[0].sampling_frequency), 6), notes=notes)

@@ -9,9 +9,9 @@ class Format:
     """endings: of files. reader: module and function of this package, (path) -> Raw. words: what
     such a file is. signatures: the first bytes of some; text has none. looks: whether the first
     bytes are of this format, where no fixed ones are. apart: whether its library may crash or hang
-    on a damaged file: it then runs in a process of its own. library: the module that the reader
-    imports. optional: whether that library is in the extra `formats`. companions: endings of files
-    that belong to one of `endings`, such as the samples of a header.
+    on a damaged file: it then runs in a process of its own. libraries: modules that the reader
+    imports. optional: whether the first of them is in the extra `formats`. companions: endings of
+    files that belong to one of `endings`, such as the samples of a header.
     """
 
     endings: tuple[str, ...]
@@ -20,7 +20,7 @@ class Format:
     signatures: tuple[bytes, ...] = ()
     looks: Callable[[bytes], bool] | None = None
     apart: bool = False
-    library: str = ""
+    libraries: tuple[str, ...] = ()
     optional: bool = False
     companions: tuple[str, ...] = ()
 
@@ -61,17 +61,17 @@ FORMATS = (
         "an HDF5 or MATLAB v7.3 file",
         (b"\x89HDF\r\n\x1a\n", b"MATLAB 7.3"),
         apart=True,
-        library="h5py",
+        libraries=("h5py",),
     ),
-    Format((".edf",), "edf.read_edf", "an EDF recording", (b"0       ",), library="edfio"),
-    Format((".bdf",), "edf.read_bdf", "a BDF recording", (b"\xffBIOSEMI",), library="edfio"),
+    Format((".edf",), "edf.read_edf", "an EDF recording", (b"0       ",), libraries=("edfio",)),
+    Format((".bdf",), "edf.read_bdf", "a BDF recording", (b"\xffBIOSEMI",), libraries=("edfio",)),
     Format(
         (".xlsx", ".ods"),
         "sheets.read_sheets",
         "a spreadsheet",
         (ZIP,),
         apart=True,
-        library="python_calamine",
+        libraries=("python_calamine", "pandas"),
     ),
     Format(
         (".parquet",),
@@ -79,7 +79,7 @@ FORMATS = (
         "a Parquet table",
         (b"PAR1",),
         apart=True,
-        library="pyarrow",
+        libraries=("pyarrow", "pandas"),
     ),
     Format(
         (".feather",),
@@ -87,7 +87,7 @@ FORMATS = (
         "a Feather table",
         (b"ARROW1",),
         apart=True,
-        library="pyarrow",
+        libraries=("pyarrow", "pandas"),
     ),
     Format((".wav",), "sound.read_wav", "a WAV recording", (b"RIFF",)),
     Format(
@@ -96,7 +96,7 @@ FORMATS = (
         "an XDF recording",
         (b"XDF:",),
         apart=True,
-        library="pyxdf",
+        libraries=("pyxdf",),
         optional=True,
     ),
     Format(
@@ -105,7 +105,7 @@ FORMATS = (
         "a C3D recording",
         looks=_c3d,
         apart=True,
-        library="c3d",
+        libraries=("c3d",),
         optional=True,
     ),
     Format(
@@ -114,7 +114,7 @@ FORMATS = (
         "a BIOPAC recording (.acq)",
         looks=_acq,
         apart=True,
-        library="bioread",
+        libraries=("bioread",),
         optional=True,
     ),
     Format((".hea",), "wfdb.read_wfdb", "a WFDB header (.hea)", companions=(".dat",)),

@@ -25,7 +25,7 @@ def read_c3d(path: Path) -> Raw:
     with refusing(damaged), path.open("rb") as stream, warnings.catch_warnings():
         warnings.simplefilter("ignore")
         reader = c3d.Reader(stream)
-        n, each = reader.analog_used, reader.header.analog_per_frame
+        n, each = int(reader.analog_used), int(reader.header.analog_per_frame)
         if not n or not each:
             raise RecordingError(
                 f"{name} has no analog channels, only markers; export the EMG with them."
@@ -38,15 +38,15 @@ def read_c3d(path: Path) -> Raw:
 def _analog(path, reader, n, each):
     """float32 (samples, channels). each: samples in a frame of the markers."""
     floats = reader.point_scale < 0
-    header, kind = reader.header, _kind(reader, floats)
-    if header.analog_count != n * each:
+    kind = _kind(reader, floats)
+    if reader.header.analog_count != n * each:
         raise ValueError("the header and the parameters differ")
-    markers, analog = 4 * reader.point_used, n * each
-    words = markers + analog  # of a frame
-    start = (header.data_block - 1) * BLOCK
+    markers = 4 * int(reader.point_used)
+    words = markers + n * each  # of a frame
+    start = (int(reader.header.data_block) - 1) * BLOCK
     held = max(0, path.stat().st_size - start) // (words * kind.itemsize)
-    stated = reader.last_frame - reader.first_frame + 1
-    if stated >= MOST_FRAMES or not stated:  # more than can be counted
+    stated = int(reader.last_frame) - int(reader.first_frame) + 1
+    if stated == MOST_FRAMES:  # and maybe more than can be counted
         stated = held
     if not 0 < stated <= held:
         raise RecordingError(

@@ -77,8 +77,8 @@ def read_wfdb(path: Path, parts: Sequence[Path] | None = None) -> Raw:
         values[:, place] = (column - signal.baseline) / signal.gain if signal.gain else column
     if not all(signals[i].gain for i in kept):
         notes.append("The header states no gain for some channels; they are in steps as stored.")
-    names = with_units([names[i] for i in kept], [units[i] for i in kept])
-    return Raw(values, names, rate * signals[kept[0]].each, notes=notes)
+    called = with_units([names[i] for i in kept], [units[i] for i in kept])
+    return Raw(values, called, rate * signals[kept[0]].each, notes=notes)
 
 
 def header_of(path: Path, parts: Sequence[Path] | None = None) -> Path:
