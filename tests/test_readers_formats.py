@@ -2,8 +2,11 @@
 
 import struct
 
+import h5py
 import numpy as np
+import pandas as pd
 import pytest
+from scipy.io import savemat
 
 from emg_llm.signal import readers
 from emg_llm.signal.readers import one_recording, read_recording
@@ -233,3 +236,44 @@ def test_a_reader_that_does_not_end_or_takes_all_memory_is_stopped(tmp_path):
         bad = b"\x08" + struct.pack("<Q", 30) + b"\x03\0\x01\0\0\0\x08" + struct.pack("<Q", count)
         path.write_bytes(data[:at] + data[at : data.index(b"</info>", at) + 7] + bad + data[at:])
         assert "damaged" in refusal(path)
+
+
+@pytest.mark.parametrize("ending", [".npz", ".mat", ".h5"])
+def test_of_several_arrays_the_emg_is_read_and_named_or_they_are_listed(tmp_path, ending):
+    def held(**arrays):
+        path = tmp_path / f"a{ending}"
+        if ending == ".h5":
+            with h5py.File(path, "w") as file:
+                for key, array in arrays.items():
+                    file[key] = array
+        else:
+            (np.savez if ending == ".npz" else savemat_of)(path, **arrays)
+        return path
+
+    def savemat_of(path, **arrays):
+        savemat(path, arrays)
+
+    x, acc = emg(900, 4), emg(450, 3)
+    for arrays in (
+        {"emg_raw": x, "acc": acc, "labels": np.ones((900, 1))},
+        {"trial_1": x, "gyro": acc, "mvc": np.ones((2, 4))},
+        {"signal": x, "other": acc},
+    ):
+        key = next(iter(arrays))
+        found = read_recording(held(**arrays), 1000, "uV")
+        np.testing.assert_allclose(found.signal, x, rtol=1e-6)
+        assert f"The array '{key}' was read, and not '{[*arrays][1]}'." in found.notes
+    words = refusal(held(first=x, second=x), 1000)
+    assert "first (900 × 4), second (900 × 4)" in words
+    found = read_recording(held(zyg=x[:, 0], cor=x[:, 1], fs=1000.0), unit="uV")
+    np.testing.assert_allclose(found.signal[:, list(found.channel_names).index("cor")], x[:, 1])
+    assert set(found.channel_names) == {"zyg", "cor"}
+
+
+def test_of_several_sheets_the_one_called_emg_is_read(tmp_path):
+    with pd.ExcelWriter(tmp_path / "a.xlsx") as book:
+        for name, values in (("IMU", emg(400, 6)), ("EMG", emg(400, 2)), ("Notes", emg(3, 2))):
+            pd.DataFrame(values).to_excel(book, sheet_name=name, index=False, header=False)
+    found = read_recording(tmp_path / "a.xlsx", 1000, "uV")
+    assert found.n_channels == 2
+    assert "The sheet 'EMG' was read, which is called EMG, and not 'IMU', 'Notes'." in found.notes

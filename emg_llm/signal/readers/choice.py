@@ -10,17 +10,21 @@ from emg_llm.signal.readers.units import OTHERS as OTHER_UNITS
 from emg_llm.signal.readers.units import UNITS, unit_key
 
 OTHER, MAYBE, VOLTAGE, SURE = range(4)  # how far something is EMG
+MARKS = "events or classes"
 
 
-def likeness(name: str, unit: str = "") -> int:
-    """How far a channel, or what holds some, is EMG: OTHER, MAYBE, VOLTAGE or SURE."""
+def likeness(name: str, unit: str = "", several: bool = False) -> int:
+    """How far a channel is EMG: OTHER, MAYBE, VOLTAGE or SURE.
+
+    several: whether it is a table of several channels, which may be called "trial 1".
+    """
     key = re.sub(r"[^a-z0-9]+", "_", re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name).lower()).strip("_")
     unit = unit_key(unit)
     if unit in OTHER_UNITS:
         return OTHER
     if EMG.search(key.replace("_", " ")) or parse(name).is_site:
         return SURE
-    if any(words.search(key) for words in OTHERS.values()):
+    if any(words.search(key) for kind, words in OTHERS.items() if not (several and kind == MARKS)):
         return OTHER
     return VOLTAGE if unit in UNITS else MAYBE
 
