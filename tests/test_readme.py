@@ -112,8 +112,9 @@ def test_the_python_runs(capsys, monkeypatch):
         compiled, names = compile(text, "README.md", "exec"), {}
         if "USER/" not in text:  # from the Hub
             exec(compiled, names)
-            assert names["tensor"].shape[1:] == (128, 12)
-            assert names["prediction"].label in names["pipeline"].labels
+            if text in README:
+                assert names["tensor"].shape[1:] == (128, 12)
+                assert names["prediction"].label in names["pipeline"].labels
             assert len(capsys.readouterr().out) > 20
 
 

@@ -2,6 +2,7 @@
 
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 import scipy.fft
 
@@ -14,6 +15,7 @@ from emg_llm.ui.opened import OpenRecordings
 from emg_llm.ui.signals import CLEANED, RAW
 from tests.making import counting
 from tests.pretending import FakePipeline, write_csv
+from tests.writing import write_wfdb
 
 
 @pytest.fixture
@@ -102,3 +104,24 @@ def test_a_file_that_cannot_be_read_is_said_each_time_it_is_asked_for(tmp_path):
         with pytest.raises(RecordingError) as caught:
             open_recording(make_source(path))
         assert "\n" not in str(caught.value)
+
+
+def test_a_header_and_its_samples_may_be_uploaded_together_and_nothing_else(tmp_path):
+    does = handlers(build_app(Judging()))
+    values = np.round(np.random.default_rng(0).normal(0, 500, (1000, 8))).astype(int)
+    header = str(write_wfdb(tmp_path / "a.hea", values, 1000))
+    data = str(tmp_path / "a.dat")
+    form = None, "auto", None, RAW
+    for files in ([header, data], [data, header]):
+        source, summary, *_ = does["uploaded"](files, *form)
+        assert (source.path, source.parts) == (header, (data,))
+        assert "8 channels" in summary.value
+    unchanged = does["settings_changed"](source, files, *form)
+    assert all("value" not in value for value in unchanged)  # nothing is read again
+    source, *_ = does["settings_changed"](source, None, 500.0, *form[1:])  # the form was emptied
+    assert source.parts == (data,) and source.sampling_rate == 500
+    for files in ([header], [write_csv(tmp_path / "b.csv"), header]):
+        source, problem, *_ = does["uploaded"](files, *form)
+        assert source is None and "together" in problem.value
+    source, *_ = does["uploaded"]([write_csv(tmp_path / "b.csv")], *form)
+    assert source.path.endswith("b.csv") and source.parts == ()

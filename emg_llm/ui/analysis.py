@@ -11,39 +11,47 @@ import pandas as pd
 import emg_llm
 from emg_llm.plots.signals import unit_label
 from emg_llm.signal.montage import FACE, count
-from emg_llm.signal.readers import SUPPORTED_EXTENSIONS
+from emg_llm.signal.readers import UPLOADED_EXTENSIONS, one_recording
 from emg_llm.signal.recording import RecordingError
 
 log = logging.getLogger(__name__)
 
 UNITS = ("auto", "uV", "mV", "V")
 MONTAGES = (("as named in the file", "auto"), ("face, standard order", FACE))
-FILE_TYPES = list(SUPPORTED_EXTENSIONS)
+FILE_TYPES = list(UPLOADED_EXTENSIONS)
 NO_RECORDING = "Upload a recording or pick a sample first."
 
 _LITERAL = {ord(c): f"&#{ord(c)};" for c in "\\`*[]<>#|~$&"}
 
 
 class Source(NamedTuple):
-    """A file and how to read it: all that the app stores of a recording between events."""
+    """A file and how to read it: all that the app stores of a recording between events.
+
+    parts: the files that were uploaded with it, such as the samples of a header.
+    """
 
     path: str
     sampling_rate: float | None = None
     unit: str | None = None
     montage: str | None = None
+    parts: tuple[str, ...] = ()
     asked_at: int = 0  # distinguishes two requests for the same file
 
 
 def make_source(path, sampling_rate=None, unit=None, montage=None):
-    """The form's values as a Source. Raises RecordingError for invalid ones."""
+    """The form's values as a Source; path: of a file, or a list of those uploaded together.
+
+    Raises RecordingError for invalid ones."""
     if not path:
         raise RecordingError(NO_RECORDING)
+    file, parts = one_recording(path if isinstance(path, list) else [path])
     if not sampling_rate:  # an empty field, or 0
         sampling_rate = None
     elif not (math.isfinite(sampling_rate) and sampling_rate > 0):
         raise RecordingError("The sampling rate must be a positive number of hertz.")
     unit, montage = (None if v in (None, "", "auto") else v for v in (unit, montage))
-    return Source(str(path), sampling_rate, unit, montage, time.time_ns())
+    parts = tuple(map(str, parts))
+    return Source(str(file), sampling_rate, unit, montage, parts, time.time_ns())
 
 
 def escape(text):

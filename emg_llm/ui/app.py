@@ -95,9 +95,15 @@ def _recording_tab(pipeline, opened, source):
         path, montage = form.sample(event.target)
         return [*safely((path, None, None, montage), view), *form.empty()]
 
+    def same(old, *new):
+        try:
+            return old[:-1] == analysis.make_source(*new)[:-1]
+        except RecordingError:
+            return False
+
     def settings_changed(old, path, rate, unit, montage, view):
-        path = path or (old and old.path)
-        if not path or (old and old[:-1] == analysis.make_source(path, rate, unit, montage)[:-1]):
+        path = path or (old and [old.path, *old.parts])
+        if not path or (old and same(old, path, rate, unit, montage)):
             return [gr.skip()] * len(shown)
         return safely((path, rate, unit, montage), view)
 
@@ -117,7 +123,7 @@ def _recording_tab(pipeline, opened, source):
     quiet = {"api_visibility": "private", "show_progress": "minimal"}
     new = {"cancels": chat.asking, **quiet}
     inputs = [form.file, form.rate, form.unit, form.montage, tabs.view]
-    form.file.upload(uploaded, inputs, shown, **new)
+    gr.on([form.file.upload, form.file.delete], uploaded, inputs, shown, **new)
     clicks = [button.click for button in form.samples]
     gr.on(clicks, sample_picked, tabs.view, [*shown, *form.outputs], **new)
     changes = [form.rate.submit, form.rate.blur, form.unit.input, form.montage.input]
@@ -135,6 +141,7 @@ class RecordingForm:
         self.paths, self.montages = dict(samples), montages
         self.file = gr.File(
             label="Recording (CSV, Excel, EDF, MAT, HDF5, NPY, …)",
+            file_count="multiple",  # a header and its samples belong together
             file_types=analysis.FILE_TYPES,
             height=170,
         )

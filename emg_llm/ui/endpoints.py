@@ -4,6 +4,7 @@ import logging
 from contextlib import contextmanager
 
 import gradio as gr
+from gradio.data_classes import ListFiles
 
 from emg_llm.plots import signals as plots
 from emg_llm.signal.montage import FACE
@@ -44,7 +45,8 @@ def add_endpoints(pipeline, opened):
         montage: "face" for the standard order, or the site of each channel, with commas.
         """
         with _explained():
-            return prediction_json(pipeline(open_file(file, sampling_rate, unit, montage)))
+            recording = open_file(file, sampling_rate, unit, montage)
+            return prediction_json(pipeline(recording))
 
     def chat(
         message, file, sampling_rate=None, unit="auto", llm=None, history=None, montage="auto"
@@ -71,7 +73,7 @@ def add_endpoints(pipeline, opened):
 
     with gr.Column(visible=False):
         recording = [
-            gr.File(label="file", file_types=analysis.FILE_TYPES),
+            _file_field(),
             gr.Number(label="sampling_rate", value=None),
             gr.Dropdown(list(analysis.UNITS), value="auto", label="unit"),
         ]
@@ -108,6 +110,24 @@ def add_endpoints(pipeline, opened):
             api_name="chat",
             concurrency_id="model",
         )
+
+
+class _Files(ListFiles):
+    """A file, or a list of those that belong together: a WFDB header and its samples."""
+
+    @classmethod
+    def model_validate(cls, obj, **options):
+        return super().model_validate([obj] if isinstance(obj, dict) else obj, **options)
+
+
+def _file_field():
+    """The field `file` of the endpoints: clients see one file, and may send several in a list."""
+    about = {"label": "file", "file_types": analysis.FILE_TYPES}
+    field = gr.File(file_count="multiple", **about)
+    field.data_model = _Files
+    one = gr.File(render=False, **about)
+    field.api_info, field.example_payload = one.api_info, one.example_payload
+    return field
 
 
 @contextmanager

@@ -20,6 +20,7 @@ from gradio_client.exceptions import AppError
 import emg_llm
 from emg_llm.ui import build_app, launch_options
 from tests.pretending import FakePipeline
+from tests.writing import write_wfdb
 
 ROOT = Path(__file__).parents[2]
 START_S = 180
@@ -305,6 +306,30 @@ def test_a_person_is_asked_for_the_rate_where_the_file_does_not_tell_it(browser,
         page.locator(".warning", has_text="No emotion is named").wait_for(timeout=ANSWER_MS)
         page.locator(".samples button").first.click()
         page.wait_for_function("field => field.value === ''", arg=rate.element_handle())
+
+
+def test_a_person_uploads_a_header_and_its_samples_and_takes_one_of_two_files_back(
+    browser, trial, tmp_path
+):
+    values = np.round(np.random.default_rng(0).normal(0, 500, (1000, 8))).astype(int)
+    header = write_wfdb(tmp_path / "record.hea", values, 1000)
+    demo = build_app(FakePipeline({"Sample": str(trial)}))
+    _, url, _ = demo.launch(prevent_thread_lock=True, quiet=True, **launch_options())
+    try:
+        with page_of(browser, url, 1280, 900) as page:
+            page.locator("input[type=file]").first.set_input_files(header)
+            page.get_by_text("give both files together").wait_for()
+            page.locator("input[type=file]").first.set_input_files(tmp_path / "record.dat")
+            page.locator("#summary").get_by_text("1000 Hz").first.wait_for()
+            page.locator(".headline").wait_for()
+            page.get_by_label("Clear").first.click()
+            page.get_by_text("Upload a recording or pick a sample").first.wait_for()
+            page.locator("input[type=file]").first.set_input_files([trial, header])
+            page.get_by_text("choose one recording at a time").wait_for()
+            page.get_by_label("Remove this file").nth(1).click()
+            page.locator("#summary").get_by_text("my_trial").first.wait_for()
+    finally:
+        demo.close()
 
 
 def test_a_sample_is_one_click_away_and_a_phone_needs_no_sideways_scrolling(browser, url):

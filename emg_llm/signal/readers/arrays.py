@@ -16,10 +16,10 @@ from emg_llm.signal.readers.raw import (
     bomb,
     check_kind,
     check_size,
-    from_variables,
     refusing,
     unpacked_limit,
 )
+from emg_llm.signal.readers.variables import from_variables
 from emg_llm.signal.recording import RecordingError
 
 
