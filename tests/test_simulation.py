@@ -85,18 +85,19 @@ def test_powers_span_the_decades_of_real_faces():
 
 
 def test_median_frequencies_are_those_of_facial_emg():
-    medians = []
+    medians, below, above = [], [], []
     for p in range(8):
         _, truth = Person(p, HELD).perform("disgust", 0)
         f, power = sps.welch(truth.signal, 2000, nperseg=512, axis=0)
         power /= power.sum(axis=0)
         medians.append(f[(power.cumsum(axis=0) < 0.5).sum(axis=0)])
-        assert np.median(power[f < 20].sum(axis=0)) < 0.06
-        assert np.median(power[f > 450].sum(axis=0)) < 0.03
+        below.append(power[f < 20].sum(axis=0))
+        above.append(power[f > 450].sum(axis=0))
     by_site = np.median(medians, axis=0)
     assert ((by_site >= 60) & (by_site <= 180)).all(), by_site
     low, high = np.percentile(medians, (5, 95))
     assert low > 45 and high < 200
+    assert np.median(below) < 0.04 and np.median(above) < 0.02
 
 
 def test_a_stronger_expression_is_a_stronger_signal():

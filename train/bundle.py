@@ -23,6 +23,7 @@ from emg_llm.evaluation.results import leading
 from emg_llm.experiments.replies import ALL_PAIRS
 from emg_llm.hub.client import NEVER_UPLOADED, bundle_folder
 from emg_llm.scripts import run
+from emg_llm.signal.levels import ANY, PRIVILEGES
 from emg_llm.signal.montage import FACE
 from emg_llm.signal.recording import EMOTIONS
 from emg_llm.signal.simulation import is_simulated, simulate
@@ -43,7 +44,15 @@ class BundleArguments:
     """Settings of the bundle."""
 
     data: str = field(
-        default="simulated:subjects=56,seed=1", metadata={"help": "As for the other scripts."}
+        default="simulated:subjects=200,trials=3,conditions=varied,diversity=1.4,seed=1",
+        metadata={"help": "As for the other scripts."},
+    )
+    real: str | None = field(
+        default=None,
+        metadata={
+            "help": "Recordings of real people, which nothing is trained on, to measure the models "
+            "on as well."
+        },
     )
     seed: int = field(default=0, metadata={"help": "Seed for every step."})
     work_dir: str = field(default="runs/bundle", metadata={"help": "Output folder of the steps."})
@@ -90,14 +99,17 @@ def steps(args, work):
     coder = work / "encoders" / ENCODERS[0]
     codec = ["--encoder", coder, "--codebook", work / "codebook"]
     fewer = (lambda *flags: flags) if args.quick else (lambda *flags: ())
-    yield "svm", "svm", data
+    known = "--scaling", ANY
+    yield "svm", "svm", [*data, *known]
     for arch in ENCODERS:
-        yield "encoder", f"encoders/{arch}", [*data, "--arch", arch, *fewer("--epochs", 2)]
+        # People are many, so the network leads.
+        flags = "--arch", arch, "--lead", "deep", "--epochs", 2 if args.quick else 30
+        yield "encoder", f"encoders/{arch}", [*data, *known, *flags]
     yield "codebook", "codebook", [*data, "--encoder", coder]
     yield (
         "conversations",
         "conversations",
-        [*data, *codec, "--bridge", "both", *fewer("--variants", 1)],
+        [*data, *known, *codec, "--bridge", "both", "--variants", 1 if args.quick else 5],
     )
     small = fewer("--steps", 3, "--batch_size", 8, "--tokenizer_conversations", 200)
     first = f"first/{LLMS[0]}"
@@ -118,9 +130,14 @@ def steps(args, work):
     adapters = [work / "adapters" / llm for llm in LLMS]
     chats = fewer("--answers", 12, "--inputs", 0) or ("--replies", 100)
     yield "evaluate", "evaluation", ["--model", *adapters, *data, *codec, *chats]
+    models = [work / place for place in ("svm", *(f"encoders/{arch}" for arch in ENCODERS))]
+    models += adapters
+    if args.real:
+        for privilege in PRIVILEGES:
+            people = "--data", args.real, "--montage", FACE, "--scaling", privilege
+            few = "--answers", 0, "--inputs", 0
+            yield "evaluate", f"real/{privilege}", ["--model", *models, *people, *codec, *few]
     if is_simulated(args.data):
-        models = [work / place for place in ("svm", *(f"encoders/{arch}" for arch in ENCODERS))]
-        models += adapters
         people = ["--data", FEW_NEW_PEOPLE if args.quick else NEW_PEOPLE, "--seed", args.seed]
         chats = fewer("--answers", 4, "--inputs", 4, "--replies", 6) or ("--replies", 300)
         yield "evaluate", "new_people", ["--model", *models, *people, *codec, *chats]
@@ -167,6 +184,7 @@ def assemble(args, work, folder):
         "protocol": tested["protocol"],
         "models": models,
         **new_people(work / "new_people"),
+        **real_people(work / "real"),
         "codebook": read("codebook")["depths"],
         "bases": {llm: {k: r[k] for k in keys if k in r} for llm, r in bases.items()},
     }
@@ -176,11 +194,22 @@ def assemble(args, work, folder):
 def new_people(folder):
     """{"new_people": the data and the results of all models on people whom nothing was chosen on},
     or nothing where the training data isn't simulated."""
+    models = _of_all(folder)
+    return {"new_people": {"data": models[0]["data"], "models": models}} if models else {}
+
+
+def real_people(folder):
+    """{"real_people": {privilege: the results of all models}}, or nothing where no real people
+    were measured."""
+    results = {privilege: _of_all(folder / privilege) for privilege in PRIVILEGES}
+    return {"real_people": results} if all(results.values()) else {}
+
+
+def _of_all(folder):
     files = [folder / name / "results.json" for name in ("svm", *ENCODERS, *LLMS, "mean")]
     if not all(file.exists() for file in files):
-        return {}
-    models = [json.loads(file.read_text()) for file in files]
-    return {"new_people": {"data": models[0]["data"], "models": models}}
+        return []
+    return [json.loads(file.read_text()) for file in files]
 
 
 def trained_on(data, n_test):
