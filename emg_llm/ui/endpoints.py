@@ -1,4 +1,4 @@
-"""The endpoints `/analyze`, `/predict` and `/chat`, for gradio_client and other HTTP clients."""
+"""The endpoints `/analyze`, `/predict`, `/chat` and `/simulate`, for gradio_client and HTTP."""
 
 import logging
 from contextlib import contextmanager
@@ -8,10 +8,12 @@ import gradio as gr
 from emg_llm.plots import signals as plots
 from emg_llm.signal.montage import FACE
 from emg_llm.signal.quality import assess_quality
-from emg_llm.signal.recording import RecordingError
+from emg_llm.signal.recording import EMOTIONS, RecordingError
+from emg_llm.signal.simulation.config import COURSES, POSED
 from emg_llm.ui import analysis
 from emg_llm.ui.chat import MAX_MESSAGE, NO_LLM, stream
 from emg_llm.ui.prediction import prediction_json
+from emg_llm.ui.simulated import BOUNDS, make, save
 
 log = logging.getLogger(__name__)
 BROKEN = "Something went wrong inside the app; its log has the details."
@@ -69,6 +71,15 @@ def add_endpoints(pipeline, opened):
             recording = open_file(file, sampling_rate, unit, montage)
             yield from stream(pipeline, recording, message, llm or pipeline.llms[0], history)
 
+    def simulate(emotion, course=POSED, *numbers):
+        """A simulated recording as an .npz file, and the truth behind it as JSON.
+
+        The same settings always make the same recording.
+        """
+        with _explained():
+            simulated = make(emotion, course, **dict(zip(BOUNDS, numbers, strict=True)))
+            return save(simulated, file.GRADIO_CACHE), simulated.as_json()
+
     with gr.Column(visible=False):
         recording = [
             gr.File(label="file", file_types=analysis.FILE_TYPES),
@@ -107,6 +118,16 @@ def add_endpoints(pipeline, opened):
             gr.Textbox(label="reply"),
             api_name="chat",
             concurrency_id="model",
+        )
+        emotion = gr.Dropdown(list(EMOTIONS), value=None, label="emotion", allow_custom_value=True)
+        course = gr.Dropdown(list(COURSES), value=POSED, label="course", allow_custom_value=True)
+        numbers = [gr.Number(bound.default, label=name) for name, bound in BOUNDS.items()]
+        file = gr.File(label="file")
+        gr.Button().click(
+            simulate,
+            [emotion, course, *numbers],
+            [file, gr.JSON(label="truth")],
+            api_name="simulate",
         )
 
 
