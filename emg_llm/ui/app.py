@@ -100,7 +100,7 @@ def _recording_tab(pipeline, opened, source):
 
     def simulated(view, *settings):
         try:
-            made = simulator.made(*settings)
+            made = simulator.make_file(*settings)
         except RecordingError as error:  # what is open stays open
             kept, emptied = [gr.skip()] * len(shown), [gr.skip()] * len(form.outputs)
             return [*kept, *simulator.problem(error), *emptied]

@@ -18,7 +18,7 @@ RATES = (500, 1000, 2000, 4000, 15000)  # Hz
 
 
 class SimulatorPanel:
-    """`made(*values of inputs)` makes a recording; `show` and `problem` fill `outputs`."""
+    """`make_file(*values of inputs)` simulates; `show`, `problem` and `clear` fill `outputs`."""
 
     def __init__(self) -> None:
         with gr.Accordion("Simulate a recording", open=False, elem_id="simulator"):
@@ -28,47 +28,65 @@ class SimulatorPanel:
                     list(EMOTIONS), value="happiness", label="Emotion", min_width=130
                 )
                 person = gr.Number(1, label="Person", step=1, min_width=90)
-            sliders = {name: _slider(name) for name in ("intensity", "severity", "noise")}
+            sliders = {}
+            for pair in (("intensity", "severity"), ("noise", "duration")):
+                with gr.Row():
+                    sliders |= {name: _slider(name) for name in pair}
             course = gr.Radio(list(COURSES), value=POSED, label="Expression")
-            with gr.Accordion("Sampling rate, duration and take", open=False):
+            with gr.Accordion("Sampling rate and take", open=False):
                 with gr.Row():
                     rate = gr.Dropdown(
                         list(RATES), value=2000, label=BOUNDS["sampling_rate"].name, min_width=130
                     )
                     take = gr.Number(1, label="Take", step=1, min_width=90)
-                duration = _slider("duration")
                 gr.Markdown("Another take is the same person once more.", elem_classes="hint")
             self.button = gr.Button("Simulate", variant="primary")
+            self.refusal = gr.HTML(padding=False, elem_classes="flush", visible=False)
             self.truth = gr.HTML(padding=False, elem_classes="flush", elem_id="truth")
             self.download = gr.DownloadButton("Download (.npz)", size="sm", visible=False)
         self._named = {"emotion": emotion, "person": person, **sliders, "course": course}
-        self._named |= {"sampling_rate": rate, "duration": duration, "take": take}
+        self._named |= {"sampling_rate": rate, "take": take}
         self.inputs = list(self._named.values())
-        self.outputs = [self.truth, self.download]
+        self.outputs = [self.refusal, self.truth, self.download]
 
-    def made(self, *values: Any) -> tuple[Simulated, str]:
+    def make_file(self, *values: Any) -> tuple[Simulated, str]:
         """(the recording, its file) of the inputs' values. Raises RecordingError."""
         simulated = make(**dict(zip(self._named, values, strict=True)))
         return simulated, save(simulated, self.download.GRADIO_CACHE)
 
     def show(self, simulated, path):
         """Values for `outputs`."""
-        return [truth_html(simulated), gr.DownloadButton(value=path, visible=True)]
+        return [
+            _no_refusal(),
+            truth_html(simulated),
+            gr.DownloadButton(value=path, visible=True),
+        ]
 
     def problem(self, error):
         """Values for `outputs` that say what is wrong with the settings."""
-        return [f'<div class="warning" role="alert">{escape(str(error))}</div>', gr.skip()]
+        html = f'<div class="warning" role="alert">{escape(str(error))}</div>'
+        return [gr.HTML(html, visible=True), gr.skip(), gr.skip()]
 
     def clear(self):
         """Values that empty `outputs`."""
-        return ["", gr.DownloadButton(value=None, visible=False)]
+        return [_no_refusal(), "", gr.DownloadButton(value=None, visible=False)]
 
 
 def _slider(name):
     bound = BOUNDS[name]
     return gr.Slider(
-        bound.least, bound.most, bound.default, step=bound.step, label=bound.name, buttons=[]
+        bound.least,
+        bound.most,
+        bound.default,
+        step=bound.step,
+        label=bound.name,
+        buttons=[],
+        min_width=200,
     )
+
+
+def _no_refusal():
+    return gr.HTML("", visible=False)
 
 
 def truth_html(simulated):
