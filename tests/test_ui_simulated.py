@@ -67,7 +67,7 @@ def test_its_people_are_not_those_that_the_bundle_is_made_and_tested_with():
     from tests.scripts import load_script
 
     bundle = load_script("bundle")
-    used = f"{bundle.Arguments().data},{bundle.NEW_PEOPLE},seed={bundle.SAMPLE_SEED},"
+    used = f"{bundle.BundleArguments().data},{bundle.NEW_PEOPLE},seed={bundle.SAMPLE_SEED},"
     assert f"seed={SEED}," not in used
 
 
@@ -84,6 +84,9 @@ def test_the_file_holds_the_recording_and_says_that_it_is_simulated(tmp_path):
         assert "disgust" not in note  # a note must not tell the label
 
 
+FULL = "full", "fades"
+
+
 def test_the_truth_says_when_the_expression_begins_and_ends():
     made = [make("delight", take=take, noise=0) for take in range(1, 9)]
     for each in made:
@@ -91,7 +94,7 @@ def test_the_truth_says_when_the_expression_begins_and_ends():
         assert 0 < t["begins"] < t["full"] < t["fades"] < each.recording.duration
         rate = each.recording.sampling_rate
         power = np.square(np.diff(signal, axis=0)).mean(axis=1)
-        before, during = int(t["begins"] * rate), slice(*(int(t[k] * rate) for k in _FULL))
+        before, during = int(t["begins"] * rate), slice(*(int(t[k] * rate) for k in FULL))
         assert power[during].mean() > 5 * power[:before].mean()
         if t["ends"] is not None:
             assert t["fades"] < t["ends"] < each.recording.duration
@@ -99,9 +102,6 @@ def test_the_truth_says_when_the_expression_begins_and_ends():
         else:
             assert "still fading" in each.sentence
     assert len({each.times["ends"] is None for each in made}) == 2
-
-
-_FULL = "full", "fades"
 
 
 def test_neutral_and_held_faces_have_no_beginning_and_no_end():
@@ -150,8 +150,8 @@ def test_a_simulated_recording_opens_like_an_upload_with_its_truth_and_a_downloa
     text = shown(values)
     assert "8 channels" in text and "This recording is simulated: person 2" in text
     assert "Simulated: <b>fear</b>" in text and "The expression begins at" in text
-    downloads = [v for v in values if isinstance(v, gr.DownloadButton) and v.value]
-    assert source.path in [str(getattr(d.value, "path", d.value)) for d in downloads]
+    downloads = [v.value["path"] for v in values if isinstance(v, gr.DownloadButton) and v.value]
+    assert source.path in downloads
     assert "Prediction: <b>fear</b>" in shown(does["predict"](source))
     again, *_ = does["simulated"](RAW, *PANEL)
     assert np.array_equal(*(emg_llm.read_recording(s.path).signal for s in (source, again)))

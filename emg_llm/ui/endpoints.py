@@ -71,11 +71,15 @@ def add_endpoints(pipeline, opened):
             recording = open_file(file, sampling_rate, unit, montage)
             yield from stream(pipeline, recording, message, llm or pipeline.llms[0], history)
 
-    def simulate(emotion, course=POSED, *numbers):
+    # Clients call the parameters by these names.
+    def simulate(
+        emotion, course, person, intensity, severity, noise, sampling_rate, duration, take
+    ):
         """A simulated recording as an .npz file, and the truth behind it as JSON.
 
         The same settings always make the same recording.
         """
+        numbers = person, intensity, severity, noise, sampling_rate, duration, take
         with _explained():
             simulated = make(emotion, course, **dict(zip(BOUNDS, numbers, strict=True)))
             return save(simulated, file.GRADIO_CACHE), simulated.as_json()
