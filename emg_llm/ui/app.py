@@ -13,6 +13,7 @@ from emg_llm.ui.opened import OpenRecordings
 from emg_llm.ui.prediction import PredictionArea
 from emg_llm.ui.results import results_tab
 from emg_llm.ui.signals import SignalTabs
+from emg_llm.ui.simulator import SimulatorPanel
 
 log = logging.getLogger(__name__)
 
@@ -49,6 +50,7 @@ def _recording_tab(pipeline, opened, source):
     with gr.Row():
         with gr.Column(scale=2, min_width=300):
             form = RecordingForm(pipeline.samples, pipeline.montages)
+            simulator = SimulatorPanel()
             summary = gr.Markdown(EMPTY, elem_id="summary")
         with gr.Column(scale=3, min_width=320):
             prediction = PredictionArea(pipeline.llms)
@@ -89,11 +91,21 @@ def _recording_tab(pipeline, opened, source):
             return nothing(analysis.problem_markdown("It can't be analysed."), "problem")
 
     def uploaded(path, rate, unit, montage, view):
-        return safely((path, rate, unit, montage), view)
+        return [*safely((path, rate, unit, montage), view), *simulator.clear()]
 
     def sample_picked(view: str, event: gr.EventData) -> list:
         path, montage = form.sample(event.target)
-        return [*safely((path, None, None, montage), view), *form.empty()]
+        emptied = [*simulator.clear(), *form.empty()]
+        return [*safely((path, None, None, montage), view), *emptied]
+
+    def simulated(view, *settings):
+        try:
+            made = simulator.make_file(*settings)
+        except RecordingError as error:  # what is open stays open
+            kept, emptied = [gr.skip()] * len(shown), [gr.skip()] * len(form.outputs)
+            return [*kept, *simulator.problem(error), *emptied]
+        opens = safely((made[1], None, None, None), view)
+        return [*opens, *simulator.show(*made), *form.empty()]
 
     def same(old, *new):
         try:
@@ -123,12 +135,15 @@ def _recording_tab(pipeline, opened, source):
     quiet = {"api_visibility": "private", "show_progress": "minimal"}
     new = {"cancels": chat.asking, **quiet}
     inputs = [form.file, form.rate, form.unit, form.montage, tabs.view]
-    gr.on([form.file.upload, form.file.delete], uploaded, inputs, shown, **new)
+    opening = [*shown, *simulator.outputs]
+    gr.on([form.file.upload, form.file.delete], uploaded, inputs, opening, **new)
     clicks = [button.click for button in form.samples]
-    gr.on(clicks, sample_picked, tabs.view, [*shown, *form.outputs], **new)
+    gr.on(clicks, sample_picked, tabs.view, [*opening, *form.outputs], **new)
+    settings = [tabs.view, *simulator.inputs]
+    simulator.button.click(simulated, settings, [*opening, *form.outputs], **new)
     changes = [form.rate.submit, form.rate.blur, form.unit.input, form.montage.input]
     gr.on(changes, settings_changed, [source, *inputs], shown, **quiet)
-    form.file.clear(lambda: nothing(EMPTY), None, shown, **new)
+    form.file.clear(lambda: [*nothing(EMPTY), *simulator.clear()], None, opening, **new)
     predicted = [*prediction.outputs, *chat.readings]
     source.change(predict, source, predicted, concurrency_id="model", **quiet)
     tabs.view.input(tabs.redraw, [source, tabs.view], tabs.signal, **quiet)

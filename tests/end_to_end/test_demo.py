@@ -345,6 +345,32 @@ def test_a_sample_is_one_click_away_and_a_phone_needs_no_sideways_scrolling(brow
             assert page.evaluate("document.documentElement.scrollWidth") <= 390
 
 
+def test_a_person_simulates_a_recording_with_a_phone_and_opens_the_file_again(
+    browser, url, tmp_path
+):
+    with page_of(browser, url, 390, 844) as page:
+        panel = page.locator("#simulator")
+        page.get_by_role("button", name="Simulate a recording").press("Enter")
+        panel.get_by_label("Person").fill("0")
+        panel.get_by_role("button", name="Simulate", exact=True).click()
+        panel.get_by_text("Person must be a whole number").wait_for()
+        panel.get_by_label("Person").fill("7")
+        panel.get_by_label("held throughout").check()
+        panel.get_by_role("button", name="Simulate", exact=True).click()
+        panel.get_by_text("held from the first sample to the last").wait_for()
+        panel.get_by_text("Person must be").wait_for(state="hidden")
+        page.locator("#summary").get_by_text("This recording is simulated: person 7").wait_for()
+        page.locator(".headline, .warning").first.wait_for(timeout=ANSWER_MS)
+        assert page.evaluate("document.documentElement.scrollWidth") <= 390
+        with page.expect_download() as saved:
+            panel.get_by_role("button", name="Download (.npz)").click()
+        saved.value.save_as(tmp_path / "again.npz")
+        page.locator("input[type=file]").first.set_input_files(tmp_path / "again.npz")
+        page.locator("#summary").get_by_text("again").first.wait_for()
+        page.locator("#summary").get_by_text("This recording is simulated: person 7").wait_for()
+        assert panel.locator(".truth").count() == 0
+
+
 def test_on_a_phone_the_newest_answer_is_scrolled_to(browser, url):
     with page_of(browser, url, 390, 844) as page:
         page.locator(".samples button").first.click()
