@@ -120,8 +120,8 @@ def test_a_neutral_recording_of_the_person_is_taken_off_in_training_and_in_use()
     x = 10 ** (own + targets[:, None] + 0.1 * rng.standard_normal((160, 2)))
     fold = people < 7
     about = x[fold], "ab", targets[fold], people[fold], "ab"
-    svm = EmotionSVM.fit(*about, 10 ** own[fold], "neutral")
-    p = svm.predict_proba(x[~fold], people[~fold], 10 ** own[~fold])
+    svm = EmotionSVM.fit(*about, {"neutral": 10 ** own[fold][:, None]}, "neutral")
+    p = svm.predict_proba(x[~fold], people[~fold], {"neutral": 10 ** own[~fold][:, None]})
     assert (p.argmax(axis=1) == targets[~fold]).mean() > 0.9
     assert np.abs(p - svm.predict_proba(x[~fold])).max() > 0.1
 
