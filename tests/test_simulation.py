@@ -103,7 +103,9 @@ def test_median_frequencies_are_those_of_facial_emg():
 def test_a_stronger_expression_is_a_stronger_signal():
     config = [SimulationConfig(course="held", intensity=v, **QUICK) for v in (0.25, 0.5, 1.0, 2.0)]
     sizes = [
-        np.mean([np.square(Person(p, c).perform("happiness", 0)[1].signal).mean() for p in range(4)])
+        np.mean(
+            [np.square(Person(p, c).perform("happiness", 0)[1].signal).mean() for p in range(4)]
+        )
         for c in config
     ]
     assert all(np.diff(sizes) > 0)
@@ -244,7 +246,10 @@ def test_every_emotion_has_muscles_and_an_unknown_one_is_refused():
      {"course": "x"}, {"subjects": 0}, {"noise": float("nan")}],
 )  # fmt: skip
 def test_settings_that_make_no_sense_are_refused_in_words(settings):
-    with pytest.raises(ValueError, match=f"{next(iter(settings))}.* (must be|up to)|must be.*{next(iter(settings))}"):
+    with pytest.raises(
+        ValueError,
+        match=f"{next(iter(settings))}.* (must be|up to)|must be.*{next(iter(settings))}",
+    ):
         simulate("anger", **settings)
 
 

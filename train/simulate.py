@@ -38,9 +38,7 @@ TRUTH = "path", "held", "onset", "apex", "offset", *(f"snr {site}" for site in M
 class SimulateArguments:
     """What is written."""
 
-    data: str = field(
-        default="simulated", metadata={"help": "'simulated[:subjects=12,seed=3,…]'."}
-    )
+    data: str = field(default="simulated", metadata={"help": "'simulated[:subjects=12,seed=3,…]'."})
     output_dir: str = field(default="runs/simulated", metadata={"help": "Output folder."})
     original: bool = field(
         default=False, metadata={"help": "Files like the original project's: volts, sentinel rows."}
@@ -98,7 +96,9 @@ def write_person(config, folder, original, jobs):
         unit = "V" if original else "uV"
         about = name, emotion, recording.subject, recording.session or ""
         course = truth.course
-        times = ["" if v is None else f"{v:.3f}" for v in (course.onset, course.apex, course.offset)]
+        times = [
+            "" if v is None else f"{v:.3f}" for v in (course.onset, course.apex, course.offset)
+        ]
         snr = [f"{v:.1f}" for v in truth.snr_db]
         rows.append(
             ((*about, rate, unit, "face"), (name, int(truth.conditions.held), *times, *snr))

@@ -75,7 +75,9 @@ class Familiar(nn.Module):
         k = min(self.axes.shape[1], int(sure.sum()))
         self.axes.zero_()
         self.axes[:, :k] = (directions[:k].T / spread[:k]).to(self.axes)
-        chosen = torch.randperm(len(vectors), generator=torch.Generator().manual_seed(seed))[:POINTS]
+        chosen = torch.randperm(len(vectors), generator=torch.Generator().manual_seed(seed))[
+            :POINTS
+        ]
         self.n_points.fill_(len(chosen))
         self.points.zero_()
         at = vectors[chosen].to(self.middle) - self.middle
