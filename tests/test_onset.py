@@ -4,10 +4,9 @@ import numpy as np
 import pytest
 
 import emg_llm
-from emg_llm.signal import simulation
 from emg_llm.signal.onset import THRESHOLD_DB, Activation, activations
-from emg_llm.signal.recording import Recording
-from emg_llm.signal.simulation import PATTERNS, Person, SimulationConfig
+from emg_llm.signal.recording import EMOTIONS, Recording
+from emg_llm.signal.simulation import Person, SimulationConfig
 
 RATE = 2000.0
 
@@ -26,40 +25,36 @@ def times(recording, **settings):
     return [(a.onset, a.offset) for a in activations(recording, **settings)]
 
 
-def true_level(emotion, person, monkeypatch):
-    """A recording and the expected power of its channels, from the course it was made with."""
-    courses, course = [], simulation._course
-    monkeypatch.setattr(simulation, "_course", lambda *a: courses.append(course(*a)) or courses[-1])
-    config = SimulationConfig()
-    who = Person(person, config)
-    recording = who.record(emotion, 0)
-    [shape] = courses
-    e = simulation.EMOTIONS.index(emotion)
-    trial = np.random.default_rng((config.seed, person, e, 0)).standard_normal(8)
-    strength = np.array(PATTERNS[emotion]) * who.expressiveness * who.habits[e]
-    strength = strength * np.exp(config.trial_sd * trial)
-    envelope = config.tone + config.amplitude * strength * shape[:, None]
-    power = (envelope**2 @ (who.mixing**2).T) * who.gain**2 + config.noise**2
-    return recording, 10 * np.log10(power / power.min(axis=0))
+def true_level(emotion, index):
+    """A recording and the expected power of its channels, from what it was made with."""
+    config = SimulationConfig(noise=0.9)
+    person = Person(index, config)
+    recording, truth = person.perform(emotion, 0)
+    rng = np.random.default_rng((config.seed, index, EMOTIONS.index(emotion), 0))
+    made = person.face.expression(emotion, rng)  # the first thing drawn for a recording
+    muscles = made.muscles[:, None] * np.square(truth.course.strength)
+    power = made.rest + (made.pick_up @ muscles).T + config.noise**2
+    return recording, 10 * np.log10(power / power.min(axis=0)), truth.rate
 
 
-def test_onset_and_offset_are_those_of_the_simulators_course(monkeypatch):
-    errors = []
-    for emotion in PATTERNS:
+def test_onset_and_offset_are_those_of_the_simulators_course():
+    errors, quiet = [], []
+    for emotion in EMOTIONS:
         for person in range(3):
-            with monkeypatch.context() as patch:
-                recording, level = true_level(emotion, person, patch)
+            recording, level, rate = true_level(emotion, person)
             found = activations(recording)
             for name, of in zip(recording.channel_names, level.T, strict=True):
                 mine = [a for a in found if a.channel == name]
                 if of.max() > THRESHOLD_DB + 6:  # clearly active
                     active = np.flatnonzero(of > THRESHOLD_DB)
-                    true = active[0] / RATE, (active[-1] + 1) / RATE
+                    true = active[0] / rate, (active[-1] + 1) / rate
                     assert mine, f"{emotion}, {name}"
                     errors.append((mine[0].onset - true[0], mine[-1].offset - true[1]))
                 if of.max() < THRESHOLD_DB - 3:  # clearly not
-                    assert not mine, f"{emotion}, {name}"
-    assert len(errors) > 200
+                    quiet.append(not mine)
+    # Few motor units at a time come in bursts of their own.
+    assert len(quiet) > 20 and np.mean(quiet) > 0.6
+    assert len(errors) > 100
     assert (np.abs(np.median(errors, axis=0)) < 0.03).all()
     assert (np.percentile(np.abs(errors), 90, axis=0) < 0.15).all()
 

@@ -81,7 +81,7 @@ def test_powers_span_the_decades_of_real_faces():
         ]
     )
     assert 3 < np.log10(powers.max() / powers.min()) < 5
-    assert 1 < np.sqrt(powers.min()) and np.sqrt(powers.max()) < 1000  # µV
+    assert np.sqrt(powers.min()) > 1 and np.sqrt(powers.max()) < 1000  # µV
 
 
 def test_median_frequencies_are_those_of_facial_emg():

@@ -44,7 +44,7 @@ class BundleArguments:
     """Settings of the bundle."""
 
     data: str = field(
-        default="simulated:subjects=200,trials=3,conditions=varied,diversity=1.4,seed=1",
+        default="simulated:subjects=240,trials=2,conditions=varied,diversity=1.7,seed=1",
         metadata={"help": "As for the other scripts."},
     )
     real: str | None = field(
@@ -102,8 +102,7 @@ def steps(args, work):
     known = "--scaling", ANY
     yield "svm", "svm", [*data, *known]
     for arch in ENCODERS:
-        # People are many, so the network leads.
-        flags = "--arch", arch, "--lead", "deep", "--epochs", 2 if args.quick else 30
+        flags = "--arch", arch, "--lead", "combination", "--epochs", 2 if args.quick else 18
         yield "encoder", f"encoders/{arch}", [*data, *known, *flags]
     yield "codebook", "codebook", [*data, "--encoder", coder]
     yield (

@@ -23,10 +23,10 @@ import numpy as np
 from tqdm.auto import tqdm
 from trl import TrlParser
 
-from emg_llm.data.datasets import DatasetError, simulation_config
+from emg_llm.data.datasets import DatasetError
 from emg_llm.scripts import run
 from emg_llm.signal.recording import MONTAGE
-from emg_llm.signal.simulation import Person, describe, trials
+from emg_llm.signal.simulation import Person, SimulationConfig, describe, trials
 
 SENTINEL, SENTINEL_S = -1000.0, 0.1  # value, and seconds at the start of an original file
 ORIGINAL_SNR = -2.0  # dB
@@ -47,7 +47,10 @@ class SimulateArguments:
 
 
 def main(args):
-    config = simulation_config(args.data)
+    try:
+        config = SimulationConfig.parse(args.data)
+    except ValueError as error:
+        raise DatasetError(f"--data {args.data}: {error}") from None
     folder, every = Path(args.output_dir), trials(config)
     settings = folder / "settings.txt"
     line = f"{describe(config)}{' --original' if args.original else ''}\n"

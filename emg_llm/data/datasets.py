@@ -6,7 +6,7 @@ with a `path` column), a feature table (a CSV or Parquet without one), or a fold
 """
 
 from collections.abc import Callable, Hashable, Mapping, Sequence
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Self, cast
 
@@ -162,29 +162,11 @@ def load_dataset(
     return dataset.with_labels(labels) if labels else dataset
 
 
-def simulation_config(data: str) -> SimulationConfig:
-    """The settings in a `--data simulated:…`. Raises DatasetError."""
-    if not is_simulated(data):
-        raise DatasetError(f"--data {data}: only 'simulated[:key=value,…]' can be simulated.")
-    types = {f.name: type(f.default) for f in fields(SimulationConfig)}
-    settings = {}
-    for pair in filter(None, data.partition(":")[2].split(",")):
-        key, _, value = pair.partition("=")
-        try:
-            settings[key] = types[key](value)
-        except (KeyError, ValueError):
-            raise DatasetError(
-                f"--data {data}: can't use {pair!r}; settings are key=value with the keys "
-                f"{', '.join(types)}."
-            ) from None
-    config = SimulationConfig(**settings)
-    if problem := config.problem():
-        raise DatasetError(f"--data {data}: {problem}.")
-    return config
-
-
 def _simulated(data):
-    config = simulation_config(data)
+    try:
+        config = SimulationConfig.parse(data)
+    except ValueError as error:
+        raise DatasetError(f"--data {data}: {error}") from None
     each = trials(config)
     return Dataset(
         describe(config),

@@ -1,6 +1,7 @@
 """The settings of simulated data, and the names of what is in it."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
+from typing import Any, Self
 
 from emg_llm.signal.recording import EMOTIONS
 
@@ -25,6 +26,26 @@ class SimulationConfig:
     course: str = POSED  # with rest before and after, or held all the time
     # Varied ones draw rate, duration, course, noise, filters and faults for each recording.
     conditions: str = LABORATORY
+
+    @classmethod
+    def parse(cls, data: str) -> Self:
+        """The settings in `simulated:key=value,…`. Raises ValueError with a sentence."""
+        kind, _, settings = data.partition(":")
+        types: dict[str, Any] = {f.name: type(f.default) for f in fields(cls)}
+        values: dict[str, Any] = {}
+        if kind != "simulated":
+            raise ValueError("only 'simulated[:key=value,…]' can be simulated.")
+        for pair in filter(None, settings.split(",")):
+            key, _, value = pair.partition("=")
+            try:
+                values[key] = types[key](value)
+            except (KeyError, ValueError):
+                raise ValueError(
+                    f"can't use {pair!r}; settings are key=value with the keys {', '.join(types)}."
+                ) from None
+        if problem := (config := cls(**values)).problem():
+            raise ValueError(f"{problem}.")
+        return config
 
     def problem(self) -> str:
         """What is wrong with the settings, in one sentence, or ""."""

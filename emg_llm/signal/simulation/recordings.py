@@ -127,7 +127,7 @@ def _muscles(
         # A muscle that a site hardly picks up is left out.
         loud = expression.pick_up[site] * expression.muscles > FAINT * expression.rest[site]
         trains = np.zeros((len(DEPTHS), n), np.float32)
-        for m in np.flatnonzero(loud):
+        for m in np.flatnonzero(loud).tolist():
             pool, unit = face.pools[m], unit_of[m]
             size = pool.size * np.sqrt(expression.pick_up[site, m]) * face.seen(m, site)
             where = pool.depth[unit] * n + at[m]
