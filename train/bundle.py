@@ -127,18 +127,17 @@ def steps(args, work):
             ],
         )
     adapters = [work / "adapters" / llm for llm in LLMS]
-    chats = fewer("--answers", 12, "--inputs", 0) or ("--replies", 100)
-    yield "evaluate", "evaluation", ["--model", *adapters, *data, *codec, *chats]
+    few = "--answers", 0, "--inputs", 0, "--controls", False
+    yield "evaluate", "evaluation", ["--model", *adapters, *data, *codec, *few]
     models = [work / place for place in ("svm", *(f"encoders/{arch}" for arch in ENCODERS))]
     models += adapters
     if args.real:
         for privilege in PRIVILEGES:
             people = "--data", args.real, "--montage", FACE, "--scaling", privilege
-            few = "--answers", 0, "--inputs", 0
             yield "evaluate", f"real/{privilege}", ["--model", *models, *people, *codec, *few]
     if is_simulated(args.data):
         people = ["--data", FEW_NEW_PEOPLE if args.quick else NEW_PEOPLE, "--seed", args.seed]
-        chats = fewer("--answers", 4, "--inputs", 4, "--replies", 6) or ("--replies", 300)
+        chats = fewer("--answers", 4, "--inputs", 4, "--replies", 6) or ("--replies", 100)
         yield "evaluate", "new_people", ["--model", *models, *people, *codec, *chats]
 
 
