@@ -1,9 +1,9 @@
 """EmotionPipeline: Recording -> Prediction, and a chat about the recording."""
 
+import copy
 import logging
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
 from functools import cached_property, partial
 from pathlib import Path
 from threading import Lock
@@ -19,12 +19,14 @@ from emg_llm.chat.turns import Chat, Message, likely
 from emg_llm.encoders import load_encoder
 from emg_llm.evaluation.confidence import Confidence
 from emg_llm.evaluation.confidence import log as log_of
+from emg_llm.evaluation.prediction import Prediction
 from emg_llm.hub.client import HubError, bundle_folder, part, resolve
 from emg_llm.hub.saved import read_json
 from emg_llm.llms.available import Bundle, load_llms
 from emg_llm.llms.model import EmgLLM
 from emg_llm.registry import MEAN
-from emg_llm.signal.montage import SitesError, arrange, listed, missing_and_unused
+from emg_llm.signal.levels import ANY
+from emg_llm.signal.montage import SitesError, arrange, site_warnings
 from emg_llm.signal.once import Memo, Prepared, fingerprint
 from emg_llm.signal.preprocessing import clean
 from emg_llm.signal.recording import Recording, RecordingError
@@ -37,27 +39,6 @@ UNCOMPARED = (
     "details."
 )
 REMEMBERED = 8  # recordings whose results are cached
-
-
-@dataclass(frozen=True)
-class Prediction:
-    """The models' predictions for one recording.
-
-    label: has the highest mean probability over the language models, or over all models if no
-    language model answers; None where the emotion is withheld. withheld: the sentence of why, or
-    "". probabilities: model -> label -> probability; empty where withheld. tokens: language model
-    -> the codes in its prompt. prompts: language model -> its prompt. warnings: sentences. sets:
-    model -> the labels that it can't rule out, likeliest first; MEAN is that of the language
-    models together. Without calibration people a model has no sets.
-    """
-
-    label: str | None
-    probabilities: dict[str, dict[str, float]]
-    tokens: dict[str, tuple[str, ...]] = field(default_factory=dict)
-    prompts: dict[str, str] = field(default_factory=dict)
-    warnings: tuple[str, ...] = ()
-    withheld: str = ""
-    sets: dict[str, tuple[str, ...]] = field(default_factory=dict)
 
 
 class EmotionPipeline:
@@ -107,6 +88,37 @@ class EmotionPipeline:
         if not (folder / "config.json").exists():
             raise HubError(f"{folder.name} holds no bundle; build one with `make bundle`.")
         return cls(folder, llms)
+
+    def knowing(
+        self, *, neutral: Sequence[Recording] = (), several: Sequence[Recording] = ()
+    ) -> Self:
+        """A pipeline of the same models that reads one person's recordings against others of them.
+
+        neutral: recordings of the person's neutral face, mostly one; or several: two or more of
+        any kind, whose emotions need not be known. Models that weren't trained with
+        `--scaling any` read as before. Raises ValueError if none was, RecordingError.
+        """
+        if bool(neutral) == bool(several) or len(several) == 1:
+            raise ValueError("Give neutral recordings of the person, or at least two as `several`.")
+        privilege = "neutral" if neutral else "several"
+        recordings = [Prepared.of(recording) for recording in neutral or several]
+        bridges = dict.fromkeys(llm.bridge for llm in self._llms.values())
+        models = [m for m in (self.svm, *self.encoders.values(), *bridges) if m.scaling == ANY]
+        if not models:
+            raise ValueError(
+                "The models of this bundle can't use recordings of the person, because none was "
+                "trained with --scaling any."
+            )
+        told = {model: model.knowing(recordings, privilege) for model in models}
+        known = copy.copy(self)
+        known.svm = told.get(self.svm, self.svm)
+        known.encoders = {arch: told.get(one, one) for arch, one in self.encoders.items()}
+        known._llms = {
+            name: llm.reading_with(told.get(llm.bridge, llm.bridge))
+            for name, llm in self._llms.items()
+        }
+        known._recent, known._lock = OrderedDict(), Lock()
+        return known
 
     @property
     def llms(self) -> tuple[str, ...]:
@@ -277,7 +289,12 @@ class EmotionPipeline:
                 failures.append(f"{model} failed and is left out; the log has the details.")
         if not probabilities and refused:
             raise refused
-        warnings = *oddities(recording), *self._sites_warnings(recording), *unsure, *failures
+        warnings = (
+            *oddities(recording),
+            *site_warnings(recording.channel_names, self.sites),
+            *unsure,
+            *failures,
+        )
         if not probabilities:
             why = "Every model failed on this recording, so no emotion is named."
             return Prediction(None, {}, warnings=warnings, withheld=why)
@@ -303,16 +320,6 @@ class EmotionPipeline:
             calibrated = self.mean.probabilities(log_of(np.array(mean)))
             sets[MEAN] = self.mean.label_set(dict(zip(self.labels, calibrated, strict=True)))
         return {model: labels for model, labels in sets.items() if labels}
-
-    def _sites_warnings(self, recording):
-        missing, unused = missing_and_unused(recording.channel_names, self.sites)
-        if missing:
-            yield (
-                f"No channel is at {listed(missing)}; the models take what is likely there, given "
-                "the others, and are less sure."
-            )
-        if unused:
-            yield f"No model reads {listed(unused)}."
 
     def _headline(self, probabilities):
         voters = [p for model, p in probabilities.items() if model in self._llms]

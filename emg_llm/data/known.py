@@ -32,6 +32,14 @@ def with_known(dataset: Dataset, scaling: str, seed: int = 0) -> Dataset:
     return replace(dataset, known={p: _drawn(dataset, p, seed, scaling != ANY) for p in wanted})
 
 
+def knowing(dataset: Dataset, *privileges: str) -> Dataset:
+    """The dataset with only these of what is known; what it has cached is shared."""
+    known = {p: rows for p, rows in dataset.known.items() if p in privileges}
+    other = replace(dataset, known=known)
+    object.__setattr__(other, "_memo", dataset._memo)
+    return other
+
+
 def _drawn(dataset, privilege, seed, strict):
     """For each row, the rows that are known of its person; none where it lacks them, unless
     `strict`."""

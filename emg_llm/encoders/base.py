@@ -83,6 +83,11 @@ class EmgEncoder(HubModule):
         return self.config.origin or super().fingerprint
 
     @property
+    def scaling(self) -> str:
+        """One of SCALINGS: what it knows of the person whose recording it reads."""
+        return self.config.scaling
+
+    @property
     def device(self) -> torch.device:
         return self.head.weight.device
 

@@ -13,7 +13,7 @@ import numpy as np
 from tqdm.auto import tqdm
 
 from emg_llm.data.datasets import DatasetError
-from emg_llm.data.known import known_rows, neutral_rows, with_known, without_neutral
+from emg_llm.data.known import knowing, known_rows, neutral_rows, with_known, without_neutral
 from emg_llm.evaluation.confidence import Confidence
 from emg_llm.experiments.controls import LEAST_DRAWS, Inputs
 from emg_llm.experiments.extras import (
@@ -125,6 +125,10 @@ def measure_recipe(
         # Fitted on first use: a fold read from the store needs no model.
         fitted = cache(lambda split=split: fit(inputs.dataset, split, seed))
         _add_scores(measured, fitted, inputs, split.scored, split.train, extras, keep)
+        for privilege in inputs.dataset.known if how.scaling == ANY else ():
+            data = knowing(inputs.dataset, privilege)
+            ask = partial(_ask, fitted, data, split.scored)
+            measured.add(("known", privilege), split.scored, keep(f"known_{privilege}", ask))
         # One model may know a label by luck: several are needed, and folds count.
         for draw in range(-(-LEAST_DRAWS // len(splits)) if extras.controls else 0):
             refit = partial(refit_on_shuffled_labels, fit, inputs, split, seed, draw)
@@ -166,7 +170,7 @@ def measure_trained(
     extras = extras or Extras()
     folder = resolve(folder_or_id)
     fitted = load_fitted(folder, encoder, codebook)
-    scaling = told(fitted, scaling)
+    scaling = known_by(fitted, scaling)
     dataset = with_known(dataset, scaling, seed)
     split, rows, protocol = unseen(folder, dataset)
     check_extras(extras, dataset, [] if split is None else [split], trained=True)
@@ -188,7 +192,7 @@ def measure_trained(
     return measured.results(fitted.name, protocol | {"known": scaling}), *measured.scored
 
 
-def told(fitted, scaling):
+def known_by(fitted, scaling):
     """What a model knows of the people who are read: of "any" scaling, `scaling`."""
     if fitted.scaling != ANY:
         return fitted.scaling
@@ -303,6 +307,11 @@ def _some(rows, n, seed):
     return np.sort(np.random.default_rng(seed).permutation(rows)[:n])
 
 
+def _ask(fitted, dataset, rows):
+    """{"probabilities": those of `rows`} of fitted()."""
+    return {"probabilities": fitted().ask(dataset, rows)}
+
+
 def _scorer(fitted, inputs, rows, data="dataset"):
     """A function that scores `rows` when called: a store may have the result already."""
-    return lambda: {"probabilities": fitted().ask(getattr(inputs, data), rows)}
+    return lambda: _ask(fitted, getattr(inputs, data), rows)

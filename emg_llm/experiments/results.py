@@ -66,6 +66,10 @@ class Measured:
         if any(self.leads):
             results["lead"] = led_by(self.leads)
             results["paths"] = {w[1]: point(data, *self.of(w)) for w in self._named("path")}
+        for what in self._named("known"):
+            after = self.of(what)[1]
+            figures = point(data, rows, after) | gain(data, rows, after, probabilities)
+            results.setdefault("known", {})[what[1]] = figures
         if self.words:
             results |= self._of_words()
         if changes := self._named("input"):

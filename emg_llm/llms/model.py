@@ -1,5 +1,6 @@
 """EmgLLM: a causal LM with its LoRA adapter, tokenizer and bridge; scores labels and chats."""
 
+import copy
 import json
 from collections.abc import Iterator, Sequence
 from functools import cached_property
@@ -65,6 +66,12 @@ class EmgLLM(Pushable):
         self.bridge = bridge
         self.confidence = confidence or Confidence()
         self.spelling = spelling
+
+    def reading_with(self, bridge: Bridge) -> Self:
+        """The same model with another bridge of the same kind."""
+        llm = copy.copy(self)
+        llm.bridge = bridge
+        return llm
 
     @torch.inference_mode()
     def label_scores(self, readings: Sequence[Reading], progress: bool = False) -> np.ndarray:

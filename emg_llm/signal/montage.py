@@ -8,7 +8,7 @@ Cacioppo (Psychophysiology 1986, 23(5):567). Names that fit more than one site b
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -168,6 +168,18 @@ def missing_and_unused(
     channels = places(names, sites)
     missing = tuple(s for s, i in zip(sites, channels, strict=True) if i is None)
     return missing, tuple(n for i, n in enumerate(names) if i not in channels)
+
+
+def site_warnings(names: Sequence[str], sites: Sequence[str]) -> Iterator[str]:
+    """A sentence on the `sites` without a channel, and one on the channels that no model reads."""
+    missing, unused = missing_and_unused(names, sites)
+    if missing:
+        yield (
+            f"No channel is at {listed(missing)}; the models take what is likely there, given "
+            "the others, and are less sure."
+        )
+    if unused:
+        yield f"No model reads {listed(unused)}."
 
 
 def common_sites(channel_names: Iterable[Sequence[str]]) -> tuple[str, ...]:

@@ -120,7 +120,7 @@ class EmotionSVM(Pushable):
         """`predict_proba` of complete features, before the confidence."""
         from scipy.special import softmax
 
-        privilege = alternatives(self.scale.scaling, known)[0]
+        privilege = alternatives(self.scaling, known)[0]
         if privilege in self.told:
             told = self.told[privilege]._uncalibrated(features, groups, known)
             enough = _enough(privilege, known[privilege])
@@ -138,7 +138,7 @@ class EmotionSVM(Pushable):
     def calibrate(self, features, targets, groups, known, fitted_on):
         """Fit the confidence to other people than `fit` had; see Confidence.fit."""
         self.confidence = Confidence()
-        ways = alternatives(self.scale.scaling, known)
+        ways = alternatives(self.scaling, known)
 
         def scores_of(features):
             """The scores (ways * n, labels), with each of what may be known."""
@@ -159,6 +159,11 @@ class EmotionSVM(Pushable):
         svm = copy.copy(self)
         svm.known = {privilege: [np.stack([row_of(r, *self.reads) for r in recordings])]}
         return svm
+
+    @property
+    def scaling(self) -> str:
+        """One of SCALINGS: what it knows of the person whose recording it reads."""
+        return self.scale.scaling
 
     @property
     def _by_site(self):
