@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
+from emg_llm.signal.readers.dates import seconds_of
 from emg_llm.signal.readers.header import column_names, header_rows
 from emg_llm.signal.readers.layout import (
     COMMENTS,
@@ -26,7 +27,6 @@ from emg_llm.signal.recording import RecordingError
 MAX_COLUMNS = 200_000
 TABLE_WORDS = {"label", "emotion", "class", "subject", "path", "file", "filename", "target"}
 LABELS = {"label", "labels", "emotion", "class", "gesture", "condition"}
-CLOCK = re.compile(r"\d{1,2}:\d\d:\d\d(?:[.,]\d+)?")
 SAID = 0.1  # of a column's cells may hold words
 MIN_TURNED, MOST_TURNED = 32, 64  # columns, rows
 
@@ -160,7 +160,7 @@ def _parse(data, at, name, layout, names, comments):
             lost = int((numbers.isna() & column.notna()).sum())
             if column.dtype.kind == "b" or lost > SAID * len(frame):
                 said = column.dropna().astype(str).str.strip()
-                seconds = _seconds(said, column)
+                seconds = seconds_of(column)
                 if seconds is None:
                     _words(name, said, called or str(i + 1), texts, notes, names)
                     continue
@@ -213,26 +213,6 @@ def _rows(data, at, name, layout, comment):
         apart = True
         others += 1
     return "\n".join(kept).encode(), others
-
-
-def _seconds(said, column):
-    """The seconds of a column of clock times or dates, float64 (rows,), or None."""
-    import pandas as pd
-
-    if said.empty or not (CLOCK.search(said.iloc[0]) and CLOCK.search(said.iloc[-1])):
-        return None
-    texts = column.astype(str).str.strip().str.replace(",", ".")
-    if re.fullmatch(r"[\d:.]+", said.iloc[0]):
-        spans = pd.to_timedelta(texts, errors="coerce")
-        seconds = spans.dt.total_seconds().to_numpy()
-        back = np.diff(seconds) < -43_200  # past midnight
-        return seconds + 86_400.0 * np.concatenate([[0], np.cumsum(back)])
-    dates = pd.to_datetime(texts, errors="coerce", utc=True, format="ISO8601")
-    if dates.isna().mean() > SAID:
-        dates = pd.to_datetime(texts, errors="coerce", utc=True)
-    if dates.isna().mean() > SAID:
-        return None
-    return (dates - dates.dropna().iloc[0]).dt.total_seconds().to_numpy()
 
 
 def _words(name, said, called, texts, notes, names):
