@@ -15,6 +15,7 @@ from emg_llm.signal.readers.header import column_names, header_rows
 from emg_llm.signal.readers.layout import (
     COMMENTS,
     MISSING,
+    commas_are_both_signs,
     find_layout,
     first_lines,
     plain_text,
@@ -48,6 +49,11 @@ def table_of(data: bytes, name: str) -> Raw:
     if not rows:
         raise RecordingError(f"{name} holds no samples; export the recording again.")
     layout = find_layout([text for _, text in rows])
+    if commas_are_both_signs(layout, [text for _, text in rows]):
+        raise RecordingError(
+            f"{name} seems to have commas both in its numbers and between its columns; export it "
+            "with decimal points, or with semicolons between the columns."
+        )
     if layout.width > MAX_COLUMNS:
         raise RecordingError(f"{name} has too many columns; save it with one row for each sample.")
     turned = _turned(data, layout) if layout.width >= MIN_TURNED else None
