@@ -13,7 +13,14 @@ from emg_llm.signal.montage import SitesError, montage_sites, parse
 from emg_llm.signal.readers.clock import rate_of
 from emg_llm.signal.readers.columns import MIN_SAMPLES, auxiliary_columns, refuse_feature_table
 from emg_llm.signal.readers.raw import Raw, check_kind, check_size
-from emg_llm.signal.readers.units import UNITS, bare, column_rate, column_unit, unit_key
+from emg_llm.signal.readers.units import (
+    UNITS,
+    bare,
+    column_rate,
+    column_unit,
+    microvolts,
+    unit_key,
+)
 from emg_llm.signal.recording import Recording, RecordingError
 
 MAX_CHANNELS = 64
@@ -299,18 +306,20 @@ def _given_unit(name, unit):
 
 def _conversion(unit):
     key = unit_key(unit)
-    if key in UNITS:
-        return UNITS[key], "uV"
+    if factor := microvolts(key):
+        return factor, "uV"
     return (1.0, "a.u.") if key in ARBITRARY else None
 
 
 def _stated_or_likely_unit(values, stated, units, original, notes):
     """(factor, or one per channel; resulting unit). values: the valid samples."""
-    if units and any(u in UNITS for u in units) and all(u in UNITS or not u for u in units):
-        common = max(filter(None, units), key=units.count)
+    if any(map(microvolts, units)) and all(microvolts(u) or not u for u in units):
+        common = max(filter(microvolts, units), key=units.count)
         if not all(units):
             notes.append(f"Channels without a unit were taken to be in {common}, as the others.")
-        return np.array([UNITS[u or common] for u in units]), "uV"
+        for scaled in sorted({*units} - {*UNITS, ""}):
+            notes.append(f"The unit '{scaled[:20]}' was taken for {microvolts(scaled):g} microvolts.")
+        return np.array([microvolts(u or common) for u in units]), "uV"
     if stated:
         conversion = _conversion(stated)
         if conversion is None:

@@ -10,7 +10,7 @@ import numpy as np
 
 from emg_llm.signal.montage import parse
 from emg_llm.signal.readers.clock import evenly_rises, rises
-from emg_llm.signal.readers.units import TIME_UNITS, TIME_WORDS, UNITS, bare, column_rate
+from emg_llm.signal.readers.units import TIME_UNITS, TIME_WORDS, bare, column_rate, microvolts
 from emg_llm.signal.recording import RecordingError
 
 MIN_SAMPLES = 32
@@ -140,10 +140,10 @@ def auxiliary_columns(
         )
     for mark in marks:
         notes.append(f"Column {mark} marks events or classes and was left out.")
-    volts = [i for i in keep if units and units[i] in UNITS]
+    volts = [i for i in keep if units and microvolts(units[i])]
     keep = _without_other_sensors(keep, names, keys, volts, notes)
-    if any(units[i] in UNITS for i in keep if units):
-        other = [i for i in keep if units[i] and units[i] not in UNITS]
+    if any(microvolts(units[i]) for i in keep if units):
+        other = [i for i in keep if units[i] and not microvolts(units[i])]
         if other:
             left_out = ", ".join(names[i] for i in other[:5])
             notes.append(f"Columns that aren't voltages were left out: {left_out}.")
