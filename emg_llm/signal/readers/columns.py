@@ -160,12 +160,7 @@ def _without_other_sensors(keep, names, keys, volts, notes):
     """The columns that are called EMG, or all without those that are called something else."""
     if not names:
         return keep
-    device = OTHERS["the device"]
-    emg = [
-        i
-        for i in keep
-        if (EMG.search(keys[i]) and not device.search(keys[i])) or parse(names[i]).is_site
-    ]
+    emg = [i for i in keep if is_emg(names[i])]
     other = {i: kind for i in keep if i not in emg and (kind := _other(keys[i]))}
     other |= {i: "an envelope" for i in emg if OTHERS["an envelope"].search(keys[i])}
     if emg or volts:
@@ -247,6 +242,13 @@ def _time_step(key: str, unit: str) -> float | None:
     """Seconds per unit of a time column, by its unit or its name ("ms", "time_s"), or None."""
     unit = unit or TIME_WORDS.get(key) or TIME_WORDS.get(key.rpartition("_")[2], "")
     return TIME_UNITS.get(unit)
+
+
+def is_emg(name: str) -> bool:
+    """Whether a column's name says that it holds EMG, or a site on the face."""
+    key = _key(name)
+    called = bool(EMG.search(key)) and not OTHERS["the device"].search(key)
+    return called or bool(name and parse(name).is_site)
 
 
 def _key(name: str) -> str:

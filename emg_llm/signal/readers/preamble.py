@@ -125,7 +125,7 @@ def states(line: str) -> bool:
 
 
 def _items(text):
-    parts = re.split(r"\t|[;,]", text) if re.search(r"[\t;,]", text) else [text]
+    parts = re.split(r"\t" if "\t" in text else r"[;,]", text)
     return [part.strip().strip("\"'[] ") for part in parts if part.strip()]
 
 
