@@ -119,7 +119,7 @@ def _mean_of_packets(time, steps, notes):
     times = spans / typical
     steady = np.abs(times - np.round(times)) < 0.1
     whole = (np.abs(sizes - size) <= max(1, 0.02 * size)) & (times < 1.5)
-    n = int(round((size * np.round(times) - sizes)[~whole].clip(0).sum()))
+    n = round((size * np.round(times) - sizes)[~whole].clip(0).sum())
     if steady.all() and whole.mean() > 0.5 and n:
         notes.append(f"In some packets samples are missing, about {n} in all.")
         return spans[whole].sum() / sizes[whole].sum()

@@ -36,7 +36,8 @@ def seconds_of(cells: "pd.Series") -> np.ndarray | None:
     if parts["seconds"].isna().mean() > SAID:
         return None
     digits = {
-        name: pd.to_numeric(parts[name], errors="coerce") for name in ("hours", "minutes", "seconds")
+        name: pd.to_numeric(parts[name], errors="coerce")
+        for name in ("hours", "minutes", "seconds")
     }
     part = pd.to_numeric("0." + parts["part"].fillna("0"), errors="coerce")
     half = parts["half"].str.lower().str[0]
@@ -71,7 +72,9 @@ def _days(dates):
     readings = []
     for day_first in (False, True):  # 03/02 is in March or in February
         try:
-            found = [parser.parse(n, dayfirst=day_first).toordinal() if n else np.nan for n in names]
+            found = [
+                parser.parse(n, dayfirst=day_first).toordinal() if n else np.nan for n in names
+            ]
         except (ValueError, OverflowError):
             continue
         readings.append(np.array(found, float))

@@ -163,10 +163,12 @@ def _mend_signs(layout, texts):
         table = [layout.cells(text) for text in texts]
         table = [cells for cells in table if len(cells) == layout.width]
         table = [cells for cells in table if any(map(layout.is_number, cells))]
-        numbers = [[c for c in column if layout.is_number(c)] for column in zip(*table, strict=True)]
-        if all(grouped.is_number(c) for column in numbers for c in column):
-            if any(map(_has_thousands, numbers, [layout.decimal] * len(numbers))):
-                layout.decimal, layout.thousands = grouped.decimal, grouped.thousands
+        numbers = [
+            [c for c in column if layout.is_number(c)] for column in zip(*table, strict=True)
+        ]
+        fits = all(grouped.is_number(c) for column in numbers for c in column)
+        if fits and any(_has_thousands(column, layout.decimal) for column in numbers):
+            layout.decimal, layout.thousands = grouped.decimal, grouped.thousands
     named = "," in texts[0] and not layout.is_number(texts[0].partition(",")[0])
     if layout.width == 2 and not named and commas_are_both_signs(layout, texts):
         layout.delimiter, layout.decimal, layout.width = "\t", ",", 1
@@ -190,11 +192,10 @@ def commas_are_both_signs(layout: Layout, texts: Sequence[str]) -> bool:
     table = [cells for cells in table if all(re.fullmatch(r"[+-]?\d+", cell) for cell in cells)]
     if len(table) < max(2, len(texts) // 2):
         return False
-    whole, parts = zip(*(cells[::2] for cells in table)), zip(*(cells[1::2] for cells in table))
-    return all(
-        all(cell.isdigit() for cell in column) and any(re.match(r"0\d", cell) for cell in column)
-        for column in parts
-    ) and not any(re.match(r"[+-]?0\d", cell) for column in whole for cell in column)
+    columns = list(zip(*table, strict=True))
+    padded = [any(re.match(r"[+-]?0\d", cell) for cell in column) for column in columns]
+    digits = all(cell.isdigit() for column in columns[1::2] for cell in column)
+    return digits and all(padded[1::2]) and not any(padded[::2])
 
 
 def _counts_columns(cells, following):

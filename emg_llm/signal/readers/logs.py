@@ -28,8 +28,8 @@ def table_of_log(data: bytes, texts: Sequence[str]) -> bytes | None:
     pairs = _pairs(last)
     if not pairs:
         return None
-    rows = [_values(line, pairs) for line in data.decode("utf-8", "replace").splitlines()]
-    return "\n".join(["\t".join(pairs), *filter(None, rows)]).encode()
+    rows = (_values(line, pairs) for line in data.decode("utf-8", "replace").splitlines())
+    return "\n".join(["\t".join(pairs), *(row for row in rows if row)]).encode()
 
 
 def _plain(text):

@@ -10,7 +10,6 @@ import numpy as np
 
 from emg_llm.signal.readers.blocks import find_blocks
 from emg_llm.signal.readers.cells import TABLE_WORDS, BrokenTable, columns_of, of_text, read_frame
-from emg_llm.signal.readers.columns import is_emg
 from emg_llm.signal.readers.header import column_names, header_rows
 from emg_llm.signal.readers.layout import (
     COMMENTS,
@@ -21,6 +20,7 @@ from emg_llm.signal.readers.layout import (
     plain_text,
 )
 from emg_llm.signal.readers.logs import table_of_log
+from emg_llm.signal.readers.names import is_emg
 from emg_llm.signal.readers.preamble import read_preamble
 from emg_llm.signal.readers.raw import Raw
 from emg_llm.signal.readers.units import column_unit, microvolts

@@ -17,25 +17,29 @@ _SECONDS = {
 TIME_WORDS = {word: unit for unit, words in _SECONDS.items() for word in words.split()}
 TIME_UNITS = {"s": 1.0, "ms": 1e-3, "us": 1e-6, "ns": 1e-9, "min": 60.0, "h": 3600.0}  # in seconds
 DAY = 86400.0
-OTHERS = {  # units that say that a column is no voltage
-    *("g", "m/s^2", "m/s2", "deg/s", "dps", "rad/s", "deg", "degrees", "rad", "ut", "gauss"),
-    *("n", "nm", "kg", "mm", "cm", "m", "%", "c", "°c", "us/cm", "bpm", "hz", "pa", "mmhg", "a"),
+PHYSICAL = {  # units of other quantities
+    *("g", "m/s^2", "m/s2", "deg/s", "dps", "rad/s", "deg", "degrees", "rad", "ut", "gauss", "°"),
     *(
-        "ohm",
-        "kohm",
-        "siemens",
-        "microsiemens",
-        "n.mm",
+        "n",
+        "nm",
         "n.m",
-        "no_units",
-        "adc",
-        "counts",
-        "count",
-        "bool",
-        "°",
+        "n.mm",
+        "kg",
+        "mm",
+        "cm",
+        "m",
+        "c",
+        "°c",
         "°/s",
+        "us/cm",
+        "bpm",
+        "hz",
+        "pa",
     ),
+    *("mmhg", "a", "ohm", "kohm", "siemens", "microsiemens"),
 }
+# Units that say that a column is no voltage.
+OTHERS = PHYSICAL | {"%", "no_units", "adc", "counts", "count", "bool"}
 IN_BRACKETS = re.compile(r"\s*[(\[{<]\s*([^)\]}>]*?)\s*[)\]}>]\s*$")
 # "a mV", "a_uv", "a/uV", "EMGuV"; but a muscle may be called MV, or end in V.
 AT_THE_END = re.compile(
