@@ -13,16 +13,17 @@ def find_blocks(data: bytes) -> list[bytes]:
     """The tables of a text, each with the lines above it; one if it holds no other."""
     lines = data.decode("utf-8", "replace").splitlines()
     comments = [line for line in lines[:50] if line.startswith(("#", "%"))]
-    names, tables = set(), []
+    names, tables, before = set(), [], 0
     for start, first, last in _runs(lines):
         header = [line.strip() for line in lines[start:first] if line.strip()]
         width = _width(lines[first])
         own = {h for h in header if abs(_width(h) - width) <= 1 and re.search("[A-Za-z]", h)}
-        if tables and (not own or own & names):  # a remark, or the same names again
+        remark = width == before and len(lines[start:first]) == 1
+        if tables and (width == 1 or remark or not own or own & names):  # or the same names again
             tables[-1] += lines[start:last]
             continue
         tables.append([*(comments if tables else []), *lines[start:last]])
-        names = own
+        names, before = own, width
     return ["\n".join(table).encode() for table in tables]
 
 

@@ -117,7 +117,7 @@ def _mean_of_packets(time, steps, notes):
     )
     typical = np.median(spans)
     times = spans / typical
-    steady = np.abs(times - np.round(times)) < 0.1
+    steady = np.abs(times - np.round(times)) < 0.25
     whole = (np.abs(sizes - size) <= max(1, 0.02 * size)) & (times < 1.5)
     n = round((size * np.round(times) - sizes)[~whole].clip(0).sum())
     if steady.all() and whole.mean() > 0.5 and n:

@@ -105,6 +105,8 @@ def signal_columns(
     if not times:
         return keep, None, None
     i = _clock_of(times, keep, keys, units)
+    if chosen is None and len(times) > 1:
+        keep = _of_one_clock(values, times, keep, i, keys, notes)
     return keep, values[:, i].astype(np.float64), _time_step(keys[i], units[i])
 
 
@@ -147,8 +149,12 @@ def _without_clocks_and_marks(values, names, keys, notes):
 
 def _that_are_emg(name, values, keep, names, keys, units, notes):
     """The columns that are EMG by name, unit or rate, or of which nobody says otherwise."""
-    volts = [i for i in keep if microvolts(units[i])]
+    before, volts = keep, [i for i in keep if microvolts(units[i])]
     keep = _without_other_sensors(keep, names, keys, volts, notes)
+    if not keep and (envelopes := [i for i in before if is_emg(names[i])]):
+        notes[:] = [note for note in notes if "Not EMG but an envelope" not in note]
+        notes.append("By their names, the columns are envelopes of EMG, not EMG itself.")
+        keep = envelopes
     if not keep:
         raise unclear(name, "by their names they are something else", values, names)
     if any(microvolts(units[i]) for i in keep):
@@ -170,6 +176,20 @@ def _clock_of(times, keep, keys, units):
     before = [i for i in times if keep and i < keep[0]] or times[:1]
     known = [i for i in before if _time_step(keys[i], units[i])]
     return (known or before)[-1]
+
+
+def _of_one_clock(values, times, keep, clock, keys, notes):
+    """The columns without those behind a clock of other steps, as of sensors at other rates."""
+    steps = {i: np.nanmedian(np.diff(values[:, i])) for i in times}
+    other = []
+    for i in keep:
+        own = max((t for t in times if t < i and keys[t] == keys[clock]), default=clock)
+        if abs(steps[own] - steps[clock]) > 0.01 * abs(steps[clock]):
+            other.append(i)
+    if other:
+        which = ", ".join(str(i + 1) for i in other[:5])
+        notes.append(f"Columns whose clock has other steps were left out: {which}.")
+    return [i for i in keep if i not in other]
 
 
 def _treated_once(keep, names, keys, notes):

@@ -22,8 +22,8 @@ def table_of_log(data: bytes, texts: Sequence[str]) -> bytes | None:
         if not pairs:
             return log.replace("time:", "").encode()
         lines = [line.removeprefix("time:").partition(delimiter) for line in log.splitlines()]
-        rows = [(time, _values(rest, pairs)) for time, _, rest in lines]
-        body = "\n".join(f"{time}\t{cells}" for time, cells in rows if cells)
+        timed = [(time, _values(rest, pairs)) for time, _, rest in lines]
+        body = "\n".join(f"{time}\t{cells}" for time, cells in timed if cells)
         return "\t".join(["time", *pairs]).encode() + b"\n" + body.encode()
     pairs = _pairs(last)
     if not pairs:

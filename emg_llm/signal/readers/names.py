@@ -19,7 +19,7 @@ INDEX = re.compile(
 EMG = re.compile(r"(?:^|[^a-z])(?:s?emg|exg|electromyo\w*)(?![a-z])|muscle")
 # Kind of another sensor or mark -> what its columns are called.
 _OTHERS = {
-    "an envelope": r"envelope|rectified|smoothed|\bmav\b",
+    "an envelope": r"env(?:elope)?|rect(?:ified)?|smooth(?:ed)?|mav|rms",
     "motion": r"(?:lin_?)?acc(?:el\w*)?[xyz]?|gyro?\w*|mag_?[xyz]|magnetometer\w*|imu|ori|"
     r"orientation|quat\w*|euler|roll|pitch|yaw",
     "the heart": r"ecg|ekg|hr|ppg|bvp|pulse|photosensor|plethysmo\w*",
