@@ -165,8 +165,12 @@ def _that_are_emg(name, values, keep, names, keys, units, notes):
             keep = [i for i in keep if i not in other]
     elif all(units[i] in PHYSICAL for i in keep):
         raise unclear(name, "none is a voltage", values, names)
-    elif names and not any(is_emg(names[i]) for i in keep) and _differ(values, keep, keys):
-        raise unclear(name, "some change slowly and are called otherwise", values, names)
+    elif names and not any(is_emg(names[i]) for i in keep):
+        if _differ(values, keep, keys):
+            raise unclear(name, "some change slowly and are called otherwise", values, names)
+        slow = all(liveliness(values[:, i]) < SLOW / 2 for i in keep)
+        if slow and len(keep) < len(before):
+            raise unclear(name, "what isn't another sensor by name changes slowly", values, names)
     return _of_one_rate(_treated_once(keep, names, keys, notes), names, notes)
 
 

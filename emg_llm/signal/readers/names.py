@@ -22,7 +22,7 @@ _OTHERS = {
     "an envelope": r"env(?:elope)?|rect(?:ified)?|smooth(?:ed)?|mav|rms",
     "motion": r"(?:lin_?)?acc(?:el\w*)?[xyz]?|gyro?\w*|mag_?[xyz]|magnetometer\w*|imu|ori|"
     r"orientation|quat\w*|euler|roll|pitch|yaw",
-    "the heart": r"ecg|ekg|hr|ppg|bvp|pulse|photosensor|plethysmo\w*",
+    "the heart": r"ecg|ekg|hr|heart(?:_?rate)?|ppg|bvp|pulse|photosensor|plethysmo\w*",
     "the skin": r"eda|gsr|skin_conductance",
     "breath": r"rsp|resp(?:iration|iratory)?|breath\w*|airflow",
     "the eyes or the brain": r"eog|eeg",

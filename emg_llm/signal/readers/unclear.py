@@ -13,12 +13,13 @@ MOST_NAMED = 8
 class ChannelsUnclear(RecordingError):
     """A recording whose EMG columns can't be told; `read_recording(..., channels=[...])` says so.
 
-    columns: of each column its number from 1, its name, and what it looks like.
+    why: a clause that says why not. columns: of each column its number from 1, its name, and what
+    it looks like.
     """
 
-    def __init__(self, message: str, columns: tuple[tuple[int, str, str], ...]) -> None:
+    def __init__(self, message: str, why: str, columns: tuple[tuple[int, str, str], ...]) -> None:
         super().__init__(message)
-        self.columns = columns
+        self.why, self.columns = why, columns
 
 
 def unclear(name: str, why: str, values: np.ndarray, names: tuple[str, ...]) -> ChannelsUnclear:
@@ -33,6 +34,7 @@ def unclear(name: str, why: str, values: np.ndarray, names: tuple[str, ...]) -> 
     return ChannelsUnclear(
         f"It isn't clear which columns of {name} are EMG: {why}. Choose them (in a script, "
         f"channels=[…], or a channels column in the manifest) from {called}{more}.",
+        why,
         columns,
     )
 
