@@ -12,7 +12,7 @@ class ChannelChoice:
 
     def __init__(self) -> None:
         with gr.Column(visible=False, elem_id="choice") as self.question:
-            self.channels = gr.CheckboxGroup([], show_label=False, show_select_all=True)
+            self.channels = gr.CheckboxGroup([], show_label=False)
             self.read = gr.Button("Read these columns", size="sm", variant="primary")
         self.outputs = [self.question, self.channels]
 
@@ -22,7 +22,7 @@ class ChannelChoice:
         choices = [
             (f"{called[:MOST]} · {looks}", number) for number, called, looks in error.columns
         ]
-        group = gr.CheckboxGroup(choices=choices, value=[], show_select_all=True)
+        group = gr.CheckboxGroup(choices=choices, value=[])
         return [gr.Column(visible=True), group]
 
     @staticmethod

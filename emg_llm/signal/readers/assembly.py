@@ -217,8 +217,9 @@ def _sampling_rate(name, given, stored, time, step, original, notes):
         rate = ORIGINAL_RATE
         notes.append("The file doesn't state its sampling rate; 15 kHz was assumed from its shape.")
     if rate is None:
+        coarse = "" if time is None else ", and its times are too coarse to tell it"
         raise RecordingError(
-            f"{name} doesn't state its sampling rate; enter it in Hz (in a script, "
+            f"{name} doesn't state its sampling rate{coarse}; enter it in Hz (in a script, "
             "sampling_rate=…, or a sampling_rate column in the manifest)."
         )
     if not RATE_RANGE[0] <= rate <= RATE_RANGE[1]:  # True for NaN, too

@@ -118,7 +118,7 @@ def _without_clocks_and_marks(values, names, keys, notes):
         leading = keep[0] == i
         whole = bool(((column == np.round(column)) | np.isnan(column)).all())
         timed = bool(TIME.fullmatch(key) or STAMP.search(key)) and (
-            rises(column) or not np.isfinite(column).any()
+            rises(column) or not _changes(column)
         )
         counts = whole and _counts(column)
         if (INDEX.fullmatch(key) and whole and (counts or rises(column))) or (
@@ -222,6 +222,12 @@ def _differ(values, keep, keys):
     stems = {stem(keys[i]) for i in fast}
     other = {stem(keys[i]) for i in slow}
     return min(len(slow), len(fast)) > 1 and len(stems) == 1 and not other & stems
+
+
+def _changes(column):
+    """Whether a column holds two numbers."""
+    column = column[np.isfinite(column)]
+    return bool(len(column)) and column.min() < column.max()
 
 
 def _may_be_time(key, leading):
