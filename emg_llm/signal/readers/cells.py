@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 TABLE_WORDS = {"label", "emotion", "class", "subject", "path", "file", "filename", "target"}
 LABELS = {"label", "labels", "emotion", "class", "gesture", "condition"}
+LARGE = 2**24  # bytes, from which on pandas parses in parts: all words at once take most memory
 SAID = 0.1  # of a column's cells may hold words
 
 
@@ -24,20 +25,21 @@ class BrokenTable(Exception):
 
 
 def read_frame(
-    data: bytes, name: str, layout: Layout, comment: str, mend: bool
+    data: bytes, at: int, name: str, layout: Layout, comment: str, mend: bool
 ) -> tuple["pd.DataFrame", list[str]]:
-    """(the rows from the first one on, notes). Raises BrokenTable where rows differ, unless `mend`
+    """(the rows from position `at` on, notes). Raises BrokenTable where rows differ, unless `mend`
     is set: then those of another kind are left out, or a RecordingError says which are in doubt.
     """
     import pandas as pd
 
     notes = []
     if mend:
-        data, left_out = _rows(data, name, layout, comment)
+        data, left_out = _rows(data[at:], name, layout, comment)
+        at = 0
         if left_out:
             notes.append(f"{left_out} rows of another kind were left out.")
     try:
-        frame = _parsed(data, layout, comment)
+        frame = _parsed(data, at, layout, comment)
     except pd.errors.ParserError:
         raise BrokenTable from None
     except Exception:  # as in `refusing`
@@ -69,7 +71,7 @@ def columns_of(
         frame = frame.iloc[:, :-1]
     columns, kept, texts, notes, bad = [], [], {}, [], 0
     for i in range(frame.shape[1]):
-        column, called = frame[i], names[i]
+        column, called = frame.pop(i), names[i]
         if any(names) and not called and column.isna().all():
             continue
         numbers, lost = _numbers(column)
@@ -86,7 +88,10 @@ def columns_of(
         notes.append(f"{bad} cells held text instead of numbers and were marked as invalid.")
     if not columns:
         raise of_text(name, names[0])
-    return np.column_stack(columns), tuple(kept) if any(kept) else (), texts, notes
+    values = np.empty((len(frame), len(columns)))
+    for i in range(len(columns)):
+        values[:, i], columns[i] = columns[i], None
+    return values, tuple(kept) if any(kept) else (), texts, notes
 
 
 def _numbers(column):
@@ -115,11 +120,13 @@ def _uneven(name, n, width):
     )
 
 
-def _parsed(data, layout, comment):
+def _parsed(data, at, layout, comment):
     import pandas as pd
 
+    stream = io.BytesIO(data)  # shares the bytes
+    stream.seek(at)
     return pd.read_csv(
-        io.BytesIO(data),
+        stream,
         sep=r"\s+" if layout.delimiter is None else layout.delimiter,
         decimal=layout.decimal,
         thousands=layout.thousands,
@@ -128,7 +135,7 @@ def _parsed(data, layout, comment):
         index_col=False,
         comment=comment,
         skipinitialspace=True,
-        low_memory=False,
+        low_memory=len(data) > LARGE,
     )
 
 

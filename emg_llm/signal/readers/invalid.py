@@ -5,6 +5,7 @@ import numpy as np
 from emg_llm.signal.recording import RecordingError
 
 SENTINEL = -1000.0
+LACKING = 0.1  # of a channel's samples: less is marked as invalid for all channels
 
 
 def count(n: int, kind: str = "") -> str:
@@ -36,6 +37,7 @@ def mark_invalid(
         notes.append(
             f"Channel {which} has no numbers; it is taken for an electrode without signal."
         )
+    _silence_gaps(values, sentinel, names, notes)
     missing = np.isnan(values).any(axis=1) & ~sentinel
     for rows, what in ((sentinel, f"the placeholder {SENTINEL:g}"), (missing, "missing values")):
         if rows.any():
@@ -44,6 +46,20 @@ def mark_invalid(
     invalid = sentinel | missing
     values[invalid] = 0
     return ~invalid
+
+
+def _silence_gaps(values, sentinel, names, notes):
+    """Make a channel silent where it alone lacks much: the others' samples there are valid."""
+    absent = np.isnan(values) & ~sentinel[:, None]
+    alone = absent & ~absent.all(axis=1, keepdims=True)
+    for i in np.flatnonzero(alone.mean(axis=0) > LACKING):
+        values[alone[:, i], i] = 0
+        which = names[i] if names else i + 1
+        share = alone[:, i].mean()
+        notes.append(
+            f"Channel {which} lacks {share:.0%} of its samples and is silent there; the other "
+            "channels keep theirs."
+        )
 
 
 def _sentinel_rows(values):

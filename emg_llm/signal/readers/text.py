@@ -97,7 +97,7 @@ def _table(data, name, mend=False):
     said = read_preamble([*comments, *above])
     names = column_names(layout, header, said, comments)
     comment = "%" if any(c.startswith("%") for c in comments) else "#"
-    frame, notes = read_frame(data[rows[layout.first][0] :], name, layout, comment, mend)
+    frame, notes = read_frame(data, rows[layout.first][0], name, layout, comment, mend)
     values, names, texts, more = columns_of(frame, name, names or ("",) * layout.width)
     if said.unit:
         texts.setdefault("unit", said.unit)
