@@ -8,7 +8,6 @@ from collections import Counter
 
 import numpy as np
 
-from emg_llm.signal.readers.unclear import SLOW, liveliness, unclear
 from emg_llm.signal.readers.clock import evenly_rises, rises
 from emg_llm.signal.readers.names import (
     CLASS,
@@ -24,6 +23,7 @@ from emg_llm.signal.readers.names import (
     stem,
     treatment,
 )
+from emg_llm.signal.readers.unclear import SLOW, liveliness, unclear
 from emg_llm.signal.readers.units import (
     PHYSICAL,
     TIME_UNITS,

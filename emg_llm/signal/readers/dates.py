@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 DAY = 86_400.0  # s
 MOST_DATES = 100
+LONGEST = 60  # characters of a cell: patterns take long for more
 SAID = 0.1  # of the cells may hold something else
 ZONE = r"(?:Z|UTC|GMT|[+-]\d\d:?\d\d)?"
 CLOCK = re.compile(
@@ -29,8 +30,8 @@ def seconds_of(cells: "pd.Series") -> np.ndarray | None:
     """
     import pandas as pd
 
-    cells = cells.astype(str).str.strip()
-    if cells.empty or not (_is_clock(cells.iloc[0]) and _is_clock(cells.iloc[-1])):
+    cells = cells.astype(str).str.strip().str[:LONGEST]
+    if cells.empty or not (is_clock(cells.iloc[0]) and is_clock(cells.iloc[-1])):
         return None
     parts = cells.str.extract(f"^{CLOCK.pattern}$")
     if parts["seconds"].isna().mean() > SAID:
@@ -53,8 +54,9 @@ def seconds_of(cells: "pd.Series") -> np.ndarray | None:
     return seconds + DAY * np.cumsum(back)
 
 
-def _is_clock(text):
-    match = CLOCK.fullmatch(text)
+def is_clock(text: str) -> bool:
+    """Whether a cell is a time of day, with or without a date."""
+    match = CLOCK.fullmatch(text) if len(text) <= LONGEST else None
     if match is None or not (match["hours"] or match["part"]):
         return False
     # A date with hyphens would look like a time with hyphens; those follow a date.

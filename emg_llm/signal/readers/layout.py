@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from emg_llm.signal.readers.dates import CLOCK
+from emg_llm.signal.readers.dates import is_clock
 from emg_llm.signal.recording import RecordingError
 
 COMMENTS = ("#", "%", "//")
@@ -130,7 +130,7 @@ def find_layout(texts: Sequence[str]) -> Layout:
             table = [layout.cells(text) for text in last]
             width, rows = Counter(map(len, table)).most_common(1)[0]
             cells = [cell for cells in table for cell in cells]
-            share = sum(layout.is_number(c) or bool(CLOCK.fullmatch(c)) for c in cells) / len(cells)
+            share = sum(layout.is_number(c) or is_clock(c) for c in cells) / len(cells)
             score = (round(share, 2), width if 2 * rows > len(table) else 0)
             found.append((score, layout, width))
     _, layout, layout.width = max(found, key=lambda each: each[0])  # the first of equal ones

@@ -9,6 +9,7 @@ PAIR = re.compile(rf"([A-Za-z_][\w .()/-]*?)\s*[:=]\s*({NUMBER})(?![\w:.])")
 LINE = re.compile(rf"(?:{PAIR.pattern}[\s,;|]*)+")
 ARROW = re.compile(r"^(\d{1,2}:\d\d:\d\d[.,]\d+)\s*->\s*", re.MULTILINE)
 LEAST_LINES = 8
+LONGEST = 500  # characters of a line: patterns take long for more
 
 
 def table_of_log(data: bytes, texts: Sequence[str]) -> bytes | None:
@@ -33,7 +34,7 @@ def table_of_log(data: bytes, texts: Sequence[str]) -> bytes | None:
 
 
 def _plain(text):
-    return text.strip().strip("{}").replace('"', "")
+    return text.strip()[:LONGEST].strip("{}").replace('"', "")
 
 
 def _pairs(texts):

@@ -23,6 +23,7 @@ INTERVAL = re.compile(
 )
 PER_SAMPLE = re.compile(rf"{NUMBER}\s*(m?sec|m?s|us|µs|μs)\s*/\s*sample", re.IGNORECASE)
 SAMPLED_ANEW = re.compile(rf"(?:down|re)-?sampled\s+(?:to|at)\s+{NUMBER}\s*(k?)", re.IGNORECASE)
+LONGEST = 300  # characters of a line that says something
 SLOWEST = 20  # Hz: what is said to be slower is no rate of samples
 OTHER_SENSOR = re.compile(
     r"\b(?:acc|accel\w*|gyro\w*|imu|mag\w*|aux|ecg|eda|resp\w*|trigger|sync|force|video|camera|"
@@ -96,7 +97,7 @@ def _rate(lines):
     """The rate that is said of EMG, else of no other sensor."""
     found = []
     for k, line in enumerate(lines):
-        text = line.strip()
+        text = line.strip()[:LONGEST]
         if match := SAMPLED_ANEW.search(text):
             found.append((hertz(match[1], match[2]), text))
             continue
@@ -120,7 +121,7 @@ def _rate(lines):
 
 def states(line: str) -> bool:
     """Whether a line above a table states its rate or a unit, and names no columns."""
-    text = line.strip(" \t#%/\"'")
+    text = line.strip(" \t#%/\"'")[:LONGEST]
     return any(each.search(text) for each in (RATE, INTERVAL, PER_SAMPLE, UNIT, UNITS_LINE, GAIN))
 
 

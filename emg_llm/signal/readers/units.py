@@ -40,6 +40,7 @@ PHYSICAL = {  # units of other quantities
 }
 # Units that say that a column is no voltage.
 OTHERS = PHYSICAL | {"%", "no_units", "adc", "counts", "count", "bool"}
+LONGEST = 200  # characters of a name
 IN_BRACKETS = re.compile(r"\s*[(\[{<]\s*([^)\]}>]*?)\s*[)\]}>]\s*$")
 # "a mV", "a_uv", "a/uV", "EMGuV"; but a muscle may be called MV, or end in V.
 AT_THE_END = re.compile(
@@ -76,7 +77,7 @@ def is_unit(text: str) -> bool:
 
 def column_unit(header: str) -> str:
     """The unit in a column's header ("EMG1 (mV)", "zyg [uV]", "cor_mV", "zyg,uV"), or ""."""
-    header = RATE_IN_NAME.sub("", header)
+    header = RATE_IN_NAME.sub("", header[-LONGEST:])
     match = IN_BRACKETS.search(header) or AT_THE_END.search(header)
     if match is None and (after := AFTER_A_COMMA.search(header)) and is_unit(after[1]):
         match = after
@@ -85,7 +86,7 @@ def column_unit(header: str) -> str:
 
 def bare(header: str) -> str:
     """A header without its unit and its rate; other brackets stay."""
-    header = RATE_IN_NAME.sub("", header)
+    header = RATE_IN_NAME.sub("", header[:LONGEST])
     unit = column_unit(header)
     if microvolts(unit) is None and unit not in TIME_UNITS and unit not in OTHERS:
         return header.strip()
