@@ -125,3 +125,44 @@ def test_a_header_and_its_samples_may_be_uploaded_together_and_nothing_else(tmp_
         assert source is None and "together" in problem.value
     source, *_ = does["uploaded"]([write_csv(tmp_path / "b.csv")], *form)
     assert source.path.endswith("b.csv") and source.parts == ()
+
+
+UNCLEAR = "time,ECG left,EDA,EOG\n" + "".join(
+    f"{i / 1000},{(i * 7919) % 101},{i % 50},{(i * 104729) % 97}\n" for i in range(600)
+)
+
+
+def components(values, kind):
+    return [v for v in values if type(v).__name__ == kind]
+
+
+def test_where_the_columns_of_emg_cannot_be_told_the_page_asks_and_reads_the_answer(tmp_path):
+    does = handlers(build_app(FakePipeline()))
+    path = tmp_path / "trial.csv"
+    path.write_text(UNCLEAR)
+    asked = does["uploaded"](str(path), None, "auto", "auto", RAW)
+    [columns] = components(asked, "CheckboxGroup")
+    assert asked[0] is None and "Which columns are EMG" in asked[1].value
+    assert components(asked, "Column")[0].visible
+    assert [label.split(" · ")[0] for label, _ in columns.choices] == [
+        "time",
+        "ECG left",
+        "EDA",
+        "EOG",
+    ]
+    assert columns.choices[1][1] == 2 and "lively" in columns.choices[1][0]
+    answer = does["settings_changed"](None, str(path), None, "auto", "auto", RAW, [4, 2])
+    assert answer[0].channels == (2, 4) and "2 channels" in answer[1].value
+    assert not components(answer, "CheckboxGroup")  # what was ticked stays
+    other = does["uploaded"](write_csv(tmp_path / "other.csv"), None, "auto", None, RAW)
+    assert not components(other, "Column")[0].visible
+
+
+def test_a_rate_that_is_lacking_too_is_asked_after_the_columns(tmp_path):
+    does = handlers(build_app(FakePipeline()))
+    path = tmp_path / "trial.csv"
+    path.write_text(UNCLEAR.replace("time", "HR").replace("\n0.", "\n9."))
+    answer = does["settings_changed"](None, str(path), None, "auto", "auto", RAW, [2])
+    assert answer[0] is None and "sampling rate" in answer[1].value and answer[2].open
+    answer = does["settings_changed"](None, str(path), 1000, "auto", "auto", RAW, [2])
+    assert answer[0].sampling_rate == 1000

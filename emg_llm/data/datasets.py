@@ -15,6 +15,7 @@ import numpy as np
 from emg_llm.data.conventions import (
     DatasetError,
     emotions_in_names,
+    file_of,
     is_number_of_a_row,
     known_columns,
     one_spelling,
@@ -23,6 +24,7 @@ from emg_llm.data.conventions import (
     text_of,
     texts_of,
     told,
+    with_paths,
 )
 from emg_llm.data.lazy import KeptRecordings, Lazy, arranged
 from emg_llm.signal.montage import montage_sites
@@ -152,7 +154,7 @@ def load_dataset(
             dataset = _saved(path, montage)
         elif path.is_dir():
             dataset = _folder(path, montage)
-        elif path.suffix.lower() in (".csv", ".parquet") and path.is_file():
+        elif path.suffix.lower() in (".csv", ".tsv", ".txt", ".parquet") and path.is_file():
             dataset = _table_or_manifest(path, montage)
         else:
             raise DatasetError(
@@ -224,7 +226,7 @@ def _table_or_manifest(path, montage):
             table = read_table(path)
     except Exception as error:
         raise DatasetError(f"{path.name} can't be read as a table: {error}.") from None
-    table = known_columns(table)
+    table = with_paths(known_columns(table), path.name)
     if "label" not in table:
         raise DatasetError(
             f"{path.name} has no 'label' column; add one that names each row's emotion."
@@ -246,7 +248,7 @@ def _manifest(path, table, montage):
         rest = {k: text_of(rows[i].get(k)) for k in ("sampling_rate", "unit", "subject", "session")}
         rest["channels"] = text_of(rows[i].get("channels"))
         rest["montage"] = text_of(rows[i].get("montage")) or montage
-        return read_recording(path.parent / place, label=label, recording_id=place, **rest)
+        return read_recording(file_of(path.parent, place), label=label, recording_id=place, **rest)
 
     splits = split_column(table, PARTS)
     return _of_recordings(f"{path.parent.name}/{path.name}", len(rows), make, splits)
@@ -256,7 +258,7 @@ def _feature_table(name, table):
     numbers = [
         c for c in table.select_dtypes("number").columns if c not in META_COLUMNS and c != "path"
     ]
-    columns = [c for c in numbers if not is_number_of_a_row(c)]
+    columns = [c for c in numbers if not is_number_of_a_row(c, table[c].tolist())]
     if left_out := [str(c) for c in numbers if c not in columns]:
         told(f"{name}: {', '.join(left_out)} number the rows and are no features.")
     if not columns:

@@ -35,10 +35,11 @@ class Source(NamedTuple):
     unit: str | None = None
     montage: str | None = None
     parts: tuple[str, ...] = ()
+    channels: tuple[int, ...] | None = None  # columns, from 1
     asked_at: int = 0  # distinguishes two requests for the same file
 
 
-def make_source(path, sampling_rate=None, unit=None, montage=None):
+def make_source(path, sampling_rate=None, unit=None, montage=None, channels=None):
     """The form's values as a Source; path: of a file, or a list of those uploaded together.
 
     Raises RecordingError for invalid ones."""
@@ -50,8 +51,8 @@ def make_source(path, sampling_rate=None, unit=None, montage=None):
     elif not (math.isfinite(sampling_rate) and sampling_rate > 0):
         raise RecordingError("The sampling rate must be a positive number of hertz.")
     unit, montage = (None if v in (None, "", "auto") else v for v in (unit, montage))
-    parts = tuple(map(str, parts))
-    return Source(str(file), sampling_rate, unit, montage, parts, time.time_ns())
+    parts, channels = tuple(map(str, parts)), tuple(sorted(channels or ())) or None
+    return Source(str(file), sampling_rate, unit, montage, parts, channels, time.time_ns())
 
 
 def escape(text):

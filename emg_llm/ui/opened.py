@@ -51,9 +51,11 @@ class OpenRecordings:
 
 def _read(source):
     try:
-        path, rate, unit, montage, parts, _ = source
+        path, rate, unit, montage, parts, channels, _ = source
         # Only what was uploaded is read, whatever else lies beside it.
-        recording = emg_llm.read_recording(path, rate, unit, montage=montage, parts=parts)
+        recording = emg_llm.read_recording(
+            path, rate, unit, montage=montage, channels=channels, parts=parts
+        )
     except RecordingError:
         raise
     except Exception as error:

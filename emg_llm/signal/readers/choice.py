@@ -5,9 +5,9 @@ from collections import Counter
 from collections.abc import Sequence
 
 from emg_llm.signal.montage import parse
-from emg_llm.signal.readers.columns import EMG, OTHERS
+from emg_llm.signal.readers.names import EMG, OTHERS
 from emg_llm.signal.readers.units import OTHERS as OTHER_UNITS
-from emg_llm.signal.readers.units import UNITS, unit_key
+from emg_llm.signal.readers.units import microvolts, unit_key
 
 OTHER, MAYBE, VOLTAGE, SURE = range(4)  # how far something is EMG
 MARKS = "events or classes"
@@ -26,7 +26,7 @@ def likeness(name: str, unit: str = "", several: bool = False) -> int:
         return SURE
     if any(words.search(key) for kind, words in OTHERS.items() if not (several and kind == MARKS)):
         return OTHER
-    return VOLTAGE if unit in UNITS else MAYBE
+    return VOLTAGE if microvolts(unit) else MAYBE
 
 
 def at_one_rate(
