@@ -104,6 +104,14 @@ def test_the_table_of_results_is_the_one_that_the_bundle_measured(page):
     assert all(table.strip() == bundle_script().table(results) for table in told)
 
 
+def test_the_table_of_real_people_is_the_one_that_the_bundle_measured():
+    results = json.loads((ROOT / "emg_llm" / "bundle" / "results.json").read_text())
+    pages = README, PAGES["docs/results.md"]
+    for page in pages:
+        [told] = re.findall(r"<!-- real -->\n(.*)\n<!-- /real -->", page, re.DOTALL)
+        assert told.strip() == bundle_script().real_table(results)
+
+
 def test_the_python_runs(capsys, monkeypatch):
     monkeypatch.chdir(ROOT)
     code = [text for page in PAGES for text in blocks(page, "python")]

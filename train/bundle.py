@@ -83,7 +83,8 @@ def main(args):
     with whole(folder, owns=["**/*"]) as beside:
         assemble(args, work, beside)
     size = sum(f.stat().st_size for f in folder.rglob("*") if f.is_file())
-    print(f"\n{table(json.loads((folder / 'results.json').read_text()))}")
+    results = json.loads((folder / "results.json").read_text())
+    print("\n\n".join(filter(None, ["", table(results), real_table(results)])))
     print(f"\nBundle of {size / 2**20:.1f} MB in {folder}")
 
 
@@ -200,6 +201,9 @@ def real_people(folder):
     """{"real_people": {privilege: the results of all models}}, or nothing where no real people
     were measured."""
     results = {privilege: _of_all(folder / privilege) for privilege in PRIVILEGES}
+    for model in (model for models in results.values() for model in models):
+        model.pop("per_subject", None)  # names of real people stay here
+        model["data"] = Path(model["data"]).name
     return {"real_people": results} if all(results.values()) else {}
 
 
@@ -304,6 +308,21 @@ def table(results):
     columns = [name for name in rows[0] if any(row[name] != "–" for row in rows)]
     lines = [f"| {' | '.join(columns)} |", f"|{'---|' * len(columns)}"]
     return "\n".join(lines + [f"| {' | '.join(row[c] for c in columns)} |" for row in rows])
+
+
+def real_table(results):
+    """The accuracies on real people as a Markdown table, and the calibration errors; None where
+    they were not measured."""
+    if "real_people" not in results:
+        return None
+    by_model = {}
+    for models in results["real_people"].values():
+        for model in models:
+            low, high = model["accuracy_ci95"]
+            figure = f"{model['accuracy']:.3f} ({low:.2f}–{high:.2f}), {model['ece']:.2f}"
+            by_model.setdefault(model["model"], []).append(figure)
+    lines = ["| model | nothing known | a neutral recording | ten recordings |", "|---|---|---|---|"]
+    return "\n".join([*lines, *(f"| {n} | {' | '.join(row)} |" for n, row in by_model.items())])
 
 
 def _row(model):
