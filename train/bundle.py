@@ -22,7 +22,7 @@ from emg_llm.encoders import load_encoder
 from emg_llm.evaluation.results import leading
 from emg_llm.experiments.replies import ALL_PAIRS
 from emg_llm.hub.client import NEVER_UPLOADED, bundle_folder
-from emg_llm.scripts import run
+from emg_llm.scripts import ScalingArguments, run
 from emg_llm.signal.montage import FACE
 from emg_llm.signal.recording import EMOTIONS
 from emg_llm.signal.simulation import is_simulated, simulate
@@ -39,7 +39,7 @@ FEW_NEW_PEOPLE = "simulated:subjects=3,trials=1,seed=90417"
 
 
 @dataclass
-class BundleArguments:
+class BundleArguments(ScalingArguments):
     """Settings of the bundle."""
 
     data: str = field(
@@ -87,17 +87,22 @@ def run_step(script, *flags):
 def steps(args, work):
     """(script, output folder, flags) in order of dependence."""
     data = ["--data", args.data, "--seed", args.seed]
+    scaling = ["--scaling", args.scaling]
     coder = work / "encoders" / ENCODERS[0]
     codec = ["--encoder", coder, "--codebook", work / "codebook"]
     fewer = (lambda *flags: flags) if args.quick else (lambda *flags: ())
-    yield "svm", "svm", data
+    yield "svm", "svm", [*data, *scaling]
     for arch in ENCODERS:
-        yield "encoder", f"encoders/{arch}", [*data, "--arch", arch, *fewer("--epochs", 2)]
+        yield (
+            "encoder",
+            f"encoders/{arch}",
+            [*data, *scaling, "--arch", arch, *fewer("--epochs", 2)],
+        )
     yield "codebook", "codebook", [*data, "--encoder", coder]
     yield (
         "conversations",
         "conversations",
-        [*data, *codec, "--bridge", "both", *fewer("--variants", 1)],
+        [*data, *codec, *scaling, "--bridge", "both", *fewer("--variants", 1)],
     )
     small = fewer("--steps", 3, "--batch_size", 8, "--tokenizer_conversations", 200)
     first = f"first/{LLMS[0]}"
