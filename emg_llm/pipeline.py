@@ -94,30 +94,24 @@ class EmotionPipeline:
     ) -> Self:
         """A pipeline of the same models that reads one person's recordings against others of them.
 
-        neutral: recordings of the person's neutral face, mostly one; or several: two or more of
-        any kind, whose emotions need not be known. Models that weren't trained with
-        `--scaling any` read as before. Raises ValueError if none was, RecordingError.
+        neutral: of the person's neutral face; or several: two or more of any kind, unlabelled.
+        Models not trained with `--scaling any` read as before; ValueError if there are no others.
         """
         if bool(neutral) == bool(several) or len(several) == 1:
             raise ValueError("Give neutral recordings of the person, or at least two as `several`.")
-        privilege = "neutral" if neutral else "several"
-        recordings = [Prepared.of(recording) for recording in neutral or several]
-        bridges = dict.fromkeys(llm.bridge for llm in self._llms.values())
-        models = [m for m in (self.svm, *self.encoders.values(), *bridges) if m.scaling == ANY]
-        if not models:
+        bridges = [llm.bridge for llm in self._llms.values()]
+        models: dict[Any, Any] = dict.fromkeys((self.svm, *self.encoders.values(), *bridges))
+        if not any(model.scaling == ANY for model in models):
             raise ValueError(
                 "The models of this bundle can't use recordings of the person, because none was "
                 "trained with --scaling any."
             )
-        told = {model: model.knowing(recordings, privilege) for model in models}
+        of = [Prepared.of(r) for r in neutral or several], "neutral" if neutral else "several"
+        told = {m: m.knowing(*of) if m.scaling == ANY else m for m in models}
         known = copy.copy(self)
-        known.svm = told.get(self.svm, self.svm)
-        known.encoders = {arch: told.get(one, one) for arch, one in self.encoders.items()}
-        known._llms = {
-            name: llm.reading_with(told.get(llm.bridge, llm.bridge))
-            for name, llm in self._llms.items()
-        }
-        known._recent, known._lock = OrderedDict(), Lock()
+        known.svm, known._recent, known._lock = told[self.svm], OrderedDict(), Lock()
+        known.encoders = {arch: told[encoder] for arch, encoder in self.encoders.items()}
+        known._llms = {n: llm.reading_with(told[llm.bridge]) for n, llm in self._llms.items()}
         return known
 
     @property

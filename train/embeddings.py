@@ -24,6 +24,7 @@ from emg_llm.evaluation.results import save_results
 from emg_llm.hub.client import bundle_folder, resolve
 from emg_llm.plots.page import report_page
 from emg_llm.scripts import DataArguments, run
+from emg_llm.signal.levels import unless_any
 
 
 @dataclass
@@ -44,7 +45,7 @@ def main(data, args):
     encoder = load_encoder(folder)
     dataset = load_dataset(data.data, data.labels, data.montage)
     rows, protocol = unseen_recordings(folder, encoder, dataset)
-    unseen = with_known(dataset.take(rows), encoder.config.scaling, data.seed)
+    unseen = with_known(dataset.take(rows), unless_any(encoder.scaling), data.seed)
     results, table, embedded = measure_embeddings(encoder, unseen, protocol, args.map, data.seed)
 
     tables, sentences = result_tables(results), list(summary(results))

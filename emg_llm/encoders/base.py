@@ -110,7 +110,7 @@ class EmgEncoder(HubModule):
         self.told = self.usual_offsets = None
         self.config.scaling = "training"
 
-    @torch.inference_mode()
+    @torch.no_grad()
     def shift_from(self, recordings: Sequence[Recording], privilege: str | None = None) -> Tensor:
         """The shift (n_shift,) of a person: from neutral recordings for "neutral" scaling, from
         two or more of any kind for "several" and "person" scaling; zero where the encoder uses

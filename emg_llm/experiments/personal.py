@@ -15,6 +15,7 @@ from emg_llm.evaluation.metrics import accuracy_of, control, results_of
 from emg_llm.experiments.controls import Inputs
 from emg_llm.experiments.fitted import check_labels, in_terms_of
 from emg_llm.experiments.folds import fingerprint
+from emg_llm.signal.levels import unless_any
 from emg_llm.signal.montage import arrange
 
 
@@ -47,7 +48,7 @@ def personalise(encoder, dataset, seed=0, progress=True):
     """
     config = encoder.config
     check_personal(dataset, config.labels, config.sites)
-    dataset = with_known(dataset, config.scaling, seed)
+    dataset = with_known(dataset, unless_any(config.scaling), seed)
     rows, zeros = np.arange(len(dataset)), neutral_rows(dataset)
     targets = np.array([config.labels.index(label) for label in dataset.labels])
     person = np.full(len(rows), next(filter(None, dataset.subjects), "one person"))
