@@ -9,8 +9,9 @@ from collections.abc import Callable, Iterator
 import numpy as np
 
 from emg_llm.encoders.familiar import Familiar
-from emg_llm.signal.preprocessing import BAND, MAINS
+from emg_llm.signal.preprocessing import BAND
 from emg_llm.signal.recording import Recording, RecordingError
+from emg_llm.signal.spectrum import MAINS
 
 COPIES = 0.98  # median correlation between channels from which on they carry one signal
 ALONE = 0.9  # share of the power from which on hum or a tone is all there is

@@ -11,8 +11,9 @@ import numpy as np
 from scipy.ndimage import uniform_filter1d
 
 from emg_llm.signal.bank.table import bank_features, choose
-from emg_llm.signal.preprocessing import SEGMENT_LENGTH, TINY, Segments, clean, segment
+from emg_llm.signal.preprocessing import SEGMENT_LENGTH, Segments, clean, segment
 from emg_llm.signal.recording import Recording
+from emg_llm.signal.spectrum import TINY
 
 if TYPE_CHECKING:  # importing pandas is slow, and only the tables need it
     import pandas as pd

@@ -7,7 +7,7 @@ from functools import cached_property, lru_cache
 import numpy as np
 from scipy import fft
 
-from emg_llm.signal.preprocessing import TINY
+from emg_llm.signal.spectrum import TINY
 
 BLOCK_VALUES = 2**17  # samples times channels of a block: 512 KB
 
