@@ -14,8 +14,8 @@ import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
 from emg_llm.plots.style import COLOURS, DOTTED, GRID, MODEL, TEXT, _colour, _escape, _styled
-from emg_llm.signal.spectrum import MAINS, find_hum, spectrum
 from emg_llm.signal.quality import GOOD_SNR_DB, USABLE_SNR_DB
+from emg_llm.signal.spectrum import MAINS, find_hum, spectrum
 
 SYMBOLS = "circle", "square", "diamond", "triangle-up", "cross", "x", "star", "pentagon"
 VERDICT_COLOURS = {"good": "#009E73", "usable": "#E69F00", "poor": "#D55E00"}

@@ -5,6 +5,7 @@ import numpy as np
 from emg_llm.signal.once import Prepared
 from emg_llm.signal.preprocessing import clean
 from emg_llm.signal.quality import frequencies, report
+from emg_llm.signal.quality.criteria import GOOD_SNR_DB
 from emg_llm.signal.quality.pairs import alike
 from emg_llm.signal.quality.report import ChannelQuality, Finding, Measured, QualityReport
 from emg_llm.signal.quality.snr import activity_snr, spectral_snr, window_power
@@ -36,12 +37,14 @@ def _assess(recording):
     looks, held, again = _look(recording)
     steps = np.array([look.step for look in looks])
     hum, found = find_hum(recording), spectrum(slow)
-    ratio = activity_snr(window_power(cleaned), steps)
+    spikes = np.array([look.wild > 0 or look.sentinel > 0 for look in looks])
+    ratio = activity_snr(window_power(cleaned), steps, spikes)
     channels, spectral = _channels(recording, slow, looks, ratio, hum, found.without(hum.lines))
     whole = {"invalid": invalid, "low rate": recording.sampling_rate, "lost packets": held}
     whole["repeated"] = 1 / (1 - again) if MOSTLY_REPEATED < again < 1 else 1.0
     alive = np.array([not look.flat for look in looks])
-    measured = Measured(channels, alike(cleaned, alive), whole)
+    told = {"hum": _lines(hum)}
+    measured = Measured(channels, alike(cleaned, alive), whole, told)
     findings, faults = report.judge(measured, recording.channel_names)
     judged = tuple(
         ChannelQuality(
@@ -60,7 +63,7 @@ def _assess(recording):
         )
         for i, (name, look) in enumerate(zip(recording.channel_names, looks, strict=True))
     )
-    verdict = report.overall(findings, [c.verdict for c in judged])
+    verdict = report.overall(findings, [c.verdict for c in judged], faults)
     said = report.messages(findings)
     lines = tuple(float(line) for line in hum.lines)
     return QualityReport(judged, invalid, verdict, said, findings, lines)
@@ -99,6 +102,8 @@ def _channels(
     alive = np.array([not look.flat for look in looks])
     with np.errstate(divide="ignore", invalid="ignore"):
         coarse = np.where(alive & (steps > 0), rms / steps, np.nan)
+    spectral = spectral_snr(found, steps)
+    emg = np.zeros(len(rms), bool) if spectral is None else spectral >= GOOD_SNR_DB
     values = {
         "dead": ~alive,
         "monotone": [look.monotone for look in looks],
@@ -114,12 +119,24 @@ def _channels(
         "hum": hum.excess[:, hum.leader],
         "motion": frequencies.motion(found),
         "bandwidth": frequencies.bandwidth(found),
+        "no rest": np.where(emg, ratio, np.nan),
         "little activity": ratio,
         "low SNR": ratio,
         "large": rms if recording.unit == "uV" else np.zeros(len(rms)),
     }
     values = {name: np.asarray(value, float) for name, value in values.items()}
-    return values, spectral_snr(found, steps)
+    return values, spectral
+
+
+def _lines(hum):
+    """The frequencies of the hum in words."""
+    lines = [f"{line:g}" for line in hum.lines]
+    if not lines:
+        return "50 or 60 Hz"
+    if hum.leader:
+        return f"{report.listed(lines)} Hz, multiples of {hum.frequency:g} Hz,"
+    rest = f", and its harmonics at {report.listed(lines[1:])} Hz," if lines[1:] else ""
+    return f"{lines[0]} Hz{rest}"
 
 
 def _rounded(value):

@@ -20,8 +20,8 @@ class Criterion:
     measure, unit: what is measured. note, usable, poor: a value beyond this limit is said, makes
     the verdict usable at most, or poor; None where the criterion goes less far. below: values
     below the limits are bad, not those above. of: what is judged. text: the sentence, with {on}
-    for the channels and {value} for the worst value, which `form` formats. hides: criteria that
-    say nothing more about a channel with this fault, "*" for all others.
+    for the channels, {value} for the worst value, which `form` formats, and {detail}. hides:
+    criteria that say nothing more about a channel with this fault, "*" for all others.
     """
 
     name: str
@@ -46,11 +46,12 @@ class Criterion:
                 worst = severity
         return worst
 
-    def sentence(self, on: str, value: float) -> str:
-        return self.text.format(on=on, value=self.form.format(value))
+    def sentence(self, on: str, value: float, detail: str = "") -> str:
+        return self.text.format(on=on, value=self.form.format(value), detail=detail)
 
 
-NO_EMG = ("motion", "bandwidth", "little activity", "low SNR", "coarse", "crosstalk")
+SNRS = ("no rest", "little activity", "low SNR")
+NO_EMG = ("motion", "bandwidth", "coarse", *SNRS)
 
 CRITERIA = (
     Criterion(
@@ -63,11 +64,11 @@ CRITERIA = (
     ),
     Criterion(
         "monotone",
-        "share of steps that go one way",
+        "share of the steps from value to value that go one way",
         "%",
         "The values only rise or only fall on: {on}. That is a clock or a counter, not EMG; leave "
         "the column out.",
-        poor=0.999,
+        poor=0.98,
         form="{:.1%}",
         hides=("*",),
     ),
@@ -78,7 +79,7 @@ CRITERIA = (
         "The value stays the same for long on: {on}. An electrode may have come off.",
         poor=0.05,
         form="{:.0%}",
-        hides=("coarse", "clipped", "off", "low SNR", "little activity"),
+        hides=("coarse", "clipped", "off", "sentinel", *SNRS),
     ),
     Criterion(
         "off",
@@ -88,7 +89,7 @@ CRITERIA = (
         "attach it again or cut that part.",
         poor=0.5,
         form="{:.1f}",
-        hides=("hum", "low SNR", "little activity", "clipped"),
+        hides=("hum", "clipped", *SNRS),
     ),
     Criterion(
         "sentinel",
@@ -98,7 +99,7 @@ CRITERIA = (
         "samples; leave those empty in the file.",
         poor=0,
         form="{:.2%}",
-        hides=("clipped", "glitch", "low SNR", "little activity", "coarse", "envelope", "stuck"),
+        hides=("clipped", "glitch", "coarse", "envelope", "motion", "large", *SNRS),
     ),
     Criterion(
         "glitch",
@@ -108,28 +109,7 @@ CRITERIA = (
         "out.",
         poor=0,
         form="{:.0f}",
-        hides=("envelope",),
-    ),
-    Criterion(
-        "clipped",
-        "share of samples piled up at the ends of the range, wherever these lie",
-        "%",
-        "The amplifier clips on: {on}. Lower the gain.",
-        usable=0.01,
-        poor=0.1,
-        form="{:.1%}",
-    ),
-    Criterion(
-        "coarse",
-        "RMS in steps of the resolution",
-        "steps",
-        "The signal is hardly larger than the converter's steps on: {on}. Raise the gain, or "
-        "export more decimals.",
-        usable=1,
-        poor=0.3,
-        below=True,
-        form="{:.1f}",
-        hides=("clipped", "low SNR", "little activity"),
+        hides=("clipped", "envelope", "motion", "large"),
     ),
     Criterion(
         "ECG",
@@ -150,7 +130,28 @@ CRITERIA = (
         poor=0.45,
         below=True,
         form="{:.2f}",
-        hides=(*NO_EMG, "no EMG"),
+        hides=(*NO_EMG, "clipped", "no EMG"),
+    ),
+    Criterion(
+        "clipped",
+        "share of samples piled up at the ends of the range, wherever these lie",
+        "%",
+        "The amplifier clips on: {on}. Lower the gain.",
+        usable=0.01,
+        poor=0.1,
+        form="{:.1%}",
+    ),
+    Criterion(
+        "coarse",
+        "RMS in steps of the resolution",
+        "steps",
+        "The signal is hardly larger than the converter's steps on: {on}. Raise the gain, or "
+        "export more decimals.",
+        usable=1,
+        poor=0.3,
+        below=True,
+        form="{:.1f}",
+        hides=("clipped", *SNRS),
     ),
     Criterion(
         "no EMG",
@@ -167,7 +168,7 @@ CRITERIA = (
         "hum",
         "strongest harmonic of 50 or 60 Hz over its neighbours",
         "dB",
-        "Strong mains hum on: {on}. It is filtered out; check the ground electrode.",
+        "Strong mains hum at {detail} on: {on}. It is filtered out; check the ground electrode.",
         usable=20,
         form="{:.0f}",
     ),
@@ -191,6 +192,16 @@ CRITERIA = (
         usable=150,
         below=True,
         form="{:.0f}",
+    ),
+    Criterion(
+        "no rest",
+        "SNR of activity against rest, where the spectral SNR is at least 10 dB",
+        "dB",
+        "There is EMG, but no quiet moment to compare it with, on: {on}. Record some rest too.",
+        usable=3,
+        below=True,
+        form="{:.1f}",
+        hides=("little activity", "low SNR"),
     ),
     Criterion(
         "little activity",

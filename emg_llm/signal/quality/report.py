@@ -1,11 +1,11 @@
 """Measured values -> QualityReport: findings by the table of criteria, verdicts and sentences."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
-from emg_llm.signal.quality.criteria import CHANNEL, CRITERIA, PAIR, SEVERITIES
+from emg_llm.signal.quality.criteria import CHANNEL, CRITERIA, PAIR, SEVERITIES, SNRS
 
 MANY_SAID = 8  # names of channels or pairs in a sentence
 
@@ -66,11 +66,13 @@ class QualityReport:
 @dataclass(frozen=True)
 class Measured:
     """What was measured: by channel (criterion -> float (channels,), NaN where it doesn't apply),
-    by pair (criterion -> {(i, j): value}) and of the recording (criterion -> value)."""
+    by pair (criterion -> {(i, j): value}) and of the recording (criterion -> value). details:
+    what else a criterion's sentence says."""
 
     channels: Mapping[str, np.ndarray]
     pairs: Mapping[str, Mapping[tuple[int, int], float]]
     recording: Mapping[str, float]
+    details: Mapping[str, str] = field(default_factory=dict)
 
 
 def judge(measured: Measured, names: Sequence[str]) -> tuple[tuple[Finding, ...], list[dict]]:
@@ -92,7 +94,8 @@ def judge(measured: Measured, names: Sequence[str]) -> tuple[tuple[Finding, ...]
             if keys:
                 value = (min if row.below else max)(found[key] for key in keys)
                 on = tuple(names[i] for i in sorted({i for key in keys for i in key}))
-                text = row.sentence(_listed(on, " and " if row.of == PAIR else ", "), value)
+                names_on = listed(on, " and " if row.of == PAIR else ", ")
+                text = row.sentence(names_on, value, measured.details.get(row.name, ""))
                 findings.append(Finding(row.name, row.severity(value), on, value, text))
     return tuple(findings), faults
 
@@ -114,7 +117,8 @@ def _groups(pairs):
     return groups
 
 
-def _listed(names, last):
+def listed(names: Sequence[str], last: str = " and ") -> str:
+    """Names in a sentence."""
     if len(names) > MANY_SAID:
         return f"{', '.join(names[:MANY_SAID])} and {len(names) - MANY_SAID} more"
     return last.join(filter(None, (", ".join(names[:-1]), *names[-1:])))
@@ -125,12 +129,21 @@ def messages(findings: Sequence[Finding]) -> tuple[str, ...]:
     return tuple(f.text for f in sorted(findings, key=lambda f: -SEVERITIES.index(f.severity)))
 
 
-def overall(findings: Sequence[Finding], verdicts: Sequence[str]) -> str:
-    """The recording's verdict: poor if most channels are; usable at most if any is not good."""
+def overall(
+    findings: Sequence[Finding], verdicts: Sequence[str], faults: Sequence[Mapping[str, str]]
+) -> str:
+    """The recording's verdict: poor if most channels are, usable at most if any is faulty.
+
+    A muscle that rests is no fault of the recording: a low SNR counts only where most
+    channels have it.
+    """
     whole = verdict(f.severity for f in findings if not f.channels)
     if verdicts.count("poor") * 2 > len(verdicts) or whole == "poor":
         return "poor"
-    return "good" if {whole, *verdicts} <= {"good"} else "usable"
+    at_rest = sum(any(name in SNRS for name in fault) for fault in faults)
+    faulty = any(verdict(s for n, s in f.items() if n not in SNRS) != "good" for f in faults)
+    good = whole == "good" and not faulty and at_rest * 2 <= len(faults)
+    return "good" if good else "usable"
 
 
 def worst(severities: Iterable[str]) -> str:

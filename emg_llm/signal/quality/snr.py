@@ -13,6 +13,7 @@ from emg_llm.signal.spectrum import TINY, Spectrum, slower
 WINDOW_S = 0.1
 MOST_DB = 60.0  # surface electrodes and amplifiers have noise of about 1 µV, EMG some mV at most
 SILENT = 1e-6  # share of the mean power below which a window holds no noise of an amplifier
+SPIKE = 1e4  # times the median power of windows
 UPPER = 0.8  # the noise is read in the spectrum's highest fifth, as in Sinderby et al. 1995
 NOISE_FROM = 400.0  # Hz; if that fifth begins lower, EMG is in it
 
@@ -39,17 +40,25 @@ def window_power(cleaned: Recording, window: float = WINDOW_S) -> np.ndarray:
     return np.einsum("wlc,wlc->wc", windows, windows, dtype=np.float64) / length
 
 
-def activity_snr(power: np.ndarray, steps: np.ndarray | float = 0.0) -> np.ndarray:
-    """`snr_db` of powers float (windows, channels). steps: each channel's resolution, in the
-    signal's unit; a rest with less noise than that has the noise of rounding."""
-    mean = power.mean(axis=0)
-    rounding = np.broadcast_to(np.square(steps) / 12, mean.shape)
-    ratios = np.empty(len(mean))
+def activity_snr(
+    power: np.ndarray, steps: np.ndarray | float = 0.0, spikes: np.ndarray | bool = False
+) -> np.ndarray:
+    """`snr_db` of powers float (windows, channels).
+
+    steps: each channel's resolution, in the signal's unit; a rest with less noise than that has
+    the noise of rounding. spikes: bool (channels,), those of which windows far above most others
+    are left out, for they hold glitches.
+    """
+    spikes = np.broadcast_to(spikes, power.shape[1:])
+    rounding = np.broadcast_to(np.square(steps) / 12, power.shape[1:])
+    ratios = np.empty(power.shape[1])
     for i, column in enumerate(power.T):
-        alive = column[column > SILENT * mean[i]]
+        if spikes[i]:
+            column = column[column <= SPIKE * np.median(column)]
+        alive = column[column > SILENT * column.mean()]
         if not len(alive):
             alive = column
-        floor = max(np.percentile(alive, 10), rounding[i], SILENT * mean[i] + TINY)
+        floor = max(np.percentile(alive, 10), rounding[i], SILENT * alive.mean() + TINY)
         signal = max(alive.mean() - floor, 1e-2 * floor)
         ratios[i] = 10 * np.log10(signal / floor)
     return np.minimum(ratios, MOST_DB)

@@ -15,6 +15,7 @@ PILE = 1.0  # times as many values in the rim as in the nine times wider strip n
 MIN_PILE = 0.002  # share of samples
 FAR = 3.0  # times as far out as all other values
 BLOCKS = 10
+FEW_STEPS = 0.01  # share of samples that differ from the one before, in a trigger
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,7 +51,7 @@ def look_at(x: np.ndarray, rate: float) -> Values:
         clipped=clipped(x, low, high),
         wild=wild(x),
         sentinel=max(sentinel(x, low), sentinel(x, high)),
-        monotone=max(float((x[1:] >= x[:-1]).mean()), float((x[1:] <= x[:-1]).mean())),
+        monotone=monotone(x),
         one_sided=one_sided(x),
     )
 
@@ -87,6 +88,12 @@ def runs(mask: np.ndarray, least: int) -> np.ndarray:
     last = at[np.concatenate([breaks, [len(at) - 1]])] + 1
     long = last - first >= least
     return np.stack([first[long], last[long]], axis=1)
+
+
+def monotone(x: np.ndarray) -> float:
+    """Share of the steps from value to value that go one way; 0 where hardly any value steps."""
+    up, down = int((x[1:] > x[:-1]).sum()), int((x[1:] < x[:-1]).sum())
+    return max(up, down) / (up + down) if up + down > max(20, FEW_STEPS * len(x)) else 0.0
 
 
 def clipped(x: np.ndarray, low: float, high: float) -> float:
