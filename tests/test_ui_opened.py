@@ -7,7 +7,7 @@ import pytest
 import scipy.fft
 
 import emg_llm
-from emg_llm.signal import quality
+from emg_llm.signal.quality import assess
 from emg_llm.signal.recording import MONTAGE, RecordingError
 from emg_llm.ui import build_app, opened
 from emg_llm.ui.analysis import make_source
@@ -24,7 +24,7 @@ def counts(monkeypatch):
     done, counted = counting(monkeypatch)
     counted(emg_llm, "read_recording")
     counted(scipy.fft, "dct")  # once for each channel and cleaning
-    counted(quality, "QualityReport")
+    counted(assess, "QualityReport")
     return done
 
 

@@ -172,13 +172,14 @@ def snr_figure(report):
                 y=[_wrapped(c.name) for c in rows],
                 x=[c.snr_db if math.isfinite(c.snr_db) else 0.0 for c in rows],
                 text=["no signal" if c.flat else f"{c.snr_db:.0f} dB" for c in rows],
+                customdata=[", ".join(c.faults) or "nothing" for c in rows],
                 textposition="auto",
                 textangle=0,
                 cliponaxis=False,
                 name=verdict,
                 orientation="h",
                 marker={"color": colour, "line": {"width": 0}},
-                hovertemplate="%{y}: %{text}" + MODEL,
+                hovertemplate="%{y}: %{text}<br>against it: %{customdata}" + MODEL,
             )
     for level in (USABLE_SNR_DB, GOOD_SNR_DB):
         figure.add_vline(level, line=DOTTED)

@@ -16,6 +16,7 @@ from emg_llm.signal.spectrum import HARMONICS, find_hum
 # (De Luca et al., J. Biomech. 2010, 43(8):1573).
 BAND = (20.0, 450.0)
 SEGMENT_LENGTH = 128  # samples
+LARGEST = float(np.finfo(np.float32).max)
 
 
 def clean(recording: Recording, band: tuple[float, float] = BAND) -> Recording:
@@ -66,7 +67,7 @@ def _clean(recording, band):
         x = column(i)
         if waves is not None:
             waves.subtract(x)
-        out[:, i] = _zero_phase(x, rate, band[0], high, mains)
+        out[:, i] = np.clip(_zero_phase(x, rate, band[0], high, mains), -LARGEST, LARGEST)
     out[~valid] = 0
     start = recording.start + inside[0] / rate
     return recording.replace(signal=out, valid=valid, cleaned=True, start=start)

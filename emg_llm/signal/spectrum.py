@@ -13,9 +13,11 @@ HARMONICS = 6
 MAINS_PEAK_DB = 6.0
 MAINS_CHANCE = 1e-5  # false-alarm rate for one bin of one channel without hum
 HARMONIC_DB = 12.0  # two such lines on a channel are hum without its fundamental
+SHORT_S = 0.25
 SLOW_RATE = 2000.0  # Hz; enough for the EMG band and the noise above it
 MOST_WINDOWS = 240  # evenly spread over a longer recording, they estimate its spectrum as well
-TINY = np.finfo(np.float32).tiny  # keeps divisors and logarithms above zero, in any unit
+TOGETHER = 16  # windows at a time, which bounds the memory
+TINY = float(np.finfo(np.float32).tiny)  # keeps divisors and logarithms above zero, in any unit
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,12 +73,13 @@ class Hum:
 
 
 def slower(recording: Recording) -> Recording:
-    """A recording at 2 to 4 kHz, each sample the mean of several; a slow one comes back unchanged.
+    """A recording at 2 to 4 kHz, each sample the mean of several; a slow or a very short one comes
+    back unchanged.
 
     Averaging neighbours is enough here: only what lies above the EMG band is aliased.
     """
     step = int(recording.sampling_rate // SLOW_RATE)
-    if step < 2 or recording.n_samples < 2 * step:
+    if step < 2 or recording.n_samples < SHORT_S * recording.sampling_rate:
         return recording
     return recording.once("slower", lambda: _slower(recording, step))
 
@@ -88,7 +91,7 @@ def _slower(recording, step):
         return recording
     signal = np.zeros((n, recording.n_channels), np.float32)
     for i, column in enumerate(recording.signal[: n * step].T):
-        signal[:, i] = column.reshape(n, step).mean(axis=1)
+        signal[:, i] = column.reshape(n, step).mean(axis=1, dtype=np.float64)
     signal[~valid] = 0
     rate = recording.sampling_rate / step
     return recording.replace(signal=signal, valid=valid, sampling_rate=rate)
@@ -111,9 +114,12 @@ def _spectrum(recording, step):
     density, frequency = [], np.zeros(1)
     for i in range(recording.n_channels):  # one at a time: a long recording is large
         column = np.ascontiguousarray(recording.signal[rows, i])
-        windows = np.lib.stride_tricks.sliding_window_view(column, length)[starts]
-        frequency, power = sps.welch(windows, rate, nperseg=length)
-        density.append(power.mean(axis=0))
+        windows, total = np.lib.stride_tricks.sliding_window_view(column, length), 0.0
+        for first in range(0, len(starts), TOGETHER):
+            some = windows[starts[first : first + TOGETHER]].astype(np.float64)
+            frequency, power = sps.welch(some, rate, nperseg=length)
+            total = total + power.sum(axis=0)
+        density.append(total / len(starts))
     return Spectrum(frequency, np.stack(density, axis=1), len(starts))
 
 
@@ -126,7 +132,7 @@ def _find_hum(recording):
     slow = slower(recording)
     rate, n = slow.sampling_rate, int(slow.valid.sum())
     none = Hum(None, np.zeros((recording.n_channels, HARMONICS)))
-    if n < rate / 4 or rate < 2.2 * MAINS[0]:
+    if n < SHORT_S * rate or rate < 2.2 * MAINS[0]:
         return none
     found = spectrum(slow)
     chance = _chance_db(found.windows)

@@ -89,9 +89,11 @@ def quality_frame(report):
             "channel": [c.name for c in report.channels],
             "verdict": [c.verdict for c in report.channels],
             "SNR (dB)": [number(c.snr_db) for c in report.channels],
+            "spectral SNR (dB)": [number(c.spectral_snr_db) for c in report.channels],
             "mains (dB)": [number(c.mains_db) for c in report.channels],
             "clipped": [f"{c.clipped:.1%}" for c in report.channels],
             "flat": ["yes" if c.flat else "no" for c in report.channels],
+            "against it": [", ".join(c.faults) or "–" for c in report.channels],
         }
     )
 
@@ -124,8 +126,9 @@ def rounded(frame, digits=4):
 
 
 def number(value):
-    """A float with one decimal, or a dash if it isn't finite."""
-    return f"{value:.1f}".replace("-", "−") if math.isfinite(value) else "–"
+    """A float with one decimal, or a dash if it is None or isn't finite."""
+    known = value is not None and math.isfinite(value)
+    return f"{value:.1f}".replace("-", "−") if known else "–"
 
 
 def plain_history(history):

@@ -1,5 +1,7 @@
 """Recording -> QualityReport."""
 
+from typing import Any
+
 import numpy as np
 
 from emg_llm.signal.once import Prepared
@@ -69,7 +71,7 @@ def _assess(recording):
     return QualityReport(judged, invalid, verdict, said, findings, lines)
 
 
-def _look(recording) -> tuple[list[Values], float, float]:
+def _look(recording: Recording) -> tuple[list[Values], float, float]:
     """(values of each channel, share of samples at which all stand still, share of samples that
     equal the one before in all channels)."""
     valid, rate = recording.valid, recording.sampling_rate
@@ -104,7 +106,7 @@ def _channels(
         coarse = np.where(alive & (steps > 0), rms / steps, np.nan)
     spectral = spectral_snr(found, steps)
     emg = np.zeros(len(rms), bool) if spectral is None else spectral >= GOOD_SNR_DB
-    values = {
+    values: dict[str, Any] = {
         "dead": ~alive,
         "monotone": [look.monotone for look in looks],
         "stuck": [look.stuck for look in looks],
@@ -124,8 +126,7 @@ def _channels(
         "low SNR": ratio,
         "large": rms if recording.unit == "uV" else np.zeros(len(rms)),
     }
-    values = {name: np.asarray(value, float) for name, value in values.items()}
-    return values, spectral
+    return {name: np.asarray(value, float) for name, value in values.items()}, spectral
 
 
 def _lines(hum):

@@ -4,7 +4,6 @@ The verdicts, the sentences, the lines in figures and docs/quality.md are made f
 without a source are choices.
 """
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 
 SEVERITIES = ("note", "usable", "poor")  # the mildest first
@@ -311,27 +310,3 @@ BY_NAME = {criterion.name: criterion for criterion in CRITERIA}
 USABLE_SNR_DB, GOOD_SNR_DB = (
     float(BY_NAME[name].usable or 0) for name in ("little activity", "low SNR")
 )
-
-
-def limit(criterion: Criterion, value: float | None) -> str:
-    """A limit in print, such as "> 10 %"; a dash for none."""
-    if value is None:
-        return "–"
-    number = f"{100 * value:g} %" if criterion.unit == "%" else f"{value:g} {criterion.unit}"
-    if criterion.unit == "0 or 1":
-        return "yes"
-    return f"{'<' if criterion.below else '>'} {number}"
-
-
-def markdown(criteria: Iterable[Criterion] = CRITERIA) -> str:
-    """The table as Markdown, for docs/quality.md."""
-    lines = [
-        "| criterion | of a | measured | said | usable at most | poor | limits from |",
-        "|---|---|---|---|---|---|---|",
-    ]
-    for row in criteria:
-        limits = [limit(row, getattr(row, severity)) for severity in SEVERITIES]
-        lines.append(
-            f"| {row.name} | {row.of} | {row.measure} | {' | '.join(limits)} | {row.source} |"
-        )
-    return "\n".join(lines)

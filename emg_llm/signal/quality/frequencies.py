@@ -5,6 +5,7 @@ from scipy import signal as sps
 from scipy.ndimage import uniform_filter1d
 
 from emg_llm.signal.preprocessing import BAND
+from emg_llm.signal.quality.criteria import GOOD_SNR_DB
 from emg_llm.signal.quality.snr import UPPER
 from emg_llm.signal.quality.values import runs
 from emg_llm.signal.recording import Recording
@@ -44,7 +45,7 @@ def no_emg(spectrum: Spectrum, activity: np.ndarray) -> np.ndarray:
         return np.full(len(ratio), -np.inf)
     levels = np.array([np.median(s, axis=0) for s in steps])  # (3, channels)
     falls = (levels[0] > 4 * levels[1]) & (levels[1] > 4 * levels[2])
-    even = (levels.max(axis=0) < 4 * levels.min(axis=0) + TINY) & (activity < 3)
+    even = (levels.max(axis=0) < 4 * levels.min(axis=0) + TINY) & (activity < GOOD_SNR_DB)
     return np.where(falls | even, ratio, -np.inf)
 
 
@@ -74,17 +75,15 @@ def only_hum(recording: Recording, hum: Hum) -> np.ndarray:
     """
     x, rate = recording.valid_signal, recording.sampling_rate
     longest = np.zeros(x.shape[1])
-    length = round(
-        max(1, round(HUM_WINDOW_S * (hum.frequency or 50))) / (hum.frequency or 50) * rate
-    )
-    n = len(x) // length if hum.frequency else 0
-    if n * length < 2 * 0.5 * rate:
+    if hum.frequency is None or len(x) < rate:
         return longest
+    length = round(round(HUM_WINDOW_S * hum.frequency) / hum.frequency * rate)
+    n = len(x) // length
     wave = np.exp(-2j * np.pi * hum.frequency * (hum.leader + 1) * np.arange(length) / rate)
     for i, column in enumerate(x[: n * length].T):
-        windows = column.reshape(n, length)
-        windows = windows - windows.mean(axis=1, keepdims=True)
-        amplitude = np.abs(windows @ wave.astype(np.complex64)) * 2 / length
+        windows = column.reshape(n, length).astype(np.float64)
+        windows -= windows.mean(axis=1, keepdims=True)
+        amplitude = np.abs(windows @ wave) * 2 / length
         share = amplitude**2 / 2 / (np.mean(windows**2, axis=1) + TINY)
         alone = runs(np.concatenate([share > ONLY_HUM, [False]]), 1)
         for first, end in alone:

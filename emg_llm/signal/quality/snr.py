@@ -72,11 +72,11 @@ def spectral_snr(spectrum: Spectrum, steps: np.ndarray) -> np.ndarray | None:
     None where the sampling rate is too low to show it.
     """
     top = float(spectrum.frequency[-1])
-    if top * UPPER < NOISE_FROM - 1:
+    inside = (spectrum.frequency >= BAND[0]) & (spectrum.frequency <= BAND[1])
+    if top * UPPER < NOISE_FROM - 1 or not inside.any():
         return None
     upper = spectrum.density[spectrum.frequency >= UPPER * top]
     noise = np.maximum(np.median(upper, axis=0), np.square(steps) / 12 / top)
-    inside = (spectrum.frequency >= BAND[0]) & (spectrum.frequency <= BAND[1])
     density = spectrum.density[inside]
     above = np.maximum(density.mean(axis=0) - noise, 1e-2 * noise + TINY)
     floor = np.maximum(noise, 10 ** (-MOST_DB / 10) * above) + TINY

@@ -1,6 +1,6 @@
 """What the values of one channel say, sample by sample, without a spectrum."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -15,6 +15,7 @@ PILE = 1.0  # times as many values in the rim as in the nine times wider strip n
 MIN_PILE = 0.002  # share of samples
 FAR = 3.0  # times as far out as all other values
 BLOCKS = 10
+HUGE = 1e20
 FEW_STEPS = 0.01  # share of samples that differ from the one before, in a trigger
 
 
@@ -39,6 +40,9 @@ class Values:
 def look_at(x: np.ndarray, rate: float) -> Values:
     """The measures of one channel's valid samples, float32 (samples,)."""
     low, high = float(x.min()), float(x.max())
+    if max(-low, high) > HUGE:  # what follows would leave the range of float32
+        look = look_at(x / np.float32(HUGE), rate)
+        return replace(look, step=HUGE * look.step, rms=HUGE * look.rms)
     step, rms = resolution(x), float(np.std(x, dtype=np.float64))
     if low == high or len(x) < 3:
         return Values(low == high, step, rms)
@@ -93,7 +97,8 @@ def runs(mask: np.ndarray, least: int) -> np.ndarray:
 def monotone(x: np.ndarray) -> float:
     """Share of the steps from value to value that go one way; 0 where hardly any value steps."""
     up, down = int((x[1:] > x[:-1]).sum()), int((x[1:] < x[:-1]).sum())
-    return max(up, down) / (up + down) if up + down > max(20, FEW_STEPS * len(x)) else 0.0
+    enough = up + down > max(20.0, FEW_STEPS * len(x))
+    return max(up, down) / (up + down) if enough else 0.0
 
 
 def clipped(x: np.ndarray, low: float, high: float) -> float:
@@ -103,11 +108,11 @@ def clipped(x: np.ndarray, low: float, high: float) -> float:
     that follow each other.
     """
     share, span = 0.0, high - low
-    for end, inwards in ((high, -1), (low, 1)):
-        away = inwards * (x - np.float32(end))
-        rim = away <= RIM * span
+    for upper in (True, False):
+        rim = x >= high - RIM * span if upper else x <= low + RIM * span
+        wide = x >= high - INSIDE * span if upper else x <= low + INSIDE * span
         n = int(rim.sum())
-        if n < 2 or n <= PILE * ((away <= INSIDE * span).sum() - n):
+        if n < 2 or n <= PILE * (int(wide.sum()) - n):
             continue
         both = rim[1:] & rim[:-1]
         if n <= MIN_PILE * len(x):  # so few may lie there by chance, unless they are equal
@@ -118,15 +123,18 @@ def clipped(x: np.ndarray, low: float, high: float) -> float:
 
 def clipped_share(x: np.ndarray) -> np.ndarray:
     """Share of clipped samples (channels,) of x (samples, channels)."""
-    return np.array([clipped(c, c.min(), c.max()) if np.ptp(c) else 0.0 for c in x.T])
+    ends = [(float(c.min()), float(c.max())) for c in x.T]
+    return np.array(
+        [clipped(c, *e) if e[0] < e[1] else 0.0 for c, e in zip(x.T, ends, strict=True)]
+    )
 
 
 def wild(x: np.ndarray) -> int:
     """How many single samples lie far outside nearly all others."""
     away = np.abs(x - np.median(thinned(x)))
-    if away.max() <= WILD * max(np.percentile(thinned(away), 99.5), TINY):
+    if away.max() <= WILD * max(float(np.percentile(thinned(away), 99.5)), TINY):
         return 0  # some of the samples say enough where none is wild
-    count = int((away > WILD * max(np.percentile(away, 99.5), TINY)).sum())
+    count = int((away > WILD * max(float(np.percentile(away, 99.5)), TINY)).sum())
     return count if count <= max(1, FEW_WILD * len(x)) else 0
 
 
@@ -143,7 +151,7 @@ def sentinel(x: np.ndarray, end: float) -> float:
 
 
 def one_sided(x: np.ndarray) -> float:
-    """The median's distance to the lower end over that to the upper end, or the inverse: below 1.
+    """The median's distance to the nearer end of the range over that to the other one, 0 to 1.
 
     NaN unless one end of the range stays where it is over ten blocks, as 0 does for a rectified
     signal; a drifting one is no envelope.
