@@ -321,7 +321,10 @@ def real_table(results):
             low, high = model["accuracy_ci95"]
             figure = f"{model['accuracy']:.3f} ({low:.2f}–{high:.2f}), {model['ece']:.2f}"
             by_model.setdefault(model["model"], []).append(figure)
-    lines = ["| model | nothing known | a neutral recording | ten recordings |", "|---|---|---|---|"]
+    lines = [
+        "| model | nothing known | a neutral recording | ten recordings |",
+        "|---|---|---|---|",
+    ]
     return "\n".join([*lines, *(f"| {n} | {' | '.join(row)} |" for n, row in by_model.items())])
 
 
