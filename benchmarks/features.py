@@ -4,8 +4,8 @@
     python benchmarks/features.py --entropies 28080
 
 The array, float32 (28080, 128, 8), has the size of 80 of the original's recordings, here of
-simulated EMG at 2 kHz. Times are seconds of the processor, over all threads, which other programs
-hardly change. LibEMG needs an older NumPy, so it gets an environment of its own. Its two entropies
+simulated EMG at 2 kHz. Times are seconds of the processor, which other programs hardly change, on
+one thread. LibEMG needs an older NumPy, so it gets an environment of its own. Its two entropies
 take half an hour; unless `--entropies` says otherwise, 1 % of the segments stand for all.
 """
 
@@ -104,7 +104,8 @@ def main(args):
     x = array(args.segments)
     print(f"float32 {x.shape}, {x.nbytes / 2**20:.0f} MiB")
     segments = Segments(x, np.zeros(len(x)), RATE)
-    with warnings.catch_warnings():
+    one_thread = importlib.import_module("threadpoolctl")  # scikit-learn brings it
+    with one_thread.threadpool_limits(1), warnings.catch_warnings():
         warnings.simplefilter("ignore")
         copy = min(cost(x.copy)[0] for _ in range(args.repeats))
         default = min(cost(lambda: bank_features(segments))[0] for _ in range(args.repeats))
