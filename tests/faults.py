@@ -3,9 +3,19 @@
 import numpy as np
 
 from emg_llm.signal.recording import Recording
-from emg_llm.signal.simulation import _carrier
 
 NAMES = ("cheek", "jaw", "forehead", "chin")
+
+
+def noise_like_emg(n, rate, channels, rng, low=60.0, high=120.0):
+    """Unit-power noise with the surface-EMG spectrum of Shwedyk et al., IEEE Trans. Biomed. Eng.
+    1977, 24(5):417: float (n, channels)."""
+    f = np.fft.rfftfreq(n, 1 / rate)[:, None]
+    power = high**4 * f**2 / ((f**2 + low**2) * (f**2 + high**2) ** 2)
+    power[(f[:, 0] < 10) | (f[:, 0] > 500)] = 0
+    x = np.fft.rfft(rng.standard_normal((n, channels)), axis=0) * np.sqrt(power)
+    x = np.fft.irfft(x, n, axis=0)
+    return x / np.sqrt(np.mean(x * x, axis=0))
 
 
 def muscles(seconds=6.0, rate=2000.0, channels=4, seed=0, strength=40.0, noise=1.5):
@@ -16,7 +26,7 @@ def muscles(seconds=6.0, rate=2000.0, channels=4, seed=0, strength=40.0, noise=1
     rng = np.random.default_rng(seed)
     n = int(seconds * rate)
     t = np.arange(n) / rate
-    carrier = _carrier(n, rate, np.full(channels, 60.0), np.full(channels, 120.0), rng)
+    carrier = noise_like_emg(n, rate, channels, rng)
     active = np.zeros((n, channels))
     for i in range(channels):
         for start in np.arange(0.5 + 0.2 * i, seconds, 2):
