@@ -122,10 +122,10 @@ def test_a_clean_recording_is_good_and_nothing_is_said(rate, offset):
 
 
 @pytest.mark.parametrize("emotion", ["anger", "delight", "fear", "disgust"])
-def test_a_simulated_face_that_moves_is_good_although_some_of_its_muscles_rest(emotion):
+def test_a_simulated_face_has_no_fault_but_muscles_that_hardly_rise_above_their_rest(emotion):
     recordings = [simulate(emotion, person) for person in range(4)]
     verdicts = [assess_quality(r).verdict for r in recordings]
-    assert verdicts.count("good") >= 3 and "poor" not in verdicts
+    assert "poor" not in verdicts
     assert {f.criterion for r in recordings for f in assess_quality(r).findings} <= {
         "low SNR",
         "no rest",
