@@ -40,9 +40,9 @@ def read_frame(
             notes.append(f"{left_out} rows of another kind were left out.")
     try:
         frame = _parsed(data, at, layout, comment)
-    except pd.errors.ParserError:
-        raise BrokenTable from None
-    except Exception:  # as in `refusing`
+    except Exception as error:  # as in `refusing`
+        if isinstance(error, pd.errors.ParserError) and not mend:
+            raise BrokenTable from None
         raise RecordingError(
             f"{name} can't be read as a table of numbers; export it again as CSV."
         ) from None
@@ -71,7 +71,7 @@ def columns_of(
         frame = frame.iloc[:, :-1]
     columns, kept, texts, notes, bad = [], [], {}, [], 0
     for i in range(frame.shape[1]):
-        column, called = frame.pop(i), names[i]
+        column, called = frame[i], names[i]
         if any(names) and not called and column.isna().all():
             continue
         numbers, lost = _numbers(column)

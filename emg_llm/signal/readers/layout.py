@@ -13,6 +13,7 @@ COMMENTS = ("#", "%", "//")
 DELIMITERS = ("\t", ";", ",", "|", None)  # None: any run of spaces
 # Decimal and thousands signs; the first of several that fit is taken.
 NUMERALS = ((".", None), (",", None), (",", "."), (".", ","), (",", " "), (".", " "), (".", "'"))
+SOME, SOME_COLUMNS = 2000, 64  # cells and columns tell the signs of numbers
 MISSING = {"", "nan", "na", "n/a", "null", "none", "-nan", "<na>"}
 GROUPED = {
     (decimal, thousands): re.compile(
@@ -130,6 +131,7 @@ def find_layout(texts: Sequence[str]) -> Layout:
             table = [layout.cells(text) for text in last]
             width, rows = Counter(map(len, table)).most_common(1)[0]
             cells = [cell for cells in table for cell in cells]
+            cells = cells[:: 1 + len(cells) // SOME]
             share = sum(layout.is_number(c) or is_clock(c) for c in cells) / len(cells)
             score = (round(share, 2), width if 2 * rows > len(table) else 0)
             found.append((score, layout, width))
@@ -161,7 +163,7 @@ def _mend_signs(layout, texts):
         other = "," if layout.decimal == "." else "."
         grouped = Layout(layout.delimiter, other, layout.decimal, layout.width)
         table = [layout.cells(text) for text in texts]
-        table = [cells for cells in table if len(cells) == layout.width]
+        table = [cells[:SOME_COLUMNS] for cells in table if len(cells) == layout.width]
         table = [cells for cells in table if any(map(layout.is_number, cells))]
         numbers = [
             [c for c in column if layout.is_number(c)] for column in zip(*table, strict=True)

@@ -3,6 +3,7 @@
 import re
 
 from emg_llm.signal.montage import parse
+from emg_llm.signal.readers.units import LONGEST
 
 TIME = re.compile(
     r"(?:x_?|relative_?|elapsed_?|unix_?|epoch_?|system_?|abs(?:olute)?_?)?"
@@ -77,6 +78,7 @@ def stem(key: str) -> str:
 
 def key_of(name: str) -> str:
     """A name as the patterns here expect it: lower case, words joined by "_", without its unit."""
+    name = name[:LONGEST]
     name = re.sub(r"[(\[].*?[)\]]", " ", name) or name
     name = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name)
     key = re.sub(r"[\s_.,\-:]+", "_", name.strip().lower()).strip("_")
