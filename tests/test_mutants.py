@@ -1,4 +1,7 @@
-"""Damaged files of every format: a Recording that all can use, or a sentence."""
+"""Damaged files: a Recording that all can use, or a sentence.
+
+Those that are read in a process of their own, a second each, are in `test_readers.py`.
+"""
 
 from emg_llm.signal.readers import SUPPORTED_EXTENSIONS
 from emg_llm.signal.readers.formats import FORMATS
@@ -13,8 +16,6 @@ def test_damaged_files_become_usable_recordings_or_one_sentence(tmp_path):
     counts, faults = mutants.run(tmp_path, here, range(240))
     assert not faults and counts.total() == 240
     assert {"opened", "refused"} == {outcome for _, outcome in counts}
-    counts, faults = mutants.run(tmp_path, tuple(APART & {*SUPPORTED_EXTENSIONS}), range(9))
-    assert not faults and counts.total() == 9
 
 
 def test_what_is_wrong_with_a_file_is_found(tmp_path, monkeypatch):
