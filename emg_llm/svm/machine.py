@@ -137,7 +137,7 @@ class EmotionSVM(Pushable):
 
     def calibrate(self, features, targets, groups, known, fitted_on):
         """Fit the confidence to other people than `fit` had; see Confidence.fit."""
-        self.confidence = Confidence()
+        self.confidence, known = Confidence(), known or {}
         ways = alternatives(self.scaling, known)
 
         def scores_of(features):
