@@ -125,6 +125,17 @@ def test_a_pool_makes_the_power_that_it_is_asked_for():
     assert pool.excitation(np.array([10 ** (STRONGEST / 10 + 1)]))[0] == 1
 
 
+def test_firings_do_not_pile_up_at_the_start():
+    pool, rng = Pool(np.random.default_rng(0)), np.random.default_rng(1)
+    for rest in (0, 100):
+        excitation = np.r_[np.zeros(rest), np.full(250 - rest, 0.8)]
+        times = np.concatenate([pool.firings(excitation, 1.0, rng)[1] for _ in range(20)])
+        began = rest / 250
+        first = ((times >= began) & (times < began + 0.01)).sum() / 0.01
+        later = (times > began + 0.2).sum() / (1 - began - 0.2)
+        assert first < 1.3 * later and not (times < began - 0.004).any()
+
+
 def test_units_are_recruited_by_size_and_fire_faster_with_excitation():
     pool = Pool(np.random.default_rng(0))
     weak, strong = pool._rates(np.array([0.1, 1.0])).T

@@ -64,7 +64,10 @@ class Pool:
         intervals = 1 + IRREGULARITY * rng.standard_normal((len(active), most))
         at = np.cumsum(np.maximum(intervals, 0.3), axis=1) - rng.random((len(active), 1))
         ends = step * np.arange(1, len(excitation) + 1)
-        rows = [np.interp(a[a < e[-1]], e, ends) for a, e in zip(at, expected, strict=True)]
+        rows = [
+            np.interp(a[(a > e[0]) & (a < e[-1])], e, ends)
+            for a, e in zip(at, expected, strict=True)
+        ]
         unit = np.repeat(active, [len(row) for row in rows])
         times = np.concatenate(rows) if rows else np.empty(0)
         if self.severity:
