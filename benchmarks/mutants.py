@@ -190,7 +190,7 @@ def run(folder: Path, endings, seeds, predict=False, tell=print) -> tuple[Counte
         except Exception as error:  # what the program lets through
             outcome, fault = "opened", f"{type(error).__name__}: {error}"
         more = [now - before for now, before in zip(memory_mb(), (own, others), strict=True)]
-        if more[0] > MEMORY_MB or memory_mb()[1] > max(others, MEMORY_MB):
+        if max(more) > MEMORY_MB:
             fault = fault or f"took {max(more):.0f} MB more than before"
             own, others = memory_mb()
         counts[ending, outcome] += 1
