@@ -158,7 +158,7 @@ def test_an_order_that_tells_the_label_is_a_note(table):
 
 @pytest.mark.parametrize("how", ["trials", "labels"])
 def test_one_person_under_two_names_is_named(how):
-    dataset = load_dataset("simulated:subjects=6,trials=2,duration=0.5")
+    dataset = load_dataset("simulated:subjects=6,trials=4,duration=0.5")
     emotions = sorted(set(dataset.labels))
 
     def name(i):

@@ -24,6 +24,13 @@ def results_tab(pipeline):
         gr.Markdown("This bundle has no results.", elem_classes="hint")
     else:
         gr.Dataframe(table, interactive=False, show_label=False)
+    if not (real := real_frame(results)).empty:
+        gr.Markdown(
+            "### Real people\nAccuracy on recordings made from the powers of real faces, of which "
+            "no model has learned, by what is known of the person; and the calibration error.",
+            elem_classes="heading",
+        )
+        gr.Dataframe(real, interactive=False, show_label=False)
     facts, led = [], leading(results)
     if led.get("data"):
         facts.append(f"Data: {escape(led['data'])}")
@@ -34,6 +41,23 @@ def results_tab(pipeline):
         gr.Markdown("  \n".join(facts), elem_classes="hint")
     _figures(_models(results))
     gr.Markdown(ABOUT.read_text(encoding="utf-8"))
+
+
+def real_frame(results):
+    """pandas: a row for each model, a column for each privilege; empty if nobody was measured."""
+    known = {"training": "nothing", "neutral": "a neutral recording", "several": "ten recordings"}
+    try:
+        rows = {
+            model["model"]: {
+                name: f"{_percent(by[k]['accuracy'])}, {_percent(by[k]['ece'])}"
+                for privilege, name in known.items()
+                for by in [results["real_people"][privilege]]
+            }
+            for k, model in enumerate(results["real_people"]["training"])
+        }
+    except (KeyError, TypeError, IndexError):
+        return pd.DataFrame()
+    return pd.DataFrame.from_dict(rows, orient="index").rename_axis("model").reset_index()
 
 
 def _figures(models):
