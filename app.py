@@ -47,8 +47,8 @@ def main(arguments=None):
         pipeline = EmotionPipeline.from_pretrained(options.bundle, llms=options.llm)
     except HubError as error:
         parser.exit(1, f"{error}\n")
-    for name, reason in pipeline.not_loaded.items():
-        print(f"{name} is not loaded. {reason}")
+    for llm, reason in pipeline.not_loaded.items():
+        print(f"{llm} is not loaded. {reason}")
     try:
         build_app(pipeline).launch(server_name=name, server_port=int(port), **launch_options())
     except OSError:  # taken in the meantime

@@ -29,10 +29,11 @@ from emg_llm.encoders import load_encoder
 from emg_llm.hub.client import bundle_folder
 from emg_llm.pipeline import EmotionPipeline
 from emg_llm.scripts import run
-from emg_llm.signal.preprocessing import BAND, HARMONICS, clean, detect_mains, resample
+from emg_llm.signal.preprocessing import BAND, clean, detect_mains, resample
 from emg_llm.signal.quality import assess_quality
 from emg_llm.signal.readers import read_recording
 from emg_llm.signal.simulation import simulate
+from emg_llm.signal.spectrum import HARMONICS
 
 
 @dataclass

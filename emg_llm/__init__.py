@@ -22,6 +22,7 @@ _HOMES = {
     "segment_tensor": "signal.features",
     "feature_table": "signal.features",
     "feature_summary": "signal.features",
+    "activations": "signal.onset",
     "load_dataset": "data.datasets",
     "EmotionPipeline": "pipeline",
     "Prediction": "pipeline",

@@ -10,6 +10,7 @@ from scipy.io import savemat
 from emg_llm.data.datasets import Dataset
 from emg_llm.signal.readers import read_recording
 from emg_llm.signal.recording import RecordingError
+from tests.writing import write_acq, write_c3d, write_wfdb, write_xdf, xdf_stream
 
 N, RATE = 400, 2000  # samples and Hz of a file
 
@@ -81,8 +82,28 @@ def _wav(path, array):
     wavfile.write(path, RATE, array.astype(np.float32))
 
 
+def _wfdb(path, array):
+    steps = 1e4
+    write_wfdb(path, np.round(array * steps).astype(int), RATE, steps, unit="uV", form="32")
+
+
+def _biopac(path, array):
+    write_acq(path, list(np.asarray(array, float).T), RATE)
+
+
+def _motion(path, array):
+    write_c3d(path, np.asarray(array, float), RATE)
+
+
+def _lab(path, array):
+    array = np.asarray(array, float)
+    labels = [f"channel {i + 1}" for i in range(array.shape[1])]
+    write_xdf(path, xdf_stream(array, RATE, labels=labels))
+
+
 WRITERS = {".h5": _hdf5, ".hdf5": _hdf5, ".edf": _edf, ".bdf": _edf, ".xlsx": _sheet}
 WRITERS |= {".ods": _sheet, ".parquet": _arrow, ".feather": _arrow, ".wav": _wav}
+WRITERS |= {".hea": _wfdb, ".acq": _biopac, ".c3d": _motion, ".xdf": _lab}
 
 
 def save(path, array, **more):

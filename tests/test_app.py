@@ -53,3 +53,20 @@ def test_a_port_that_is_taken_while_the_models_load_is_said_too(monkeypatch, cap
             app.main([])
     assert ended.value.code == 1
     assert "GRADIO_SERVER_PORT=" in capsys.readouterr().err
+
+
+def test_models_that_are_not_loaded_are_named_and_the_address_stays(monkeypatch, capsys):
+    import gradio as gr
+
+    import app
+    from emg_llm.pipeline import EmotionPipeline
+    from tests.pretending import FakePipeline
+
+    served = {}
+    monkeypatch.setattr(app, "is_free", lambda *_: True)
+    monkeypatch.setattr(EmotionPipeline, "from_pretrained", lambda *_, **__: FakePipeline())
+    monkeypatch.setattr(gr.Blocks, "launch", lambda self, **options: served.update(options))
+    monkeypatch.setenv("GRADIO_SERVER_NAME", "127.0.0.1")
+    app.main([])
+    assert served["server_name"] == "127.0.0.1"
+    assert "tinyllama is not loaded. It needs 3 GB" in capsys.readouterr().out

@@ -2,12 +2,15 @@
 
 import json
 import re
+import sys
 from dataclasses import asdict, fields
 
 import numpy as np
 import pytest
 
 from emg_llm.encoders.augmentation import Augmentation
+from emg_llm.signal.bank.table import bank_features
+from emg_llm.signal.preprocessing import Segments
 from tests.scripts import load_script
 
 
@@ -66,3 +69,38 @@ def test_both_trainers_learn_the_same_conversations(nano_folder, tmp_path, capsy
     finetuning.main(finetuning.BenchmarkArguments(**base, rows=8, repeats=1))
     told = capsys.readouterr().out.splitlines()[-1]
     assert re.match(r"nano-llama2, 8 conversations: [\d,]+ tokens/s, TRL's own trainer", told)
+
+
+def test_without_libemg_the_default_features_are_timed_and_a_sentence_says_what_to_install(
+    monkeypatch, capsys
+):
+    features = load_script("features", "benchmarks")
+    monkeypatch.setitem(sys.modules, "libemg", None)
+    with pytest.raises(SystemExit, match=r"pip install 'libemg==2\.0\.\*'"):
+        features.main(features.make_parser().parse_args(["--segments", "60", "--repeats", "1"]))
+    assert re.search(r"\(60, 128, 8\).*\n.*default features .* copies", capsys.readouterr().out)
+
+
+def test_what_libemg_computes_otherwise_is_computed_from_our_features():
+    features = load_script("features", "benchmarks")
+    x = np.random.default_rng(0).normal(0, 20, (9, 128, 3)).astype(np.float32)
+    rate, cut = features.RATE, Segments(x, np.zeros(9), features.RATE)
+    power = np.abs(np.fft.rfft(x, axis=1) / 128)[:, :-1] ** 2
+    f = np.fft.rfftfreq(128, 1 / rate)[:-1, None]
+    expected = {
+        "MNF": (f * power).sum(1) / power.sum(1),
+        "MNP": power.mean(1),
+        "SM": (f**2 * power).sum(1),
+        "TM": (np.abs(x) ** 3).mean(1),
+        "MFL": np.log10(np.abs(np.diff(x, axis=1)).sum(1)),
+        "MAVFD": np.abs(np.diff(x, axis=1)).mean(1),
+        "MOB": np.sqrt(np.square(np.diff(x, axis=1)).sum(1) / np.square(x).sum(1)),
+    }
+    for shared in features.SHARED:
+        values = bank_features(cut, shared.ours)
+        if shared.theirs in expected:
+            same = shared.same(values, x)
+            assert features.agreement(expected[shared.theirs], same) == 1, shared.theirs
+            assert features.agreement(1.01 * expected[shared.theirs], same) < 1
+            assert shared.reason
+        assert shared.reason or shared.same

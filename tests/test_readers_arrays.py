@@ -68,3 +68,13 @@ def test_an_npz_member_that_promises_more_than_it_holds_is_refused(tmp_path):
     data[record + 24 : record + 28] = struct.pack("<I", 10**7)
     path.write_bytes(data)
     assert "again" in refusal(path)
+
+
+def test_notes_in_an_npz_are_handed_on_as_the_files_own_words(tmp_path):
+    known = {"signal": emg(), "sampling_rate": RATE, "unit": "uV"}
+    np.savez(tmp_path / "a.npz", notes=np.array(["Simulated.", "", "x" * 999] + ["y"] * 9), **known)
+    first, second, *rest = read_recording(tmp_path / "a.npz").notes
+    assert first == "The file says: Simulated."
+    assert second == "The file says: " + "x" * 300 and rest == ["The file says: y"]
+    np.savez(tmp_path / "b.npz", notes=np.array([1, 2]), **known)
+    assert read_recording(tmp_path / "b.npz").notes == ()

@@ -124,3 +124,14 @@ def test_a_feature_table_and_a_manifest_are_refused_and_sent_to_data(tmp_path):
 
 def test_a_recording_of_less_than_a_twentieth_of_a_second_is_refused(tmp_path):
     assert "at least 32 samples and 0.05 s" in refusal(save(tmp_path / "a.npy", emg(500)), 15000)
+
+
+def test_a_channel_that_ends_early_takes_nothing_from_the_others(tmp_path):
+    signal = emg()
+    signal[len(signal) // 2 :, 2] = np.nan
+    signal[7, 0] = np.nan
+    np.save(tmp_path / "a.npy", signal)
+    recording = read_recording(tmp_path / "a.npy", 2000)
+    assert recording.valid.sum() == len(signal) - 1
+    assert not recording.signal[-1, 2] and recording.signal[-1, 1]
+    assert "Channel 3 lacks 50% of its samples" in notes(recording)

@@ -96,7 +96,7 @@ def test_every_ordered_pair_of_sites_is_compared_and_only_what_is_true_counts(
     pairs = [places(chat.reading, chat.later[-1]["content"]) for chat in asked[60:116]]
     assert counts["n_pairs"] == len({tuple(pair) for pair in pairs}) == 56
     tied = counts["n_pairs"] - counts["true_pairs"]  # "stronger" is wrong for equal levels
-    assert tied < 8
+    assert tied < 16
     for always in (lambda both, key: both[0], min):
         replying(monkeypatch, lambda chat, pick=always: stronger(chat, pick))
         lucky = count_replies(llm, readings, p, n_replies=60)["true_pairs"]

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from emg_llm.signal.readers import formats
+
 ROOT = Path(__file__).parents[1]
 OURS = {"emg_llm", "tests", "app"}
 RUNS = [ROOT / "app.py", *(ROOT / "emg_llm").rglob("*.py"), *(ROOT / "train").glob("*.py")]
@@ -28,6 +30,7 @@ REQUIRED = pinned(
     line for line in (ROOT / "requirements.txt").read_text().splitlines() if line[:1] != "#"
 )
 EXTRAS = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
+FORMATS = pinned(EXTRAS["formats"])
 
 
 def undeclared(source, declared):
@@ -44,7 +47,7 @@ def undeclared(source, declared):
 
 @pytest.mark.parametrize(
     ("files", "declared"),
-    [(RUNS, REQUIRED), (DEVELOPS, REQUIRED | pinned(EXTRAS["dev"]))],
+    [(RUNS, REQUIRED | FORMATS), (DEVELOPS, REQUIRED | pinned(EXTRAS["dev"]))],
     ids=["runs", "develops"],
 )
 def test_every_module_that_is_imported_is_required(files, declared):
@@ -55,6 +58,14 @@ def test_every_module_that_is_imported_is_required(files, declared):
 def test_an_import_that_nobody_declares_is_found():
     assert undeclared("def f():\n    from yaml.nodes import Node", {"torch": "1"}) == {"yaml"}
     assert not undeclared("import json, yaml\nfrom . import other", {"pyyaml": "6"})
+
+
+def test_only_their_readers_import_the_libraries_of_rare_formats():
+    readers = {f"{f.reader.split('.')[0]}.py" for f in formats.FORMATS if f.optional}
+    lacking = {p.name for p in RUNS if undeclared(p.read_text(), REQUIRED)}
+    assert lacking == readers
+    assert {f.libraries[0] for f in formats.FORMATS if f.optional} == set(FORMATS)
+    assert FORMATS.items() <= pinned(EXTRAS["dev"]).items()
 
 
 def test_what_is_pinned_is_what_the_tests_run_on():

@@ -25,6 +25,8 @@ FIRST_MISTAKE = {
         ["--tokenizer_conversations", "100", "--start_with", "nowhere"],
         "nowhere can't be loaded",
     ),
+    "realism": (["--real", "nowhere"], "no such folder"),
+    "simulate": (["--data", "nowhere"], "only 'simulated[:key=value,…]' can be simulated"),
     "sft": (["--llm", "nano-llama2", "--dataset_name", "nowhere"], "train/conversations.py"),
 }
 # A script, its flags, and what the one line on stderr must tell.

@@ -58,7 +58,7 @@ def signal(change):
 
 
 def hum(x, r, i):
-    return x + 8 * np.sin(2 * np.pi * 50 * np.arange(len(x)) / r.sampling_rate + i)[:, None]
+    return x + 25 * np.sin(2 * np.pi * 50 * np.arange(len(x)) / r.sampling_rate + i)[:, None]
 
 
 def invalid(r, i):

@@ -21,6 +21,7 @@ from emg_llm.ui.llm_header import reading_html
 from emg_llm.ui.prediction import PredictionArea, prediction_json
 from emg_llm.ui.results import results_frame
 from tests.pretending import TOKENS, FakePipeline, write_csv
+from tests.writing import write_wfdb
 
 
 @pytest.fixture(scope="module")
@@ -151,11 +152,12 @@ def test_a_manifest_that_is_uploaded_opens_no_file_that_it_names(client, tmp_pat
     assert not [p.name for p in reachable if "load_dataset" in p.read_text()]
 
 
-def test_only_three_endpoints_are_offered(client):
+def test_only_four_endpoints_are_offered(client):
     assert set(client.view_api(return_format="dict")["named_endpoints"]) == {
         "/analyze",
         "/predict",
         "/chat",
+        "/simulate",
     }
 
 
@@ -298,3 +300,28 @@ def test_a_history_is_understood_in_each_form_that_gradio_gives_it():
     assert [m["content"] for m in plain_history(history)] == ["a", "b", "c"]
     with pytest.raises(ValueError, match="history"):
         plain_history([["old", "pairs"]])
+
+
+def test_a_header_and_its_samples_are_read_together(client, trial, tmp_path):
+    values = np.round(np.random.default_rng(0).normal(0, 500, (1000, 8))).astype(int)
+    header = handle_file(write_wfdb(tmp_path / "a.hea", values, 1000))
+    data = handle_file(tmp_path / "a.dat")
+    for files in ([header, data], [data, header]):
+        summary, *_ = client.predict(files, api_name="/analyze")
+        assert "8 channels" in summary and "µV" in summary
+        assert client.predict(files, api_name="/predict")["label"] == "fear"
+    asked = client.predict("Why?", [header, data], api_name="/chat")
+    assert asked.startswith("nano-llama2 read 8 channels")
+    for files in (header, data, [trial, data], [trial, trial], [trial, header]):
+        with pytest.raises(AppError, match="together"):
+            client.predict(files, api_name="/analyze")
+
+
+def test_a_plain_request_sends_one_file_as_ever(client, trial):
+    with open(trial["path"], "rb") as stream:
+        [path] = httpx.post(f"{client.src}gradio_api/upload", files={"files": stream}).json()
+    data = [{"path": path, "meta": {"_type": "gradio.FileData"}}, None, "auto", "auto"]
+    for endpoint, given in (("analyze", data), ("predict", data)):
+        url = f"{client.src}gradio_api/call/{endpoint}"
+        event = httpx.post(url, json={"data": given}).json()["event_id"]
+        assert "event: complete" in httpx.get(f"{url}/{event}").text, given

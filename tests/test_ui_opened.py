@@ -2,11 +2,12 @@
 
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 import scipy.fft
 
 import emg_llm
-from emg_llm.signal import quality
+from emg_llm.signal.quality import assess
 from emg_llm.signal.recording import MONTAGE, RecordingError
 from emg_llm.ui import build_app, opened
 from emg_llm.ui.analysis import make_source
@@ -14,6 +15,7 @@ from emg_llm.ui.opened import OpenRecordings
 from emg_llm.ui.signals import CLEANED, RAW
 from tests.making import counting
 from tests.pretending import FakePipeline, write_csv
+from tests.writing import write_wfdb
 
 
 @pytest.fixture
@@ -22,7 +24,7 @@ def counts(monkeypatch):
     done, counted = counting(monkeypatch)
     counted(emg_llm, "read_recording")
     counted(scipy.fft, "dct")  # once for each channel and cleaning
-    counted(quality, "QualityReport")
+    counted(assess, "QualityReport")
     return done
 
 
@@ -102,3 +104,65 @@ def test_a_file_that_cannot_be_read_is_said_each_time_it_is_asked_for(tmp_path):
         with pytest.raises(RecordingError) as caught:
             open_recording(make_source(path))
         assert "\n" not in str(caught.value)
+
+
+def test_a_header_and_its_samples_may_be_uploaded_together_and_nothing_else(tmp_path):
+    does = handlers(build_app(Judging()))
+    values = np.round(np.random.default_rng(0).normal(0, 500, (1000, 8))).astype(int)
+    header = str(write_wfdb(tmp_path / "a.hea", values, 1000))
+    data = str(tmp_path / "a.dat")
+    form = None, "auto", None, RAW
+    for files in ([header, data], [data, header]):
+        source, summary, *_ = does["uploaded"](files, *form)
+        assert (source.path, source.parts) == (header, (data,))
+        assert "8 channels" in summary.value
+    unchanged = does["settings_changed"](source, files, *form)
+    assert all("value" not in value for value in unchanged)  # nothing is read again
+    source, *_ = does["settings_changed"](source, None, 500.0, *form[1:])  # the form was emptied
+    assert source.parts == (data,) and source.sampling_rate == 500
+    for files in ([header], [write_csv(tmp_path / "b.csv"), header]):
+        source, problem, *_ = does["uploaded"](files, *form)
+        assert source is None and "together" in problem.value
+    source, *_ = does["uploaded"]([write_csv(tmp_path / "b.csv")], *form)
+    assert source.path.endswith("b.csv") and source.parts == ()
+
+
+UNCLEAR = "time,ECG left,EDA,EOG\n" + "".join(
+    f"{i / 1000},{(i * 7919) % 101},{i % 50},{(i * 104729) % 97}\n" for i in range(600)
+)
+
+
+def components(values, kind):
+    return [v for v in values if type(v).__name__ == kind]
+
+
+def test_where_the_columns_of_emg_cannot_be_told_the_page_asks_and_reads_the_answer(tmp_path):
+    does = handlers(build_app(FakePipeline()))
+    path = tmp_path / "trial.csv"
+    path.write_text(UNCLEAR)
+    asked = does["uploaded"](str(path), None, "auto", "auto", RAW)
+    [columns] = components(asked, "CheckboxGroup")
+    assert asked[0] is None and "Which columns are EMG" in asked[1].value
+    assert components(asked, "Column")[0].visible
+    assert [label.split(" · ")[0] for label, _ in columns.choices] == [
+        "time",
+        "ECG left",
+        "EDA",
+        "EOG",
+    ]
+    assert columns.choices[1][1] == 2 and "lively" in columns.choices[1][0]
+    answer = does["settings_changed"](None, str(path), None, "auto", "auto", RAW, [4, 2])
+    assert answer[0].channels == (2, 4) and "2 channels" in answer[1].value
+    assert not components(answer, "CheckboxGroup")  # what was ticked stays
+    other = does["uploaded"](write_csv(tmp_path / "other.csv"), None, "auto", None, RAW)
+    assert not components(other, "Column")[0].visible
+
+
+def test_a_rate_that_is_lacking_too_is_asked_after_the_columns(tmp_path):
+    does = handlers(build_app(FakePipeline()))
+    path = tmp_path / "trial.csv"
+    path.write_text(UNCLEAR.replace("time", "HR").replace("\n0.", "\n9."))
+    answer = does["settings_changed"](None, str(path), None, "auto", "auto", RAW, [2])
+    assert answer[0] is None and "sampling rate" in answer[1].value and answer[2].open
+    answer = does["settings_changed"](None, str(path), 1000, "auto", "auto", RAW, [2])
+    assert answer[0].sampling_rate == 1000

@@ -87,7 +87,11 @@ def test_missing_channels_do_not_make_a_face_unlike_one(encoder):
 
 def test_an_encoder_saved_without_a_detector_loads_and_accepts_what_is_not_faulty(tmp_path):
     weights = load_file(FOLDER / "model.safetensors")
-    old = {k: v for k, v in weights.items() if not k.startswith(("familiar", "usual", "related"))}
+    old = {
+        k: v
+        for k, v in weights.items()
+        if not k.startswith("familiar") and k not in ("usual", "related")
+    }
     assert len(old) < len(weights)
     save_file(old, tmp_path / "model.safetensors")
     (tmp_path / "config.json").write_text((FOLDER / "config.json").read_text())
@@ -113,5 +117,5 @@ def test_the_limit_accepts_its_share_of_other_people_and_needs_enough_of_them():
     familiar.fit_limits(distances(400))
     accepted = (distances(2000)[0] <= float(familiar.limits[-1])).mean()
     assert 0.96 < accepted < 0.995
-    familiar.fit_limits(distances(48))
+    familiar.fit_limits(distances(30))
     assert torch.isinf(familiar.limits).all()

@@ -22,7 +22,8 @@ from emg_llm.encoders import load_encoder
 from emg_llm.evaluation.results import leading
 from emg_llm.experiments.replies import ALL_PAIRS
 from emg_llm.hub.client import NEVER_UPLOADED, bundle_folder
-from emg_llm.scripts import ScalingArguments, run
+from emg_llm.scripts import run
+from emg_llm.signal.levels import ANY, PRIVILEGES
 from emg_llm.signal.montage import FACE
 from emg_llm.signal.recording import EMOTIONS
 from emg_llm.signal.simulation import is_simulated, simulate
@@ -39,11 +40,19 @@ FEW_NEW_PEOPLE = "simulated:subjects=3,trials=1,seed=90417"
 
 
 @dataclass
-class BundleArguments(ScalingArguments):
+class BundleArguments:
     """Settings of the bundle."""
 
     data: str = field(
-        default="simulated:subjects=56,seed=1", metadata={"help": "As for the other scripts."}
+        default="simulated:subjects=240,trials=2,conditions=varied,diversity=1.7,seed=1",
+        metadata={"help": "As for the other scripts."},
+    )
+    real: str | None = field(
+        default=None,
+        metadata={
+            "help": "Recordings of real people, which nothing is trained on, to measure the models "
+            "on as well."
+        },
     )
     seed: int = field(default=0, metadata={"help": "Seed for every step."})
     work_dir: str = field(default="runs/bundle", metadata={"help": "Output folder of the steps."})
@@ -74,7 +83,8 @@ def main(args):
     with whole(folder, owns=["**/*"]) as beside:
         assemble(args, work, beside)
     size = sum(f.stat().st_size for f in folder.rglob("*") if f.is_file())
-    print(f"\n{table(json.loads((folder / 'results.json').read_text()))}")
+    results = json.loads((folder / "results.json").read_text())
+    print("\n\n".join(filter(None, ["", table(results), real_table(results)])))
     print(f"\nBundle of {size / 2**20:.1f} MB in {folder}")
 
 
@@ -87,22 +97,19 @@ def run_step(script, *flags):
 def steps(args, work):
     """(script, output folder, flags) in order of dependence."""
     data = ["--data", args.data, "--seed", args.seed]
-    scaling = ["--scaling", args.scaling]
     coder = work / "encoders" / ENCODERS[0]
     codec = ["--encoder", coder, "--codebook", work / "codebook"]
     fewer = (lambda *flags: flags) if args.quick else (lambda *flags: ())
-    yield "svm", "svm", [*data, *scaling]
+    known = "--scaling", ANY
+    yield "svm", "svm", [*data, *known]
     for arch in ENCODERS:
-        yield (
-            "encoder",
-            f"encoders/{arch}",
-            [*data, *scaling, "--arch", arch, *fewer("--epochs", 2)],
-        )
+        flags = "--arch", arch, "--lead", "combination", "--epochs", 2 if args.quick else 18
+        yield "encoder", f"encoders/{arch}", [*data, *known, *flags]
     yield "codebook", "codebook", [*data, "--encoder", coder]
     yield (
         "conversations",
         "conversations",
-        [*data, *codec, *scaling, "--bridge", "both", *fewer("--variants", 1)],
+        [*data, *known, *codec, "--bridge", "both", "--variants", 1 if args.quick else 5],
     )
     small = fewer("--steps", 3, "--batch_size", 8, "--tokenizer_conversations", 200)
     first = f"first/{LLMS[0]}"
@@ -121,13 +128,17 @@ def steps(args, work):
             ],
         )
     adapters = [work / "adapters" / llm for llm in LLMS]
-    chats = fewer("--answers", 12, "--inputs", 0) or ("--replies", 100)
-    yield "evaluate", "evaluation", ["--model", *adapters, *data, *codec, *chats]
+    few = "--answers", 0, "--inputs", 0, "--controls", False
+    yield "evaluate", "evaluation", ["--model", *adapters, *data, *codec, *few]
+    models = [work / place for place in ("svm", *(f"encoders/{arch}" for arch in ENCODERS))]
+    models += adapters
+    if args.real:
+        for privilege in PRIVILEGES:
+            people = "--data", args.real, "--montage", FACE, "--scaling", privilege
+            yield "evaluate", f"real/{privilege}", ["--model", *models, *people, *codec, *few]
     if is_simulated(args.data):
-        models = [work / place for place in ("svm", *(f"encoders/{arch}" for arch in ENCODERS))]
-        models += adapters
         people = ["--data", FEW_NEW_PEOPLE if args.quick else NEW_PEOPLE, "--seed", args.seed]
-        chats = fewer("--answers", 4, "--inputs", 4, "--replies", 6) or ("--replies", 300)
+        chats = fewer("--answers", 4, "--inputs", 4, "--replies", 6) or ("--replies", 100)
         yield "evaluate", "new_people", ["--model", *models, *people, *codec, *chats]
 
 
@@ -172,6 +183,7 @@ def assemble(args, work, folder):
         "protocol": tested["protocol"],
         "models": models,
         **new_people(work / "new_people"),
+        **real_people(work / "real"),
         "codebook": read("codebook")["depths"],
         "bases": {llm: {k: r[k] for k in keys if k in r} for llm, r in bases.items()},
     }
@@ -181,11 +193,25 @@ def assemble(args, work, folder):
 def new_people(folder):
     """{"new_people": the data and the results of all models on people whom nothing was chosen on},
     or nothing where the training data isn't simulated."""
+    models = _of_all(folder)
+    return {"new_people": {"data": models[0]["data"], "models": models}} if models else {}
+
+
+def real_people(folder):
+    """{"real_people": {privilege: the results of all models}}, or nothing where no real people
+    were measured."""
+    results = {privilege: _of_all(folder / privilege) for privilege in PRIVILEGES}
+    for model in (model for models in results.values() for model in models):
+        model.pop("per_subject", None)  # names of real people stay here
+        model["data"] = Path(model["data"]).name
+    return {"real_people": results} if all(results.values()) else {}
+
+
+def _of_all(folder):
     files = [folder / name / "results.json" for name in ("svm", *ENCODERS, *LLMS, "mean")]
     if not all(file.exists() for file in files):
-        return {}
-    models = [json.loads(file.read_text()) for file in files]
-    return {"new_people": {"data": models[0]["data"], "models": models}}
+        return []
+    return [json.loads(file.read_text()) for file in files]
 
 
 def trained_on(data, n_test):
@@ -282,6 +308,24 @@ def table(results):
     columns = [name for name in rows[0] if any(row[name] != "–" for row in rows)]
     lines = [f"| {' | '.join(columns)} |", f"|{'---|' * len(columns)}"]
     return "\n".join(lines + [f"| {' | '.join(row[c] for c in columns)} |" for row in rows])
+
+
+def real_table(results):
+    """The accuracies on real people as a Markdown table, and the calibration errors; None where
+    they were not measured."""
+    if "real_people" not in results:
+        return None
+    by_model = {}
+    for models in results["real_people"].values():
+        for model in models:
+            low, high = model["accuracy_ci95"]
+            figure = f"{model['accuracy']:.3f} ({low:.2f}–{high:.2f}), {model['ece']:.2f}"
+            by_model.setdefault(model["model"], []).append(figure)
+    lines = [
+        "| model | nothing known | a neutral recording | ten recordings |",
+        "|---|---|---|---|",
+    ]
+    return "\n".join([*lines, *(f"| {n} | {' | '.join(row)} |" for n, row in by_model.items())])
 
 
 def _row(model):

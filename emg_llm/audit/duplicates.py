@@ -17,7 +17,8 @@ from emg_llm.audit.columns import decibel, measured_columns
 from emg_llm.data.contents import content_hashes
 from emg_llm.data.datasets import PARTS, DatasetError
 from emg_llm.data.splits import given_split
-from emg_llm.signal.preprocessing import MAINS, resample
+from emg_llm.signal.preprocessing import resample
+from emg_llm.signal.spectrum import MAINS
 
 RATE = 500  # Hz, of the compared signals
 BAND = (20.0, 220.0)  # Hz

@@ -11,9 +11,9 @@ from scipy import fft
 from tqdm.auto import tqdm
 
 from emg_llm.signal.features import SILENT
-from emg_llm.signal.preprocessing import MAINS
-from emg_llm.signal.quality import clipped_share
+from emg_llm.signal.quality.values import clipped_share
 from emg_llm.signal.simulation import is_simulated
+from emg_llm.signal.spectrum import MAINS
 
 QUIET = 0.5  # s, the window in which hum is measured
 VISIBLE = 10.0  # times its neighbours' power, from which a line at mains counts as hum

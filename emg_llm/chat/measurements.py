@@ -7,9 +7,11 @@ import numpy as np
 from emg_llm.signal.features import channel_power
 from emg_llm.signal.montage import listed
 from emg_llm.signal.quality import assess_quality
+from emg_llm.signal.quality.criteria import SNRS
 from emg_llm.signal.recording import Recording
 
 MIN_SECONDS = 0.25
+TOLD = ("dead", *SNRS)  # in other words, or by the verdict
 
 
 def measurements(recording: Recording) -> str:
@@ -49,5 +51,8 @@ def oddities(recording: Recording) -> Iterator[str]:
     quality = assess_quality(recording)
     if dead := [c.name for c in quality.channels if c.flat]:
         yield f"No signal on {listed(dead)}; check the electrode and its lead."
+    for finding in quality.findings:
+        if finding.severity == "poor" and finding.channels and finding.criterion not in TOLD:
+            yield finding.text
     if quality.verdict == "poor":
         yield "The signal quality is poor; see the quality report before trusting a prediction."

@@ -39,7 +39,7 @@ def training_contents(dataset: Dataset, **parts: Rows) -> dict[str, Any]:
     return {"contents": {part: " ".join(sorted(hashes[rows])) for part, rows in parts.items()}}
 
 
-def training_protocol(dataset: Dataset, split: Split, scaling: str) -> dict[str, Any]:
+def training_protocol(dataset: Dataset, split: Split, scaling: str = "training") -> dict[str, Any]:
     """`split.protocol()`, what the model knows of the people it is measured on, and the
     `training_contents` of the split."""
     parts = {part: getattr(split, part) for part in PARTS}

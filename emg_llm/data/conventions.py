@@ -13,26 +13,31 @@ if TYPE_CHECKING:
     import pandas as pd
 
 TEXTS = ("label", "subject", "session", "split", "recording_id")  # "007" is a name, not a number
-# What columns are called, without case, blanks and underscores.
-ALIASES = {
-    "label": ("label", "labels", "emotion", "emotions", "class", "target"),
-    "subject": (
-        *("subject", "subjects", "participant", "participants", "person", "patient", "volunteer"),
-        *("subjectid", "participantid", "personid", "patientid", "subjectno", "participantno"),
-        *("subjectnumber", "participantnumber"),
-    ),
-    "session": ("session", "sessionid", "day"),
-    "split": ("split",),
-    "recording_id": ("recordingid", "recording"),
-    "path": ("path",),  # a feature table may name the file of each row
-    "sampling_rate": ("samplingrate", "fs", "samplerate"),
-    "unit": ("unit", "units"),
-    "montage": ("montage",),
-}
-ROW_NUMBERS = re.compile(
-    r"unnamed.*|index|idx|row|rownumber|id|no|nr|number|#|"
-    r"(?:trial|repetition|rep|run|block|sample|segment|window|epoch|frame)(?:id|no|nr|num|number|index)?"
+NUMBERED = r"(?:id|no|nr|num|number|code|name|index|idx)?"
+PERSON = (
+    r"(?:subject|subj|sub|participant|person|patient|volunteer|user|respondent|proband(?:in)?|vp)s?"
 )
+# What columns are called, without case, blanks and punctuation.
+ALIASES = {
+    "label": r"labels?|emotions?|class|target",
+    "subject": PERSON + NUMBERED,
+    "session": r"session(?:id|no|nr|number)?|day",
+    "split": r"split",
+    "recording_id": r"recording(?:id)?",
+    "path": r"path",  # a feature table may name the file of each row
+    "sampling_rate": r"samplingrate|fs|samplerate",
+    "unit": r"units?",
+    "montage": r"montage",
+    "channels": r"channels",
+}
+FILES = re.compile(r"(?:file|recording)(?:name|path|s)?|filenames|paths")
+ROW_NUMBERS = re.compile(
+    r"unnamed.*|index|idx|rows?|rownumber|id|no|nr|number|timestamp|order|sequence|seq|"
+    r"(?:trial|repetition|rep|repeat|run|take|attempt|block|set|sample|segment|window|epoch|frame)s?"
+    + NUMBERED
+)
+COUNTED = 20  # rows, from which on a column that counts them is no chance
+PEOPLE = re.compile(rf"(?:{PERSON}|s|p)[\s_.\-]*\d+", re.IGNORECASE)
 
 
 class DatasetError(ValueError):
@@ -45,7 +50,7 @@ def told(sentence: str) -> None:
 
 
 def plain(name: object) -> str:
-    return re.sub(r"[\s_.\-]+", "", str(name).strip().lower())
+    return re.sub(r"[\s_.\-#()]+", "", str(name).strip().lower()) or str(name).strip()
 
 
 def read_table(path: Path) -> "pd.DataFrame":
@@ -65,8 +70,8 @@ def read_table(path: Path) -> "pd.DataFrame":
     delimiter = max(",;\t", key=first.count)
     decimal = "," if delimiter == ";" and re.search(r"\d,\d", rest) else "."
     names = [cell.strip().strip('"') for cell in first.strip("\r\n").split(delimiter)]
-    known = {alias for key in TEXTS for alias in ALIASES[key]}
-    kinds = {name: "str" for name in names if plain(name) in known}
+    known = re.compile("|".join(ALIASES[key] for key in TEXTS))
+    kinds = {name: "str" for name in names if known.fullmatch(plain(name))}
     return pd.read_csv(path, sep=delimiter, decimal=decimal, encoding=encoding, dtype=kinds)
 
 
@@ -76,7 +81,7 @@ def known_columns(table: "pd.DataFrame") -> "pd.DataFrame":
     for key, aliases in ALIASES.items():
         if key in names:
             continue
-        called = next((n for a in aliases for n in names if plain(n) == a), None)
+        called = next((n for n in names if re.fullmatch(aliases, plain(n))), None)
         if called is not None:
             renamed[called] = key
     if changed := [f"{a} as {b}" for a, b in renamed.items() if a.strip().lower() != b]:
@@ -84,9 +89,12 @@ def known_columns(table: "pd.DataFrame") -> "pd.DataFrame":
     return table.rename(columns=renamed)
 
 
-def is_number_of_a_row(column: object) -> bool:
-    """Whether a column numbers rows, trials or the like."""
-    return bool(ROW_NUMBERS.fullmatch(plain(column)))
+def is_number_of_a_row(name: object, values: Sequence[float]) -> bool:
+    """Whether a column numbers rows, trials or the like, by its name or as its values count."""
+    if ROW_NUMBERS.fullmatch(plain(name)):
+        return True
+    whole = len(values) >= COUNTED and values[0] in (0, 1)
+    return whole and all(v == values[0] + i for i, v in enumerate(values))
 
 
 def one_spelling(labels: Sequence[str]) -> list[str]:
@@ -104,12 +112,39 @@ def one_spelling(labels: Sequence[str]) -> list[str]:
 
 def emotions_in_names(files: Sequence[tuple[str, str]]) -> list[str] | None:
     """The emotion of each (folder, file stem) where files are named after emotions and folders
-    aren't; None for others."""
+    aren't; None for others. Raises DatasetError where the folders are people and nothing names the
+    emotions.
+    """
     if any(folder.strip().lower() in EMOTIONS for folder, _ in files):
         return None
-    found = [re.match(r"[a-z]+", stem.lower()) for _, stem in files]
-    emotions = [match[0] if match and match[0] in EMOTIONS else "" for match in found]
-    return emotions if all(emotions) else None
+    words = [re.findall(r"[a-z]+", stem.lower()) for _, stem in files]
+    emotions = [{w for w in each if w in EMOTIONS} for each in words]
+    if all(len(each) == 1 for each in emotions):
+        return [min(each) for each in emotions]
+    if all(PEOPLE.fullmatch(folder.strip()) for folder, _ in files):
+        raise DatasetError(
+            f"The folders look like people ({files[0][0]}), not labels; use <label>/<recording "
+            "file>, name the files after emotions, or list them in a manifest (path,label,subject)."
+        )
+    return None
+
+
+def with_paths(table: "pd.DataFrame", name: str) -> "pd.DataFrame":
+    """The table with a column `path` if it lists files under another name, and no features."""
+    called = [c for c in table.columns if FILES.fullmatch(plain(c))]
+    if "path" in table or not called:
+        return table
+    numbers = [c for c in table.select_dtypes("number").columns if c not in {*ALIASES, *called}]
+    if not all(is_number_of_a_row(c, table[c].tolist()) for c in numbers):
+        return table
+    told(f"{name}: a manifest, whose column {called[0]} names the files.")
+    return table.rename(columns={called[0]: "path"})
+
+
+def file_of(folder: Path, text: object) -> Path:
+    """The file that a manifest in a folder names, also as Windows writes it."""
+    place = folder / Path(str(text).strip()).expanduser()
+    return place if place.exists() else folder / str(text).strip().replace("\\", "/")
 
 
 def text_of(value: object) -> str | None:

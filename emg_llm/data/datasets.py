@@ -6,7 +6,7 @@ with a `path` column), a feature table (a CSV or Parquet without one), or a fold
 """
 
 from collections.abc import Callable, Hashable, Mapping, Sequence
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Self, cast
 
@@ -15,6 +15,7 @@ import numpy as np
 from emg_llm.data.conventions import (
     DatasetError,
     emotions_in_names,
+    file_of,
     is_number_of_a_row,
     known_columns,
     one_spelling,
@@ -23,6 +24,7 @@ from emg_llm.data.conventions import (
     text_of,
     texts_of,
     told,
+    with_paths,
 )
 from emg_llm.data.lazy import KeptRecordings, Lazy, arranged
 from emg_llm.signal.montage import montage_sites
@@ -152,7 +154,7 @@ def load_dataset(
             dataset = _saved(path, montage)
         elif path.is_dir():
             dataset = _folder(path, montage)
-        elif path.suffix.lower() in (".csv", ".parquet") and path.is_file():
+        elif path.suffix.lower() in (".csv", ".tsv", ".txt", ".parquet") and path.is_file():
             dataset = _table_or_manifest(path, montage)
         else:
             raise DatasetError(
@@ -163,24 +165,10 @@ def load_dataset(
 
 
 def _simulated(data):
-    types = {f.name: type(f.default) for f in fields(SimulationConfig)}
-    settings = {}
-    for pair in filter(None, data.partition(":")[2].split(",")):
-        key, _, value = pair.partition("=")
-        try:
-            settings[key] = types[key](value)
-        except (KeyError, ValueError):
-            raise DatasetError(
-                f"--data {data}: can't use {pair!r}; settings are key=value with the keys "
-                f"{', '.join(types)}."
-            ) from None
-    config = SimulationConfig(**settings)
-    long_enough = config.sampling_rate >= 200 and config.duration >= 0.25  # False for NaN
-    if min(config.subjects, config.trials) < 1 or config.seed < 0 or not long_enough:
-        raise DatasetError(
-            f"--data {data}: subjects and trials must be at least 1, seed 0, sampling_rate 200 "
-            "(Hz) and duration 0.25 (s)."
-        )
+    try:
+        config = SimulationConfig.parse(data)
+    except ValueError as error:
+        raise DatasetError(f"--data {data}: {error}") from None
     each = trials(config)
     return Dataset(
         describe(config),
@@ -238,7 +226,7 @@ def _table_or_manifest(path, montage):
             table = read_table(path)
     except Exception as error:
         raise DatasetError(f"{path.name} can't be read as a table: {error}.") from None
-    table = known_columns(table)
+    table = with_paths(known_columns(table), path.name)
     if "label" not in table:
         raise DatasetError(
             f"{path.name} has no 'label' column; add one that names each row's emotion."
@@ -260,7 +248,7 @@ def _manifest(path, table, montage):
         rest = {k: text_of(rows[i].get(k)) for k in ("sampling_rate", "unit", "subject", "session")}
         rest["channels"] = text_of(rows[i].get("channels"))
         rest["montage"] = text_of(rows[i].get("montage")) or montage
-        return read_recording(path.parent / place, label=label, recording_id=place, **rest)
+        return read_recording(file_of(path.parent, place), label=label, recording_id=place, **rest)
 
     splits = split_column(table, PARTS)
     return _of_recordings(f"{path.parent.name}/{path.name}", len(rows), make, splits)
@@ -270,7 +258,7 @@ def _feature_table(name, table):
     numbers = [
         c for c in table.select_dtypes("number").columns if c not in META_COLUMNS and c != "path"
     ]
-    columns = [c for c in numbers if not is_number_of_a_row(c)]
+    columns = [c for c in numbers if not is_number_of_a_row(c, table[c].tolist())]
     if left_out := [str(c) for c in numbers if c not in columns]:
         told(f"{name}: {', '.join(left_out)} number the rows and are no features.")
     if not columns:

@@ -63,7 +63,7 @@ class EmgEncoder(HubModule):
             nn.Buffer(torch.zeros(len(KNOWN), self.n_levels)) if told else None
         )
         self.person: Tensor | None = None  # the shift of the person whose recordings are read
-        self.familiar = Familiar(self.n_levels)
+        self.familiar = Familiar()
         self.readouts = Readouts(self.n_inputs, config.n_channels, len(config.labels))
         self.deep_dim = config.embedding_dim - 2 * len(config.labels)
         if self.deep_dim < 1:
@@ -284,16 +284,12 @@ class EmgEncoder(HubModule):
 
         return recording.once((self, "embedding"), make)
 
-    def absolute(self, covariance: Tensor, whole: Tensor) -> Tensor:
-        """Levels (n, levels) from the result of `front.front`, on no person's scale."""
-        return self.inputs(covariance, whole)[0] * self.spread + self.center
-
     @torch.inference_mode()
     def look(self, recording: Recording) -> tuple[dict[str, float], float]:
         """(quantities of a recording, its distance from the training people over the limit)."""
         front = self.config.front(recording)
-        level = self.absolute(*(v.to(self.device) for v in front)).mean(dim=0)
-        return quantities(*front), self.familiar.excess(level, front[0].shape[1])
+        found = quantities(*front)
+        return found, self.familiar.excess(found, front[0].shape[1])
 
     def unlike(self, recording: Recording) -> str:
         """Why a recording is unlike those of the training people, in one sentence that says what
@@ -324,7 +320,8 @@ class EmgEncoder(HubModule):
 def _fill_in(encoder: EmgEncoder, weights: dict[str, Tensor], *_: Any) -> None:
     """Add what encoders saved by earlier versions lack: they find every recording familiar."""
     weights.pop("typical", None)  # how wide a person's recordings spread, no longer used
-    if "usual" not in weights:
-        for name, value in encoder.state_dict().items():
-            if name.startswith("familiar.") or name in ("usual", "related"):
-                weights.setdefault(name, value)
+    for name, value in encoder.state_dict().items():
+        if name.startswith("familiar.") and weights.get(name, value).shape != value.shape:
+            del weights[name]  # another way to compare
+        if name.startswith("familiar.") or name in ("usual", "related"):
+            weights.setdefault(name, value)

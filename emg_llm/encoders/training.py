@@ -88,7 +88,6 @@ def fit_encoder(
     encoder.follow(path)
     fit_familiar(
         encoder.familiar,
-        encoder.absolute,
         train.fronts,
         train.people,
         None if held is None else held.fronts,

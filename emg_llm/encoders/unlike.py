@@ -9,8 +9,9 @@ from collections.abc import Callable, Iterator
 import numpy as np
 
 from emg_llm.encoders.familiar import Familiar
-from emg_llm.signal.preprocessing import BAND, MAINS
+from emg_llm.signal.preprocessing import BAND
 from emg_llm.signal.recording import Recording, RecordingError
+from emg_llm.signal.spectrum import MAINS
 
 COPIES = 0.98  # median correlation between channels from which on they carry one signal
 ALONE = 0.9  # share of the power from which on hum or a tone is all there is
@@ -20,6 +21,7 @@ UNITS = {1e3: "millivolts", 1e6: "volts", 1e-3: "nanovolts"}
 RATES = 2.0, 0.5, 4.0, 0.25, 7.5, 1 / 7.5
 HUGE = 1e12  # an amplitude whose power no filter can handle in float32
 FAR = 5.0  # times outside the usual range of amplitudes
+ANOTHER_RATE = 1.35  # times the usual mean frequency, from which on the rate is doubted
 
 # Gives (QUANTITIES of a recording, its excess over the limit).
 Look = Callable[[Recording], tuple[dict[str, float], float]]
@@ -72,7 +74,7 @@ def _reasons(
     if factor and _fits(_scaled(recording, factor), look):
         yield _scale(recording, factor)
     if (
-        found["activity"] < familiar.usual("activity")[0]
+        found["activity"] < familiar.usual("activity")[1]
         and found["contrast"] < familiar.usual("contrast")[0]
         and found["likeness"] <= familiar.usual("likeness")[2]
     ):
@@ -80,7 +82,8 @@ def _reasons(
             "The signal looks like noise alone, steady and equally strong on all channels; check "
             "that the electrodes touch the skin and are connected to the amplifier."
         )
-    rate = None if _usual_frequency(found, familiar) else _other_rate(recording, look)
+    usual = familiar.usual("mean frequency")[1]
+    rate = _other_rate(recording, look) if _far(found["mean frequency"], usual) else None
     if rate:
         yield (
             f"The signal's frequencies are unlike EMG at {recording.sampling_rate:g} Hz but would "
@@ -145,6 +148,11 @@ def _pattern(found, familiar):
     if found["likeness"] > 1.5 * familiar.usual("likeness")[2]:
         return "its channels resemble one another more than those of a face"
     return "its power is spread differently over electrodes and frequencies"
+
+
+def _far(frequency, usual):
+    """Whether a mean frequency is so far from the usual one that the rate may be wrong."""
+    return not 1 / ANOTHER_RATE < frequency / max(usual, 1e-9) < ANOTHER_RATE
 
 
 def _usual_frequency(found, familiar):

@@ -8,7 +8,8 @@ import numpy as np
 from emg_llm.data.lazy import Lazy
 from emg_llm.signal.features import channel_power
 from emg_llm.signal.levels import LevelScale
-from emg_llm.signal.preprocessing import BAND, TINY, clean, mains_hum
+from emg_llm.signal.preprocessing import BAND, clean, mains_hum
+from emg_llm.signal.spectrum import TINY
 from emg_llm.svm import dataset_features
 
 LEAST_DRAWS = 3  # of random weights or labels, to tell luck from knowledge

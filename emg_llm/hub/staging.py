@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from emg_llm.hub.client import HubError
+from emg_llm.signal.readers.formats import COMPANIONS, EXTENSIONS
 from emg_llm.signal.simulation import is_simulated
 
 # The files of a model that are uploaded; prediction tables and reports name people.
@@ -15,7 +16,7 @@ MODEL_FILES = (
     *("adapter_config.json", "adapter_model.safetensors", "chat_template.jinja"),
     *("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "tokenizer.model"),
 )
-RECORDINGS = "*.npy", "*.npz", "*.csv", "*.tsv", "*.txt", "*.mat", "*.edf", "*.bdf", "*.wav"
+RECORDINGS = {*EXTENSIONS, *COMPANIONS}  # endings of files that may hold people's recordings
 
 Pins = dict[str, dict[str, str]]  # place in the bundle -> {"repo", "revision"}
 
@@ -105,7 +106,9 @@ def copy_dataset(
 
     source, folder = Path(source), Path(folder)
     info = about_conversations(source)
-    raw = sorted(p for pattern in RECORDINGS for p in source.rglob(pattern))
+    conversations = set((source / "data").glob("*.parquet"))
+    raw = sorted(p for p in source.rglob("*") if p.suffix.lower() in RECORDINGS)
+    raw = [p for p in raw if p not in conversations]
     if raw and not recordings:
         raise HubError(
             f"{source} may hold recordings of people ({raw[0].name}, {len(raw)} files): remove "
@@ -126,7 +129,7 @@ def copy_dataset(
                 row[column] = f"{word} {number}"
         return row
 
-    for path in sorted((source / "data").glob("*.parquet")):
+    for path in sorted(conversations):
         rows = datasets.Dataset.from_parquet(str(path), keep_in_memory=True)
         if hide:
             rows = rows.map(numbered, load_from_cache_file=False, keep_in_memory=True)

@@ -12,11 +12,10 @@ from itertools import cycle
 import numpy as np
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
-from scipy import signal as sps
 
 from emg_llm.plots.style import COLOURS, DOTTED, GRID, MODEL, TEXT, _colour, _escape, _styled
-from emg_llm.signal.preprocessing import MAINS, detect_mains
 from emg_llm.signal.quality import GOOD_SNR_DB, USABLE_SNR_DB
+from emg_llm.signal.spectrum import MAINS, find_hum, spectrum
 
 SYMBOLS = "circle", "square", "diamond", "triangle-up", "cross", "x", "star", "pentagon"
 VERDICT_COLOURS = {"good": "#009E73", "usable": "#E69F00", "poor": "#D55E00"}
@@ -24,6 +23,7 @@ SHADE = "rgba(213, 94, 0, 0.16)"
 ENVELOPE_BINS = 800
 MAX_FREQUENCY = 500.0  # Hz
 WIDE_SPREAD = 4.0
+MEDIAN_OF = 200_000  # samples
 
 
 def unit_label(unit):
@@ -40,8 +40,7 @@ def signal_figure(recording):
     n, unit = recording.n_channels, unit_label(recording.unit)
     y, step = _envelope(recording.signal, recording.valid)  # (points, channels), samples
     step /= recording.sampling_rate
-    has_signal = recording.valid.any()
-    center = np.median(recording.signal[recording.valid], axis=0) if has_signal else np.zeros(n)
+    center = _centers(recording)
     half = _half_range(y - center)
     figure = make_subplots(rows=n, cols=1, shared_xaxes=True, vertical_spacing=min(0.25 / n, 0.1))
     for i, name in enumerate(recording.channel_names):
@@ -60,18 +59,21 @@ def signal_figure(recording):
         figure.update_yaxes(
             range=[center[i] - half, center[i] + half], dtick=_nice(half), row=i + 1, col=1
         )
-    for start, end in _stretches(np.isnan(y[:, 0])):
-        figure.add_shape(  # one over all rows
-            type="rect",
-            x0=recording.start + start * step,
-            x1=recording.start + (end + 1) * step,
-            y0=0,
-            y1=1,
-            yref="paper",
-            fillcolor=SHADE,
-            line_width=0,
-            layer="below",
-        )
+    # One over all rows; adding them one by one would take a second for hundreds.
+    figure.layout.shapes = [
+        {
+            "type": "rect",
+            "x0": recording.start + start * step,
+            "x1": recording.start + (end + 1) * step,
+            "y0": 0,
+            "y1": 1,
+            "yref": "paper",
+            "fillcolor": SHADE,
+            "line": {"width": 0},
+            "layer": "below",
+        }
+        for start, end in _stretches(np.isnan(y[:, 0]))
+    ]
     figure.update_xaxes(title_text="time (s)", row=n, col=1)
     # Plotly's own range would begin with the valid signal.
     figure.update_xaxes(range=[recording.start, recording.start + recording.duration])
@@ -85,12 +87,12 @@ def signal_figure(recording):
 def spectrum_figure(recording):
     """Power spectral density of each channel (Welch, bins of 2 Hz), dB re 1 u²/Hz."""
     unit, rate = unit_label(recording.unit), recording.sampling_rate
-    x = recording.signal[recording.valid]
     figure = go.Figure()
-    if len(x) >= 8:
-        f, power = sps.welch(x, rate, nperseg=min(len(x), max(8, round(rate / 2))), axis=0)
+    if recording.valid.sum() >= 8:
+        power = spectrum(recording, step=2.0)
+        f = power.frequency
         shown = (f > 0) & (f <= MAX_FREQUENCY)
-        level = 10 * np.log10(power[shown] + 1e-12)
+        level = 10 * np.log10(power.density[shown] + 1e-12)
         for i, name in enumerate(recording.channel_names):
             figure.add_scatter(
                 x=f[shown].astype(np.float32),
@@ -99,7 +101,7 @@ def spectrum_figure(recording):
                 line={"color": _colour(i), "width": 1.3},
                 hovertemplate="%{x:.0f} Hz: %{y:.1f} dB" + MODEL,
             )
-        mains, _ = detect_mains(recording)
+        mains = find_hum(recording).frequency
         top = min(MAX_FREQUENCY, rate / 2)
         for frequency in [mains] if mains else MAINS:
             name = f"{frequency:g} Hz" + (" mains" if mains else "")
@@ -170,13 +172,14 @@ def snr_figure(report):
                 y=[_wrapped(c.name) for c in rows],
                 x=[c.snr_db if math.isfinite(c.snr_db) else 0.0 for c in rows],
                 text=["no signal" if c.flat else f"{c.snr_db:.0f} dB" for c in rows],
+                customdata=[", ".join(c.faults) or "nothing" for c in rows],
                 textposition="auto",
                 textangle=0,
                 cliponaxis=False,
                 name=verdict,
                 orientation="h",
                 marker={"color": colour, "line": {"width": 0}},
-                hovertemplate="%{y}: %{text}" + MODEL,
+                hovertemplate="%{y}: %{text}<br>against it: %{customdata}" + MODEL,
             )
     for level in (USABLE_SNR_DB, GOOD_SNR_DB):
         figure.add_vline(level, line=DOTTED)
@@ -198,14 +201,29 @@ def _envelope(signal, valid, bins=ENVELOPE_BINS):
 
     A short signal keeps every sample.
     """
-    x = np.where(valid[:, None], signal, np.nan)
-    size = math.ceil(len(x) / bins)
+    size = math.ceil(len(signal) / bins)
     if size <= 2:
-        return x, 1.0
-    padding = np.full((-len(x) % size, x.shape[1]), np.nan, x.dtype)
-    x = np.concatenate([x, padding]).reshape(-1, size, x.shape[1])  # (bins, size, channels)
-    low, high = np.fmin.reduce(x, axis=1), np.fmax.reduce(x, axis=1)
-    return np.stack([low, high], axis=1).reshape(-1, x.shape[2]), size / 2
+        return np.where(valid[:, None], signal, np.nan), 1.0
+    n, whole, rest = signal.shape[1], len(signal) // size, len(signal) % size
+    y = np.full((whole + (rest > 0), 2, n), np.nan, np.float32)
+    for i in range(n):  # one at a time: a long recording is large
+        x = np.where(valid, signal[:, i], np.float32(np.nan))
+        rows = x[: whole * size].reshape(whole, size)
+        y[:whole, 0, i], y[:whole, 1, i] = (
+            np.fmin.reduce(rows, axis=1),
+            np.fmax.reduce(rows, axis=1),
+        )
+        if rest:
+            y[whole, :, i] = np.fmin.reduce(x[-rest:]), np.fmax.reduce(x[-rest:])
+    return y.reshape(-1, n), size / 2
+
+
+def _centers(recording):
+    """The median of each channel's valid samples, of some of them where there are many."""
+    rows = np.flatnonzero(recording.valid)
+    if not len(rows):
+        return np.zeros(recording.n_channels)
+    return np.median(recording.signal[rows[:: 1 + len(rows) // MEDIAN_OF]], axis=0)
 
 
 def _half_range(centred):

@@ -16,7 +16,7 @@ def description(recording: Recording) -> dict[str, Any]:
     """
     report = assess_quality(recording)
     x = recording.signal[recording.valid]
-    rms = [float(np.std(column, dtype=np.float64)) for column in x.T]
+    rms = [float(np.std(column, dtype=np.float64)) if len(x) else None for column in x.T]
     return {
         "recording": recording.recording_id,
         "label": recording.label,
@@ -34,7 +34,7 @@ def description(recording: Recording) -> dict[str, Any]:
 
 
 def _channels(
-    recording: Recording, report: QualityReport, rms: list[float]
+    recording: Recording, report: QualityReport, rms: list[float | None]
 ) -> list[dict[str, Any]]:
     found = {channel.name: channel for channel in report.channels}
     rows = []
@@ -44,6 +44,8 @@ def _channels(
             about = {"verdict": channel.verdict, "snr_db": channel.snr_db}
             about |= {"mains_db": channel.mains_db, "clipped": channel.clipped}
             about |= {"flat": channel.flat, "stuck": channel.stuck, "wild": channel.wild}
+            about |= {"spectral_snr_db": channel.spectral_snr_db, "motion_db": channel.motion_db}
+            about |= {"bandwidth_hz": channel.bandwidth_hz, "faults": list(channel.faults)}
             row |= about
         finite = not isinstance(row.get("snr_db"), float) or math.isfinite(row["snr_db"])
         rows.append(row if finite else row | {"snr_db": None})

@@ -1,27 +1,25 @@
-"""Segments -> features: mean, variance, RMS and mean frequency, in physical units.
+"""Segments -> features in physical units: mean, variance, RMS, mean frequency, or others by name.
 
 All are computed on the cleaned signal before any normalisation: z-scoring a segment first would
 turn the first three into constants.
 """
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 from scipy.ndimage import uniform_filter1d
 
-from emg_llm.signal.preprocessing import SEGMENT_LENGTH, TINY, Segments, clean, segment
+from emg_llm.signal.bank.table import bank_features, choose
+from emg_llm.signal.preprocessing import SEGMENT_LENGTH, Segments, clean, segment
 from emg_llm.signal.recording import Recording
+from emg_llm.signal.spectrum import TINY
 
 if TYPE_CHECKING:  # importing pandas is slow, and only the tables need it
     import pandas as pd
 
 # Features of a channel: the name to display, and the unit for a signal in u.
-FEATURES = {
-    "mean": ("mean", "u"),
-    "variance": ("variance", "u²"),
-    "rms": ("RMS", "u"),
-    "mean_frequency": ("mean frequency", "Hz"),
-}
+FEATURES = {feature.name: (feature.title, feature.unit) for feature in choose()}
 SILENT = 1e-6  # share of the recording's mean power below which a channel counts as dead
 ACTIVITY_WINDOW_S = 0.05
 MIN_BURST_DB = 3.0
@@ -33,14 +31,7 @@ def segment_features(segments: Segments) -> dict[str, np.ndarray]:
     The mean frequency is the centroid of the power spectrum, as in Phinyomark et al., Expert
     Syst. Appl. 2012, 39(8):7420.
     """
-    x = segments.signal
-    mean, variance = x.mean(axis=1), x.var(axis=1)
-    rms = np.sqrt(np.mean(x * x, axis=1))
-    power = np.abs(np.fft.rfft(x, axis=1)) ** 2  # (n, frequencies, channels)
-    frequency = np.fft.rfftfreq(x.shape[1], 1 / segments.sampling_rate)
-    centroid = np.einsum("nfc,f->nc", power, frequency) / np.maximum(power.sum(axis=1), TINY)
-    values = mean, variance, rms, centroid
-    return {name: v.astype(np.float32) for name, v in zip(FEATURES, values, strict=True)}
+    return bank_features(segments)
 
 
 def segment_tensor(recording: Recording, segment_length: int = SEGMENT_LENGTH) -> np.ndarray:
@@ -65,17 +56,26 @@ def tensor_column(n_channels: int, feature: str) -> int:
     return n_channels + list(FEATURES).index(feature)
 
 
-def feature_table(recording: Recording, segment_length: int = SEGMENT_LENGTH) -> "pd.DataFrame":
+def feature_table(
+    recording: Recording,
+    segment_length: int = SEGMENT_LENGTH,
+    features: str | Sequence[str] | None = None,
+    threshold: float | np.ndarray | None = None,
+) -> "pd.DataFrame":
     """A pandas table with one row per segment: segment, start_s, then `<feature> <channel>`.
 
     start_s: seconds from the file's first sample.
+    features: names of the feature bank or of its groups, "all", or None for FEATURES;
+    docs/features.md lists them. Raises ValueError for a name that is none.
+    threshold: see `bank_features`.
     """
     import pandas as pd
 
+    choose(features)  # before anything is computed
     recording = clean(recording)
     segments = segment(recording, segment_length)
     columns = {"segment": np.arange(len(segments)), "start_s": segments.start.round(4)}
-    for feature, values in segment_features(segments).items():
+    for feature, values in bank_features(segments, features, threshold).items():
         for channel, column in zip(recording.channel_names, values.T, strict=True):
             columns[f"{feature} {channel}"] = column
     return pd.DataFrame(columns)

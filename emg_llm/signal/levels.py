@@ -11,7 +11,7 @@ from typing import Any, Self
 
 import numpy as np
 
-from emg_llm.signal.preprocessing import TINY
+from emg_llm.signal.spectrum import TINY
 
 LIMIT = 40
 # What is known of a person whose levels are read: nothing; one neutral recording, which is the

@@ -6,8 +6,8 @@ from typing import Self
 import numpy as np
 
 from emg_llm.signal.features import is_dead
-from emg_llm.signal.preprocessing import TINY
 from emg_llm.signal.recording import Recording
+from emg_llm.signal.spectrum import TINY
 
 MOST_MISSING = 4  # sites that models learn to do without, and at most half of theirs
 

@@ -6,20 +6,17 @@ from fractions import Fraction
 from functools import lru_cache
 
 import numpy as np
-from scipy import fft, special
+from scipy import fft
 from scipy import signal as sps
 
 from emg_llm.signal.recording import Recording, RecordingError
+from emg_llm.signal.spectrum import HARMONICS, find_hum
 
 # Surface EMG carries nearly all its power between 20 and 450 Hz
 # (De Luca et al., J. Biomech. 2010, 43(8):1573).
 BAND = (20.0, 450.0)
-MAINS = (50.0, 60.0)
-MAINS_PEAK_DB = 6.0
-MAINS_CHANCE = 1e-5  # false-alarm rate for one bin of one channel without hum
-HARMONICS = 6
-TINY = np.finfo(np.float32).tiny  # keeps divisors and logarithms above zero, in any unit
 SEGMENT_LENGTH = 128  # samples
+LARGEST = float(np.finfo(np.float32).max)
 
 
 def clean(recording: Recording, band: tuple[float, float] = BAND) -> Recording:
@@ -51,7 +48,8 @@ def _clean(recording, band):
             f"A recording at {rate:g} Hz doesn't contain the band of surface EMG "
             f"({band[0]:g}-{band[1]:g} Hz); export it at 100 Hz or more."
         )
-    mains, _ = detect_mains(recording)
+    hum = find_hum(recording)
+    mains = hum.frequency
 
     def column(i):
         """A channel without its gaps and its mean, in double precision."""
@@ -62,13 +60,14 @@ def _clean(recording, band):
 
     waves, channels = None, range(signal.shape[1])
     if mains:
-        waves = _Waves(map(column, channels), len(signal), rate, _harmonics(mains, high))
+        lines = _harmonics(mains, high)
+        waves = _Waves(map(column, channels), len(signal), rate, lines, hum.leader)
     out = np.empty_like(signal)
     for i in channels:  # one at a time: a long recording is large
         x = column(i)
         if waves is not None:
             waves.subtract(x)
-        out[:, i] = _zero_phase(x, rate, band[0], high, mains)
+        out[:, i] = np.clip(_zero_phase(x, rate, band[0], high, mains), -LARGEST, LARGEST)
     out[~valid] = 0
     start = recording.start + inside[0] / rate
     return recording.replace(signal=out, valid=valid, cleaned=True, start=start)
@@ -94,48 +93,23 @@ def detect_mains(recording: Recording) -> tuple[float | None, np.ndarray]:
     """(mains frequency in Hz or None, excess of each channel in dB: float (channels,)).
 
     The excess is the power at 50 or 60 Hz, whichever stands out more, relative to the median of
-    the neighbouring frequencies.
+    the neighbouring frequencies; of the strongest harmonic where only harmonics are left.
     """
-    return recording.once("mains", lambda: _detect_mains(recording))
+    hum = find_hum(recording)
+    return hum.frequency, hum.excess[:, hum.leader]
 
 
 def mains_hum(recording: Recording) -> np.ndarray:
     """The hum that `clean` subtracts: float64 (samples, channels), in the recording's unit."""
     x = recording.signal - recording.signal.mean(axis=0, dtype=np.float64)
-    mains, _ = detect_mains(recording)
+    hum = find_hum(recording)
     without, rate = x.copy(), recording.sampling_rate
-    if mains:
-        harmonics = _harmonics(mains, min(BAND[1], 0.45 * rate))
-        waves = _Waves(x.T, len(x), rate, harmonics)
+    if hum.frequency:
+        harmonics = _harmonics(hum.frequency, min(BAND[1], 0.45 * rate))
+        waves = _Waves(x.T, len(x), rate, harmonics, hum.leader)
         for i in range(x.shape[1]):
             waves.subtract(without[:, i])
     return x - without
-
-
-def _detect_mains(recording):
-    rate, x = recording.sampling_rate, recording.valid_signal
-    best = None, np.zeros(recording.n_channels)
-    if len(x) < rate / 4 or rate < 2.2 * MAINS[0]:
-        return best
-    # Averaging neighbours is enough here: only what lies above the EMG band is aliased.
-    step = max(1, int(rate // 2000))
-    x, rate = x[: len(x) // step * step].reshape(-1, step, x.shape[1]).mean(axis=1), rate / step
-    # Bins of 1 Hz, or as fine as a shorter recording allows.
-    length = min(len(x), int(rate))
-    windows = 1 + (len(x) - length) // (length - length // 2)
-    f, p = sps.welch(x, rate, nperseg=length, axis=0)
-    for mains in MAINS:
-        if mains > 0.45 * rate:
-            continue
-        at = np.abs(f - mains) <= max(1.0, f[1])
-        around = (np.abs(f - mains) <= 15) & (np.abs(f - mains) > max(3.0, 2 * f[1]))
-        if not at.any() or not around.any():
-            continue
-        excess = 10 * np.log10((p[at].max(0) + TINY) / (np.median(p[around], axis=0) + TINY))
-        if best[0] is None or np.max(excess) > np.max(best[1]):
-            best = mains, excess
-    mains, excess = best
-    return (mains if np.max(excess) > max(MAINS_PEAK_DB, _chance_db(windows)) else None), excess
 
 
 def _interpolate(x, valid):
@@ -145,31 +119,28 @@ def _interpolate(x, valid):
     return x
 
 
-def _chance_db(windows):
-    """The excess over its median power, in dB, that noise reaches in a bin with MAINS_CHANCE.
-
-    The mean of `windows` periodograms of noise has a gamma distribution with that shape.
-    """
-    rare, median = special.gammainccinv(windows, [MAINS_CHANCE, 0.5])
-    return 10 * np.log10(rare / median)
-
-
 class _Waves:
     """Sinusoids of the mains, as long as a recording, that are fitted to a channel and subtracted.
 
     A notch alone would ring for half a second at both ends, where the hum starts and stops.
     channels: of float64 (samples,), iterated once: mains deviates by some hundredths of a hertz,
-    which turns the phase of all of them between the two halves.
+    which turns the phase of all of them between the two halves. leader: the harmonic in which that
+    is seen best.
     """
 
     def __init__(
-        self, channels: Iterable[np.ndarray], n: int, rate: float, harmonics: np.ndarray
+        self,
+        channels: Iterable[np.ndarray],
+        n: int,
+        rate: float,
+        harmonics: np.ndarray,
+        leader: int = 0,
     ) -> None:
-        half, t = n // 2, np.arange(n) / rate
-        still, window = np.exp(-2j * np.pi * harmonics[0] * t), np.hanning(half)
+        half, t, leader = n // 2, np.arange(n) / rate, min(leader, len(harmonics) - 1)
+        still, window = np.exp(-2j * np.pi * harmonics[leader] * t), np.hanning(half)
         head, tail = window * still[:half], window * still[n - half :]
         turned = sum(np.conj(head @ x[:half]) * (tail @ x[n - half :]) for x in channels)
-        turn = np.angle(turned) / t[n - half]
+        turn = np.angle(turned) / t[n - half] / (1 + leader)
         self.once = np.exp(1j * (2 * np.pi * harmonics[0] + turn) * t)
         self.n = len(harmonics)
 

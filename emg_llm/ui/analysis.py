@@ -11,39 +11,48 @@ import pandas as pd
 import emg_llm
 from emg_llm.plots.signals import unit_label
 from emg_llm.signal.montage import FACE, count
-from emg_llm.signal.readers import SUPPORTED_EXTENSIONS
+from emg_llm.signal.readers import UPLOADED_EXTENSIONS, one_recording
 from emg_llm.signal.recording import RecordingError
 
 log = logging.getLogger(__name__)
 
 UNITS = ("auto", "uV", "mV", "V")
 MONTAGES = (("as named in the file", "auto"), ("face, standard order", FACE))
-FILE_TYPES = list(SUPPORTED_EXTENSIONS)
+FILE_TYPES = list(UPLOADED_EXTENSIONS)
 NO_RECORDING = "Upload a recording or pick a sample first."
 
 _LITERAL = {ord(c): f"&#{ord(c)};" for c in "\\`*[]<>#|~$&"}
 
 
 class Source(NamedTuple):
-    """A file and how to read it: all that the app stores of a recording between events."""
+    """A file and how to read it: all that the app stores of a recording between events.
+
+    parts: the files that were uploaded with it, such as the samples of a header.
+    """
 
     path: str
     sampling_rate: float | None = None
     unit: str | None = None
     montage: str | None = None
+    parts: tuple[str, ...] = ()
+    channels: tuple[int, ...] | None = None  # columns, from 1
     asked_at: int = 0  # distinguishes two requests for the same file
 
 
-def make_source(path, sampling_rate=None, unit=None, montage=None):
-    """The form's values as a Source. Raises RecordingError for invalid ones."""
+def make_source(path, sampling_rate=None, unit=None, montage=None, channels=None):
+    """The form's values as a Source; path: of a file, or a list of those uploaded together.
+
+    Raises RecordingError for invalid ones."""
     if not path:
         raise RecordingError(NO_RECORDING)
+    file, parts = one_recording(path if isinstance(path, list) else [path])
     if not sampling_rate:  # an empty field, or 0
         sampling_rate = None
     elif not (math.isfinite(sampling_rate) and sampling_rate > 0):
         raise RecordingError("The sampling rate must be a positive number of hertz.")
     unit, montage = (None if v in (None, "", "auto") else v for v in (unit, montage))
-    return Source(str(path), sampling_rate, unit, montage, time.time_ns())
+    parts, channels = tuple(map(str, parts)), tuple(sorted(channels or ())) or None
+    return Source(str(file), sampling_rate, unit, montage, parts, channels, time.time_ns())
 
 
 def escape(text):
@@ -81,9 +90,11 @@ def quality_frame(report):
             "channel": [c.name for c in report.channels],
             "verdict": [c.verdict for c in report.channels],
             "SNR (dB)": [number(c.snr_db) for c in report.channels],
+            "spectral SNR (dB)": [number(c.spectral_snr_db) for c in report.channels],
             "mains (dB)": [number(c.mains_db) for c in report.channels],
             "clipped": [f"{c.clipped:.1%}" for c in report.channels],
             "flat": ["yes" if c.flat else "no" for c in report.channels],
+            "against it": [", ".join(c.faults) or "–" for c in report.channels],
         }
     )
 
@@ -116,8 +127,9 @@ def rounded(frame, digits=4):
 
 
 def number(value):
-    """A float with one decimal, or a dash if it isn't finite."""
-    return f"{value:.1f}".replace("-", "−") if math.isfinite(value) else "–"
+    """A float with one decimal, or a dash if it is None or isn't finite."""
+    known = value is not None and math.isfinite(value)
+    return f"{value:.1f}".replace("-", "−") if known else "–"
 
 
 def plain_history(history):

@@ -5,14 +5,17 @@ import logging
 import gradio as gr
 
 from emg_llm.signal.quality import assess_quality
+from emg_llm.signal.readers.unclear import ChannelsUnclear
 from emg_llm.signal.recording import RecordingError
 from emg_llm.ui import analysis
+from emg_llm.ui.channels import ChannelChoice, question_markdown
 from emg_llm.ui.chat import ChatArea
 from emg_llm.ui.endpoints import add_endpoints
 from emg_llm.ui.opened import OpenRecordings
 from emg_llm.ui.prediction import PredictionArea
 from emg_llm.ui.results import results_tab
 from emg_llm.ui.signals import SignalTabs
+from emg_llm.ui.simulator import SimulatorPanel
 
 log = logging.getLogger(__name__)
 
@@ -49,7 +52,9 @@ def _recording_tab(pipeline, opened, source):
     with gr.Row():
         with gr.Column(scale=2, min_width=300):
             form = RecordingForm(pipeline.samples, pipeline.montages)
+            simulator = SimulatorPanel()
             summary = gr.Markdown(EMPTY, elem_id="summary")
+            asked = ChannelChoice()
         with gr.Column(scale=3, min_width=320):
             prediction = PredictionArea(pipeline.llms)
     if len(pipeline.llms) > 1:
@@ -61,7 +66,15 @@ def _recording_tab(pipeline, opened, source):
             with gr.Column(scale=2, min_width=320):
                 chat = ChatArea(pipeline, opened, source)
 
-    shown = [source, summary, form.settings, *tabs.outputs, *prediction.outputs, *chat.outputs]
+    shown = [
+        source,
+        summary,
+        form.settings,
+        *asked.outputs,
+        *tabs.outputs,
+        *prediction.outputs,
+        *chat.outputs,
+    ]
 
     def show(new, view):
         """Values for `shown`; the prediction follows in an event of its own."""
@@ -71,35 +84,57 @@ def _recording_tab(pipeline, opened, source):
             analysis.summary_markdown(recording, report), elem_classes=report.verdict
         )
         filled = tabs.show(recording, view)
-        return [new, text, gr.skip(), *filled, *prediction.clear(), *chat.clear()]
+        choice = asked.keep(new.channels)
+        return [new, text, gr.skip(), *choice, *filled, *prediction.clear(), *chat.clear()]
 
-    def nothing(text, elem_class=""):
+    def nothing(text, elem_class="", choice=None, lacks_rate=False):
         text = gr.Markdown(text, elem_classes=elem_class)
-        # The file may lack only its sampling rate.
-        settings = gr.Accordion(open=True) if elem_class else gr.skip()
-        return [None, text, settings, *tabs.clear(), *prediction.clear(), *chat.clear()]
+        settings = gr.Accordion(open=True) if lacks_rate else gr.skip()
+        cleared = [*tabs.clear(), *prediction.clear(), *chat.clear()]
+        return [None, text, settings, *(choice or asked.keep(None)), *cleared]
 
     def safely(new, view):
         try:
             return show(analysis.make_source(*new), view)
+        except ChannelsUnclear as error:
+            choice = asked.ask(error)
+            return nothing(question_markdown(error), "problem", choice)
         except RecordingError as error:
-            return nothing(analysis.problem_markdown(error), "problem")
+            choice = asked.keep(new[4] if len(new) > 4 else None)
+            # The file may lack only its sampling rate.
+            return nothing(analysis.problem_markdown(error), "problem", choice, lacks_rate=True)
         except Exception:
             log.exception("A recording could not be shown")
             return nothing(analysis.problem_markdown("It can't be analysed."), "problem")
 
     def uploaded(path, rate, unit, montage, view):
-        return safely((path, rate, unit, montage), view)
+        return [*safely((path, rate, unit, montage), view), *simulator.clear()]
 
     def sample_picked(view: str, event: gr.EventData) -> list:
         path, montage = form.sample(event.target)
-        return [*safely((path, None, None, montage), view), *form.empty()]
+        emptied = [*simulator.clear(), *form.empty()]
+        return [*safely((path, None, None, montage), view), *emptied]
 
-    def settings_changed(old, path, rate, unit, montage, view):
-        path = path or (old and old.path)
-        if not path or (old and old[:-1] == analysis.make_source(path, rate, unit, montage)[:-1]):
+    def simulated(view, *settings):
+        try:
+            made = simulator.make_file(*settings)
+        except RecordingError as error:  # what is open stays open
+            kept, emptied = [gr.skip()] * len(shown), [gr.skip()] * len(form.outputs)
+            return [*kept, *simulator.problem(error), *emptied]
+        opens = safely((made[1], None, None, None), view)
+        return [*opens, *simulator.show(*made), *form.empty()]
+
+    def same(old, *new):
+        try:
+            return old[:-1] == analysis.make_source(*new)[:-1]
+        except RecordingError:
+            return False
+
+    def settings_changed(old, path, rate, unit, montage, view, channels=None):
+        new = (path or (old and [old.path, *old.parts]), rate, unit, montage, channels)
+        if not new[0] or (old and same(old, *new)):
             return [gr.skip()] * len(shown)
-        return safely((path, rate, unit, montage), view)
+        return safely(new, view)
 
     def predict(new):
         if not new:
@@ -117,12 +152,16 @@ def _recording_tab(pipeline, opened, source):
     quiet = {"api_visibility": "private", "show_progress": "minimal"}
     new = {"cancels": chat.asking, **quiet}
     inputs = [form.file, form.rate, form.unit, form.montage, tabs.view]
-    form.file.upload(uploaded, inputs, shown, **new)
+    opening = [*shown, *simulator.outputs]
+    gr.on([form.file.upload, form.file.delete], uploaded, inputs, opening, **new)
     clicks = [button.click for button in form.samples]
-    gr.on(clicks, sample_picked, tabs.view, [*shown, *form.outputs], **new)
+    gr.on(clicks, sample_picked, tabs.view, [*opening, *form.outputs], **new)
+    settings = [tabs.view, *simulator.inputs]
+    simulator.button.click(simulated, settings, [*opening, *form.outputs], **new)
     changes = [form.rate.submit, form.rate.blur, form.unit.input, form.montage.input]
-    gr.on(changes, settings_changed, [source, *inputs], shown, **quiet)
-    form.file.clear(lambda: nothing(EMPTY), None, shown, **new)
+    changes.append(asked.read.click)
+    gr.on(changes, settings_changed, [source, *inputs, asked.channels], shown, **quiet)
+    form.file.clear(lambda: [*nothing(EMPTY), *simulator.clear()], None, opening, **new)
     predicted = [*prediction.outputs, *chat.readings]
     source.change(predict, source, predicted, concurrency_id="model", **quiet)
     tabs.view.input(tabs.redraw, [source, tabs.view], tabs.signal, **quiet)
@@ -135,6 +174,7 @@ class RecordingForm:
         self.paths, self.montages = dict(samples), montages
         self.file = gr.File(
             label="Recording (CSV, Excel, EDF, MAT, HDF5, NPY, …)",
+            file_count="multiple",  # a header and its samples belong together
             file_types=analysis.FILE_TYPES,
             height=170,
         )

@@ -1,17 +1,20 @@
-"""The endpoints `/analyze`, `/predict` and `/chat`, for gradio_client and other HTTP clients."""
+"""The endpoints `/analyze`, `/predict`, `/chat` and `/simulate`, for gradio_client and HTTP."""
 
 import logging
 from contextlib import contextmanager
 
 import gradio as gr
+from gradio.data_classes import ListFiles
 
 from emg_llm.plots import signals as plots
 from emg_llm.signal.montage import FACE
 from emg_llm.signal.quality import assess_quality
-from emg_llm.signal.recording import RecordingError
+from emg_llm.signal.recording import EMOTIONS, RecordingError
+from emg_llm.signal.simulation.config import COURSES, POSED
 from emg_llm.ui import analysis
 from emg_llm.ui.chat import MAX_MESSAGE, NO_LLM, stream
 from emg_llm.ui.prediction import prediction_json
+from emg_llm.ui.simulated import BOUNDS, make, save
 
 log = logging.getLogger(__name__)
 BROKEN = "Something went wrong inside the app; its log has the details."
@@ -44,7 +47,8 @@ def add_endpoints(pipeline, opened):
         montage: "face" for the standard order, or the site of each channel, with commas.
         """
         with _explained():
-            return prediction_json(pipeline(open_file(file, sampling_rate, unit, montage)))
+            recording = open_file(file, sampling_rate, unit, montage)
+            return prediction_json(pipeline(recording))
 
     def chat(
         message, file, sampling_rate=None, unit="auto", llm=None, history=None, montage="auto"
@@ -69,9 +73,22 @@ def add_endpoints(pipeline, opened):
             recording = open_file(file, sampling_rate, unit, montage)
             yield from stream(pipeline, recording, message, llm or pipeline.llms[0], history)
 
+    # Clients call the parameters by these names.
+    def simulate(
+        emotion, course, person, intensity, severity, noise, sampling_rate, duration, take
+    ):
+        """A simulated recording as an .npz file, and the truth behind it as JSON.
+
+        The same settings always make the same recording.
+        """
+        numbers = person, intensity, severity, noise, sampling_rate, duration, take
+        with _explained():
+            simulated = make(emotion, course, **dict(zip(BOUNDS, numbers, strict=True)))
+            return save(simulated, file.GRADIO_CACHE), simulated.as_json()
+
     with gr.Column(visible=False):
         recording = [
-            gr.File(label="file", file_types=analysis.FILE_TYPES),
+            _file_field(),
             gr.Number(label="sampling_rate", value=None),
             gr.Dropdown(list(analysis.UNITS), value="auto", label="unit"),
         ]
@@ -108,6 +125,34 @@ def add_endpoints(pipeline, opened):
             api_name="chat",
             concurrency_id="model",
         )
+        emotion = gr.Dropdown(list(EMOTIONS), value=None, label="emotion", allow_custom_value=True)
+        course = gr.Dropdown(list(COURSES), value=POSED, label="course", allow_custom_value=True)
+        numbers = [gr.Number(bound.default, label=name) for name, bound in BOUNDS.items()]
+        file = gr.File(label="file")
+        gr.Button().click(
+            simulate,
+            [emotion, course, *numbers],
+            [file, gr.JSON(label="truth")],
+            api_name="simulate",
+        )
+
+
+class _Files(ListFiles):
+    """A file, or a list of those that belong together: a WFDB header and its samples."""
+
+    @classmethod
+    def model_validate(cls, obj, **options):
+        return super().model_validate([obj] if isinstance(obj, dict) else obj, **options)
+
+
+def _file_field():
+    """The field `file` of the endpoints: clients see one file, and may send several in a list."""
+    about = {"label": "file", "file_types": analysis.FILE_TYPES}
+    field = gr.File(file_count="multiple", **about)
+    field.data_model = _Files
+    one = gr.File(render=False, **about)
+    field.api_info, field.example_payload = one.api_info, one.example_payload
+    return field
 
 
 @contextmanager

@@ -26,7 +26,7 @@ class OpenRecordings:
         """The recording. Raises RecordingError with one sentence for the user."""
         if not source:
             raise RecordingError(NO_RECORDING)
-        if not Path(source.path).exists():
+        if not all(Path(file).exists() for file in (source.path, *source.parts)):
             raise RecordingError("The upload has expired; upload it again.")
         key = source[:-1]
         with self._lock:
@@ -51,8 +51,11 @@ class OpenRecordings:
 
 def _read(source):
     try:
-        path, rate, unit, montage, _ = source
-        recording = emg_llm.read_recording(path, rate, unit, montage=montage)
+        path, rate, unit, montage, parts, channels, _ = source
+        # Only what was uploaded is read, whatever else lies beside it.
+        recording = emg_llm.read_recording(
+            path, rate, unit, montage=montage, channels=channels, parts=parts
+        )
     except RecordingError:
         raise
     except Exception as error:

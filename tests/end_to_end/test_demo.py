@@ -20,6 +20,7 @@ from gradio_client.exceptions import AppError
 import emg_llm
 from emg_llm.ui import build_app, launch_options
 from tests.pretending import FakePipeline
+from tests.writing import write_wfdb
 
 ROOT = Path(__file__).parents[2]
 START_S = 180
@@ -307,6 +308,30 @@ def test_a_person_is_asked_for_the_rate_where_the_file_does_not_tell_it(browser,
         page.wait_for_function("field => field.value === ''", arg=rate.element_handle())
 
 
+def test_a_person_uploads_a_header_and_its_samples_and_takes_one_of_two_files_back(
+    browser, trial, tmp_path
+):
+    values = np.round(np.random.default_rng(0).normal(0, 500, (1000, 8))).astype(int)
+    header = write_wfdb(tmp_path / "record.hea", values, 1000)
+    demo = build_app(FakePipeline({"Sample": str(trial)}))
+    _, url, _ = demo.launch(prevent_thread_lock=True, quiet=True, **launch_options())
+    try:
+        with page_of(browser, url, 1280, 900) as page:
+            page.locator("input[type=file]").first.set_input_files(header)
+            page.get_by_text("give both files together").wait_for()
+            page.locator("input[type=file]").first.set_input_files(tmp_path / "record.dat")
+            page.locator("#summary").get_by_text("1000 Hz").first.wait_for()
+            page.locator(".headline").wait_for()
+            page.get_by_label("Clear").first.click()
+            page.get_by_text("Upload a recording or pick a sample").first.wait_for()
+            page.locator("input[type=file]").first.set_input_files([trial, header])
+            page.get_by_text("choose one recording at a time").wait_for()
+            page.get_by_label("Remove this file").nth(1).click()
+            page.locator("#summary").get_by_text("my_trial").first.wait_for()
+    finally:
+        demo.close()
+
+
 def test_a_sample_is_one_click_away_and_a_phone_needs_no_sideways_scrolling(browser, url):
     with page_of(browser, url, 390, 844) as page:
         page.locator(".samples button").first.click()
@@ -318,6 +343,32 @@ def test_a_sample_is_one_click_away_and_a_phone_needs_no_sideways_scrolling(brow
         for tab in ("Spectrum", "Features", "Quality", "Signal", "Results and methods"):
             page.get_by_role("tab", name=tab).click()
             assert page.evaluate("document.documentElement.scrollWidth") <= 390
+
+
+def test_a_person_simulates_a_recording_with_a_phone_and_opens_the_file_again(
+    browser, url, tmp_path
+):
+    with page_of(browser, url, 390, 844) as page:
+        panel = page.locator("#simulator")
+        page.get_by_role("button", name="Simulate a recording").press("Enter")
+        panel.get_by_label("Person").fill("0")
+        panel.get_by_role("button", name="Simulate", exact=True).click()
+        panel.get_by_text("Person must be a whole number").wait_for()
+        panel.get_by_label("Person").fill("7")
+        panel.get_by_label("held throughout").check()
+        panel.get_by_role("button", name="Simulate", exact=True).click()
+        panel.get_by_text("held from the first sample to the last").wait_for()
+        panel.get_by_text("Person must be").wait_for(state="hidden")
+        page.locator("#summary").get_by_text("This recording is simulated: person 7").wait_for()
+        page.locator(".headline, .warning").first.wait_for(timeout=ANSWER_MS)
+        assert page.evaluate("document.documentElement.scrollWidth") <= 390
+        with page.expect_download() as saved:
+            panel.get_by_role("button", name="Download (.npz)").click()
+        saved.value.save_as(tmp_path / "again.npz")
+        page.locator("input[type=file]").first.set_input_files(tmp_path / "again.npz")
+        page.locator("#summary").get_by_text("again").first.wait_for()
+        page.locator("#summary").get_by_text("This recording is simulated: person 7").wait_for()
+        assert panel.locator(".truth").count() == 0
 
 
 def test_on_a_phone_the_newest_answer_is_scrolled_to(browser, url):

@@ -16,11 +16,13 @@ from emg_llm.signal.readers.raw import (
     bomb,
     check_kind,
     check_size,
-    from_variables,
     refusing,
     unpacked_limit,
 )
+from emg_llm.signal.readers.variables import from_variables
 from emg_llm.signal.recording import RecordingError
+
+MOST_NOTES, LONGEST_NOTE = 4, 300  # of characters
 
 
 def read_npy(path: Path) -> Raw:
@@ -99,10 +101,12 @@ def read_npz(path: Path) -> Raw:
                 check_kind(name, dtype)
         raw = from_variables(name, numeric, load)
         small = {k for k, (s, _, d) in headers.items() if d.kind in "US" and math.prod(s) <= 64}
-        for key in small & {*TEXT_KEYS, "channel_names"}:
+        for key in small & {*TEXT_KEYS, "channel_names", "notes"}:
             texts = tuple(_text(t) for t in load(key).reshape(-1))
             if key == "channel_names":
                 raw.names = texts
+            elif key == "notes":
+                raw.notes += [f"The file says: {t[:LONGEST_NOTE]}" for t in texts[:MOST_NOTES] if t]
             elif len(texts) == 1:
                 raw.texts[key] = texts[0]
         return raw

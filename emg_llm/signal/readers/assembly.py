@@ -11,9 +11,17 @@ import numpy as np
 
 from emg_llm.signal.montage import SitesError, montage_sites, parse
 from emg_llm.signal.readers.clock import rate_of
-from emg_llm.signal.readers.columns import MIN_SAMPLES, auxiliary_columns, refuse_feature_table
+from emg_llm.signal.readers.columns import MIN_SAMPLES, refuse_feature_table, signal_columns
+from emg_llm.signal.readers.invalid import count, mark_invalid
 from emg_llm.signal.readers.raw import Raw, check_kind, check_size
-from emg_llm.signal.readers.units import UNITS, bare, column_rate, column_unit, unit_key
+from emg_llm.signal.readers.units import (
+    UNITS,
+    bare,
+    column_rate,
+    column_unit,
+    microvolts,
+    unit_key,
+)
 from emg_llm.signal.recording import Recording, RecordingError
 
 MAX_CHANNELS = 64
@@ -21,7 +29,6 @@ MANY = 200_000  # samples, of which some suffice to guess a unit
 LEAST_LONGER = 4  # times as many samples as channels: channels may be rows
 MIN_SECONDS = 0.05
 RATE_RANGE = 20, 1_000_000  # Hz
-SENTINEL = -1000.0
 ORIGINAL_SHAPE, ORIGINAL_RATE = (45000, 8), 15000
 VOLTS_BELOW = 1e-3  # surface EMG stays within some millivolts
 LARGEST = 1e12  # microvolts, a million volts: raw counts that are said to be volts stay below
@@ -47,9 +54,10 @@ def assemble(
     notes = list(raw.notes)
     values, names = _as_table(name, raw, notes)
     units = [column_unit(n) for n in names]
-    keep, time, step = auxiliary_columns(values, names, units, notes)
+    chosen = None
     if channels is not None and len(channels):
-        keep = _chosen(name, channels, names, values.shape[1], notes)
+        chosen = _chosen(name, channels, names, values.shape[1], notes)
+    keep, time, step = signal_columns(name, values, names, units, notes, chosen)
     if time is None:
         refuse_feature_table(name, values, names)
         if raw.time is not None and raw.time.shape == (len(values),):
@@ -67,7 +75,7 @@ def assemble(
     stored = raw.rate or (rates.pop() if len(rates) == 1 else None)
     rate = _sampling_rate(name, sampling_rate, stored, time, step, original, notes)
     _check_length(name, len(values), rate, "")
-    valid = _mark_invalid(name, values, rate, names, notes)
+    valid = mark_invalid(name, values, rate, names, notes)
     _check_length(name, int(valid.sum()), rate, "valid ")
     stated = raw.texts.get("unit")
     some = values[valid] if len(values) < MANY else values[:: len(values) // MANY]
@@ -209,8 +217,9 @@ def _sampling_rate(name, given, stored, time, step, original, notes):
         rate = ORIGINAL_RATE
         notes.append("The file doesn't state its sampling rate; 15 kHz was assumed from its shape.")
     if rate is None:
+        coarse = "" if time is None else ", and its times are too coarse to tell it"
         raise RecordingError(
-            f"{name} doesn't state its sampling rate; enter it in Hz (in a script, "
+            f"{name} doesn't state its sampling rate{coarse}; enter it in Hz (in a script, "
             "sampling_rate=…, or a sampling_rate column in the manifest)."
         )
     if not RATE_RANGE[0] <= rate <= RATE_RANGE[1]:  # True for NaN, too
@@ -225,64 +234,9 @@ def _sampling_rate(name, given, stored, time, step, original, notes):
 def _check_length(name, samples, rate, kind):
     if samples < MIN_SAMPLES or samples / rate < MIN_SECONDS:
         raise RecordingError(
-            f"{name} has only {_count(samples, kind)} ({samples / rate:.3g} s); a recording needs "
+            f"{name} has only {count(samples, kind)} ({samples / rate:.3g} s); a recording needs "
             f"at least {MIN_SAMPLES} samples and {MIN_SECONDS} s, so upload the whole trial."
         )
-
-
-def _count(n, kind=""):
-    return f"{n} {kind}sample{'s' * (n != 1)}"
-
-
-def _mark_invalid(name, values, rate, names, notes):
-    """bool (samples,), False for sentinels and missing numbers; `values` are set to 0 there."""
-    sentinel = _sentinel_rows(values)
-    if not sentinel.any() and np.isfinite(values).all():
-        return ~sentinel
-    if np.isinf(values).any():
-        raise RecordingError(
-            f"{name} holds {np.isinf(values).sum()} infinite values; export it again, or leave "
-            "those cells empty."
-        )
-    if sentinel.all():
-        raise RecordingError(
-            f"{name} holds only the placeholder {SENTINEL:g}; record the trial again."
-        )
-    empty = np.isnan(values[~sentinel]).all(axis=0)
-    if empty.all():
-        raise RecordingError(f"{name} has no numbers in any channel; export the recording again.")
-    for i in np.flatnonzero(empty):
-        values[:, i] = 0
-        which = names[i] if names else i + 1
-        notes.append(
-            f"Channel {which} has no numbers; it is taken for an electrode without signal."
-        )
-    missing = np.isnan(values).any(axis=1) & ~sentinel
-    for rows, what in ((sentinel, f"the placeholder {SENTINEL:g}"), (missing, "missing values")):
-        if rows.any():
-            n = int(rows.sum())
-            notes.append(f"Marked as invalid: {_count(n)} ({n / rate:.3g} s) with {what}.")
-    invalid = sentinel | missing
-    values[invalid] = 0
-    return ~invalid
-
-
-def _sentinel_rows(values):
-    hit = values == SENTINEL
-    if not hit.any():
-        return np.zeros(len(values), bool)
-    rest = np.abs(values[~hit & ~np.isnan(values)])
-    # Among small numbers a single -1000 can't be signal. Among raw integer counts it can, unless
-    # all channels have it at once, or a lone channel for several samples.
-    if rest.size and rest.max() < 100:
-        return hit.any(axis=1)
-    rows = hit.all(axis=1)
-    if values.shape[1] > 1:
-        return rows
-    edges = np.flatnonzero(np.diff(np.concatenate(([False], rows, [False])).astype(np.int8)))
-    for start, stop in edges.reshape(-1, 2):
-        rows[start:stop] = stop - start >= 8
-    return rows
 
 
 def _given_unit(name, unit):
@@ -299,18 +253,22 @@ def _given_unit(name, unit):
 
 def _conversion(unit):
     key = unit_key(unit)
-    if key in UNITS:
-        return UNITS[key], "uV"
+    if factor := microvolts(key):
+        return factor, "uV"
     return (1.0, "a.u.") if key in ARBITRARY else None
 
 
 def _stated_or_likely_unit(values, stated, units, original, notes):
     """(factor, or one per channel; resulting unit). values: the valid samples."""
-    if units and any(u in UNITS for u in units) and all(u in UNITS or not u for u in units):
-        common = max(filter(None, units), key=units.count)
+    if any(map(microvolts, units)) and all(microvolts(u) or not u for u in units):
+        common = max(filter(microvolts, units), key=units.count)
         if not all(units):
             notes.append(f"Channels without a unit were taken to be in {common}, as the others.")
-        return np.array([UNITS[u or common] for u in units]), "uV"
+        for scaled in sorted({*units} - {*UNITS, ""}):
+            notes.append(
+                f"The unit '{scaled[:20]}' was taken for {microvolts(scaled):g} microvolts."
+            )
+        return np.array([microvolts(u or common) for u in units]), "uV"
     if stated:
         conversion = _conversion(stated)
         if conversion is None:

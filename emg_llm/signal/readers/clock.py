@@ -13,11 +13,15 @@ FASTEST, SLOWEST = 5e4, 50.0  # Hz, where EMG is sampled
 WRAPS = 2.0**8, 2.0**10, 2.0**12, 2.0**16, 2.0**24, 2.0**31, 2.0**32, 1e6, 60e3, 1e3
 FIRST_DAY, LAST_DAY = 20_000, 80_000  # Excel's days of the years 1954 to 2119
 LEAST_PACKETS = 4
-WORDS = {"ms": "milliseconds", "us": "microseconds", "ns": "nanoseconds", "min": "minutes"}
+LEAST_WHOLE = 2  # packets between others, to see that they are alike
+WORDS = {"ms": "milliseconds", "us": "microseconds", "ns": "nanoseconds"}
 
 
 def rate_of(time: np.ndarray, step: float | None, notes: list[str]) -> float | None:
-    """Hz from a time column; without `step` (seconds per unit) its scale decides the unit."""
+    """Hz from a time column; without `step` (seconds per unit) its scale decides the unit.
+
+    None where the times don't tell it, as whole seconds of a short recording.
+    """
     time = np.asarray(time, np.float64)
     time = time[np.isfinite(time)]
     if len(time) < 2:
@@ -26,12 +30,9 @@ def rate_of(time: np.ndarray, step: float | None, notes: list[str]) -> float | N
     steps = np.diff(time)
     if not steps.any():
         return None
-    packet = _packet(steps)
-    if packet:
-        mean = _mean_of_packets(time, steps)
-        notes.append(
-            f"The times come in packets of about {packet} samples; the rate is that of all of them."
-        )
+    coarse = (steps == 0).mean() > 0.5
+    if coarse or _is_packed(steps):
+        mean = _mean_of_packets(time, steps, notes)
     else:
         mean = _mean_step(steps, notes)
     if not (np.isfinite(mean) and mean > 0):
@@ -41,7 +42,15 @@ def rate_of(time: np.ndarray, step: float | None, notes: list[str]) -> float | N
     rate = 1 / (mean * step)
     if not np.isfinite(rate):
         return None
+    if coarse:  # known to a sample at each end
+        return _roundest(rate, 2 * rate / len(time))
     return float(round(rate)) if abs(rate - round(rate)) < 2e-5 * rate else float(f"{rate:.6g}")
+
+
+def _roundest(rate, margin):
+    """The number of the fewest digits within `margin` of a rate."""
+    rounded = (float(f"{rate:.{digits}g}") for digits in range(1, 7))
+    return next((r for r in rounded if abs(r - rate) <= margin), float(f"{rate:.6g}"))
 
 
 def rises(column: np.ndarray) -> bool:
@@ -79,38 +88,59 @@ def _unwrapped(time, notes):
     return time
 
 
-def _packet(steps):
-    """How many samples come at once, or 0: long steps at regular places, short ones between."""
+def _is_packed(steps):
+    """Whether samples come in packets: long steps at regular places, short ones between."""
     long = np.flatnonzero(steps > max(steps.mean(), 3 * np.median(steps)))
     if len(long) < LEAST_PACKETS:
         long = np.flatnonzero(steps > 1.5 * steps.mean())
     if len(long) < LEAST_PACKETS:
-        return 0
+        return False
     apart = np.diff(long)
     size = float(np.median(apart))
     regular = apart.std() < 0.35 * apart.mean()
     short = np.delete(steps, long)
     # Two steps of almost the same length are the rounding of a clock, or jitter.
     differ = steps[long].mean() > 1.8 * short.mean() if len(short) else False
-    return round(size) if size >= 2 and regular and differ else 0
+    return round(size) >= 2 and regular and differ
 
 
-def _mean_of_packets(time, steps):
-    """Units per sample from the first packet's start to the last one's."""
-    starts = np.r_[0, np.flatnonzero(steps > max(steps.mean(), 1.5 * np.median(steps))) + 1]
-    first = starts[1] if len(starts) > 2 else 0  # the first packet may be cut
-    return (time[starts[-1]] - time[first]) / (starts[-1] - first)
+def _mean_of_packets(time, steps, notes):
+    """Units per sample from packets, or from the samples between two ticks of a coarse clock; NaN
+    where these are too few to agree. Lost samples and lost packets are left out."""
+    starts = np.flatnonzero(steps > max(steps.mean(), 1.5 * np.median(steps))) + 1
+    sizes, spans = np.diff(starts), np.diff(time[starts])  # without the first and the last
+    if len(sizes) < LEAST_WHOLE:
+        return np.nan
+    size = np.median(sizes)
+    notes.append(
+        f"The times come in packets of about {size:.0f} samples; the rate is that of all of them."
+    )
+    typical = np.median(spans)
+    times = spans / typical
+    steady = np.abs(times - np.round(times)) < 0.25
+    whole = (np.abs(sizes - size) <= max(1, 0.02 * size)) & (times < 1.5)
+    n = round((size * np.round(times) - sizes)[~whole].clip(0).sum())
+    if steady.all() and whole.mean() > 0.5 and n:
+        notes.append(f"In some packets samples are missing, about {n} in all.")
+        return spans[whole].sum() / sizes[whole].sum()
+    if len(sizes) < LEAST_PACKETS and sizes.std() > 0.05 * sizes.mean():
+        return np.nan
+    return spans.sum() / sizes.sum()
 
 
 def _mean_step(steps, notes):
     typical = np.median(steps)
     if not typical > 0:
         return steps.mean()
-    times = steps / typical
-    lost = times > 1.5
-    near = np.abs(times - np.round(times)) < 0.1
-    if lost.any() and near.all() and (~lost).mean() > 0.5 and not _alternates(lost):
-        n = int((np.round(times) - 1)[lost].sum())
+    low = np.percentile(steps, 5)
+    base = np.median(steps[steps < 1.5 * low]) if low > 0 else typical
+    times = steps / base
+    whole = np.round(times)
+    lost = whole > 1.5
+    multiples = np.abs(times - whole) < 0.1
+    commonest = (whole == 1).sum() >= (whole == 2).sum()  # else it is a clock with jitter
+    if lost.any() and multiples.all() and commonest and not _keeps_pace(steps, base, lost):
+        n = int((whole - 1)[lost].sum())
         notes.append(
             f"The time column jumps {_times(int(lost.sum()))}: {n} samples are missing "
             f"({100 * n / (n + len(steps) + 1):.0f} %)."
@@ -124,11 +154,13 @@ def _mean_step(steps, notes):
     return steps[~gaps].mean()
 
 
-def _alternates(lost):
-    """Whether the longer steps come at regular places, as those of a rounded clock do."""
-    at = np.flatnonzero(lost)
-    apart = np.diff(at)
-    return len(at) > 4 and apart.std() < 0.35 * apart.mean()
+def _keeps_pace(steps, base, lost):
+    """Whether the longer steps are a clock's rounding: it stays near a straight line, while lost
+    samples lead away from it."""
+    if lost.sum() <= 4:
+        return False
+    away = np.cumsum(steps - steps.mean())
+    return bool(away.max() - away.min() < 3 * base)
 
 
 def _times(n):

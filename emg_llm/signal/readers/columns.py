@@ -8,52 +8,35 @@ from collections import Counter
 
 import numpy as np
 
-from emg_llm.signal.montage import parse
 from emg_llm.signal.readers.clock import evenly_rises, rises
-from emg_llm.signal.readers.units import TIME_UNITS, TIME_WORDS, UNITS, bare, column_rate
+from emg_llm.signal.readers.names import (
+    CLASS,
+    EMG,
+    INDEX,
+    INPUTS,
+    OTHERS,
+    STAMP,
+    TIME,
+    is_emg,
+    key_of,
+    other_kind,
+    stem,
+    treatment,
+)
+from emg_llm.signal.readers.unclear import SLOW, liveliness, unclear
+from emg_llm.signal.readers.units import (
+    PHYSICAL,
+    TIME_UNITS,
+    TIME_WORDS,
+    bare,
+    column_rate,
+    microvolts,
+)
 from emg_llm.signal.recording import RecordingError
 
 MIN_SAMPLES = 32
 TABLE_ROWS = 3000  # a longer feature table is recognised only if it names its class column
 MOST_CLASSES = 50
-TIME = re.compile(
-    r"(?:x_?|relative_?|elapsed_?|unix_?|epoch_?|system_?|abs(?:olute)?_?)?"
-    r"(?:(?:date_?)?time(?:_?stamps?)?(?:_?unix)?|timestamps?|t|seconds?|secs?|s|ms|us|clock|"
-    r"zeit|tiempo|temps|tempo|"
-    r"milli_?s(?:ec)?(?:onds?)?|micro_?s(?:ec)?(?:onds?)?|millis|micros)"
-    r"(?:_(?:s|secs?|seconds?|ms|us|ns|min))?"
-)
-STAMP = re.compile(r"(?:^|_)time_?stamp(?:_|$)")
-INDEX = re.compile(
-    r"#|(?:sub_?)?(?:sample|frame|row|packet|package|pkt)s?(?:_?(?:index|number|no|nr|num|id))?|"
-    r"index|idx|n|n_?seq|seq(?:uence)?(?:_?(?:number|no))?|counter"
-)
-EMG = re.compile(r"(?:^|[^a-z])(?:s?emg|exg|electromyo\w*)(?![a-z])|muscle")
-# Kind of another sensor or mark -> what its columns are called.
-_OTHERS = {
-    "an envelope": r"envelope|rectified|smoothed|\bmav\b",
-    "motion": r"(?:lin_?)?acc(?:el\w*)?[xyz]?|gyro?\w*|mag_?[xyz]|magnetometer\w*|imu|ori|"
-    r"orientation|quat\w*|euler|roll|pitch|yaw",
-    "the heart": r"ecg|ekg|hr|ppg|bvp|pulse|photosensor|plethysmo\w*",
-    "the skin": r"eda|gsr|skin_conductance",
-    "breath": r"rsp|resp(?:iration|iratory)?|breath\w*|airflow",
-    "the eyes or the brain": r"eog|eeg",
-    "force or angle": r"force|fsr|torque|load_?cell|angle|gonio\w*|pressure|position",
-    "temperature": r"temperature",
-    "the device": r"battery|bat|vbat|rssi|status|lead_?off|sync|synchro\w*",
-    "events or classes": r"labels?|class(?:es)?|emotions?|targets?|gestures?|markers?|triggers?|"
-    r"events?|(?:re)?stim(?:ul(?:us|i))?|annotations?|ttl|(?:re)?repetitions?|activity|phase|task|"
-    r"cond(?:ition)?|trial|block|subject|session",
-}
-OTHERS = {
-    kind: re.compile(rf"(?:^|_)(?:{words})(?:_?\d+)?(?:_|$)") for kind, words in _OTHERS.items()
-}
-# Inputs of a device that may hold anything: no EMG where other columns are named so.
-INPUTS = re.compile(
-    r"(?:^|_)(?:other|analog|digital|aux|not_used|unused|angular|magnetic|heart|"
-    r"spo2|switch|ref|gnd|velocity|bite)(?:_|$)|^[io]\d$|^[agmf][xyz]$"
-)
-CLASS = re.compile(r"labels?|class(?:es)?|emotions?|targets?|gestures?")
 BRAINFLOW = {24: 8, 32: 16, 15: 4}  # columns -> channels of EMG, after the packet number
 
 
@@ -70,7 +53,7 @@ def refuse_feature_table(name: str, values: np.ndarray, names: tuple[str, ...]) 
             continue
         kinds = len(np.unique(labels))
         runs = np.count_nonzero(np.diff(labels))
-        named = bool(names) and CLASS.fullmatch(_key(names[column]))
+        named = bool(names) and CLASS.fullmatch(key_of(names[column]))
         classes = (
             np.isfinite(labels).all()
             and (labels == np.round(labels)).all()
@@ -94,25 +77,48 @@ def _around_a_bias(values):
     return bool((np.abs(middle) > 5 * np.maximum(high - low, 1e-12)).all())
 
 
-def auxiliary_columns(
-    values: np.ndarray, names: tuple[str, ...], units: list[str], notes: list[str]
+def signal_columns(
+    name: str,
+    values: np.ndarray,
+    names: tuple[str, ...],
+    units: list[str],
+    notes: list[str],
+    chosen: list[int] | None = None,
 ) -> tuple[list[int], np.ndarray | None, float | None]:
     """(indices of signal columns, the time column or None, seconds per unit of it or None).
 
-    names: with their rates, () if unknown; units: of the columns.
+    name: of the file; names: of the columns, with their rates, () if unknown; units: of these;
+    chosen: the indices that the caller wants. Raises ChannelsUnclear.
     """
-    n = values.shape[1]
-    keys = [_key(name) for name in names] or [""] * n
-    keep, time, step, times, marks = list(range(n)), None, None, [], []
+    keys = [key_of(name) for name in names] or [""] * values.shape[1]
+    units = units or [""] * values.shape[1]
+    if chosen is not None:
+        notes = []
     if layout := _brainflow(values, names):
         notes.append("The columns are those of BrainFlow: packet number, channels, other sensors.")
-        return list(range(1, 1 + layout)), values[:, -2].astype(np.float64), 1.0
-    for i in range(n):
-        column, key = values[:, i].astype(np.float64), keys[i]
+        return chosen or list(range(1, 1 + layout)), values[:, -2].astype(np.float64), 1.0
+    keep, times = _without_clocks_and_marks(values, names, keys, notes)
+    if chosen is not None:
+        keep, times = chosen, [i for i in times if i not in chosen]
+    elif keep:
+        keep = _that_are_emg(name, values, keep, names, keys, units, notes)
+    if not times:
+        return keep, None, None
+    i = _clock_of(times, keep, keys, units)
+    if chosen is None and len(times) > 1:
+        keep = _of_one_clock(values, times, keep, i, keys, notes)
+    return keep, values[:, i].astype(np.float64), _time_step(keys[i], units[i])
+
+
+def _without_clocks_and_marks(values, names, keys, notes):
+    """(the columns that may be signals, those of times)."""
+    keep, times, marks = list(range(values.shape[1])), [], []
+    for i, key in enumerate(keys):
+        column = values[:, i].astype(np.float64)
         leading = keep[0] == i
         whole = bool(((column == np.round(column)) | np.isnan(column)).all())
         timed = bool(TIME.fullmatch(key) or STAMP.search(key)) and (
-            rises(column) or not np.isfinite(column).any()
+            rises(column) or not _changes(column)
         )
         counts = whole and _counts(column)
         if (INDEX.fullmatch(key) and whole and (counts or rises(column))) or (
@@ -124,8 +130,6 @@ def auxiliary_columns(
             and evenly_rises(column, MIN_SAMPLES)
         ):
             times.append(i)
-            if time is None:
-                time, step = column, _time_step(key, units[i] if units else "")
         elif _marks(key, column, whole) or (not names and _is_class(values, i)):
             marks.append(f"'{names[i]}'" if names else str(i + 1))
         else:
@@ -140,51 +144,113 @@ def auxiliary_columns(
         )
     for mark in marks:
         notes.append(f"Column {mark} marks events or classes and was left out.")
-    volts = [i for i in keep if units and units[i] in UNITS]
+    return keep, times
+
+
+def _that_are_emg(name, values, keep, names, keys, units, notes):
+    """The columns that are EMG by name, unit or rate, or of which nobody says otherwise."""
+    before, volts = keep, [i for i in keep if microvolts(units[i])]
     keep = _without_other_sensors(keep, names, keys, volts, notes)
-    if any(units[i] in UNITS for i in keep if units):
-        other = [i for i in keep if units[i] and units[i] not in UNITS]
+    if not keep and (envelopes := [i for i in before if is_emg(names[i])]):
+        notes[:] = [note for note in notes if "Not EMG but an envelope" not in note]
+        notes.append("By their names, the columns are envelopes of EMG, not EMG itself.")
+        keep = envelopes
+    if not keep:
+        raise unclear(name, "by their names they are something else", values, names)
+    if any(microvolts(units[i]) for i in keep):
+        other = [i for i in keep if units[i] and not microvolts(units[i])]
         if other:
             left_out = ", ".join(names[i] for i in other[:5])
             notes.append(f"Columns that aren't voltages were left out: {left_out}.")
             keep = [i for i in keep if i not in other]
-    return _of_one_rate(keep, names, notes), time, step
+    elif all(units[i] in PHYSICAL for i in keep):
+        raise unclear(name, "none is a voltage", values, names)
+    elif names and not any(is_emg(names[i]) for i in keep):
+        if _differ(values, keep, keys):
+            raise unclear(name, "some change slowly and are called otherwise", values, names)
+        slow = all(liveliness(values[:, i]) < SLOW / 2 for i in keep)
+        if slow and len(keep) < len(before):
+            raise unclear(name, "what isn't another sensor by name changes slowly", values, names)
+    return _of_one_rate(_treated_once(keep, names, keys, notes), names, notes)
+
+
+def _clock_of(times, keep, keys, units):
+    """The column of times that goes with the first channel: the last one before it. Of several
+    there, one whose unit is known."""
+    before = [i for i in times if keep and i < keep[0]] or times[:1]
+    known = [i for i in before if _time_step(keys[i], units[i])]
+    return (known or before)[-1]
+
+
+def _of_one_clock(values, times, keep, clock, keys, notes):
+    """The columns without those behind a clock of other steps, as of sensors at other rates."""
+    steps = {i: np.nanmedian(np.diff(values[:, i])) for i in times}
+    other = []
+    for i in keep:
+        own = max((t for t in times if t < i and keys[t] == keys[clock]), default=clock)
+        if abs(steps[own] - steps[clock]) > 0.01 * abs(steps[clock]):
+            other.append(i)
+    if other:
+        which = ", ".join(str(i + 1) for i in other[:5])
+        notes.append(f"Columns whose clock has other steps were left out: {which}.")
+    return [i for i in keep if i not in other]
+
+
+def _treated_once(keep, names, keys, notes):
+    """The columns without those that are another form of a channel, such as RAW beside CAL."""
+    best: dict[str, tuple[int, int]] = {}
+    treated = set()
+    for i in keep:
+        channel, rank = treatment(keys[i])
+        best[channel] = min(best.get(channel, (rank, i)), (rank, i))
+        if channel != keys[i]:
+            treated.add(channel)
+    kept = [i for _, i in best.values()]
+    other = [i for i in keep if i not in kept and treatment(keys[i])[0] in treated]
+    if names and other:
+        left_out = ", ".join(bare(names[i]) for i in other[:4])
+        notes.append(f"Other forms of the same channels were left out: {left_out}.")
+        return [i for i in keep if i not in other]
+    return keep
+
+
+def _differ(values, keep, keys):
+    """Whether some columns are slow and have other names than a row of lively ones."""
+    lively = {i: liveliness(values[:, i]) for i in keep}
+    slow = [i for i in keep if 0 < lively[i] < SLOW]
+    fast = [i for i in keep if lively[i] > 5 * max([lively[i] for i in slow], default=1)]
+    stems = {stem(keys[i]) for i in fast}
+    other = {stem(keys[i]) for i in slow}
+    return min(len(slow), len(fast)) > 1 and len(stems) == 1 and not other & stems
+
+
+def _changes(column):
+    """Whether a column holds two numbers."""
+    column = column[np.isfinite(column)]
+    return bool(len(column)) and column.min() < column.max()
 
 
 def _may_be_time(key, leading):
     """Whether a column that rises evenly may be a clock; a slow sensor rises, too."""
-    return (leading or not key) and not EMG.search(key) and not _other(key)
+    return (leading or not key) and not EMG.search(key) and not other_kind(key)
 
 
 def _without_other_sensors(keep, names, keys, volts, notes):
     """The columns that are called EMG, or all without those that are called something else."""
     if not names:
         return keep
-    device = OTHERS["the device"]
-    emg = [
-        i
-        for i in keep
-        if (EMG.search(keys[i]) and not device.search(keys[i])) or parse(names[i]).is_site
-    ]
-    other = {i: kind for i in keep if i not in emg and (kind := _other(keys[i]))}
+    emg = [i for i in keep if is_emg(names[i])]
+    other = {i: kind for i in keep if i not in emg and (kind := other_kind(keys[i]))}
     other |= {i: "an envelope" for i in emg if OTHERS["an envelope"].search(keys[i])}
     if emg or volts:
         sure = emg or volts
         other |= {i: "other inputs" for i in keep if i not in sure and INPUTS.search(keys[i])}
     left = [i for i in keep if i not in other]
-    if not left:  # nothing else: better a doubtful signal that is named so than none
-        if other:
-            notes.append("By their names, none of the columns is EMG; check them.")
-        return keep
     for kind in dict.fromkeys(other.values()):
         called = [bare(names[i]) for i, k in other.items() if k == kind]
         more = f" and {len(called) - 4} more" if len(called) > 4 else ""
         notes.append(f"Not EMG but {kind}, and left out: {', '.join(called[:4])}{more}.")
     return left
-
-
-def _other(key):
-    return next((kind for kind, words in OTHERS.items() if words.search(key)), "")
 
 
 def _of_one_rate(keep, names, notes):
@@ -203,7 +269,7 @@ def _of_one_rate(keep, names, notes):
 
 
 def _marks(key, column, whole):
-    if re.fullmatch(r"[io]\d|digital\w*", key) and np.isin(column, (0, 1)).all():
+    if re.fullmatch(r"[io]\d|di\d?|digital\w*", key) and np.isin(column, (0, 1)).all():
         return True
     if not OTHERS["events or classes"].search(key) or EMG.search(key):
         return False
@@ -247,10 +313,3 @@ def _time_step(key: str, unit: str) -> float | None:
     """Seconds per unit of a time column, by its unit or its name ("ms", "time_s"), or None."""
     unit = unit or TIME_WORDS.get(key) or TIME_WORDS.get(key.rpartition("_")[2], "")
     return TIME_UNITS.get(unit)
-
-
-def _key(name: str) -> str:
-    name = re.sub(r"[(\[].*?[)\]]", " ", name) or name
-    name = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name)
-    key = re.sub(r"[\s_.,\-:]+", "_", name.strip().lower()).strip("_")
-    return key.removesuffix("_channel") or key

@@ -1,14 +1,14 @@
 """EDF, EDF+ and BDF, read by edfio."""
 
-from collections import Counter
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from emg_llm.signal.readers.columns import EMG
-from emg_llm.signal.readers.raw import Raw, check_size, refusing
+from emg_llm.signal.readers.choice import at_one_rate, with_units
+from emg_llm.signal.readers.raw import SHORTER, Raw, check_size, refusing
 from emg_llm.signal.recording import RecordingError
 
 
@@ -28,22 +28,19 @@ def read_bdf(path: Path) -> Raw:
 
 def _read(path: Path, read: Callable[..., Any]) -> Raw:
     name = path.name
-    with refusing(f"{name} is damaged; copy it again, or export it anew."):
+    refused = refusing(f"{name} is damaged; copy it again, or export it anew.")
+    with refused, warnings.catch_warnings(record=True) as warned:
+        warnings.simplefilter("always")
         signals = list(read(path).signals)
         if not signals:
             raise RecordingError(f"{name} holds no signals; export the channels.")
-        rates = [round(float(s.sampling_frequency), 6) for s in signals]
-        emg = [r for s, r in zip(signals, rates, strict=True) if EMG.search(s.label.lower())]
-        count = Counter(emg or rates)
-        rate = max(count, key=lambda r: (count[r], r))
-        kept = [s for s, r in zip(signals, rates, strict=True) if r == rate]
+        names = [s.label for s in signals]
+        units = [s.physical_dimension for s in signals]
+        indices, notes = at_one_rate(names, units, [s.sampling_frequency for s in signals])
+        kept = [signals[i] for i in indices]
         check_size(name, (len(kept), max(len(s.digital) for s in kept)))
         values = np.stack([np.asarray(s.data, np.float32) for s in kept], axis=1)
-    names = [
-        f"{s.label} ({s.physical_dimension})" if s.physical_dimension else s.label for s in kept
-    ]
-    notes = []
-    if len(kept) < len(signals):
-        others = ", ".join(s.label for s in signals if s not in kept)[:80]
-        notes.append(f"Channels at other rates than {rate:g} Hz were left out: {others}.")
-    return Raw(values, tuple(names), rate, notes=notes)
+    if any("records" in str(each.message) for each in warned):
+        notes.append(SHORTER)
+    columns = with_units([names[i] for i in indices], [units[i] for i in indices])
+    return Raw(values, columns, round(float(kept[0].sampling_frequency), 6), notes=notes)

@@ -6,15 +6,13 @@ import numpy as np
 
 from emg_llm.signal.readers.raw import (
     MAX_VARIABLES,
-    RATE_KEYS,
     TEXT_KEYS,
     Raw,
     bomb,
     check_size,
-    from_variables,
-    plain,
     unpacked_limit,
 )
+from emg_llm.signal.readers.variables import RATE_KEYS, from_variables, plain
 from emg_llm.signal.recording import RecordingError
 
 LONGEST = 2**16  # characters of a text

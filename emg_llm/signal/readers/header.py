@@ -4,10 +4,11 @@ import re
 from collections.abc import Sequence
 
 from emg_llm.signal.readers.layout import Layout
-from emg_llm.signal.readers.preamble import NAMES, Preamble
+from emg_llm.signal.readers.preamble import NAMES, Preamble, states
 from emg_llm.signal.readers.units import is_unit
 
-ROW_KEYS = {"unit", "units", "name", "names", "channel", "channels", "label", "labels"}
+UNIT_KEYS = {"unit", "units", "channel_units", "channel units", "unitname"}
+ROW_KEYS = UNIT_KEYS | {"name", "names", "channel", "channels", "label", "labels"}
 RATE_CELL = re.compile(r"(\d[\d,]*(?:\.\d+)?)\s*(k?)Hz", re.IGNORECASE)
 
 
@@ -18,8 +19,10 @@ def header_rows(layout: Layout, texts: Sequence[str]) -> tuple[list[list[str]], 
         cells = layout.table[at - 1]
         if layout.delimiter is None and len(cells) != layout.width:
             cells = [cell.strip() for cell in re.split(r"\s{2,}|\t", texts[at - 1].strip())]
-        if len(cells) == layout.width + 1 and cells[0].lower() in ROW_KEYS:
-            cells = cells[1:]  # what the row holds stands before it
+        key = cells[0].lower().strip(":")
+        if len(cells) == layout.width + 1 and key in ROW_KEYS:
+            # What the row holds stands before it.
+            cells = [f"({cell})" for cell in cells[1:]] if key in UNIT_KEYS else cells[1:]
         wide = layout.width - 1 <= len(cells) <= layout.width + 1
         if layout.width == 1:  # one line above a single column may name it
             wide = len(cells) == 1 and at == layout.first
@@ -34,6 +37,8 @@ def header_rows(layout: Layout, texts: Sequence[str]) -> tuple[list[list[str]], 
 
 def _is_said(text, cells, layout):
     """Whether a line is a key with its value, as in "FREQUENCY 2000" or "Range= 2 mV"."""
+    if states(text) and cells[0].lower() not in ROW_KEYS:
+        return True
     numbers = [layout.is_number(cell) for cell in cells if cell]
     key = re.match(r"\s*[\w .]+(?:=|:=|:,|:\t)", text) or NAMES.match(text.strip())
     return (bool(key) and not text.startswith('"')) or (any(numbers) and not all(numbers))
@@ -50,8 +55,8 @@ def column_names(
             continue
         if all(map(RATE_CELL.fullmatch, filled)):
             rates = cells
-        elif 2 * sum(map(is_unit, filled)) >= len(filled) and len(header) > 1 and names is None:
-            units = cells
+        elif units is None and _holds_units(filled, len(header) > 1 or bool(said.names)):
+            units = [cell.strip("()[]") if is_unit(cell) else "" for cell in cells]
         elif names is None:
             names = cells
         elif len(filled) < len([n for n in names if n]) and len({*filled}) > 1:
@@ -59,15 +64,22 @@ def column_names(
         elif len(filled) == len(cells) and len({*names}) < len(names):
             names = [f"{above} {below}".strip() for above, below in zip(cells, names, strict=True)]
     if names is None and comments and not said.names:  # np.savetxt puts the header into a comment
-        cells = layout.cells(comments[-1].lstrip("#%/ "))
-        names = cells if len(cells) == layout.width and not layout.fits(cells) else None
+        last = comments[-1].lstrip("#%/ ")
+        cells = layout.cells(last)
+        if len(cells) == layout.width and not _is_said(last, cells, layout):
+            names = cells if not any(map(layout.is_number, filter(None, cells))) else None
     n = layout.width - (layout.table[layout.first][-1] == "" and layout.width > 1)
     spare = n - len(said.names)
     if said.names and 0 <= spare <= 1 and (names is None or said.units):
         names = [*(names or [""])[:spare], *said.names, *[""] * (layout.width - n)]
         units = [*[""] * spare, *said.units, *[""] * (layout.width - n)] if said.units else units
+    if names is None and 0 < said.first < n:
+        names = ["sample", *(f"EXG {i + 1}" for i in range(said.first))]
+        names += ["other"] * (layout.width - len(names))
     if names is None:
         return ()
+    if units is None and 0 <= n - len(said.units) <= 2:  # after the number and the time
+        units = [*[""] * (n - len(said.units)), *said.units, *[""] * (layout.width - n)]
     if groups:
         names = [
             f"{g} {n}" if names.count(n) > 1 and _of_its_kind(g, n) else n
@@ -77,6 +89,12 @@ def column_names(
         if more:
             names = [f"{n} ({m})" if m else n for n, m in zip(names, more, strict=True)]
     return tuple(names)
+
+
+def _holds_units(filled, more):
+    """Whether a row is that of units; a lone row is if its cells stand in brackets."""
+    bracketed = all(cell.startswith(("(", "[")) for cell in filled)
+    return 2 * sum(map(is_unit, filled)) >= len(filled) and (more or bracketed)
 
 
 def _of_its_kind(group, name):

@@ -6,17 +6,24 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from emg_llm.signal.readers.dates import is_clock
 from emg_llm.signal.recording import RecordingError
 
 COMMENTS = ("#", "%", "//")
 DELIMITERS = ("\t", ";", ",", "|", None)  # None: any run of spaces
-NUMERALS = ((".", None), (",", None), (",", "."), (".", ","))  # decimal and thousands signs
+# Decimal and thousands signs; the first of several that fit is taken.
+NUMERALS = ((".", None), (",", None), (",", "."), (".", ","), (",", " "), (".", " "), (".", "'"))
+SOME, SOME_COLUMNS = 2000, 64  # cells and columns tell the signs of numbers
 MISSING = {"", "nan", "na", "n/a", "null", "none", "-nan", "<na>"}
 GROUPED = {
-    (",", "."): re.compile(r"[+-]?\d{1,3}(?:\.\d{3})+(?:,\d+)?|[+-]?\d+(?:,\d+)?"),
-    (".", ","): re.compile(r"[+-]?\d{1,3}(?:,\d{3})+(?:\.\d+)?|[+-]?\d+(?:\.\d+)?"),
+    (decimal, thousands): re.compile(
+        rf"[+-]?\d{{1,3}}(?:[{thousands}]\d{{3}})+(?:[{decimal}]\d+)?|[+-]?\d+(?:[{decimal}]\d+)?"
+    )
+    for decimal, thousands in NUMERALS
+    if thousands
 }
-MINUS = "\u2212".encode()
+THOUSANDS = {sign: re.compile(rf"[+-]?[1-9]\d{{0,2}}(?:[{sign}]\d{{3}})+") for sign in ".,"}
+TYPESET = {"\u2212": b"-", "\u00a0": b" ", "\u202f": b" "}  # a minus, narrow blanks in numbers
 
 
 @dataclass
@@ -38,8 +45,12 @@ class Layout:
             return cell.lower() in MISSING or bool(
                 GROUPED[self.decimal, self.thousands].fullmatch(cell)
             )
+        if self.decimal == ",":
+            if "." in cell:
+                return False
+            cell = cell.replace(",", ".", 1)
         try:
-            float(cell.replace(",", ".", 1) if self.decimal == "," else cell)
+            float(cell)
         except ValueError:
             return cell.lower() in MISSING
         return True
@@ -87,8 +98,8 @@ def plain_text(data: bytes, name: str) -> bytes:
         except UnicodeDecodeError:  # a Windows export that writes µV
             data = data.decode("cp1252", "replace").encode()
     data = data.removeprefix(b"\xef\xbb\xbf").rstrip(b"\r\n\t ,;")
-    if MINUS in data:
-        data = data.replace(MINUS, b"-")
+    for sign, plain in TYPESET.items():
+        data = data.replace(sign.encode(), plain)
     if b"\r" in data and b"\n" not in data:
         data = data.replace(b"\r", b"\n")
     return data
@@ -111,18 +122,21 @@ def first_lines(data: bytes, count: int = 200, characters: int = 65536) -> list[
 def find_layout(texts: Sequence[str]) -> Layout:
     """The signs that give the most numeric cells, then the most columns; and where rows begin."""
     found, last = [], [text[:100_000] for text in texts[-20:]]  # past the header
+    quoted = any('"' in text for text in last)
     for delimiter in DELIMITERS:
         for decimal, thousands in NUMERALS:
-            if delimiter == "," and (decimal == "," or thousands == ","):
+            if delimiter == "," and "," in (decimal, thousands) and not quoted:
                 continue
             layout = Layout(delimiter, decimal, thousands)
             table = [layout.cells(text) for text in last]
             width, rows = Counter(map(len, table)).most_common(1)[0]
             cells = [cell for cells in table for cell in cells]
-            share = sum(map(layout.is_number, cells)) / len(cells)
+            cells = cells[:: 1 + len(cells) // SOME]
+            share = sum(layout.is_number(c) or is_clock(c) for c in cells) / len(cells)
             score = (round(share, 2), width if 2 * rows > len(table) else 0)
             found.append((score, layout, width))
     _, layout, layout.width = max(found, key=lambda each: each[0])  # the first of equal ones
+    _mend_signs(layout, texts)
     layout.table = [layout.cells(text) for text in texts]
     alike = [cells for cells in layout.table[-20:] if len(cells) == layout.width]
     columns = list(zip(*alike, strict=True))
@@ -141,6 +155,49 @@ def find_layout(texts: Sequence[str]) -> Layout:
         first += 1  # pandas and numpy number unnamed columns in the header
     layout.first = first
     return layout
+
+
+def _mend_signs(layout, texts):
+    """Mend what fits two readings: 1.975 beside 312 is no fraction, nor is 5,007 two numbers."""
+    if layout.thousands is None and layout.decimal in THOUSANDS:
+        other = "," if layout.decimal == "." else "."
+        grouped = Layout(layout.delimiter, other, layout.decimal, layout.width)
+        table = [layout.cells(text) for text in texts]
+        table = [cells[:SOME_COLUMNS] for cells in table if len(cells) == layout.width]
+        table = [cells for cells in table if any(map(layout.is_number, cells))]
+        numbers = [
+            [c for c in column if layout.is_number(c)] for column in zip(*table, strict=True)
+        ]
+        fits = all(grouped.is_number(c) for column in numbers for c in column)
+        if fits and any(_has_thousands(column, layout.decimal) for column in numbers):
+            layout.decimal, layout.thousands = grouped.decimal, grouped.thousands
+    named = "," in texts[0] and not layout.is_number(texts[0].partition(",")[0])
+    if layout.width == 2 and not named and commas_are_both_signs(layout, texts):
+        layout.delimiter, layout.decimal, layout.width = "\t", ",", 1
+
+
+def _has_thousands(cells, sign):
+    """Whether a column holds 1.975 beside 312, as numbers with a sign between thousands are:
+    printed with three digits behind the point, 312 would have them, too."""
+    grouped = sum(bool(THOUSANDS[sign].fullmatch(cell)) for cell in cells)
+    plain = sum(bool(re.fullmatch(r"[+-]?[1-9]\d{1,2}", cell)) for cell in cells)
+    short = sum(bool(re.fullmatch(r"[+-]?\d", cell)) for cell in cells)
+    return grouped > 1 and plain > 1 and grouped + plain + short == len(cells)
+
+
+def commas_are_both_signs(layout: Layout, texts: Sequence[str]) -> bool:
+    """Whether rows between whose columns are commas hold 5,007 for 5.007: every second column is of
+    digits alone, and some begin with a zero, as no whole number does."""
+    if layout.delimiter != "," or layout.width % 2:
+        return False
+    table = [cells for cells in map(layout.cells, texts) if len(cells) == layout.width]
+    table = [cells for cells in table if all(re.fullmatch(r"[+-]?\d+", cell) for cell in cells)]
+    if len(table) < max(2, len(texts) // 2):
+        return False
+    columns = list(zip(*table, strict=True))
+    padded = [any(re.match(r"[+-]?0\d", cell) for cell in column) for column in columns]
+    digits = all(cell.isdigit() for column in columns[1::2] for cell in column)
+    return digits and all(padded[1::2]) and not any(padded[::2])
 
 
 def _counts_columns(cells, following):

@@ -14,17 +14,15 @@ import numpy as np
 
 from emg_llm.signal.readers.raw import (
     MAX_VARIABLES,
-    RATE_KEYS,
     TEXT_KEYS,
     Raw,
     bomb,
     check_kind,
-    from_variables,
-    plain,
     refusing,
     unpacked_limit,
 )
 from emg_llm.signal.readers.units import TIME_UNITS, unit_key
+from emg_llm.signal.readers.variables import RATE_KEYS, from_variables, plain
 from emg_llm.signal.recording import RecordingError
 
 MATRIX, COMPRESSED = 14, 15  # kinds of element
@@ -71,7 +69,8 @@ def read_mat(path: Path) -> Raw:
         )
     raw = from_variables(name, {k: v.shape for k, v in numeric.items()}, numeric.__getitem__)
     names = texts.get("channel_names") or texts.get("labels", ())
-    raw.names = _with_units(names, texts.get("units", ()))
+    if names:
+        raw.names = _with_units(names, texts.get("units", ()))
     if raw.rate is None and lower.get("isi", np.empty(0)).size == 1:  # of AcqKnowledge
         step = TIME_UNITS.get(unit_key((texts.get("isi_units") or ("ms",))[0]))
         isi = float(lower["isi"].reshape(-1)[0])

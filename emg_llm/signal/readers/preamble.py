@@ -5,24 +5,33 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from emg_llm.signal.readers.units import UNITS, hertz, unit_key
+from emg_llm.signal.readers.units import UNITS, hertz, is_unit, microvolts, unit_key
 
-NUMBER = r"(\d[\d,]*(?:\.\d+)?)"
+NUMBER = r"(\d{1,3}(?:[ ']\d{3})+(?!\d)|\d[\d,]*(?:\.\d+)?(?:[eE]\+?\d+)?)"
 RATE = re.compile(
-    r"(?:sampl(?:ing|e)[ _]?(?:rate|freq(?:uency)?)|\bfs\b|\bsfreq\b|\bsrate\b|^\W*\bfrequency\b)"
+    r"(?:(?:sampl(?:ing|e)|acquisition)[ _]?(?:rate|freq(?:uency)?)|samples per second|"
+    r"\babtast(?:rate|frequenz)|\béchantillonnage|\bmuestreo|"
+    r"\bfs\b|\bsfreq\b|\bsrate\b|^\W*(?:frequency|rate)\b)"
     rf"[^\d\n]{{0,24}}?{NUMBER}\s*(k?)",
     re.IGNORECASE,
 )
+# Of samples: a recording and a trial have intervals, too.
 INTERVAL = re.compile(
-    rf"(?:interval|sampl(?:ing|e)[ _]?(?:period|time))[^\d\n]{{0,12}}?{NUMBER}\s*([a-zµμ]+)",
+    r"(?:^\W*interval|sampl(?:ing|e)[ _]?(?:interval|period|time))"
+    rf"[^\d\n]{{0,12}}?{NUMBER}\s*([a-zµμ]+)",
     re.IGNORECASE,
 )
 PER_SAMPLE = re.compile(rf"{NUMBER}\s*(m?sec|m?s|us|µs|μs)\s*/\s*sample", re.IGNORECASE)
 SAMPLED_ANEW = re.compile(rf"(?:down|re)-?sampled\s+(?:to|at)\s+{NUMBER}\s*(k?)", re.IGNORECASE)
+LONGEST = 300  # characters of a line that says something
+SLOWEST = 20  # Hz: what is said to be slower is no rate of samples
 OTHER_SENSOR = re.compile(
-    r"\b(?:acc|accel\w*|gyro\w*|imu|mag\w*|aux|ecg|eda|resp\w*|trigger|sync|force)\b", re.I
+    r"\b(?:acc|accel\w*|gyro\w*|imu|mag\w*|aux|ecg|eda|resp\w*|trigger|sync|force|video|camera|"
+    r"markers?|frames?)\b",
+    re.I,
 )
 UNIT = re.compile(r"\bunits?\b\W{1,4}([mnuµμ]?v\w*)\b", re.IGNORECASE)
+UNITS_LINE = re.compile(r"^\W*(?:channel[ _]?)?units?(?:name)?\s*[:=,\t]+\s*(.+)$", re.IGNORECASE)
 RANGE = re.compile(r"^range=\s*(.+)$", re.IGNORECASE)
 GAIN = re.compile(rf"\bgain\b[^\d\n]{{0,8}}?{NUMBER}", re.IGNORECASE)
 NAMES = re.compile(
@@ -30,34 +39,41 @@ NAMES = re.compile(
     r"|^channel_names\s+(.+)$",
     re.IGNORECASE,
 )
+COUNT = re.compile(r"^number of channels\s*=\s*(\d{1,2})$", re.IGNORECASE)
 BIOPAC = re.compile(r"^(\d+) channels?$", re.IGNORECASE)
 
 
 @dataclass
 class Preamble:
-    """rate: Hz; unit: as in UNITS; names: of channels; units: of these. Empty where unsaid."""
+    """rate: Hz; unit: as in UNITS; names: of channels; units: of these; first: how many columns
+    behind the number of the sample are channels, if no names say so. Empty where unsaid."""
 
     rate: float | None = None
     unit: str = ""
     names: tuple[str, ...] = ()
     units: tuple[str, ...] = ()
+    first: int = 0
     notes: list[str] = field(default_factory=list)
 
 
 def read_preamble(lines: Sequence[str]) -> Preamble:
     """The Preamble from lines without their line ends."""
     said = Preamble()
-    said.rate = _rate(lines)
+    said.rate, openbci = _rate(lines), False
     for k, line in enumerate(lines):
         text = line.strip().strip("#%/ ")
         if match := UNIT.search(text):
             unit = unit_key(match[1])
             if unit in UNITS and not said.unit and not OTHER_SENSOR.search(text):
                 said.unit = unit
-        elif (match := RANGE.match(text)) and not said.units:  # LabChart: one for each channel
-            said.units = tuple(unit_key(each.split()[-1]) for each in match[1].split("\t") if each)
+        elif (match := RANGE.match(text) or UNITS_LINE.match(text)) and not said.units:
+            # One for each channel; a range is a number and its unit.
+            units = [unit_key(each.split()[-1]) for each in _items(match[1])]
+            said.units = tuple(units) if all(map(is_unit, units)) else ()
         elif "openbci raw" in text.lower():
-            said.unit = "uv"
+            said.unit, openbci = "uv", True
+        elif (match := COUNT.match(text)) and openbci:
+            said.first = int(match[1])
         if match := GAIN.search(text):
             factor = hertz(match[1])
             if factor and factor > 1:
@@ -70,7 +86,7 @@ def read_preamble(lines: Sequence[str]) -> Preamble:
         if match := BIOPAC.match(text):
             n = int(match[1])
             pairs = [v.strip() for v in lines[k + 1 : k + 1 + 2 * n]]
-            if len(pairs) == 2 * n and any(unit_key(u) in UNITS for u in pairs[1::2]):
+            if len(pairs) == 2 * n and any(microvolts(unit_key(u)) for u in pairs[1::2]):
                 said.names, said.units = tuple(pairs[::2]), tuple(map(unit_key, pairs[1::2]))
         if text.startswith("{"):
             _from_json(text, said)
@@ -78,10 +94,10 @@ def read_preamble(lines: Sequence[str]) -> Preamble:
 
 
 def _rate(lines):
-    """The rate that is said of EMG, else of no other sensor, else the highest of those said."""
+    """The rate that is said of EMG, else of no other sensor."""
     found = []
     for k, line in enumerate(lines):
-        text = line.strip()
+        text = line.strip()[:LONGEST]
         if match := SAMPLED_ANEW.search(text):
             found.append((hertz(match[1], match[2]), text))
             continue
@@ -91,18 +107,26 @@ def _rate(lines):
             step = {"s": 1.0, "sec": 1.0, "ms": 1e-3, "msec": 1e-3, "us": 1e-6}
             seconds = hertz(match[1])
             scale = step.get(match[2].lower().replace("µ", "u").replace("μ", "u"))
+            if seconds and scale and seconds * scale > 1 / SLOWEST:  # 1,000 ms is 1 ms
+                seconds = float(match[1].replace(",", ".")) if match[1].count(",") == 1 else 0
             if seconds and scale:
                 found.append((round(1 / (seconds * scale), 6), text))
         if text.lower() == "devices" and k + 1 < len(lines):  # Vicon Nexus
             found.append((hertz(lines[k + 1].strip().strip(",;\t ")), "emg"))
-    found = [(rate, text) for rate, text in found if rate]
+    found = [(rate, text) for rate, text in found if rate and rate >= SLOWEST]
     emg = [rate for rate, text in found if re.search(r"emg|exg", text, re.IGNORECASE)]
     plain = [rate for rate, text in found if not OTHER_SENSOR.search(text)]
-    return next(iter(emg or plain), max((r for r, _ in found), default=None))
+    return next(iter(emg or plain), None)
+
+
+def states(line: str) -> bool:
+    """Whether a line above a table states its rate or a unit, and names no columns."""
+    text = line.strip(" \t#%/\"'")[:LONGEST]
+    return any(each.search(text) for each in (RATE, INTERVAL, PER_SAMPLE, UNIT, UNITS_LINE, GAIN))
 
 
 def _items(text):
-    parts = re.split(r"\t|[;,]", text) if re.search(r"[\t;,]", text) else [text]
+    parts = re.split(r"\t" if "\t" in text else r"[;,]", text)
     return [part.strip().strip("\"'[] ") for part in parts if part.strip()]
 
 

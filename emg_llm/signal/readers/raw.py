@@ -1,7 +1,7 @@
 """What every parser returns, and the limits that all parsers share."""
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
@@ -13,14 +13,8 @@ MAX_BYTES = 512 * 2**20  # of a file, packed or unpacked: 8 channels, 15 kHz, 9 
 MAX_VALUES = 2**27  # samples by channels: half a gigabyte in single precision
 MAX_RATIO = 500  # signals compress two- to tenfold; far more is a bomb
 MAX_VARIABLES = 1000
-SIGNAL_KEYS = ("signal", "emg", "data", "x")
-# As `plain` spells them.
-RATE_KEYS = (
-    *("samplingrate", "fs", "rate", "sfreq", "srate", "samplingfrequency", "samplerate"),
-    *("samplefrequency", "fsamp", "fshz", "freq", "frequency", "sr", "hz"),
-)
+SHORTER = "The file holds fewer samples than its header states; it may have been cut short."
 TEXT_KEYS = ("unit", "label", "subject", "session")
-TIME_KEYS = ("time", "t", "timestamps")
 
 
 @dataclass
@@ -90,44 +84,3 @@ def check_kind(name: str, dtype: np.dtype) -> None:
         f"{name} holds {kinds.get(dtype.kind, 'values')} where a signal needs numbers; "
         "save the samples as a float array of samples by channels."
     )
-
-
-def plain(key: str) -> str:
-    """A variable's name without case and underscores."""
-    return key.lower().replace("_", "")
-
-
-def from_variables(
-    name: str, shapes: dict[str, tuple[int, ...]], load: Callable[[str], np.ndarray]
-) -> Raw:
-    """A Raw from named arrays; loads only the ones it needs.
-
-    shapes: {key: shape} of the numeric arrays. load: key -> array. Raises RecordingError unless
-    exactly one array can be the signal.
-    """
-    keys = {key.lower(): key for key in reversed(shapes)}
-    plainly = {plain(key): key for key in reversed(shapes)}
-    key = next((keys[k] for k in SIGNAL_KEYS if k in keys and math.prod(shapes[keys[k]]) > 1), None)
-    if key is None:
-        tables = [k for k, s in shapes.items() if sum(n > 1 for n in s) > 1]
-        vectors = [k for k, s in shapes.items() if sum(n > 1 for n in s) == 1]
-        candidates = tables or [
-            k for k in vectors if plain(k) not in RATE_KEYS and k.lower() not in TIME_KEYS
-        ]
-        if len(candidates) != 1:
-            several = f"several arrays ({', '.join(candidates[:5])})"
-            raise RecordingError(
-                f"{name} holds {several if candidates else 'no array of numbers'}; save the "
-                "samples by channels as one array named 'signal'."
-            )
-        key = candidates[0]
-    raw = Raw(load(key))
-    for rate_key in RATE_KEYS:
-        if rate_key in plainly and math.prod(shapes[plainly[rate_key]]) == 1:
-            raw.rate = float(np.asarray(load(plainly[rate_key])).reshape(-1)[0])
-            break
-    for time_key in TIME_KEYS:
-        if time_key in keys and keys[time_key] != key and math.prod(shapes[keys[time_key]]) > 1:
-            raw.time = np.asarray(load(keys[time_key]), float).reshape(-1)
-            break
-    return raw

@@ -1,8 +1,10 @@
-"""Spreadsheets (Excel, ODS), read by calamine: the sheet with the most numbers, as text."""
+"""Spreadsheets (Excel, ODS), read by calamine: the sheet that is EMG, as text."""
 
 import zipfile
 from pathlib import Path
 
+from emg_llm.signal.readers.choice import SURE, likeness
+from emg_llm.signal.readers.columns import MIN_SAMPLES
 from emg_llm.signal.readers.raw import MAX_VALUES, Raw, bomb, unpacked_limit
 from emg_llm.signal.readers.text import table_of
 from emg_llm.signal.recording import RecordingError
@@ -26,12 +28,19 @@ def read_sheets(path: Path) -> Raw:
         raise RecordingError(f"{name} holds no numbers; export the signal to it again.")
     if sum(numbers.values()) > MAX_VALUES // 8:
         raise RecordingError(f"{name} is too large for a spreadsheet; save it as CSV.")
-    chosen = max(numbers, key=lambda sheet: numbers[sheet])
+    chosen = max(numbers, key=lambda sheet: (_is_emg(sheet, numbers[sheet]), numbers[sheet]))
     lines = ["\t".join(map(_text, row)) for row in tables[chosen]]
     raw = table_of("\n".join(lines).encode(), name)
-    if len(tables) > 1:
-        raw.notes.append(f"The sheet '{chosen[:40]}' was read, which has the most numbers.")
+    others = [sheet for sheet in tables if sheet != chosen]
+    if others:
+        why = "is called EMG" if _is_emg(chosen, numbers[chosen]) else "has the most numbers"
+        called = ", ".join(f"'{sheet[:30]}'" for sheet in others[:4])
+        raw.notes.append(f"The sheet '{chosen[:40]}' was read, which {why}, and not {called}.")
     return raw
+
+
+def _is_emg(sheet, numbers):
+    return numbers >= MIN_SAMPLES and likeness(sheet, several=True) == SURE
 
 
 def _text(cell):
