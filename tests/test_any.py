@@ -16,7 +16,14 @@ from emg_llm.bridge.codebook import Codebook
 from emg_llm.bridge.reading import ZEROS, without_emg
 from emg_llm.chat.conversations import build_rows
 from emg_llm.data.datasets import DatasetError, load_dataset
-from emg_llm.data.known import SEVERAL, known_of, known_rows, with_known, without_neutral
+from emg_llm.data.known import (
+    SEVERAL,
+    known_of,
+    known_rows,
+    neutral_rows,
+    with_known,
+    without_neutral,
+)
 from emg_llm.data.splits import held_out_split, leave_one_subject_out
 from emg_llm.encoders import load_encoder, training
 from emg_llm.encoders.adapting import calibrate
@@ -119,7 +126,10 @@ def test_several_are_the_same_recordings_of_a_person_drawn_by_seed(people):
 def test_several_are_scored_and_a_neutral_zero_is_not(people, known):
     split = next(leave_one_subject_out(people))
     assert len(without_neutral(with_known(people, "several"), split).test) == 9
-    assert len(without_neutral(known, split).test) == 8
+    assert len(without_neutral(with_known(people, "neutral"), split).test) == 8
+    assert len(without_neutral(known, split).test) == 9
+    [zero] = known_rows(with_known(people, "neutral"), split.test)
+    assert known.known["neutral"][zero] == ()
     with pytest.raises(DatasetError, match="give --scaling several"):
         known_of(people, "several", [0])
 
@@ -241,7 +251,9 @@ def test_codes_and_levels_of_one_reading_know_the_same(people, known, encoder, c
     assert every.ways == 3
     for way, privilege in enumerate(PRIVILEGES):
         alone = bridge.read_dataset(with_known(people, privilege), NEW)
-        assert [every.read(k, way=way) for k in range(9)] == alone
+        zeros = neutral_rows(with_known(people, privilege))
+        for k, row in enumerate(NEW):
+            assert (every.read(k, way=way) == alone[k]) == (row not in zeros)
         if privilege in KNOWN:
             told = bridge.knowing(given(people, privilege), privilege)
             assert told.read(people.recordings[NEW[2]]) == alone[2]
@@ -277,8 +289,9 @@ def test_a_saved_model_gives_figures_for_each_privilege(people, svm, tmp_path):
 def test_a_recipe_of_any_is_measured_with_each_privilege(people):
     how = FoldTraining(scaling=ANY)
     results, rows, _ = measure_recipe("svm", people, leave_one_subject_out, 0, how=how)
-    assert len(rows) == 32 and results["protocol"]["known"] == "training"
+    assert len(rows) == 36 and results["protocol"]["known"] == "training"
     assert set(results["known"]) == set(KNOWN)
+    assert [results["known"][p]["n_recordings"] for p in KNOWN] == [32, 36]
     assert all(0.5 < of["accuracy"] <= 1 for of in results["known"].values())
 
 

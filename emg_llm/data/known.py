@@ -23,8 +23,8 @@ def with_known(dataset: Dataset, scaling: str, seed: int = 0) -> Dataset:
     """The dataset with what models of `scaling` know of each person, drawn by `seed`.
 
     "neutral": one recording that is labelled neutral. "several": SEVERAL recordings of any label.
-    "any": both, as far as a person has them. Others: nothing. Raises DatasetError where a person
-    lacks what all of them must have.
+    "any": both, as far as a person has them, but for a neutral recording not itself. Others:
+    nothing. Raises DatasetError where a person lacks what all of them must have.
     """
     wanted = KNOWN if scaling == ANY else tuple(p for p in KNOWN if p == scaling)
     if not wanted and not dataset.known:
@@ -54,7 +54,10 @@ def _drawn(dataset, privilege, seed, strict):
             continue
         chosen = rng.choice(rows, 1 if neutral else min(SEVERAL, len(rows)), replace=False)
         drawn[person] = tuple(sorted(map(int, chosen)))
-    return tuple(drawn[person] for person in groups)
+    known = [drawn[person] for person in groups]
+    if neutral and not strict:  # a zero minus itself would tell its label
+        known = [() if some == (i,) else some for i, some in enumerate(known)]
+    return tuple(known)
 
 
 def _lacking(dataset, privilege, person):
@@ -107,13 +110,15 @@ def known_rows(dataset: Dataset, rows: Rows) -> np.ndarray:
 
 
 def neutral_rows(dataset: Dataset) -> np.ndarray:
-    """int (n,): the rows that are somebody's neutral recording."""
-    return np.unique([i for some in dataset.known.get(NEUTRAL, ()) for i in some]).astype(int)
+    """int (n,): the rows that would be read against themselves, as their person's zero."""
+    zeros = dataset.known.get(NEUTRAL, ())
+    return np.array([i for i, some in enumerate(zeros) if i in some], int)
 
 
 def without_neutral(dataset: Dataset, split: Split) -> Split:
     """The Split without the recordings that are a zero: they are neither learned nor scored.
-    Several recordings that are one are scored, as nobody knows their labels."""
+    Several recordings that are one are scored, as nobody knows their labels; with "any" scaling,
+    a neutral recording is read with nothing known."""
     zeros = neutral_rows(dataset)
     kept: dict[str, Any] = {part: np.setdiff1d(getattr(split, part), zeros) for part in PARTS}
     return replace(split, **kept)

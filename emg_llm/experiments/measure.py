@@ -13,7 +13,14 @@ import numpy as np
 from tqdm.auto import tqdm
 
 from emg_llm.data.datasets import DatasetError
-from emg_llm.data.known import knowing, known_rows, neutral_rows, with_known, without_neutral
+from emg_llm.data.known import (
+    NEUTRAL,
+    knowing,
+    known_rows,
+    neutral_rows,
+    with_known,
+    without_neutral,
+)
 from emg_llm.evaluation.confidence import Confidence
 from emg_llm.experiments.controls import LEAST_DRAWS, Inputs
 from emg_llm.experiments.extras import (
@@ -126,9 +133,11 @@ def measure_recipe(
         fitted = cache(lambda split=split: fit(inputs.dataset, split, seed))
         _add_scores(measured, fitted, inputs, split.scored, split.train, extras, keep)
         for privilege in inputs.dataset.known if how.scaling == ANY else ():
-            data = knowing(inputs.dataset, privilege)
-            ask = partial(_ask, fitted, data, split.scored)
-            measured.add(("known", privilege), split.scored, keep(f"known_{privilege}", ask))
+            data, rows = knowing(inputs.dataset, privilege), split.scored
+            if privilege == NEUTRAL:
+                rows = np.setdiff1d(rows, known_rows(data, rows))
+            ask = partial(_ask, fitted, data, rows)
+            measured.add(("known", privilege), rows, keep(f"known_{privilege}", ask))
         # One model may know a label by luck: several are needed, and folds count.
         for draw in range(-(-LEAST_DRAWS // len(splits)) if extras.controls else 0):
             refit = partial(refit_on_shuffled_labels, fit, inputs, split, seed, draw)

@@ -67,8 +67,9 @@ class Measured:
             results["lead"] = led_by(self.leads)
             results["paths"] = {w[1]: point(data, *self.of(w)) for w in self._named("path")}
         for what in self._named("known"):
-            after = self.of(what)[1]
-            figures = point(data, rows, after) | gain(data, rows, after, probabilities)
+            some, after = self.of(what)
+            before = probabilities[np.searchsorted(rows, some)]
+            figures = point(data, some, after) | gain(data, some, after, before)
             results.setdefault("known", {})[what[1]] = figures
         if self.words:
             results |= self._of_words()
