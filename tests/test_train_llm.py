@@ -22,7 +22,9 @@ RESULT_KEYS = {
     "controls",
 }
 ROW_KEYS = {"conversations", "messages", "label", "subject", "recording_id", "split", "missing"}
-MEASURED = re.compile(r">, above the eye [+-]\d+, .+, jaw [+-]\d+, SNR [+-]\d+, quality \w+")
+MEASURED = re.compile(
+    r">, above the eye [+-]\d+, .+, jaw [+-]\d+, SNR [+-]\d+, quality \w+, against neutral [+-]\d+"
+)
 
 
 @pytest.fixture(scope="module")
@@ -78,9 +80,9 @@ def test_conversations_of_recordings_with_codes_and_levels(quick_bundle):
     folder = quick_bundle.work / "conversations"
     parts = datasets.load_dataset("parquet", data_dir=str(folder / "data"))  # as its card says
     assert {part: len(t) for part, t in parts.items()} == {
-        "train": 33,  # a neutral recording of each person is their zero
-        "validation": 11,
-        "test": 11,
+        "train": 36,
+        "validation": 12,
+        "test": 12,
     }
     people = [set(t["subject"]) for t in parts.values()]
     assert sum(map(len, people)) == len(set.union(*people)) == 5
@@ -126,7 +128,7 @@ def test_fine_tuning_writes_adapter_tokenizer_card_and_results(quick_bundle, llm
         *("tokenizer.json", "tokenizer_config.json", "results.json", "predictions.csv"),
     }
     assert not any(f.endswith(".bin") for f in files)
-    results, _ = check_measured(folder, llm, 11)
+    results, _ = check_measured(folder, llm, 12)
     assert {"no_emg"} <= set(results["controls"])
     config = json.loads((folder / "config.json").read_text())
     assert config["labels"] == list(EMOTIONS) and config["bridge"]["kind"] == "both"
@@ -137,10 +139,8 @@ def test_a_trained_model_is_measured_as_its_training_measured_it(quick_bundle, l
     trained, told = read_results(quick_bundle.work / "adapters" / llm)
     results, predictions = check_measured(quick_bundle.work / "evaluation" / llm, llm, 12)
     assert results["protocol"] == trained["protocol"]
-    # Nothing is known here, so the neutral recording is scored as well.
-    same = predictions[predictions.recording_id.isin(told.recording_id)].reset_index(drop=True)
-    assert len(same) == 11
-    pd.testing.assert_frame_equal(same, told, atol=1e-3)
+    assert "noise_emg" in results["controls"]
+    pd.testing.assert_frame_equal(predictions, told, atol=1e-3)
 
 
 def test_a_recipe_is_measured_by_leaving_each_person_out(run_script, table, tmp_path):
