@@ -7,8 +7,8 @@ Writes OUTPUT_DIR/<emotion>/<emotion>_<i>.npy, float32 (samples, 8) in microvolt
 which every script takes as --data, and truth.csv: when each expression began and ended, and the
 signal-to-noise ratio of each site. With --original, files look like the original project's: volts,
 after rows of -1000, with so much noise that the signal-to-noise ratio is -2 dB. The recordings are
-those that `--data simulated:…` streams, whatever the number of workers. An interrupted run goes on
-where it stopped.
+those that `--data simulated:…` streams, whatever the number of workers. Files that an interrupted
+run has written are kept.
 """
 
 import csv
@@ -25,11 +25,12 @@ from trl import TrlParser
 
 from emg_llm.data.datasets import DatasetError
 from emg_llm.scripts import run
-from emg_llm.signal.recording import MONTAGE
+from emg_llm.signal.recording import EMOTIONS, MONTAGE
 from emg_llm.signal.simulation import Person, SimulationConfig, describe, trials
 
 SENTINEL, SENTINEL_S = -1000.0, 0.1  # value, and seconds at the start of an original file
 ORIGINAL_SNR = -2.0  # dB
+ORIGINAL = 1  # sets the seeds of this noise apart from those of the signal
 COLUMNS = "path", "label", "subject", "session", "sampling_rate", "unit", "montage"
 TRUTH = "path", "held", "onset", "apex", "offset", *(f"snr {site}" for site in MONTAGE)
 
@@ -90,7 +91,9 @@ def write_person(config, folder, original, jobs):
             path.parent.mkdir(parents=True, exist_ok=True)
             signal = recording.signal
             if original:
-                signal = original_file(signal, truth, recording.sampling_rate, (config.seed, trial))
+                # Noise of its own: recordings that share it could be told apart by it.
+                seed = config.seed, person.index, EMOTIONS.index(emotion), trial, ORIGINAL
+                signal = original_file(signal, truth, recording.sampling_rate, seed)
             beside = path.with_suffix(".partial")
             with open(beside, "wb") as file:
                 np.save(file, signal)
