@@ -18,6 +18,7 @@ from accelerate.commands.launch import launch_command_parser
 import emg_llm
 from emg_llm import scripts
 from emg_llm.__main__ import make_parser
+from emg_llm.experiments.tables import real_table, table
 from emg_llm.hub.publish import SPACE_FILES
 from emg_llm.registry import REGISTRY
 from emg_llm.signal.readers.formats import FORMATS
@@ -102,7 +103,7 @@ def test_the_table_of_results_is_the_one_that_the_bundle_measured(page):
     results = json.loads((ROOT / "emg_llm" / "bundle" / "results.json").read_text())
     told = re.findall(r"<!-- results -->\n(.*)\n<!-- /results -->", PAGES[page], re.DOTALL)
     assert len(told) == (page in ("README.md", "docs/results.md"))
-    assert all(table.strip() == bundle_script().table(results) for table in told)
+    assert all(text.strip() == table(results) for text in told)
 
 
 def test_the_table_of_real_people_is_the_one_that_the_bundle_measured():
@@ -110,7 +111,7 @@ def test_the_table_of_real_people_is_the_one_that_the_bundle_measured():
     pages = README, PAGES["docs/results.md"]
     for page in pages:
         [told] = re.findall(r"<!-- real -->\n(.*)\n<!-- /real -->", page, re.DOTALL)
-        assert told.strip() == bundle_script().real_table(results)
+        assert told.strip() == real_table(results)
 
 
 def test_the_table_of_formats_is_the_one_that_is_read():
