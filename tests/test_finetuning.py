@@ -252,11 +252,11 @@ def test_fine_tuning_ends_with_the_checkpoint_that_validation_people_prefer(
         for r in rows
         for label in [turned[r["label"]]]
     ]
-    saving = {"save_strategy": "steps", "save_steps": 30, "max_steps": 120}
+    saving = {"save_strategy": "steps", "save_steps": 30, "max_steps": 120, "learning_rate": 5e-2}
     trainer = trainer_for(nano_folder, rows, tmp_path, validation, **saving)
     trainer.train()
     asked = [r["eval_loss"] for r in trainer.state.log_history if "eval_loss" in r]
-    assert len(asked) == 4
+    assert len(asked) == 4 and np.argmin(asked) < 3
     best = tmp_path / f"checkpoint-{30 * (1 + int(np.argmin(asked)))}"
     assert trainer.state.best_model_checkpoint == str(best)
     assert trainer.evaluate()["eval_loss"] == pytest.approx(min(asked), rel=1e-3)

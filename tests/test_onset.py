@@ -56,7 +56,7 @@ def test_onset_and_offset_are_those_of_the_simulators_course():
     assert len(quiet) > 20 and np.mean(quiet) > 0.6
     assert len(errors) > 40
     assert (np.abs(np.median(errors, axis=0)) < 0.03).all()
-    assert (np.percentile(np.abs(errors), 90, axis=0) < 0.3).all()
+    assert (np.percentile(np.abs(errors), 90, axis=0) < 0.15).all()
 
 
 @pytest.mark.parametrize("gain", [1.0, 1e-3])
