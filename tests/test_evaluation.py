@@ -171,7 +171,6 @@ def test_a_models_own_confidence_is_judged_as_it_is():
     assert (found["fitted_on"], found["n_fitted_on"]) == ("calibration people", 12)
     assert found["temperature"] == own.temperature == pytest.approx(3, rel=0.15)
     assert found["ece"] < calibration_figures(targets, p, people)["ece"] - 0.05
-    np.testing.assert_allclose(own.uncalibrated(calibrated), p, atol=1e-9)
     _, sets = conformal_figures(targets, calibrated, people, own)
     assert sets["fitted_on"] == "calibration people" and sets["coverage"] > 0.8
 
@@ -334,3 +333,22 @@ def test_results_and_predictions_are_written_as_promised(tmp_path):
     line = headline(results)
     assert "m: accuracy 0.667" in line and "3 recordings of 2 people" in line
     assert "chance 0.500" in line
+
+
+def test_what_is_known_of_a_person_has_a_temperature_of_its_own():
+    targets, p, people = sure(12, temperature=3.0)
+    known = np.array(["", "several"] * len(p))[: len(p)]
+    scores = np.log(p) * np.where(known == "", 1.0, 0.5)[:, None]
+    fitted = Confidence.fit(scores, targets, people, "calibration people", known=known)
+    calibrated = fitted.probabilities(scores, known=known)
+    assert fitted.temperature == pytest.approx(3, rel=0.2)
+    assert fitted.known[1] == pytest.approx(0.5, rel=0.2)
+    for one in ("", "several"):
+        rows = known == one
+        assert np.mean(calibrated[rows].max(axis=1)) == pytest.approx(
+            np.mean(calibrated[rows].argmax(axis=1) == targets[rows]), abs=0.06
+        )
+    again = Confidence.from_dict(fitted.to_dict())
+    assert np.array_equal(again.probabilities(scores, known=known), calibrated)
+    # A model that was not told reads on as before.
+    assert Confidence.fit(scores, targets, people, "people").known == ()

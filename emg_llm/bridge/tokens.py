@@ -84,9 +84,9 @@ class Codes:
 
     def scores(self, dataset: Dataset, rows: np.ndarray) -> tuple[tuple[str, ...], np.ndarray]:
         """From the encoder."""
-        encoder = self.encoder
-        embeddings = self.examples.embeddings(encoder).to(encoder.device)
-        return tuple(encoder.config.labels), encoder.classify(embeddings, self.examples.n_missing)
+        encoder, examples = self.encoder, self.examples
+        scores = examples.classify(encoder, examples.embeddings(encoder))
+        return tuple(encoder.config.labels), scores
 
 
 def codes(codebook: Codebook, embedding: Tensor) -> tuple[int, ...]:

@@ -100,7 +100,7 @@ def build_rows(
     examples. The others yield one row, unvaried, and calibration recordings another with sites
     missing. With a bridge of "any" scaling, what is known of the person is drawn for each row; of
     test people, nothing is known. Rows have conversations, messages, label, subject, recording_id,
-    missing (the number of sites) and split.
+    missing (the number of sites), zero (see Reading) and split.
     """
     rng = np.random.default_rng(seed)
     labels = dataset.label_names
@@ -136,6 +136,7 @@ def build_rows(
                     "subject": dataset.subjects[i] or "",
                     "recording_id": dataset.ids[i],
                     "missing": reading.missing,
+                    "zero": reading.zero,
                     "split": part,
                 }
 

@@ -302,18 +302,31 @@ class EmgEncoder(HubModule):
         return recording.once((self, "unlike"), make)
 
     @torch.inference_mode()
-    def classify(self, embedding: Tensor, n_missing: int | np.ndarray = 0) -> np.ndarray:
+    def classify(
+        self,
+        embedding: Tensor,
+        n_missing: int | np.ndarray = 0,
+        known: str | np.ndarray = "",
+    ) -> np.ndarray:
         """Recording embeddings (…, embedding_dim) -> probabilities (…, labels).
 
-        n_missing: how many sites each recording lacks, see `Confidence.probabilities`.
+        n_missing, known: see `Confidence.probabilities`.
         """
         logits = self.head(embedding).double().cpu().numpy()
-        return self.config.confidence.probabilities(logits, n_missing)
+        return self.config.confidence.probabilities(logits, n_missing, known)
+
+    def known_in(self, shift: Tensor | None) -> np.ndarray:
+        """str (…,): which of KNOWN shifts (…, n_shift) are from, or ""."""
+        if shift is None or self.told is None:
+            return np.full(() if shift is None else shift.shape[:-1], "")
+        marks = shift[..., self.n_levels :].cpu().numpy()
+        return np.where(marks.any(axis=-1), np.array(KNOWN)[marks.argmax(axis=-1)], "")
 
     def __call__(self, x: Tensor | Recording, *rest: Any) -> Any:
         """Segments give (embedding, logits); a Recording gives probabilities (labels,)."""
         if isinstance(x, Recording):
-            return self.classify(self.embedding(x), n_dead(self.config.front(x)[1]))
+            n_missing = n_dead(self.config.front(x)[1])
+            return self.classify(self.embedding(x), n_missing, self.known_in(self.person))
         return super().__call__(x, *rest)
 
 

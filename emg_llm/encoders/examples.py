@@ -19,6 +19,8 @@ from emg_llm.signal.features import is_dead
 from emg_llm.signal.levels import KNOWN, LEAST, alternatives
 from emg_llm.signal.recording import Recording
 
+ALIKE = 16  # batches that are sorted by length together
+
 
 def encoder_config(arch: str, dataset: Dataset, **more: Any) -> EncoderConfig:
     """An EncoderConfig with the labels and channels of a dataset."""
@@ -96,6 +98,11 @@ class Examples:
     def people(self) -> np.ndarray:
         """The person of each recording; without groups, each recording is a person."""
         return np.arange(len(self)) if self.groups is None else self.groups
+
+    @property
+    def n_frames(self) -> Tensor:
+        """int (n,): the frames of each recording's segments."""
+        return torch.tensor([covariance.shape[1] for covariance, _ in self.fronts])
 
     @property
     def n_missing(self) -> np.ndarray:
@@ -227,6 +234,19 @@ class Examples:
         counts = torch.tensor([len(level) for level in levels])
         return torch.cat(levels), self.targets.repeat_interleave(counts)
 
+    def batches(self, size: int, generator: torch.Generator) -> list[Tensor]:
+        """The rows of all recordings in batches of `size`, drawn anew.
+
+        Those of a batch have about the same length, as all are cropped to its shortest.
+        """
+        order, lengths = torch.randperm(len(self), generator=generator), self.n_frames
+        if (lengths == lengths[:1]).all():
+            return list(order.split(size))
+        batches = []
+        for some in order.split(size * ALIKE):
+            batches += some[lengths[some].argsort(stable=True)].split(size)
+        return [batches[k] for k in torch.randperm(len(batches), generator=generator)]
+
     def draw(
         self,
         rows: Tensor,
@@ -262,8 +282,12 @@ class Examples:
     def ask(self, encoder: EmgEncoder) -> np.ndarray:
         """Probabilities (n, labels) from a trained encoder."""
         self.shift_to_people(encoder)
-        logits = self.logits(encoder).double().numpy()
-        return encoder.config.confidence.probabilities(logits, self.n_missing)
+        return self.classify(encoder, self.embeddings(encoder))
+
+    def classify(self, encoder: EmgEncoder, embeddings: Tensor) -> np.ndarray:
+        """Probabilities (n, labels) from the recordings' embeddings (n, embedding_dim)."""
+        of = embeddings.to(encoder.device), self.n_missing, encoder.known_in(self.shifts[0])
+        return encoder.classify(*of)
 
 
 def examples_of(

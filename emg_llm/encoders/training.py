@@ -99,7 +99,7 @@ def fit_encoder(
         others.shift_to_people(encoder)
         others = others.each()
         of = others.logits(encoder).numpy(), others.targets.numpy(), others.people
-        fitted = Confidence.fit(*of, fitted_on)
+        fitted = Confidence.fit(*of, fitted_on, known=encoder.known_in(others.shifts[0]))
         config.confidence = sure_without_sites(encoder, others, fitted, training.seed)
     encoder.config.confidence, encoder.epochs = config.confidence, run.chosen
     run.forget()
@@ -115,7 +115,8 @@ def sure_without_sites(
         return confidence
     scores = np.concatenate([examples.lacking(n, seed).logits(encoder).numpy() for n in counts])
     targets = np.tile(examples.targets.numpy(), len(counts))
-    return confidence.with_missing(scores, targets, np.repeat(counts, len(examples)))
+    known = np.tile(encoder.known_in(examples.shifts[0]), len(counts))
+    return confidence.with_missing(scores, targets, np.repeat(counts, len(examples)), known)
 
 
 def fit_readouts(config: EncoderConfig, examples: Examples, path: str, seed: int = 0) -> EmgEncoder:
@@ -225,7 +226,7 @@ class _Run:
         training, encoder = self.training, self.encoder.train()
         generator = torch.Generator().manual_seed(1_000_003 * (training.seed + 1) + epoch)
         torch.manual_seed(1_000_003 * (training.seed + 1) + epoch)
-        batches = torch.randperm(len(examples), generator=generator).split(training.batch_size)
+        batches = examples.batches(training.batch_size, generator)
         steps = [self._step(encoder, examples, rows, generator) for rows in batches]
         return np.mean(steps, axis=0).tolist()
 

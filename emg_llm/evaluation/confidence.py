@@ -6,6 +6,8 @@ from typing import Any, Self
 
 import numpy as np
 
+from emg_llm.signal.levels import KNOWN
+
 LEVELS = (0.9, 0.8)  # of the sets, best first; a level needs level / (1 - level) people
 N_DRAWS = 500  # of one recording from each person
 TINY = 1e-9  # rounding of probabilities
@@ -19,7 +21,8 @@ class Confidence:
     empty for none. A set holds the likeliest labels until they have more than `threshold` of the
     probability; it misses the true label of 1 - `level` of new people's recordings. Both are None
     with too few people for a level. fitted_on: whose recordings, "" if nobody was kept for it;
-    n_people: how many people. missing: factors of the temperature with 1, 2, … sites missing.
+    n_people: how many people. missing: factors of the temperature with 1, 2, … sites missing; known: where
+    each of KNOWN is known of the person.
     """
 
     temperature: float = 1.0
@@ -29,6 +32,7 @@ class Confidence:
     fitted_on: str = ""
     n_people: int = 0
     missing: tuple[float, ...] = ()
+    known: tuple[float, ...] = ()
 
     @classmethod
     def fit(
@@ -38,28 +42,38 @@ class Confidence:
         groups: np.ndarray,
         fitted_on: str,
         with_prior: bool = True,
+        known: Sequence[str] | None = None,
     ) -> Self:
         """Fit all to people that the model hasn't learned from.
 
         scores: float (n, labels), such as logits or logarithms of probabilities; targets: int
-        (n,); groups: (n,), the person of each recording.
+        (n,); groups: (n,), the person of each recording; known: what of KNOWN is known of each, or
+        "".
         """
         scores, targets = np.asarray(scores, np.float64), np.asarray(targets)
+        known = np.full(len(scores), "") if known is None else np.asarray(known, str)
         n_people = len(np.unique(groups))
         prior = fit_prior(scores, targets) if with_prior else np.zeros(scores.shape[1])
-        temperature = fit_temperature(scores - prior, targets)
+        temperature = fit_temperature(*_of(scores - prior, targets, known == ""))
+        factors = tuple(
+            fit_temperature(*_of((scores - prior) / temperature, targets, known == one))
+            for one in KNOWN
+            if (known != "").any()
+        )
         level = next((at for at in LEVELS if n_people + TINY >= at / (1 - at)), None)
-        fitted = cls(temperature, tuple(prior.tolist()), None, level, fitted_on, n_people)
+        about = None, level, fitted_on, n_people
+        fitted = cls(temperature, tuple(prior.tolist()), *about, known=factors)
         if level is None:
             return fitted
-        likelier = likelier_mass(fitted.probabilities(scores))[np.arange(len(targets)), targets]
+        likelier = likelier_mass(fitted.probabilities(scores, known=known))
+        likelier = likelier[np.arange(len(targets)), targets]
         return cls(**vars(fitted) | {"threshold": conformal_threshold(likelier, groups, level)})
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Self:
         """A Confidence from `to_dict`, or from a configuration that has some of its fields."""
         known = {f.name: values[f.name] for f in fields(cls) if f.name in values}
-        for name in known.keys() & {"prior", "missing"}:
+        for name in known.keys() & {"prior", "missing", "known"}:
             known[name] = tuple(np.ravel(known[name]).tolist())
         return cls(**known)
 
@@ -67,39 +81,51 @@ class Confidence:
         return asdict(self)
 
     def probabilities(
-        self, scores: np.ndarray, n_missing: int | Sequence[int] | np.ndarray = 0
+        self,
+        scores: np.ndarray,
+        n_missing: int | Sequence[int] | np.ndarray = 0,
+        known: str | Sequence[str] | np.ndarray = "",
     ) -> np.ndarray:
         """Scores float (…, labels) as probabilities.
 
-        n_missing: how many sites each recording lacks, (…,) or one number for all.
+        n_missing: how many sites each recording lacks; known: what of KNOWN is known of its person,
+        or "". Both (…,) or one for all.
         """
         from scipy.special import softmax
 
-        factors = np.array([1.0, *self.missing])
-        factor = factors[np.minimum(np.asarray(n_missing, int), len(self.missing))]
-        return softmax((scores - self._prior) / (self.temperature * factor[..., None]), axis=-1)
+        temperature = self._temperature(n_missing, known)
+        return softmax((scores - self._prior) / temperature[..., None], axis=-1)
 
-    def with_missing(self, scores: np.ndarray, targets: np.ndarray, n_missing: np.ndarray) -> Self:
+    def _temperature(self, n_missing, known):
+        factors = np.array([1.0, *self.missing])
+        missing = factors[np.minimum(np.asarray(n_missing, int), len(self.missing))]
+        factor = np.ones(np.shape(known))
+        for one, value in zip(KNOWN, self.known, strict=False):
+            factor = np.where(np.asarray(known) == one, value, factor)
+        return self.temperature * missing * factor
+
+    def with_missing(
+        self,
+        scores: np.ndarray,
+        targets: np.ndarray,
+        n_missing: np.ndarray,
+        known: Sequence[str] | np.ndarray = "",
+    ) -> Self:
         """With the factors of the temperature for recordings that lack sites.
 
-        scores, targets: as for `fit`, of recordings with the sites removed; n_missing: int (n,),
-        how many. More missing sites never make a model surer.
+        scores, targets, known: as for `fit`, of recordings with the sites removed; n_missing: int
+        (n,), how many. More missing sites never make a model surer.
         """
         n_missing, factors = np.asarray(n_missing), [1.0]
+        temperature = np.broadcast_to(self._temperature(0, known), n_missing.shape)
+        logits = (np.asarray(scores, np.float64) - self._prior) / temperature[..., None]
         for n in range(1, int(n_missing.max(initial=0)) + 1):
             rows = n_missing == n
             if rows.any():
-                logits = (np.asarray(scores, np.float64)[rows] - self._prior) / self.temperature
-                factors.append(max(factors[-1], fit_temperature(logits, targets[rows])))
+                factors.append(max(factors[-1], fit_temperature(logits[rows], targets[rows])))
             else:
                 factors.append(factors[-1])
         return replace(self, missing=tuple(factors[1:]))
-
-    def uncalibrated(self, probabilities: np.ndarray) -> np.ndarray:
-        """Probabilities float (…, labels) as they were without prior and temperature."""
-        from scipy.special import softmax
-
-        return softmax(log(probabilities) * self.temperature + self._prior, axis=-1)
 
     def sets(self, probabilities: np.ndarray) -> np.ndarray:
         """bool (…, labels): the labels in each recording's set, never none; all without a level."""
@@ -118,6 +144,11 @@ class Confidence:
     @property
     def _prior(self):
         return np.asarray(self.prior) if self.prior else 0.0
+
+
+def _of(scores, targets, rows):
+    """Those in `rows`, or all where there are none."""
+    return (scores[rows], targets[rows]) if rows.any() else (scores, targets)
 
 
 def log(probabilities):

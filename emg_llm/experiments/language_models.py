@@ -213,14 +213,14 @@ def encoder_beside(
     if encoder is None:
         return {}
 
-    def embeddings(some):
-        return examples_of(encoder, dataset, some).embeddings(encoder)
-
-    x = embeddings(rows)
-    readers = {"encoder": in_terms_of(dataset, encoder.config.labels, encoder.classify(x))}
+    asked = examples_of(encoder, dataset, rows)
+    x = asked.embeddings(encoder)
+    scores = asked.classify(encoder, x)
+    readers = {"encoder": in_terms_of(dataset, encoder.config.labels, scores)}
     if len(train):
         probe = make_pipeline(StandardScaler(), LogisticRegression(max_iter=2000))
-        probe.fit(embeddings(train).cpu().numpy(), dataset.targets[train])
+        learned = examples_of(encoder, dataset, train).embeddings(encoder)
+        probe.fit(learned.cpu().numpy(), dataset.targets[train])
         readers["probe"] = np.zeros((len(rows), len(dataset.label_names)))
         readers["probe"][:, probe.classes_] = probe.predict_proba(x.cpu().numpy())
     book = bridge.codebook

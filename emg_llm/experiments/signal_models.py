@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 
 from emg_llm.data.known import known_values
-from emg_llm.encoders.examples import encoder_config, encoder_inputs
+from emg_llm.encoders.examples import encoder_config, encoder_inputs, examples_of
 from emg_llm.encoders.readouts import NAMES
 from emg_llm.experiments.fitted import Fitted
 from emg_llm.svm import EmotionSVM, dataset_features
@@ -97,18 +97,13 @@ def named_paths(encoder, embeddings):
 
 
 def _encoder(encoder):
-    from emg_llm.encoders.examples import recording_embeddings
-
     config = encoder.config
 
     def predict(dataset, rows):
-        inputs = encoder_inputs(dataset, config, rows)
-        return encoder.classify(recording_embeddings(encoder, inputs, dataset.groups[rows]))
+        return examples_of(encoder, dataset, rows).ask(encoder)
 
     def paths(dataset, rows):
-        inputs = encoder_inputs(dataset, config, rows)
-        embeddings = recording_embeddings(encoder, inputs, dataset.groups[rows])
-        return named_paths(encoder, embeddings)
+        return named_paths(encoder, examples_of(encoder, dataset, rows).embeddings(encoder))
 
     def adapt(dataset, rows, seed):
         from emg_llm.encoders.adapting import calibrate

@@ -180,6 +180,9 @@ def calibrate(llm: EmgLLM, rows: Sequence[Row], fitted_on: str) -> None:
     scores = llm.label_scores([reading_of(r) for r in rows])
     targets = np.array([llm.labels.index(r["label"]) for r in rows])
     missing = np.array([r.get("missing") or 0 for r in rows])
+    known = np.array([r.get("zero") or "" for r in rows])
     whole = missing == 0
-    fitted = Confidence.fit(scores[whole], targets[whole], people_of(rows)[whole], fitted_on)
-    llm.confidence = fitted.with_missing(scores[~whole], targets[~whole], missing[~whole])
+    of = scores[whole], targets[whole], people_of(rows)[whole], fitted_on
+    fitted = Confidence.fit(*of, known=known[whole])
+    of = scores[~whole], targets[~whole], missing[~whole], known[~whole]
+    llm.confidence = fitted.with_missing(*of)

@@ -161,7 +161,8 @@ class EmgLLM(Pushable):
     def probabilities(self, readings: Sequence[Reading], progress: bool = False) -> np.ndarray:
         """Calibrated probabilities of the labels: float (readings, labels)."""
         scores = self.label_scores(readings, progress)
-        return self.confidence.probabilities(scores, [r.missing for r in readings])
+        of = [r.missing for r in readings], [r.zero for r in readings]
+        return self.confidence.probabilities(scores, *of)
 
     def __call__(self, recording: Recording) -> np.ndarray:
         """Probabilities for one recording: float (labels,)."""

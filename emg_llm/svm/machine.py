@@ -114,7 +114,15 @@ class EmotionSVM(Pushable):
         known = _complete_known(self.stand_ins, known)
         probabilities = self._uncalibrated(features, groups, known)
         scores = log(probabilities)
-        return self.confidence.probabilities(scores, n_missing) * (probabilities > 0)
+        of = n_missing, self._read_with(known, len(features))
+        return self.confidence.probabilities(scores, *of) * (probabilities > 0)
+
+    def _read_with(self, known, n):
+        """str (n,): which of KNOWN the machines of "any" scaling use for each row, or ""."""
+        privilege = alternatives(self.scaling, known or {})[0]
+        if privilege not in self.told:
+            return np.full(n, "")
+        return np.where(_enough(privilege, known[privilege]), privilege, "")
 
     def _uncalibrated(self, features, groups, known):
         """`predict_proba` of complete features, before the confidence."""
@@ -140,18 +148,21 @@ class EmotionSVM(Pushable):
         self.confidence, known = Confidence(), known or {}
         ways = alternatives(self.scaling, known)
 
+        each = [{p: sets for p, sets in known.items() if p == way} for way in ways]
+        read_with = np.concatenate([self._read_with(k, len(features)) for k in each])
+
         def scores_of(features):
             """The scores (ways * n, labels), with each of what may be known."""
-            each = [{p: sets for p, sets in known.items() if p == way} for way in ways]
             return np.concatenate([log(self.predict_proba(features, groups, k)) for k in each])
 
         targets, people = np.tile(targets, len(ways)), np.tile(groups, len(ways))
-        fitted = Confidence.fit(scores_of(features), targets, people, fitted_on)
+        fitted = Confidence.fit(scores_of(features), targets, people, fitted_on, known=read_with)
         counts = range(1, 1 + min(MOST_MISSING, len(self._by_site) // 2))
         scores = [scores_of(lacking(features, self._by_site, n)) for n in counts]
         rows = np.repeat(counts, len(targets)).astype(int)
         scores = np.reshape(scores, (len(rows), len(self.labels)))
-        self.confidence = fitted.with_missing(scores, np.tile(targets, len(counts)), rows)
+        of = np.tile(targets, len(counts)), rows, np.tile(read_with, len(counts))
+        self.confidence = fitted.with_missing(scores, *of)
 
     def knowing(self, recordings: Sequence[Recording], privilege: str) -> Self:
         """An SVM of the same machines for single recordings of a person of whom `recordings` are

@@ -8,6 +8,7 @@ from scipy import signal as sps
 from emg_llm.signal.simulation.config import HELD, VARIED, SimulationConfig
 
 RATES = (500.0, 1000.0, 1024.0, 1500.0, 2000.0, 2048.0, 4000.0)  # Hz, of varied conditions
+SHORTEST, LONGEST = 0.25, 10.0  # s, of varied conditions
 
 
 @dataclass(frozen=True)
@@ -38,31 +39,43 @@ class Conditions:
     swapped: tuple[int, ...] = field(default=())
 
 
-def conditions_of(config: SimulationConfig, rng: np.random.Generator, n_sites: int) -> Conditions:
-    """The conditions of one recording: drawn where the configuration says varied."""
+def conditions_of(
+    config: SimulationConfig,
+    session: np.random.Generator,
+    rng: np.random.Generator,
+    n_sites: int,
+) -> Conditions:
+    """The conditions of one recording: drawn where the configuration says varied.
+
+    What depends on the recorder, the protocol and the electrodes is drawn from `session`, which
+    the recordings of a session share; the rest from `rng`.
+    """
     held = config.course == HELD
     plain = Conditions(config.sampling_rate, config.duration, held, config.noise)
     if config.conditions != VARIED:
         return plain
-    often = rng.random(7)
-    high = float(rng.choice((5.0, 10.0, 20.0))) if often[0] < 0.5 else 0.0
-    low = float(rng.choice((400.0, 450.0, 500.0))) if often[1] < 0.4 else 0.0
-    return replace(
+    often = session.random(7)
+    swapped = session.choice(n_sites, 2, replace=False) if often[0] < 0.02 else ()
+    shared = replace(
         plain,
-        sampling_rate=float(rng.choice(RATES)),
-        duration=float(np.exp(rng.uniform(np.log(0.5), np.log(6.0)))),
-        held=bool(rng.random() < 0.6),
-        noise=config.noise * float(np.exp(rng.normal(0, 0.4))),
-        hum=float(rng.exponential(1.0)),
-        ecg=float(rng.uniform(2, 15)) if often[2] < 0.1 else 0.0,
-        motions=0.3 if often[3] < 0.7 else 1.5,
+        sampling_rate=float(session.choice(RATES)),
+        held=bool(often[1] < 0.6),
+        noise=config.noise * float(np.exp(session.normal(0, 0.4))),
+        hum=float(session.exponential(1.0)),
+        ecg=float(session.uniform(2, 15)) if often[2] < 0.1 else 0.0,
+        high_pass=float(session.choice((5.0, 10.0, 20.0))) if often[3] < 0.5 else 0.0,
+        low_pass=float(session.choice((400.0, 450.0, 500.0))) if often[4] < 0.4 else 0.0,
+        notch=bool(often[5] < 0.3),
+        limit=float(session.uniform(300, 1500)) if often[6] < 0.03 else 0.0,
+        dead=tuple(np.flatnonzero(session.random(n_sites) < 0.01).tolist()),
+        swapped=tuple(map(int, swapped)),
+    )
+    return replace(
+        shared,
+        duration=float(np.exp(rng.uniform(np.log(SHORTEST), np.log(LONGEST)))),
+        motions=0.3 if rng.random() < 0.7 else 1.5,
         swing=float(rng.uniform(10, 60)),
-        high_pass=high,
-        low_pass=low,
-        notch=bool(often[4] < 0.3),
-        limit=float(rng.uniform(300, 1500)) if often[5] < 0.03 else 0.0,
-        drift=float(rng.exponential(20.0)) if often[6] < 0.3 else 0.0,
-        dead=tuple(np.flatnonzero(rng.random(n_sites) < 0.01).tolist()),
+        drift=float(rng.exponential(20.0)) if rng.random() < 0.3 else 0.0,
     )
 
 

@@ -24,7 +24,8 @@ class SimulationConfig:
     noise: float = 0.9  # µV RMS of the amplifier
     sessions: int = 1  # trials are spread over them; electrodes are placed anew for each
     course: str = POSED  # with rest before and after, or held all the time
-    # Varied ones draw rate, duration, course, noise, filters and faults for each recording.
+    # Varied ones draw rate, course, noise, filters and faults for each session, and the duration
+    # for each recording.
     conditions: str = LABORATORY
 
     @classmethod

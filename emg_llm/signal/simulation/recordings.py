@@ -56,7 +56,8 @@ class Person:
         rng = np.random.default_rng((config.seed, self.index, EMOTIONS.index(emotion), trial))
         session = trial % config.sessions
         expression = face.expression(emotion, rng, session)
-        conditions = conditions_of(config, rng, len(MONTAGE))
+        shared = np.random.default_rng((config.seed, self.index, len(EMOTIONS) + 1, session))
+        conditions = conditions_of(config, shared, rng, len(MONTAGE))
         duration = conditions.duration
         course = (held if conditions.held else posed)(
             max(8, round(duration * COURSE_RATE)), duration, rng
