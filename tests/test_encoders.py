@@ -10,7 +10,7 @@ from safetensors.torch import load_file, save_file
 
 from emg_llm.encoders import ARCHITECTURES, EncoderConfig, build_encoder, load_encoder
 from emg_llm.encoders.adapting import calibrate
-from emg_llm.encoders.examples import recording_embeddings
+from emg_llm.encoders.examples import Examples, recording_embeddings
 from emg_llm.encoders.front import (
     covariances,
     flatten,
@@ -365,6 +365,19 @@ def test_every_epochs_figures_are_told():
     for _, figures in told:
         assert set(figures) == {"loss", "accuracy", "val_loss", "val_accuracy"}
         assert 0 <= figures["accuracy"] <= 1 and 0 <= figures["val_accuracy"] <= 1
+
+
+def test_batches_hold_recordings_of_like_length():
+    """Those of a batch are cropped to its shortest: short ones must not shorten all."""
+    encoder = build("cnn")
+    n_frames = np.random.default_rng(0).integers(1, 60, 200)
+    rate = encoder.config.sampling_rate
+    tensors = [np.ones((1, round(rate * (0.16 * n + 0.2)), 12), np.float32) for n in n_frames]
+    examples = Examples(encoder, tensors, np.zeros(200, int))
+    one, other = (examples.batches(8, torch.Generator().manual_seed(s)) for s in (0, 1))
+    assert sorted(torch.cat(one).tolist()) == list(range(200))
+    spread = [float(np.ptp(examples.n_frames[rows].numpy())) for rows in one]
+    assert np.median(spread) <= 6 and not torch.equal(torch.cat(one), torch.cat(other))
 
 
 def test_focal_loss_is_the_formula():

@@ -215,6 +215,10 @@ def test_varied_conditions_vary_and_sessions_place_electrodes_anew():
     varied = [simulate("fear", p, conditions="varied") for p in range(12)]
     assert len({r.sampling_rate for r in varied}) > 3
     assert min(r.n_samples / r.sampling_rate for r in varied) < 1.5
+    person = Person(1, SimulationConfig(conditions="varied"))
+    made = [person.perform(e, 0)[1].conditions for e in ("anger", "fear", "neutral")]
+    assert len({(c.sampling_rate, c.noise, c.hum, c.held, c.high_pass) for c in made}) == 1
+    assert len({c.duration for c in made}) == 3
     config = SimulationConfig(sessions=2, trials=2, course="held", **QUICK)
     first, second = (Person(0, config).record("neutral", t) for t in range(2))
     assert (first.session, second.session) == ("1", "2")

@@ -33,6 +33,8 @@ ENCODERS = "cnn", "tcn"  # the first one makes the codes
 UNNAMED = "Happiness, 15 kHz (.npy)"  # a sample whose channels have no names
 MONTAGES = {UNNAMED: FACE}
 LLMS = "nano-llama2", "nano-phi3", "nano-llama3"
+# Of the language models: many variants of a recording, each seen once, in large batches.
+LEARNING = {"num_train_epochs": 1, "per_device_train_batch_size": 64, "learning_rate": 2e-3}
 # Nothing is chosen on these people: measure them, and change nothing afterwards.
 NEW_PEOPLE = "simulated:subjects=20,trials=2,seed=90417"
 FEW_NEW_PEOPLE = "simulated:subjects=3,trials=1,seed=90417"
@@ -108,8 +110,9 @@ def steps(args, work):
     yield (
         "conversations",
         "conversations",
-        [*data, *known, *codec, "--bridge", "both", "--variants", 1 if args.quick else 5],
+        [*data, *known, *codec, "--bridge", "both", "--variants", 1 if args.quick else 16],
     )
+    learning = LEARNING | ({"per_device_train_batch_size": 8} if args.quick else {})
     small = fewer("--steps", 3, "--batch_size", 8, "--tokenizer_conversations", 200)
     first = f"first/{LLMS[0]}"
     yield "nano", first, ["--llm", LLMS[0], "--seed", args.seed, *small]
@@ -123,7 +126,8 @@ def steps(args, work):
             [
                 *("--llm", llm, "--model_name_or_path", work / base),
                 *("--dataset_name", work / "conversations", "--seed", args.seed),
-                *fewer("--max_steps", 2, "--per_device_train_batch_size", 8),
+                *(item for k, v in learning.items() for item in (f"--{k}", v)),
+                *fewer("--max_steps", 2),
             ],
         )
     adapters = [work / "adapters" / llm for llm in LLMS]
