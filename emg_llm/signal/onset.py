@@ -55,16 +55,17 @@ def activations(
     window, rest = (max(1, round(s * rate)) for s in (WINDOW_S, REST_S))
     if recording.n_samples < MIN_REST_WINDOWS * rest:
         return ()
-    valid = recording.valid.astype(np.float64)
-    power = np.square(recording.signal, dtype=np.float64) * valid[:, None]
+    power = np.square(recording.signal, dtype=np.float64) * recording.valid[:, None]
     dead = is_dead(power.sum(axis=0))
     found: list[Activation] = []
-    for name, p, silent in zip(channels, power.T, dead, strict=True):
+    for i, name in enumerate(channels):
+        present = recording.present(i)
+        p, valid = power[:, i] * present, present.astype(np.float64)
         floor = _quietest(p, valid, rest)
-        if silent or floor <= 0:
+        if dead[i] or floor <= 0:
             continue
         level = _average(p, valid, window) / floor
-        over = (level > 10 ** (threshold_db / 10)) & recording.valid
+        over = (level > 10 ** (threshold_db / 10)) & present
         for first, end in _stretches(over, round(pause * rate), round(shortest * rate)):
             peak = 10 * np.log10(level[first:end].max())
             onset, offset = (float(recording.start + i / rate) for i in (first, end))

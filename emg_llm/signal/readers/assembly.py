@@ -75,7 +75,7 @@ def assemble(
     stored = raw.rate or (rates.pop() if len(rates) == 1 else None)
     rate = _sampling_rate(name, sampling_rate, stored, time, step, original, notes)
     _check_length(name, len(values), rate, "")
-    valid = mark_invalid(name, values, rate, names, notes)
+    valid, gaps = mark_invalid(name, values, rate, names, notes)
     _check_length(name, int(valid.sum()), rate, "valid ")
     stated = raw.texts.get("unit")
     some = values[valid] if len(values) < MANY else values[:: len(values) // MANY]
@@ -98,7 +98,7 @@ def assemble(
     if montage is not None and len(montage):
         names = _assigned(name, montage, names, signal.shape[1], notes)
     about = {k: raw.texts.get(k) if v is None else v for k, v in about.items()}
-    return Recording(signal, rate, names, unit, valid, notes=tuple(notes), **about)
+    return Recording(signal, rate, names, unit, valid, gaps=gaps, notes=tuple(notes), **about)
 
 
 def _chosen(name, channels, names, n_columns, notes):
