@@ -20,14 +20,14 @@ def bridge(
     Short gaps become straight lines. In longer ones a channel's own samples on both sides are
     mirrored, so that neither its power nor its spectrum changes and no filter meets a step.
     """
-    silent = absent.all(axis=0)
-    valid = ~absent[:, ~silent].all(axis=1)
+    silent = np.asarray(absent.all(axis=0))
+    valid = np.asarray(~absent[:, ~silent].all(axis=1))
     gaps, short = np.zeros_like(absent), max(1, round(SHORT_S * rate))
     for i in np.flatnonzero(absent.any(axis=0) & ~silent):
         gaps[:, i] = _fill(signal[:, i], absent[:, i], short) & valid
     mostly = silent | (gaps.sum(axis=0) > MOSTLY * valid.sum())
     if not mostly.all():
-        silent, valid = mostly, ~absent[:, ~mostly].all(axis=1)
+        silent, valid = mostly, np.asarray(~absent[:, ~mostly].all(axis=1))
     signal[:, silent], gaps[:, silent] = 0, False
     signal[~valid], gaps[~valid] = 0, False
     return valid, gaps if gaps.any() else None, silent

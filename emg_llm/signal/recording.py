@@ -44,9 +44,9 @@ class Recording:
     channel_names: by default "channel 1", "channel 2", …; see `montage` for the sites they name.
     start: seconds from the file's first sample to this recording's first.
 
-    NaN and infinite values become invalid samples, or gaps of single channels. Raises RecordingError unless the
-    signal is a (samples, channels) array of at least two samples, not all of them invalid, and
-    the rate is positive.
+    NaN and infinite values become invalid samples, or gaps of single channels. Raises
+    RecordingError unless the signal is a (samples, channels) array of at least two samples, not all
+    of them invalid, and the rate is positive.
     """
 
     signal: np.ndarray

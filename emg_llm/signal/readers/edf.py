@@ -39,7 +39,9 @@ def _read(path: Path, read: Callable[..., Any]) -> Raw:
         indices, notes = at_one_rate(names, units, [s.sampling_frequency for s in signals])
         kept = [signals[i] for i in indices]
         check_size(name, (len(kept), max(len(s.digital) for s in kept)))
-        values = np.stack([np.asarray(s.data, np.float32) for s in kept], axis=1)
+        values = np.empty((len(kept[0].digital), len(kept)), np.float32)
+        for i, signal in enumerate(kept):
+            values[:, i] = signal.data
     if any("records" in str(each.message) for each in warned):
         notes.append(SHORTER)
     columns = with_units([names[i] for i in indices], [units[i] for i in indices])
