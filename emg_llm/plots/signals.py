@@ -61,16 +61,12 @@ def signal_figure(recording):
         )
     empty = np.isnan(y)
     everywhere = empty.all(axis=1)
-    # Set at once; adding them one by one would take a second for hundreds.
+    # One shape for many stretches: hundreds of shapes take Plotly seconds, here and in the page.
+    alone = [(f"y{i + 1 if i else ''} domain", empty[:, i] & ~everywhere) for i in range(n)]
     figure.layout.shapes = [
-        {"type": "rect", "x0": x0, "x1": x1, "y0": 0, "y1": 1, "yref": "paper"} | SHADED
-        for x0, x1 in _times(everywhere, recording.start, step)
-    ] + [
-        {"type": "path", "xref": "x", "yref": f"y{i + 1 if i else ''} domain"}
-        | {"path": " ".join(f"M{x0:.6g},0V1H{x1:.6g}V0Z" for x0, x1 in stretches)}
-        | SHADED
-        for i in range(n)
-        if (stretches := _times(empty[:, i] & ~everywhere, recording.start, step))
+        {"type": "path", "path": path, "xref": "x", "yref": yref} | SHADED
+        for yref, mask in [("paper", everywhere), *alone]
+        if (path := _boxes(mask, recording.start, step))
     ]
     figure.update_xaxes(title_text="time (s)", row=n, col=1)
     # Plotly's own range would begin with the valid signal.
@@ -238,10 +234,10 @@ def _nice(value):
     return next(k * power for k in (8, 6, 5, 4, 3, 2, 1) if k * power <= value * (1 + 1e-9))
 
 
-def _times(mask, start, step):
-    """[(from, to)] in seconds of each run of True; mask: bool, `step` seconds apart."""
+def _boxes(mask, start, step):
+    """A path around each run of True, from 0 to 1 in y; mask: bool, `step` seconds apart."""
     edges = np.flatnonzero(np.diff(mask.astype(np.int8), prepend=0, append=0)).reshape(-1, 2)
-    return [(start + first * step, start + end * step) for first, end in edges.tolist()]
+    return " ".join(f"M{a:.6g},0V1H{b:.6g}V0Z" for a, b in start + step * edges)
 
 
 def _wrapped(name, width=16):

@@ -45,7 +45,7 @@ def _longer(values, rows):
 def _may_be_clock(piece):
     """Whether the beginning of a column rises, or holds one number or none."""
     finite = piece[np.isfinite(piece)]
-    return rises(piece) or not len(finite) or bool(np.ptp(finite) == 0)
+    return bool(rises(piece) or not len(finite) or np.ptp(finite) == 0)
 
 
 def needs_single(shape: tuple[int, ...], dtype: np.dtype) -> bool:
