@@ -1,5 +1,4 @@
 import json
-
 from time import process_time
 
 import numpy as np

@@ -286,10 +286,11 @@ def _is_class(values, i):
     """Whether a nameless column at the edge holds class numbers: few, whole, in long runs."""
     if i not in (0, values.shape[1] - 1) or values.shape[1] < 3:
         return False
-    column, rest = values[:, i], np.delete(values, i, axis=1)
+    column = values[:, i]
     if not (np.isfinite(column).all() and (column == np.round(column)).all() and min(column) >= 0):
         return False
     kinds, changes = len(np.unique(column)), np.count_nonzero(np.diff(column))
+    rest = values[:, 1:] if i == 0 else values[:, :-1]
     lively = np.count_nonzero(np.diff(rest, axis=0), axis=0) > len(values) / 4
     return 1 < kinds <= MOST_CLASSES and changes < len(column) / 10 and bool(lively.all())
 

@@ -1,5 +1,6 @@
 """Double precision -> single, piece by piece: a signal needs no more, and only half the memory."""
 
+import math
 from collections.abc import Callable
 
 import numpy as np
@@ -50,7 +51,7 @@ def _may_be_clock(piece):
 
 def needs_single(shape: tuple[int, ...], dtype: np.dtype) -> bool:
     """Whether a table is so large, and stored so precisely, that it is read as a Single."""
-    return len(shape) == 2 and dtype.itemsize > 4 and np.prod(shape) >= LARGE
+    return len(shape) == 2 and dtype.itemsize > 4 and math.prod(shape) >= LARGE
 
 
 def read_single(
