@@ -1,9 +1,10 @@
 """Large tables in single precision: the same signal, and clocks as exact as they were."""
 
+import edfio
 import numpy as np
 import pytest
 
-from emg_llm.signal.readers import read_recording, single
+from emg_llm.signal.readers import edf, read_recording, single
 from tests.making import RATE, emg, save
 
 SAMPLES = 4000
@@ -54,3 +55,17 @@ def test_a_table_grows_beyond_what_was_expected():
             table.put(start, i, values[start : start + 7, i])
     assert np.array_equal(table.values[:100], values.astype(np.float32))
     assert [*table.exact] == [0] and np.array_equal(table.exact[0][:100], values[:, 0])
+
+
+def test_a_large_bdf_is_unpacked_some_records_at_a_time(tmp_path, monkeypatch):
+    path = save(tmp_path / "a.bdf", emg(SAMPLES, 3))
+    whole, calls = read_recording(path), []
+    monkeypatch.setattr(edf, "LARGE", 1000)
+    monkeypatch.setattr(edf, "PIECE", 12_000)  # three of its ten records
+    read = edfio.read_bdf
+    monkeypatch.setattr(edfio, "read_bdf", lambda part: calls.append(part) or read(part))
+    in_pieces = read_recording(path)
+    assert len(calls) == 4 and np.array_equal(whole.signal, in_pieces.signal)
+    assert whole.notes == in_pieces.notes and in_pieces.sampling_rate == RATE
+    path.write_bytes(path.read_bytes()[:-100])
+    assert "fewer samples than its header" in " ".join(read_recording(path).notes)
