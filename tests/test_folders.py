@@ -63,5 +63,5 @@ def test_a_folder_with_a_manifest_is_read_as_that_says(tmp_path):
 
 def test_folders_that_tell_no_label_are_refused_with_what_to_do(tmp_path):
     data = folder(tmp_path / "data", "one/two{p}/{t}.npz")
-    with pytest.raises(DatasetError, match="Nothing tells which label .* manifest"):
+    with pytest.raises(DatasetError, match=r"Nothing tells which label .* manifest"):
         load_dataset(str(data))
