@@ -38,7 +38,8 @@ from emg_llm.signal.recording import RecordingError
 
 MAX_COLUMNS = 200_000
 LARGE = 2**22  # bytes, from which on a table is read in pieces
-LEAST_LINES = 40  # in that much text, of a table that has more rows than columns
+HEAD = 2**18  # bytes that tell the layout of a large one
+LEAST_LINES = 40  # in them, of a table that has more rows than columns
 MIN_TURNED, MOST_TURNED = 32, 64  # columns, rows
 
 
@@ -50,7 +51,7 @@ def read_text(path: Path) -> Raw:
     size, name = path.stat().st_size, path.name
     if size > LARGE:
         with path.open("rb") as stream:
-            head = stream.read(LARGE)
+            head = stream.read(HEAD)
         encoding = encoding_of(head, name)
         if encoding != "utf-16" and (raw := _large(path, head, encoding)):
             return raw
