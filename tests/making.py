@@ -59,7 +59,8 @@ def _edf(path, array):
     kind, file = (edfio.BdfSignal, edfio.Bdf) if bdf else (edfio.EdfSignal, edfio.Edf)
     about = {"physical_range": (-most, most)}
     signals = [kind(x, RATE, label=f"channel {i + 1}", **about) for i, x in enumerate(array.T)]
-    file(signals, data_record_duration=len(array) / RATE).write(path)
+    of_record = N if len(array) % N == 0 else len(array)
+    file(signals, data_record_duration=of_record / RATE).write(path)
 
 
 def _sheet(path, array):

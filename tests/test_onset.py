@@ -53,7 +53,7 @@ def test_onset_and_offset_are_those_of_the_simulators_course():
                 if of.max() < THRESHOLD_DB - 3:  # clearly not
                     quiet.append(not mine)
     # Few motor units at a time come in bursts of their own.
-    assert len(quiet) > 20 and np.mean(quiet) > 0.6
+    assert len(quiet) > 20 and np.mean(quiet) > 0.85
     assert len(errors) > 40
     assert (np.abs(np.median(errors, axis=0)) < 0.03).all()
     assert (np.percentile(np.abs(errors), 90, axis=0) < 0.15).all()
@@ -75,6 +75,12 @@ def test_several_bursts_are_told_apart_and_short_pauses_bridged():
     assert len(times(bursts((0.5, 1.0), (1.3, 1.8)), pause=0.5)) == 1
     assert not times(bursts((0.5, 1.0)), shortest=0.8)
     assert not times(bursts((0.5, 1.0)), threshold_db=30)
+
+
+def test_a_short_strong_burst_is_found_and_a_flicker_of_rest_is_not():
+    [(onset, offset)] = times(bursts((2.0, 2.1)))
+    assert (onset, offset) == pytest.approx((2.0, 2.1), abs=0.05)
+    assert times(bursts((2.0, 2.06), active=6.0)) and not times(bursts((2.0, 2.06), active=3.0))
 
 
 def test_rest_and_steady_activity_have_no_onset():

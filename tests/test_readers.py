@@ -10,9 +10,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from emg_llm.signal import readers
 from emg_llm.signal.readers import SUPPORTED_EXTENSIONS, read_recording
 from emg_llm.signal.readers.formats import FORMATS
+from emg_llm.signal.readers.raw import MAX_BYTES
 from emg_llm.signal.recording import MONTAGE, RecordingError
 from tests.making import RATE, emg, notes, refusal, save, text
 
@@ -201,9 +201,14 @@ def test_nothing_is_unpickled(tmp_path):
 
 
 def test_files_too_large_are_refused_unread(tmp_path):
-    with (tmp_path / "a.csv").open("wb") as stream:
-        stream.truncate(readers.MAX_BYTES + 1)
-    assert "the limit is 512 MB" in refusal(tmp_path / "a.csv")
+    with (tmp_path / "a.edf").open("wb") as stream:
+        stream.write(b"0       ")
+        stream.truncate(MAX_BYTES + 1)
+    assert "the limit is 512 MB" in refusal(tmp_path / "a.edf")
+    with (tmp_path / "a.csv").open("wb") as stream:  # its length tells how many rows there are
+        stream.write(b"1.5,2.5,-3.5,4.5\n" * 400_000)
+        stream.truncate(4 * MAX_BYTES)
+    assert "holds 505 million values" in refusal(tmp_path / "a.csv")
 
 
 @pytest.mark.parametrize("extension", [".npy", ".npz", ".mat"])

@@ -10,12 +10,18 @@ from tests.making import RATE, N, emg, notes, refusal, save
 def test_missing_numbers_become_invalid_and_hold_zero(tmp_path):
     signal = emg()
     signal[10:20] = np.nan
-    signal[50, 3] = np.nan
+    signal[50, 3] = signal[60:160, 1] = np.nan
     for path in (save(tmp_path / "a.npy", signal), save(tmp_path / "a.csv", signal)):
         recording = read_recording(path, RATE)
-        assert (~recording.valid).nonzero()[0].tolist() == [*range(10, 20), 50]
+        assert (~recording.valid).nonzero()[0].tolist() == [*range(10, 20)]
         assert not recording.signal[~recording.valid].any()
-        assert "11 samples (0.0055 s) with missing values" in notes(recording)
+        assert recording.gaps.nonzero()[0].tolist() == [*range(60, 160)]
+        assert recording.gaps.nonzero()[1].tolist() == [1] * 100
+        assert recording.signal[50, 3] == pytest.approx(recording.signal[[49, 51], 3].mean())
+        said = notes(recording)
+        assert "10 samples (0.005 s) with missing values" in said
+        assert "Channel 2 lacks 100 samples (0.05 s) that others have" in said
+        assert "Channel 4 lacks 1 sample (0.0005 s)" in said
 
 
 def test_the_original_layout_is_taken_as_volts_at_15_khz_without_its_placeholder_rows(tmp_path):
@@ -35,7 +41,9 @@ def test_a_placeholder_in_one_channel_of_small_numbers_is_never_shown_as_signal(
     signal = emg(scale=1e-5)
     signal[:50, 2] = -1000.0
     recording = read_recording(save(tmp_path / "a.npy", signal), RATE)
-    assert np.abs(recording.signal).max() < 1000 and recording.valid.sum() == N - 50
+    assert np.abs(recording.signal).max() < 1000 and recording.valid.all()
+    assert recording.gaps[:, 2].nonzero()[0].tolist() == [*range(50)]
+    assert recording.gaps.sum() == 50
 
 
 def test_minus_1000_in_single_cells_of_integer_counts_is_signal(tmp_path):
@@ -128,10 +136,14 @@ def test_a_recording_of_less_than_a_twentieth_of_a_second_is_refused(tmp_path):
 
 def test_a_channel_that_ends_early_takes_nothing_from_the_others(tmp_path):
     signal = emg()
-    signal[len(signal) // 2 :, 2] = np.nan
+    signal[len(signal) // 2 - 1 :, 2] = np.nan
     signal[7, 0] = np.nan
     np.save(tmp_path / "a.npy", signal)
     recording = read_recording(tmp_path / "a.npy", 2000)
-    assert recording.valid.sum() == len(signal) - 1
-    assert not recording.signal[-1, 2] and recording.signal[-1, 1]
-    assert "Channel 3 lacks 50% of its samples" in notes(recording)
+    assert recording.valid.all() and recording.gaps is None
+    assert not recording.signal[:, 2].any() and recording.signal[-1, 1]
+    assert "Channel 3 lacks 50% of its samples; it is taken for an elec" in notes(recording)
+    signal[: len(signal) * 2 // 3] = emg()[: len(signal) * 2 // 3]
+    np.save(tmp_path / "b.npy", signal)
+    recording = read_recording(tmp_path / "b.npy", 2000)
+    assert recording.gaps[:, 2].sum() == N - N * 2 // 3 and recording.signal[-1, 2]

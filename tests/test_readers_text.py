@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from emg_llm.signal.readers import read_recording
+from emg_llm.signal.readers import cells, raw, read_recording
+from emg_llm.signal.readers import text as reader
 from emg_llm.signal.recording import default_channel_names
 from tests.making import RATE, N, emg, notes, refusal, text
 
@@ -122,7 +123,8 @@ def test_empty_cells_and_stray_words_are_missing_numbers(tmp_path):
     lines[5], lines[6] = "1.0,", "1.0,lost"
     (tmp_path / "a.csv").write_text("\n".join(lines) + "\n,\n")
     recording = read_recording(tmp_path / "a.csv", RATE)
-    assert (~recording.valid).nonzero()[0].tolist() == [4, 5] and recording.n_samples == N
+    assert recording.valid.all() and recording.n_samples == N
+    assert "Channel b lacks 2 samples" in notes(recording)
 
 
 def test_rows_of_different_length_are_refused(tmp_path):
@@ -142,3 +144,59 @@ def test_a_padded_table_that_begins_as_an_edf_does_is_text(tmp_path):
     lines = [f"{i:<8}{a:10.4f}" for i, (a,) in enumerate(emg(channels=1))]
     (tmp_path / "a.txt").write_text("\n".join(lines))
     assert read_recording(tmp_path / "a.txt", RATE).n_channels == 1
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"header": ["time (s)", "EMG1 (mV)", "EMG2 (mV)"]},
+        {"sep": ";", "decimal": ",", "header": ["Zeit", "a", "b"]},
+        {"sep": "\t"},
+        {"header": ["t", "a \u00b5V", "b \u00b5V"], "encoding": "cp1252", "before": "# fs: 2000\n"},
+        {"header": ["time", "a", "b"], "encoding": "utf-8-sig"},
+        {"header": ["time", "a", "b"], "encoding": "utf-16"},
+    ],
+)
+def test_a_table_read_in_pieces_is_that_read_as_a_whole(tmp_path, monkeypatch, settings):
+    table = np.column_stack([np.arange(N) / RATE, emg(channels=2)])
+    table[100:110, 1] = np.nan
+    path = text(tmp_path / "a.csv", table, **settings)
+    whole = read_recording(path, RATE)
+    monkeypatch.setattr(reader, "LARGE", 4000)
+    monkeypatch.setattr(cells, "PIECE", 64)
+    in_pieces = read_recording(path, RATE)
+    assert np.array_equal(whole.signal, in_pieces.signal)
+    assert np.array_equal(whole.gaps, in_pieces.gaps) and whole.notes == in_pieces.notes
+    assert whole.channel_names == in_pieces.channel_names and whole.n_channels == 2
+    assert (whole.sampling_rate, whole.unit) == (in_pieces.sampling_rate, in_pieces.unit)
+
+
+def test_columns_of_words_in_pieces_are_times_of_day_and_labels(tmp_path, monkeypatch):
+    rows = [
+        f"2024-05-0{1 + (k >= 200)} {'23:59:59' if k < 200 else '00:00:00'}.{5 * (k % 200):03d},"
+        f"{a:.4f},{b:.4f},fear"
+        for k, (a, b) in enumerate(emg(channels=2))
+    ]
+    (tmp_path / "a.csv").write_text("\n".join(["time,zyg,cor,emotion", *rows]))
+    monkeypatch.setattr(reader, "LARGE", 4000)
+    monkeypatch.setattr(cells, "PIECE", 64)
+    recording = read_recording(tmp_path / "a.csv")
+    assert recording.sampling_rate == 200 and recording.label == "fear"
+    assert recording.channel_names == ("zyg", "cor") and recording.n_samples == N
+
+
+def test_a_broken_row_far_down_is_found_in_a_table_read_in_pieces(tmp_path, monkeypatch):
+    lines = text(tmp_path / "a.csv", emg(channels=2), ["a", "b"]).read_text().splitlines()
+    lines[300] = "lost,lost"
+    (tmp_path / "a.csv").write_text("\n".join(lines))
+    monkeypatch.setattr(reader, "LARGE", 4000)
+    recording = read_recording(tmp_path / "a.csv", RATE)
+    assert recording.n_samples == N - 1 and "1 rows of another kind" in notes(recording)
+
+
+def test_a_table_of_too_many_values_is_refused_by_its_size_alone(tmp_path, monkeypatch):
+    path = text(tmp_path / "a.csv", emg(channels=2))
+    monkeypatch.setattr(reader, "LARGE", 4000)
+    monkeypatch.setattr(raw, "MAX_VALUES", 500)
+    monkeypatch.setattr(reader, "read_columns", None)
+    assert "million values and a recording may hold" in refusal(path)

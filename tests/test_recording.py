@@ -64,10 +64,14 @@ def test_channels_without_names_are_never_called_by_a_site():
 
 def test_samples_with_nan_are_marked_as_invalid():
     signal = np.ones((10, 2))
-    signal[3, 1] = np.nan
+    signal[3] = signal[5:7, 1] = np.nan
     recording = Recording(signal, 100)
     assert not recording.valid[3] and recording.valid.sum() == 9
     assert (recording.signal[3] == 0).all() and np.isnan(signal[3, 1])
+    assert recording.gaps.nonzero()[0].tolist() == [5, 6] and recording.gaps[5].tolist() == [0, 1]
+    assert recording.present(1).sum() == 7 and recording.present(0).sum() == 9
+    with pytest.raises(RecordingError, match="gaps"):
+        recording.replace(signal=np.ones((10, 3)), channel_names=())
 
 
 def test_a_changed_copy_leaves_the_first_recording_as_it_was():

@@ -74,6 +74,20 @@ def test_the_given_sites_of_unnamed_channels_count(client, tmp_path):
         assert features["data"][7][0] == name
 
 
+def test_the_columns_that_are_emg_may_be_named_to_every_endpoint(client, tmp_path):
+    table = np.random.default_rng(0).standard_normal((1000, 4))
+    np.savetxt(tmp_path / "a.csv", table, "%.4f", ",", header="one,two,three,four", comments="")
+    file, given = handle_file(tmp_path / "a.csv"), {"sampling_rate": 500, "unit": "uV"}
+    for channels, names in (("two, 4", ["two", "four"]), ("3", ["three"]), ("", None)):
+        *_, features, _, _ = client.predict(file, channels=channels, api_name="/analyze", **given)
+        assert [row[0] for row in features["data"]] == (names or ["one", "two", "three", "four"])
+    for endpoint in ("/analyze", "/predict"):
+        with pytest.raises(Exception, match="has no column 'five'"):
+            client.predict(file, channels="five", api_name=endpoint, **given)
+    with pytest.raises(Exception, match="has no column 'five'"):
+        client.predict("Why?", file, channels="five", api_name="/chat", **given)
+
+
 def test_a_withheld_emotion_is_said_instead_of_a_prediction():
     prediction = Prediction(None, {}, warnings=("Weak.",), withheld="It is a <leg>.")
     with gr.Blocks():

@@ -171,7 +171,7 @@ def comparable(recording):
     limit = np.where(level > 0, CLIP * level, np.inf)  # a click would ring through the filter
     x = np.where(recording.valid[:, None], np.clip(x, -limit, limit), 0)
     channels = np.linspace(0, x.shape[1] - 1, min(x.shape[1], CHANNELS)).round().astype(int)
-    x = recording.replace(signal=x[:, channels], channel_names=())
+    x = recording.replace(signal=x[:, channels], gaps=None, channel_names=())
     x = resample(x, RATE).signal
     spectrum, f = fft.rfft(x, axis=0), fft.rfftfreq(len(x), 1 / RATE)
     high = min(BAND[1], 0.4 * recording.sampling_rate)

@@ -14,7 +14,6 @@ import numpy as np
 
 from emg_llm.data.conventions import (
     DatasetError,
-    emotions_in_names,
     file_of,
     is_number_of_a_row,
     known_columns,
@@ -26,6 +25,7 @@ from emg_llm.data.conventions import (
     told,
     with_paths,
 )
+from emg_llm.data.folders import files_of
 from emg_llm.data.lazy import KeptRecordings, Lazy, arranged
 from emg_llm.signal.montage import montage_sites
 from emg_llm.signal.once import Memo
@@ -40,6 +40,7 @@ from emg_llm.signal.simulation import (
     trials,
 )
 
+TABLES = (".csv", ".tsv", ".txt", ".parquet")
 PARTS = ("train", "validation", "test", "calibration")
 Rows = Sequence[int] | np.ndarray
 PER_RECORDING = "ids", "labels", "subjects", "splits", "sessions"
@@ -154,7 +155,7 @@ def load_dataset(
             dataset = _saved(path, montage)
         elif path.is_dir():
             dataset = _folder(path, montage)
-        elif path.suffix.lower() in (".csv", ".tsv", ".txt", ".parquet") and path.is_file():
+        elif path.suffix.lower() in TABLES and path.is_file():
             dataset = _table_or_manifest(path, montage)
         else:
             raise DatasetError(
@@ -195,23 +196,14 @@ def _of_recordings(name, n, make, splits=None):
 def _folder(path, montage):
     from emg_llm.signal.readers import SUPPORTED_EXTENSIONS, read_recording
 
-    files = [p for p in sorted(path.glob("*/*")) if p.suffix.lower() in SUPPORTED_EXTENSIONS]
-    if not files:
-        raise DatasetError(
-            f"{path.name} has no recordings in it; expected {path.name}/<label>/<recording file>."
-        )
-
-    by_person = emotions_in_names([(p.parent.name, p.stem) for p in files])
-    labels = by_person or one_spelling([p.parent.name for p in files])
-    if by_person:
-        told(f"{path.name}: the folders are people, and the files are named after emotions.")
+    if manifests := sorted(p for p in path.glob("manifest.*") if p.suffix.lower() in TABLES):
+        return _table_or_manifest(manifests[0], montage)
+    files = files_of(path, SUPPORTED_EXTENSIONS)
 
     def make(i):
-        folder = files[i].parent.name
-        about = {"label": labels[i], "recording_id": f"{folder}/{files[i].stem}"}
-        if by_person:
-            about["subject"] = folder
-        return read_recording(files[i], montage=montage, **about)
+        about = vars(files[i])
+        named = {k: v for k, v in about.items() if k != "path" and v is not None}
+        return read_recording(about["path"], montage=montage, **named)
 
     return _of_recordings(path.name, len(files), make)
 

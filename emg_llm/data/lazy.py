@@ -10,7 +10,7 @@ import numpy as np
 from emg_llm.signal.montage import SitesError, arrange, common_sites, is_named
 from emg_llm.signal.recording import Recording, RecordingError
 
-ARRAYS = ("signal", "valid")
+ARRAYS = ("signal", "valid", "gaps")
 Item = TypeVar("Item")
 
 
@@ -92,8 +92,9 @@ class KeptRecordings(Lazy[Recording]):
             return Recording(**{name: self._spool[p] for name, p in places.items()}, **rest)
         recording = self._make(i)
         if self._spool.size < self._room:
-            rest = {k: v for k, v in vars(recording).items() if k not in ARRAYS}
-            places = {name: self._spool.append(getattr(recording, name)) for name in ARRAYS}
+            arrays = [name for name in ARRAYS if getattr(recording, name) is not None]
+            rest = {k: v for k, v in vars(recording).items() if k not in arrays}
+            places = {name: self._spool.append(getattr(recording, name)) for name in arrays}
             self._kept[i] = places, rest
         return recording
 

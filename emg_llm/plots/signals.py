@@ -19,7 +19,7 @@ from emg_llm.signal.spectrum import MAINS, find_hum, spectrum
 
 SYMBOLS = "circle", "square", "diamond", "triangle-up", "cross", "x", "star", "pentagon"
 VERDICT_COLOURS = {"good": "#009E73", "usable": "#E69F00", "poor": "#D55E00"}
-SHADE = "rgba(213, 94, 0, 0.16)"
+SHADED = {"fillcolor": "rgba(213, 94, 0, 0.16)", "line": {"width": 0}, "layer": "below"}
 ENVELOPE_BINS = 800
 MAX_FREQUENCY = 500.0  # Hz
 WIDE_SPREAD = 4.0
@@ -34,11 +34,11 @@ def unit_label(unit):
 def signal_figure(recording):
     """Stacked channels over the file's time, at the same scale, each around its own median.
 
-    Long recordings appear as the envelope of their minima and maxima. Invalid stretches are
-    shaded and empty.
+    Long recordings appear as the envelope of their minima and maxima. Invalid stretches, and the
+    gaps of single channels, are shaded and empty.
     """
     n, unit = recording.n_channels, unit_label(recording.unit)
-    y, step = _envelope(recording.signal, recording.valid)  # (points, channels), samples
+    y, step = _envelope(recording)  # (points, channels), samples
     step /= recording.sampling_rate
     center = _centers(recording)
     half = _half_range(y - center)
@@ -59,26 +59,20 @@ def signal_figure(recording):
         figure.update_yaxes(
             range=[center[i] - half, center[i] + half], dtick=_nice(half), row=i + 1, col=1
         )
-    # One over all rows; adding them one by one would take a second for hundreds.
+    empty = np.isnan(y)
+    everywhere = empty.all(axis=1)
+    # One shape for many stretches: hundreds of shapes take Plotly seconds, here and in the page.
+    alone = [(f"y{i + 1 if i else ''} domain", empty[:, i] & ~everywhere) for i in range(n)]
     figure.layout.shapes = [
-        {
-            "type": "rect",
-            "x0": recording.start + start * step,
-            "x1": recording.start + (end + 1) * step,
-            "y0": 0,
-            "y1": 1,
-            "yref": "paper",
-            "fillcolor": SHADE,
-            "line": {"width": 0},
-            "layer": "below",
-        }
-        for start, end in _stretches(np.isnan(y[:, 0]))
+        {"type": "path", "path": path, "xref": "x", "yref": yref} | SHADED
+        for yref, mask in [("paper", everywhere), *alone]
+        if (path := _boxes(mask, recording.start, step))
     ]
     figure.update_xaxes(title_text="time (s)", row=n, col=1)
     # Plotly's own range would begin with the valid signal.
     figure.update_xaxes(range=[recording.start, recording.start + recording.duration])
     note = f"amplitude in {unit}, all channels at the same scale"
-    if not recording.valid.all():
+    if empty.any():
         note += "<br>shaded: invalid samples"
     _note(figure, note, "paper", yshift=17, align="left")
     return _styled(figure, height=max(200, 74 * n + 90), top=56, left=44, showlegend=False)
@@ -196,18 +190,19 @@ def _note(figure, text, yref, colour=TEXT, **more):
     figure.add_annotation(text=text, font=font, showarrow=False, **place, **more)
 
 
-def _envelope(signal, valid, bins=ENVELOPE_BINS):
+def _envelope(recording, bins=ENVELOPE_BINS):
     """(points, channels), alternating minima and maxima, NaN where invalid; samples per point.
 
     A short signal keeps every sample.
     """
-    size = math.ceil(len(signal) / bins)
+    signal, size = recording.signal, math.ceil(recording.n_samples / bins)
     if size <= 2:
-        return np.where(valid[:, None], signal, np.nan), 1.0
+        present = [recording.present(i) for i in range(recording.n_channels)]
+        return np.where(np.stack(present, axis=1), signal, np.nan), 1.0
     n, whole, rest = signal.shape[1], len(signal) // size, len(signal) % size
     y = np.full((whole + (rest > 0), 2, n), np.nan, np.float32)
     for i in range(n):  # one at a time: a long recording is large
-        x = np.where(valid, signal[:, i], np.float32(np.nan))
+        x = np.where(recording.present(i), signal[:, i], np.float32(np.nan))
         rows = x[: whole * size].reshape(whole, size)
         y[:whole, 0, i], y[:whole, 1, i] = (
             np.fmin.reduce(rows, axis=1),
@@ -239,10 +234,10 @@ def _nice(value):
     return next(k * power for k in (8, 6, 5, 4, 3, 2, 1) if k * power <= value * (1 + 1e-9))
 
 
-def _stretches(mask):
-    """(first, last) of each run of True."""
-    edges = np.diff(np.concatenate([[False], mask, [False]]).astype(int))
-    return zip(np.flatnonzero(edges == 1), np.flatnonzero(edges == -1) - 1, strict=True)
+def _boxes(mask, start, step):
+    """A path around each run of True, from 0 to 1 in y; mask: bool, `step` seconds apart."""
+    edges = np.flatnonzero(np.diff(mask.astype(np.int8), prepend=0, append=0)).reshape(-1, 2)
+    return " ".join(f"M{a:.6g},0V1H{b:.6g}V0Z" for a, b in start + step * edges)
 
 
 def _wrapped(name, width=16):

@@ -64,7 +64,7 @@ def feature_table(
 ) -> "pd.DataFrame":
     """A pandas table with one row per segment: segment, start_s, then `<feature> <channel>`.
 
-    start_s: seconds from the file's first sample.
+    start_s: seconds from the file's first sample. NaN where a channel lacks most of a segment.
     features: names of the feature bank or of its groups, "all", or None for FEATURES;
     docs/features.md lists them. Raises ValueError for a name that is none.
     threshold: see `bank_features`.
@@ -76,6 +76,8 @@ def feature_table(
     segments = segment(recording, segment_length)
     columns = {"segment": np.arange(len(segments)), "start_s": segments.start.round(4)}
     for feature, values in bank_features(segments, features, threshold).items():
+        if segments.lacking is not None:
+            values = np.where(segments.lacking, np.nan, values)
         for channel, column in zip(recording.channel_names, values.T, strict=True):
             columns[f"{feature} {channel}"] = column
     return pd.DataFrame(columns)

@@ -154,11 +154,14 @@ def _arrange(recording, sites):
             f"record at least half of {listed(sites)}, or give the montage, the site of each "
             "channel."
         )
-    signal = np.zeros((len(x), len(sites)), np.float32)
+    signal, gaps = np.zeros((len(x), len(sites)), np.float32), recording.gaps
     for k, i in enumerate(channels):
         if i is not None:
             signal[:, k] = x[:, i]
-    return recording.replace(signal=signal, channel_names=sites)
+    if gaps is not None:
+        lacks = np.zeros((len(x), 1), bool)
+        gaps = np.hstack([lacks if i is None else gaps[:, [i]] for i in channels])
+    return recording.replace(signal=signal, gaps=gaps, channel_names=sites)
 
 
 def missing_and_unused(

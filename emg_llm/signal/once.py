@@ -55,6 +55,6 @@ def fingerprint(recording: Recording) -> bytes:
     r = recording
     settings = r.signal.shape, r.sampling_rate, r.unit, r.channel_names, r.cleaned, r.start
     digest = hashlib.blake2b(repr(settings).encode())
-    for values in (r.signal, r.valid):
+    for values in filter(lambda v: v is not None, (r.signal, r.valid, r.gaps)):
         digest.update(np.ascontiguousarray(values).data)
     return digest.digest()

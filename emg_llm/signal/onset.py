@@ -46,8 +46,10 @@ def activations(
 
     A channel's rest is its mean power in its quietest quarter of a second. It is active where its
     power, averaged over 50 ms, is more than threshold_db above rest for at least `shortest`
-    seconds; pauses below `pause` seconds are bridged first. Dead channels and invalid samples are
-    never active. A muscle that is active from start to end is not found: there is no rest to
+    seconds; pauses below `pause` seconds are bridged first. Averaged over a quarter of a second, as
+    rest is, its power must exceed the threshold too: at rest, single motor units come in bursts
+    that stand out from their quietest moment for a short time. Dead channels and invalid samples
+    are never active. A muscle that is active from start to end is not found: there is no rest to
     compare it with. Raises RecordingError if too few samples are valid.
     """
     recording = clean(recording)
@@ -55,21 +57,28 @@ def activations(
     window, rest = (max(1, round(s * rate)) for s in (WINDOW_S, REST_S))
     if recording.n_samples < MIN_REST_WINDOWS * rest:
         return ()
-    valid = recording.valid.astype(np.float64)
-    power = np.square(recording.signal, dtype=np.float64) * valid[:, None]
-    dead = is_dead(power.sum(axis=0))
+    dead = is_dead(np.array([_power(recording, i).sum() for i in range(len(channels))]))
     found: list[Activation] = []
-    for name, p, silent in zip(channels, power.T, dead, strict=True):
+    for i, name in enumerate(channels):  # one at a time: a long recording is large
+        present, p = recording.present(i), _power(recording, i)
+        valid = present.astype(np.float64)
         floor = _quietest(p, valid, rest)
-        if silent or floor <= 0:
+        if dead[i] or floor <= 0:
             continue
-        level = _average(p, valid, window) / floor
-        over = (level > 10 ** (threshold_db / 10)) & recording.valid
+        level, held = (_average(p, valid, length) / floor for length in (window, rest))
+        least = 10 ** (threshold_db / 10)
+        over = (level > least) & present
         for first, end in _stretches(over, round(pause * rate), round(shortest * rate)):
+            if held[first:end].max() <= least:
+                continue
             peak = 10 * np.log10(level[first:end].max())
             onset, offset = (float(recording.start + i / rate) for i in (first, end))
             found.append(Activation(name, onset, offset, float(peak)))
     return tuple(found)
+
+
+def _power(recording, i):
+    return np.square(recording.signal[:, i], dtype=np.float64) * recording.present(i)
 
 
 def _average(power, valid, length):

@@ -9,6 +9,7 @@ import numpy as np
 from scipy import fft
 from scipy import signal as sps
 
+from emg_llm.signal.gaps import bridge, either, stuck
 from emg_llm.signal.recording import Recording, RecordingError
 from emg_llm.signal.spectrum import HARMONICS, find_hum
 
@@ -21,6 +22,8 @@ LARGEST = float(np.finfo(np.float32).max)
 
 def clean(recording: Recording, band: tuple[float, float] = BAND) -> Recording:
     """Trim invalid ends, interpolate invalid gaps, band-pass, and notch out any mains hum.
+
+    Where a single channel stays at one value for half a second, that is a gap, too.
 
     Returns a Recording in the same unit with `cleaned` set, and `start` if it was trimmed; one that
     is already clean comes back unchanged. Raises RecordingError if too few valid samples remain to
@@ -39,7 +42,7 @@ def _clean(recording, band):
         )
     rows = slice(inside[0], inside[-1] + 1)
     valid = recording.valid[rows]
-    signal = recording.signal[rows]
+    signal, gaps = recording.signal[rows], None if recording.gaps is None else recording.gaps[rows]
 
     rate = recording.sampling_rate
     high = min(band[1], 0.45 * rate)
@@ -50,6 +53,12 @@ def _clean(recording, band):
         )
     hum = find_hum(recording)
     mains = hum.frequency
+
+    still = stuck(signal, rate)
+    if still is not None:
+        signal = signal.copy()
+        _, more, _ = bridge(signal, still, rate)
+        gaps = either(gaps, more)
 
     def column(i):
         """A channel without its gaps and its mean, in double precision."""
@@ -70,7 +79,7 @@ def _clean(recording, band):
         out[:, i] = np.clip(_zero_phase(x, rate, band[0], high, mains), -LARGEST, LARGEST)
     out[~valid] = 0
     start = recording.start + inside[0] / rate
-    return recording.replace(signal=out, valid=valid, cleaned=True, start=start)
+    return recording.replace(signal=out, valid=valid, gaps=gaps, cleaned=True, start=start)
 
 
 def resample(recording: Recording, sampling_rate: float) -> Recording:
@@ -86,7 +95,8 @@ def _resample(recording, sampling_rate):
     nearest = np.linspace(0, recording.n_samples - 1, len(x)).round().astype(int)
     valid = recording.valid[nearest]
     x[~valid] = 0
-    return recording.replace(signal=x, valid=valid, sampling_rate=sampling_rate)
+    gaps = None if recording.gaps is None else recording.gaps[nearest]
+    return recording.replace(signal=x, valid=valid, gaps=gaps, sampling_rate=sampling_rate)
 
 
 def detect_mains(recording: Recording) -> tuple[float | None, np.ndarray]:
@@ -188,11 +198,13 @@ def _squared_gain(n, rate, low, high, mains):
 @dataclass(frozen=True, eq=False)
 class Segments:
     """signal: float32 (n, length, channels); start: float64 (n,), seconds from the file's first
-    sample; sampling_rate: Hz."""
+    sample; sampling_rate: Hz; lacking: bool (n, channels), where a channel has less than half of
+    the samples, or None without such channels."""
 
     signal: np.ndarray
     start: np.ndarray
     sampling_rate: float
+    lacking: np.ndarray | None = None
 
     def __len__(self) -> int:
         return len(self.signal)
@@ -217,4 +229,8 @@ def segment(recording: Recording, length: int = SEGMENT_LENGTH) -> Segments:
     if not kept.any():
         raise RecordingError("No segment of this recording is valid; record or export it again.")
     start = recording.start + np.arange(n) * length / recording.sampling_rate
-    return Segments(windows[kept], start[kept], recording.sampling_rate)
+    lacking = None
+    if recording.gaps is not None:
+        gaps = recording.gaps[: n * length].reshape(n, length, -1)
+        lacking = gaps[kept].mean(axis=1) > 0.5
+    return Segments(windows[kept], start[kept], recording.sampling_rate, lacking)

@@ -6,6 +6,8 @@ from typing import Any, Self, cast
 
 import numpy as np
 
+from emg_llm.signal.gaps import bridge, either
+
 EMOTIONS = ("anger", "anxiety", "contempt", "delight", "disgust", "fear", "happiness",
             "neutral", "perplexity", "pride", "sadness", "surprise")  # fmt: skip
 
@@ -33,16 +35,18 @@ class Recording:
     signal: float32 (samples, channels), in `unit`. Invalid samples are 0.
     sampling_rate: Hz.
     unit: "uV" (microvolts), or "a.u." (arbitrary units) if the unit is unknown.
-    valid: bool (samples,); False where the file had a placeholder or no number.
+    valid: bool (samples,); False where the file had a placeholder or no number in any channel.
+    gaps: bool (samples, channels), where a channel alone has none, or None if there are no such
+        stretches; the signal is bridged there, see `emg_llm.signal.gaps`.
     notes: what the reader assumed or repaired, one sentence each.
     cleaned: True once `emg_llm.clean` has filtered it.
     format: the ending of the file that it was read from, such as ".npy", or empty.
     channel_names: by default "channel 1", "channel 2", …; see `montage` for the sites they name.
     start: seconds from the file's first sample to this recording's first.
 
-    Samples with NaN or infinite values are marked as invalid. Raises RecordingError unless the
-    signal is a (samples, channels) array of at least two samples, not all of them invalid, and
-    the rate is positive.
+    NaN and infinite values become invalid samples, or gaps of single channels. Raises
+    RecordingError unless the signal is a (samples, channels) array of at least two samples, not all
+    of them invalid, and the rate is positive.
     """
 
     signal: np.ndarray
@@ -58,6 +62,7 @@ class Recording:
     cleaned: bool = False
     format: str = ""
     start: float = 0.0
+    gaps: np.ndarray | None = None
 
     def __post_init__(self) -> None:
         signal = np.asarray(self.signal, dtype=np.float32)
@@ -71,18 +76,24 @@ class Recording:
         if not (np.isfinite(self.sampling_rate) and self.sampling_rate > 0):
             raise RecordingError("The sampling rate must be a positive number of hertz.")
         valid = np.ones(len(signal), bool) if self.valid is None else np.asarray(self.valid, bool)
-        finite = np.asarray(np.isfinite(signal).all(axis=1))
-        if not finite.any():
-            raise RecordingError("The signal holds NaN or infinite values in every sample.")
-        if not finite.all() and valid.shape == finite.shape:
-            signal, valid = np.where(finite[:, None], signal, 0), valid & finite
+        gaps = self.gaps
+        if not np.isfinite(signal).all() and valid.shape == (len(signal),):
+            absent = ~np.isfinite(signal)
+            if absent.all():
+                raise RecordingError("The signal holds NaN or infinite values in every sample.")
+            signal = signal.copy()
+            valid, more, _ = bridge(signal, absent | ~valid[:, None], self.sampling_rate)
+            gaps = either(gaps, more)
         names = tuple(self.channel_names) or default_channel_names(signal.shape[1])
         if valid.shape != (len(signal),) or len(names) != signal.shape[1]:
             raise RecordingError("Channel names must match the channels, and validity the samples.")
+        if gaps is not None and np.shape(gaps) != signal.shape:
+            raise RecordingError("The gaps must have the signal's shape, or be None.")
         object.__setattr__(self, "signal", signal)
         object.__setattr__(self, "sampling_rate", float(self.sampling_rate))
         object.__setattr__(self, "valid", valid)
         object.__setattr__(self, "channel_names", names)
+        object.__setattr__(self, "gaps", gaps if gaps is not None and np.any(gaps) else None)
 
     @property
     def n_samples(self) -> int:
@@ -96,6 +107,10 @@ class Recording:
     def valid_signal(self) -> np.ndarray:
         """The valid samples, (samples, channels); the signal itself if all are."""
         return self.signal if self.valid.all() else self.signal[self.valid]
+
+    def present(self, channel: int) -> np.ndarray:
+        """bool (samples,): where a channel, by its index, has a sample of its own."""
+        return self.valid if self.gaps is None else self.valid & ~self.gaps[:, channel]
 
     @property
     def duration(self) -> float:

@@ -93,8 +93,10 @@ def _slower(recording, step):
     for i, column in enumerate(recording.signal[: n * step].T):
         signal[:, i] = column.reshape(n, step).mean(axis=1, dtype=np.float64)
     signal[~valid] = 0
-    rate = recording.sampling_rate / step
-    return recording.replace(signal=signal, valid=valid, sampling_rate=rate)
+    gaps, rate = recording.gaps, recording.sampling_rate / step
+    if gaps is not None:
+        gaps = gaps[: n * step].reshape(n, step, -1).any(axis=1)
+    return recording.replace(signal=signal, valid=valid, gaps=gaps, sampling_rate=rate)
 
 
 def spectrum(recording: Recording, step: float = 1.0) -> Spectrum:

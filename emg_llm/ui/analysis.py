@@ -35,7 +35,7 @@ class Source(NamedTuple):
     unit: str | None = None
     montage: str | None = None
     parts: tuple[str, ...] = ()
-    channels: tuple[int, ...] | None = None  # columns, from 1
+    channels: tuple[int, ...] | str | None = None  # columns, from 1, or also names, with commas
     asked_at: int = 0  # distinguishes two requests for the same file
 
 
@@ -51,7 +51,9 @@ def make_source(path, sampling_rate=None, unit=None, montage=None, channels=None
     elif not (math.isfinite(sampling_rate) and sampling_rate > 0):
         raise RecordingError("The sampling rate must be a positive number of hertz.")
     unit, montage = (None if v in (None, "", "auto") else v for v in (unit, montage))
-    parts, channels = tuple(map(str, parts)), tuple(sorted(channels or ())) or None
+    if not isinstance(channels, str):
+        channels = tuple(sorted(channels or ()))
+    parts, channels = tuple(map(str, parts)), channels or None
     return Source(str(file), sampling_rate, unit, montage, parts, channels, time.time_ns())
 
 

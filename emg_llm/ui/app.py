@@ -10,7 +10,7 @@ from emg_llm.signal.recording import RecordingError
 from emg_llm.ui import analysis
 from emg_llm.ui.channels import ChannelChoice, question_markdown
 from emg_llm.ui.chat import ChatArea
-from emg_llm.ui.endpoints import add_endpoints
+from emg_llm.ui.endpoints import Page, add_endpoints
 from emg_llm.ui.opened import OpenRecordings
 from emg_llm.ui.prediction import PredictionArea
 from emg_llm.ui.results import results_tab
@@ -28,7 +28,7 @@ KEEP_S = 3600  # uploads and sessions older than this are deleted
 
 def build_app(pipeline):
     """The app around an EmotionPipeline; launch it with `**launch_options()`."""
-    with gr.Blocks(
+    with Page(
         title=TITLE, analytics_enabled=False, fill_width=True, delete_cache=(600, KEEP_S)
     ) as demo:
         opened = OpenRecordings()

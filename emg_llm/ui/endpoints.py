@@ -20,16 +20,28 @@ log = logging.getLogger(__name__)
 BROKEN = "Something went wrong inside the app; its log has the details."
 
 
+class Page(gr.Blocks):
+    """A page whose endpoints fill in the last values of a request that has fewer than they have
+    fields, such as one of a program that was written before a field was added."""
+
+    def validate_inputs(self, block_fn, inputs):
+        inputs.extend(block.value for block in block_fn.inputs[len(inputs) :])
+        super().validate_inputs(block_fn, inputs)
+
+
 def add_endpoints(pipeline, opened):
     """Add invisible components that name and type the endpoints; opened: OpenRecordings."""
 
     def open_file(*settings):
         return opened(analysis.make_source(*settings))
 
-    def analyze(file, sampling_rate=None, unit="auto", montage="auto"):
-        """The quality as text, plots of signal and spectrum, features and quality by channel."""
+    def analyze(file, sampling_rate=None, unit="auto", montage="auto", channels=""):
+        """The quality as text, plots of signal and spectrum, features and quality by channel.
+
+        channels: the columns that are EMG, by name or by number from 1, with commas.
+        """
         with _explained():
-            recording = open_file(file, sampling_rate, unit, montage)
+            recording = open_file(file, sampling_rate, unit, montage, channels)
             report = assess_quality(recording)
             channels, _ = analysis.feature_frames(analysis.cleaned_or_not(recording))
             return (
@@ -41,17 +53,25 @@ def add_endpoints(pipeline, opened):
                 plots.snr_figure(report),
             )
 
-    def predict(file, sampling_rate=None, unit="auto", montage="auto"):
+    def predict(file, sampling_rate=None, unit="auto", montage="auto", channels=""):
         """The emotion or why it is withheld, all probabilities and each LLM's prompt, as JSON.
 
         montage: "face" for the standard order, or the site of each channel, with commas.
+        channels: the columns that are EMG, by name or by number from 1, with commas.
         """
         with _explained():
-            recording = open_file(file, sampling_rate, unit, montage)
+            recording = open_file(file, sampling_rate, unit, montage, channels)
             return prediction_json(pipeline(recording))
 
     def chat(
-        message, file, sampling_rate=None, unit="auto", llm=None, history=None, montage="auto"
+        message,
+        file,
+        sampling_rate=None,
+        unit="auto",
+        llm=None,
+        history=None,
+        montage="auto",
+        channels="",
     ):
         """Stream the growing reply of one LLM to a message about the recording.
 
@@ -70,7 +90,7 @@ def add_endpoints(pipeline, opened):
                 raise RecordingError(str(error)) from None
             if not pipeline.llms:
                 raise RecordingError(NO_LLM)
-            recording = open_file(file, sampling_rate, unit, montage)
+            recording = open_file(file, sampling_rate, unit, montage, channels)
             yield from stream(pipeline, recording, message, llm or pipeline.llms[0], history)
 
     # Clients call the parameters by these names.
@@ -95,12 +115,13 @@ def add_endpoints(pipeline, opened):
         montage = gr.Dropdown(
             ["auto", FACE], value="auto", label="montage", allow_custom_value=True
         )
+        channels = gr.Textbox(label="channels", value="")
         message = gr.Textbox(label="message")
         llm = gr.Dropdown(list(pipeline.llms), value=next(iter(pipeline.llms), None), label="llm")
         history = gr.JSON(label="history", value=None)
         gr.Button().click(
             analyze,
-            [*recording, montage],
+            [*recording, montage, channels],
             [
                 gr.Markdown(label="summary"),
                 gr.Plot(label="signal"),
@@ -113,14 +134,14 @@ def add_endpoints(pipeline, opened):
         )
         gr.Button().click(
             predict,
-            [*recording, montage],
+            [*recording, montage, channels],
             gr.JSON(label="prediction"),
             api_name="predict",
             concurrency_id="model",
         )
         gr.Button().click(
             chat,
-            [message, *recording, llm, history, montage],
+            [message, *recording, llm, history, montage, channels],
             gr.Textbox(label="reply"),
             api_name="chat",
             concurrency_id="model",

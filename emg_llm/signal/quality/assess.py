@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy as np
 
+from emg_llm.signal.gaps import runs
 from emg_llm.signal.once import Prepared
 from emg_llm.signal.preprocessing import clean
 from emg_llm.signal.quality import frequencies, report
@@ -11,7 +12,7 @@ from emg_llm.signal.quality.criteria import GOOD_SNR_DB
 from emg_llm.signal.quality.pairs import alike
 from emg_llm.signal.quality.report import ChannelQuality, Finding, Measured, QualityReport
 from emg_llm.signal.quality.snr import activity_snr, spectral_snr, window_power
-from emg_llm.signal.quality.values import Values, look_at, runs
+from emg_llm.signal.quality.values import Values, look_at
 from emg_llm.signal.recording import Recording, RecordingError
 from emg_llm.signal.spectrum import Hum, Spectrum, find_hum, slower, spectrum
 
@@ -79,9 +80,12 @@ def _look(recording: Recording) -> tuple[list[Values], float, float]:
     looks, same = [], None
     for i in range(recording.n_channels):  # one at a time: a long recording is large
         x = np.ascontiguousarray(recording.signal[rows, i])
-        looks.append(look_at(x, rate))
+        gap = None if recording.gaps is None else recording.gaps[rows, i]
+        looks.append(look_at(x if gap is None else x[~gap], rate))
         if not looks[-1].flat:
             equal = x[1:] == x[:-1]
+            if gap is not None:  # who isn't there doesn't move either
+                equal |= gap[1:] | gap[:-1]
             same = equal if same is None else same & equal
     if same is None:
         return looks, 0.0, 0.0
@@ -108,6 +112,7 @@ def _channels(
     emg = np.zeros(len(rms), bool) if spectral is None else spectral >= GOOD_SNR_DB
     values: dict[str, Any] = {
         "dead": ~alive,
+        "gaps": np.zeros(len(rms)) if recording.gaps is None else recording.gaps.mean(axis=0),
         "monotone": [look.monotone for look in looks],
         "stuck": [look.stuck for look in looks],
         "off": frequencies.only_hum(slow, hum),

@@ -252,6 +252,16 @@ CRITERIA = (
         form="{:.2f}",
     ),
     Criterion(
+        "gaps",
+        "share of samples that a channel lacks while others have them",
+        "%",
+        "Up to {value} of the samples are missing on: {on}. Only there they are ignored.",
+        note=0,
+        usable=0.1,
+        poor=0.5,
+        form="{:.1%}",
+    ),
+    Criterion(
         "invalid",
         "share of samples that are missing or marked as invalid",
         "%",

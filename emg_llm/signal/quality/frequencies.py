@@ -4,10 +4,10 @@ import numpy as np
 from scipy import signal as sps
 from scipy.ndimage import uniform_filter1d
 
+from emg_llm.signal.gaps import runs
 from emg_llm.signal.preprocessing import BAND
 from emg_llm.signal.quality.criteria import GOOD_SNR_DB
 from emg_llm.signal.quality.snr import UPPER
-from emg_llm.signal.quality.values import runs
 from emg_llm.signal.recording import Recording
 from emg_llm.signal.spectrum import TINY, Hum, Spectrum
 

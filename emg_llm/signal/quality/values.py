@@ -4,9 +4,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from emg_llm.signal.gaps import STUCK_S, runs
 from emg_llm.signal.spectrum import TINY
 
-STUCK_S = 0.5  # a value that stays so long is no signal
 WILD, FEW_WILD = 30.0, 1e-3  # times as far as nearly all samples; at most this share of them
 MANY = 200_000  # samples, of which some suffice for quantiles
 MOST_LEVELS = 20_000  # neighbouring samples in which the smallest step is sought
@@ -77,21 +77,6 @@ def resolution(x: np.ndarray) -> float:
 def stretches(x: np.ndarray, least: int) -> np.ndarray:
     """(first, last) of each stretch of at least `least` equal samples: int (stretches, 2)."""
     return runs(x[1:] == x[:-1], least - 1)
-
-
-def runs(mask: np.ndarray, least: int) -> np.ndarray:
-    """(first, last + 1) of each run of at least `least` True: int (runs, 2).
-
-    For a mask of equal neighbours these are the first and last sample of a stretch.
-    """
-    at = np.flatnonzero(mask)
-    if len(at) < least:
-        return np.zeros((0, 2), int)
-    breaks = np.flatnonzero(np.diff(at) > 1)
-    first = at[np.concatenate([[0], breaks + 1])]
-    last = at[np.concatenate([breaks, [len(at) - 1]])] + 1
-    long = last - first >= least
-    return np.stack([first[long], last[long]], axis=1)
 
 
 def monotone(x: np.ndarray) -> float:

@@ -21,7 +21,7 @@ from emg_llm.signal.readers.formats import (
     expected,
     found,
 )
-from emg_llm.signal.readers.raw import MAX_BYTES, refusing
+from emg_llm.signal.readers.raw import check_bytes, refusing
 from emg_llm.signal.recording import Recording, RecordingError
 
 SUPPORTED_EXTENSIONS = EXTENSIONS
@@ -151,10 +151,8 @@ def _format(path, name):
         )
     if size == 0:
         raise RecordingError(f"{name} is empty; export or copy it again.")
-    if size > MAX_BYTES:
-        raise RecordingError(
-            f"{name} is {size >> 20} MB and the limit is {MAX_BYTES >> 20} MB; cut it into trials."
-        )
+    if extension not in TEXT.endings:  # of text, the values are counted
+        check_bytes(name, size)
     with path.open("rb") as stream:
         head = stream.read(128)
     if form := expected(extension, head):

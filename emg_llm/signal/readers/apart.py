@@ -63,8 +63,9 @@ def read_apart(form: Format, path: Path) -> Raw:
         values = np.load(Path(folder) / "values.npy", allow_pickle=False)
         clock = Path(folder) / "time.npy"
         time = np.load(clock, allow_pickle=False) if clock.exists() else None
+        exact = {i: np.load(Path(folder) / f"{i}.npy") for i in about.pop("exact")}
     about["names"] = tuple(about["names"])
-    return Raw(values, time=time, **about)
+    return Raw(values, time=time, exact=exact, **about)
 
 
 def read(reader: str, path: Path, *more: Any) -> Raw:
@@ -101,7 +102,10 @@ def main(reader: str, libraries: str, path: str, folder: str) -> None:
         np.save(place / "values.npy", raw.values, allow_pickle=False)
         if raw.time is not None:
             np.save(place / "time.npy", raw.time, allow_pickle=False)
+        for i, column in raw.exact.items():
+            np.save(place / f"{i}.npy", column, allow_pickle=False)
         about = {"names": raw.names, "rate": raw.rate, "texts": raw.texts, "notes": raw.notes}
+        about["exact"] = [*raw.exact]
     except RecordingError as error:
         about = {"error": str(error)}
     (place / "raw.json").write_text(json.dumps(about), encoding="utf-8")

@@ -19,6 +19,7 @@ from emg_llm.signal.readers.raw import (
     refusing,
     unpacked_limit,
 )
+from emg_llm.signal.readers.single import needs_single, read_single
 from emg_llm.signal.readers.variables import from_variables
 from emg_llm.signal.recording import RecordingError
 
@@ -31,7 +32,8 @@ def read_npy(path: Path) -> Raw:
     with path.open("rb") as stream:
         shape, fortran, dtype = _npy_header(stream, name)
         check_kind(name, dtype)
-        return Raw(_npy_body(stream, name, shape, fortran, dtype, path.stat().st_size))
+        _check_body(stream, name, shape, dtype, path.stat().st_size)
+        return _table(stream, name, shape, fortran, dtype)
 
 
 def _npy_header(stream, name):
@@ -47,8 +49,8 @@ def _npy_header(stream, name):
         return shape, fortran, dtype
 
 
-def _npy_body(stream, name, shape, fortran, dtype, size):
-    """The array after the header; `size`: bytes of header and array together."""
+def _check_body(stream, name, shape, dtype, size):
+    """Refuse an array that is larger than its file; `size`: bytes of header and array together."""
     needed, available = math.prod(shape) * dtype.itemsize, size - stream.tell()
     if needed > available:
         raise RecordingError(
@@ -58,9 +60,23 @@ def _npy_body(stream, name, shape, fortran, dtype, size):
     check_size(name, shape)
     if needed > unpacked_limit(size):
         raise bomb(name)
+
+
+def _npy_body(stream, name, shape, fortran, dtype):
+    """The array after the header."""
     with refusing(f"{name} is damaged; copy or save it again."):
-        values = np.frombuffer(stream.read(needed), dtype)
+        values = np.frombuffer(stream.read(math.prod(shape) * dtype.itemsize), dtype)
         return values.reshape(shape, order="F" if fortran else "C")
+
+
+def _table(stream, name, shape, fortran, dtype):
+    """The Raw of the array after the header, of a large one in single precision."""
+    if not needs_single(shape, dtype):
+        return Raw(_npy_body(stream, name, shape, fortran, dtype))
+    with refusing(f"{name} is damaged; copy or save it again."):
+        read = lambda n: np.frombuffer(stream.read(n * dtype.itemsize), dtype, n)  # noqa: E731
+        values, exact = read_single(shape, fortran, read)
+        return Raw(values, exact=exact)
 
 
 def read_npz(path: Path) -> Raw:
@@ -90,16 +106,17 @@ def read_npz(path: Path) -> Raw:
             with archive.open(member) as stream:
                 headers[key] = _npy_header(stream, name)
 
-        def load(key):
+        def load(key, make=_npy_body):
             with archive.open(members[key]) as stream:
-                _npy_header(stream, name)
-                return _npy_body(stream, name, *headers[key], members[key].file_size)
+                shape, fortran, dtype = _npy_header(stream, name)
+                _check_body(stream, name, shape, dtype, members[key].file_size)
+                return make(stream, name, shape, fortran, dtype)
 
         numeric = {k: shape for k, (shape, _, dtype) in headers.items() if dtype.kind in "iuf"}
         if not numeric:
             for _, _, dtype in headers.values():
                 check_kind(name, dtype)
-        raw = from_variables(name, numeric, load)
+        raw = from_variables(name, numeric, load, lambda key: load(key, _table))
         small = {k for k, (s, _, d) in headers.items() if d.kind in "US" and math.prod(s) <= 64}
         for key in small & {*TEXT_KEYS, "channel_names", "notes"}:
             texts = tuple(_text(t) for t in load(key).reshape(-1))

@@ -11,9 +11,16 @@ import numpy as np
 
 from emg_llm.signal.montage import SitesError, montage_sites, parse
 from emg_llm.signal.readers.clock import rate_of
-from emg_llm.signal.readers.columns import MIN_SAMPLES, refuse_feature_table, signal_columns
+from emg_llm.signal.readers.columns import refuse_feature_table, signal_columns
 from emg_llm.signal.readers.invalid import count, mark_invalid
-from emg_llm.signal.readers.raw import Raw, check_kind, check_size
+from emg_llm.signal.readers.raw import (
+    MAX_CHANNELS,
+    MIN_SAMPLES,
+    Raw,
+    check_kind,
+    check_size,
+    is_turned,
+)
 from emg_llm.signal.readers.units import (
     UNITS,
     bare,
@@ -24,9 +31,7 @@ from emg_llm.signal.readers.units import (
 )
 from emg_llm.signal.recording import Recording, RecordingError
 
-MAX_CHANNELS = 64
 MANY = 200_000  # samples, of which some suffice to guess a unit
-LEAST_LONGER = 4  # times as many samples as channels: channels may be rows
 MIN_SECONDS = 0.05
 RATE_RANGE = 20, 1_000_000  # Hz
 ORIGINAL_SHAPE, ORIGINAL_RATE = (45000, 8), 15000
@@ -57,7 +62,7 @@ def assemble(
     chosen = None
     if channels is not None and len(channels):
         chosen = _chosen(name, channels, names, values.shape[1], notes)
-    keep, time, step = signal_columns(name, values, names, units, notes, chosen)
+    keep, time, step = signal_columns(name, values, names, units, notes, chosen, raw.exact)
     if time is None:
         refuse_feature_table(name, values, names)
         if raw.time is not None and raw.time.shape == (len(values),):
@@ -65,6 +70,7 @@ def assemble(
     if not keep:
         raise RecordingError(f"{name} has no signal columns; export the channels.")
     _check_channels(name, len(keep))
+    raw.values, raw.exact = np.empty(0), {}  # no second copy of a large recording
     values = _kept(values, keep)
     rates = {rate for i in keep if names and (rate := column_rate(names[i]))}
     names = tuple(bare(names[i]) for i in keep) if names else ()
@@ -75,7 +81,7 @@ def assemble(
     stored = raw.rate or (rates.pop() if len(rates) == 1 else None)
     rate = _sampling_rate(name, sampling_rate, stored, time, step, original, notes)
     _check_length(name, len(values), rate, "")
-    valid = mark_invalid(name, values, rate, names, notes)
+    valid, gaps = mark_invalid(name, values, rate, names, notes)
     _check_length(name, int(valid.sum()), rate, "valid ")
     stated = raw.texts.get("unit")
     some = values[valid] if len(values) < MANY else values[:: len(values) // MANY]
@@ -98,7 +104,7 @@ def assemble(
     if montage is not None and len(montage):
         names = _assigned(name, montage, names, signal.shape[1], notes)
     about = {k: raw.texts.get(k) if v is None else v for k, v in about.items()}
-    return Recording(signal, rate, names, unit, valid, notes=tuple(notes), **about)
+    return Recording(signal, rate, names, unit, valid, gaps=gaps, notes=tuple(notes), **about)
 
 
 def _chosen(name, channels, names, n_columns, notes):
@@ -124,7 +130,13 @@ def _chosen(name, channels, names, n_columns, notes):
 
 
 def _kept(values, keep):
-    """Some columns in single precision, each converted by itself: float64 of all would be large."""
+    """Some columns in single precision, to be changed in place.
+
+    Each is converted by itself: float64 of all would be large.
+    """
+    flags = values.flags
+    if keep == [*range(values.shape[1])] and values.dtype == np.float32 and flags.c_contiguous:
+        return values if flags.writeable else values.copy()
     signal = np.empty((len(values), len(keep)), np.float32)
     for place, i in enumerate(keep):
         signal[:, place] = values[:, i]
@@ -183,7 +195,7 @@ def _as_table(name, raw, notes):
     if not values.size:
         raise RecordingError(f"{name} holds no samples; export the recording again.")
     rows, columns = values.shape
-    if rows * LEAST_LONGER <= columns and rows <= MAX_CHANNELS and columns >= MIN_SAMPLES:
+    if is_turned(values.shape):
         notes.append(f"Channels were stored as rows, {rows} by {columns}; they were transposed.")
         values = values.T
         names = names if len(names) == rows else ()

@@ -23,6 +23,7 @@ from emg_llm.signal.readers.names import (
     stem,
     treatment,
 )
+from emg_llm.signal.readers.raw import MIN_SAMPLES
 from emg_llm.signal.readers.unclear import SLOW, liveliness, unclear
 from emg_llm.signal.readers.units import (
     PHYSICAL,
@@ -34,7 +35,6 @@ from emg_llm.signal.readers.units import (
 )
 from emg_llm.signal.recording import RecordingError
 
-MIN_SAMPLES = 32
 TABLE_ROWS = 3000  # a longer feature table is recognised only if it names its class column
 MOST_CLASSES = 50
 BRAINFLOW = {24: 8, 32: 16, 15: 4}  # columns -> channels of EMG, after the packet number
@@ -84,20 +84,23 @@ def signal_columns(
     units: list[str],
     notes: list[str],
     chosen: list[int] | None = None,
+    exact: dict[int, np.ndarray] | None = None,
 ) -> tuple[list[int], np.ndarray | None, float | None]:
     """(indices of signal columns, the time column or None, seconds per unit of it or None).
 
     name: of the file; names: of the columns, with their rates, () if unknown; units: of these;
-    chosen: the indices that the caller wants. Raises ChannelsUnclear.
+    chosen: the indices that the caller wants; exact: see `Raw`. Raises ChannelsUnclear.
     """
+    exact = exact or {}
     keys = [key_of(name) for name in names] or [""] * values.shape[1]
     units = units or [""] * values.shape[1]
     if chosen is not None:
         notes = []
     if layout := _brainflow(values, names):
         notes.append("The columns are those of BrainFlow: packet number, channels, other sensors.")
-        return chosen or list(range(1, 1 + layout)), values[:, -2].astype(np.float64), 1.0
-    keep, times = _without_clocks_and_marks(values, names, keys, notes)
+        clock = exact.get(values.shape[1] - 2, values[:, -2])
+        return chosen or list(range(1, 1 + layout)), clock.astype(np.float64), 1.0
+    keep, times = _without_clocks_and_marks(values, exact, names, keys, notes)
     if chosen is not None:
         keep, times = chosen, [i for i in times if i not in chosen]
     elif keep:
@@ -106,15 +109,17 @@ def signal_columns(
         return keep, None, None
     i = _clock_of(times, keep, keys, units)
     if chosen is None and len(times) > 1:
-        keep = _of_one_clock(values, times, keep, i, keys, notes)
-    return keep, values[:, i].astype(np.float64), _time_step(keys[i], units[i])
+        clocks = {k: exact.get(k, values[:, k]) for k in times}
+        keep = _of_one_clock(clocks, keep, i, keys, notes)
+    clock = exact.get(i, values[:, i]).astype(np.float64)
+    return keep, clock, _time_step(keys[i], units[i])
 
 
-def _without_clocks_and_marks(values, names, keys, notes):
+def _without_clocks_and_marks(values, exact, names, keys, notes):
     """(the columns that may be signals, those of times)."""
     keep, times, marks = list(range(values.shape[1])), [], []
     for i, key in enumerate(keys):
-        column = values[:, i].astype(np.float64)
+        column = exact.get(i, values[:, i]).astype(np.float64)
         leading = keep[0] == i
         whole = bool(((column == np.round(column)) | np.isnan(column)).all())
         timed = bool(TIME.fullmatch(key) or STAMP.search(key)) and (
@@ -182,12 +187,12 @@ def _clock_of(times, keep, keys, units):
     return (known or before)[-1]
 
 
-def _of_one_clock(values, times, keep, clock, keys, notes):
+def _of_one_clock(clocks, keep, clock, keys, notes):
     """The columns without those behind a clock of other steps, as of sensors at other rates."""
-    steps = {i: np.nanmedian(np.diff(values[:, i])) for i in times}
+    steps = {i: np.nanmedian(np.diff(times)) for i, times in clocks.items()}
     other = []
     for i in keep:
-        own = max((t for t in times if t < i and keys[t] == keys[clock]), default=clock)
+        own = max((t for t in clocks if t < i and keys[t] == keys[clock]), default=clock)
         if abs(steps[own] - steps[clock]) > 0.01 * abs(steps[clock]):
             other.append(i)
     if other:
@@ -281,10 +286,11 @@ def _is_class(values, i):
     """Whether a nameless column at the edge holds class numbers: few, whole, in long runs."""
     if i not in (0, values.shape[1] - 1) or values.shape[1] < 3:
         return False
-    column, rest = values[:, i], np.delete(values, i, axis=1)
+    column = values[:, i]
     if not (np.isfinite(column).all() and (column == np.round(column)).all() and min(column) >= 0):
         return False
     kinds, changes = len(np.unique(column)), np.count_nonzero(np.diff(column))
+    rest = values[:, 1:] if i == 0 else values[:, :-1]
     lively = np.count_nonzero(np.diff(rest, axis=0), axis=0) > len(values) / 4
     return 1 < kinds <= MOST_CLASSES and changes < len(column) / 10 and bool(lively.all())
 

@@ -5,6 +5,7 @@ and many times of day, which pandas parses at once.
 """
 
 import re
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
 
 DAY = 86_400.0  # s
 MOST_DATES = 100
+PIECE = 2**16  # cells
 LONGEST = 60  # characters of a cell: patterns take long for more
 SAID = 0.1  # of the cells may hold something else
 ZONE = r"(?:Z|UTC|GMT|[+-]\d\d:?\d\d)?"
@@ -30,12 +32,35 @@ def seconds_of(cells: "pd.Series") -> np.ndarray | None:
     """
     import pandas as pd
 
+    ends = [str(cells.iloc[i]).strip()[:LONGEST] for i in (0, -1)] if len(cells) else [""]
+    if not all(map(is_clock, ends)):
+        return None
+    seconds, dates = np.empty(len(cells)), []
+    for rows in pieces_of(len(cells)):
+        seconds[rows], date = _of_day(cells.iloc[rows])
+        dates.append(date)
+    if np.isnan(seconds).mean() > SAID:
+        return None
+    days = _days(pd.api.types.union_categoricals(dates))
+    if days is not None:
+        return seconds + DAY * days
+    finite = np.flatnonzero(np.isfinite(seconds))
+    back = np.zeros(len(seconds))
+    back[finite[1:]] = np.diff(seconds[finite]) < -DAY / 2  # past midnight
+    return seconds + DAY * np.cumsum(back)
+
+
+def pieces_of(n: int) -> Iterator[slice]:
+    """Slices of `n` cells: all words at once would take most memory."""
+    return (slice(first, first + PIECE) for first in range(0, n, PIECE))
+
+
+def _of_day(cells):
+    """(seconds since midnight float64 (rows,), the dates as a Categorical)."""
+    import pandas as pd
+
     cells = cells.astype(str).str.strip().str[:LONGEST]
-    if cells.empty or not (is_clock(cells.iloc[0]) and is_clock(cells.iloc[-1])):
-        return None
     parts = cells.str.extract(f"^{CLOCK.pattern}$")
-    if parts["seconds"].isna().mean() > SAID:
-        return None
     digits = {
         name: pd.to_numeric(parts[name], errors="coerce")
         for name in ("hours", "minutes", "seconds")
@@ -44,14 +69,8 @@ def seconds_of(cells: "pd.Series") -> np.ndarray | None:
     half = parts["half"].str.lower().str[0]
     hours = digits["hours"].fillna(0)
     hours = hours.where(half.isna(), hours % 12) + 12 * (half == "p")
-    seconds = (3600 * hours + 60 * digits["minutes"] + digits["seconds"] + part).to_numpy("float64")
-    days = _days(parts["date"])
-    if days is not None:
-        return seconds + DAY * days
-    finite = np.flatnonzero(np.isfinite(seconds))
-    back = np.zeros(len(seconds))
-    back[finite[1:]] = np.diff(seconds[finite]) < -DAY / 2  # past midnight
-    return seconds + DAY * np.cumsum(back)
+    seconds = 3600 * hours + 60 * digits["minutes"] + digits["seconds"] + part
+    return seconds.to_numpy("float64"), pd.Categorical(parts["date"].fillna(""))
 
 
 def is_clock(text: str) -> bool:
@@ -65,10 +84,9 @@ def is_clock(text: str) -> bool:
 
 def _days(dates):
     """Days since the first of the dates, float64 (rows,); None without dates that can be read."""
-    import pandas as pd
     from dateutil import parser
 
-    codes, names = pd.factorize(dates.fillna(""))
+    codes, names = dates.codes, list(dates.categories)
     if len(names) > MOST_DATES or not any(names):
         return None
     readings = []
@@ -83,4 +101,4 @@ def _days(dates):
     if not readings:
         return None
     days = min(readings, key=lambda each: np.nanmax(each) - np.nanmin(each))
-    return (days - days[0])[codes]
+    return (days - np.nanmin(days))[codes]

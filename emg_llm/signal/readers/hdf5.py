@@ -12,6 +12,7 @@ from emg_llm.signal.readers.raw import (
     check_size,
     unpacked_limit,
 )
+from emg_llm.signal.readers.single import needs_single, read_single
 from emg_llm.signal.readers.variables import RATE_KEYS, from_variables, plain
 from emg_llm.signal.recording import RecordingError
 
@@ -53,8 +54,20 @@ def read_hdf5(path: Path) -> Raw:
             values = np.asarray(found[key][()])
             return values.T if turned else values
 
+        def load_table(key):
+            item = found[key]
+            if item.nbytes > unpacked_limit(path.stat().st_size) or not needs_single(
+                item.shape, item.dtype
+            ):
+                return Raw(load(key))
+            loaded.append(key)
+            check_size(name, item.shape)
+            shape = item.shape[::-1] if turned else item.shape
+            values, exact = read_single(shape, turned, _in_order(item))
+            return Raw(values, exact=exact)
+
         shapes = {k: v.shape[::-1] if turned else v.shape for k, v in found.items()}
-        raw = from_variables(name, shapes, load)
+        raw = from_variables(name, shapes, load, load_table)
         attributes = dict(file.attrs) | dict(found[loaded[0]].attrs)
         for key, value in attributes.items():
             single = np.asarray(value).reshape(-1)
@@ -66,3 +79,18 @@ def read_hdf5(path: Path) -> Raw:
                 raw.names = tuple(v.decode() if isinstance(v, bytes) else str(v) for v in single)
         raw.texts |= {k: texts[k] for k in TEXT_KEYS if k in texts}
     return raw
+
+
+def _in_order(item):
+    """n -> the next n values of a stored table: some of one row, or some rows."""
+    at, width = 0, item.shape[1]
+
+    def read(n):
+        nonlocal at
+        row, column = divmod(at, width)
+        at += n
+        if column or n < width:
+            return item[row, column : column + n]
+        return item[row : row + n // width].reshape(-1)
+
+    return read

@@ -1,10 +1,12 @@
 """How a text table is laid out: its signs, and which lines are its rows."""
 
 import csv
+import io
 import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from emg_llm.signal.readers.dates import is_clock
 from emg_llm.signal.recording import RecordingError
@@ -84,25 +86,48 @@ class Layout:
 
 def plain_text(data: bytes, name: str) -> bytes:
     """The text in UTF-8, with plain signs and line ends, without a last row of delimiters."""
-    if data.startswith((b"\xff\xfe", b"\xfe\xff")):
-        data = data.decode("utf-16", "replace").encode()
-    elif b"\0" in data[:65536]:
-        raise RecordingError(
-            f"{name} isn't text, although its name ends in {name[name.rfind('.') :]}; export it as "
-            "text, or give it the extension of its real format."
-        )
-    else:
-        head = data[:65536]
-        try:
-            head[: max(head.rfind(b"\n"), 0)].decode("utf-8")
-        except UnicodeDecodeError:  # a Windows export that writes µV
-            data = data.decode("cp1252", "replace").encode()
+    encoding = encoding_of(data, name)
+    if encoding != "utf-8-sig":
+        data = data.decode(encoding, "replace").encode()
     data = data.removeprefix(b"\xef\xbb\xbf").rstrip(b"\r\n\t ,;")
     for sign, plain in TYPESET.items():
         data = data.replace(sign.encode(), plain)
     if b"\r" in data and b"\n" not in data:
         data = data.replace(b"\r", b"\n")
     return data
+
+
+def encoding_of(data: bytes, name: str) -> str:
+    """The encoding of a text by its first bytes. Raises RecordingError for what is no text."""
+    if data.startswith((b"\xff\xfe", b"\xfe\xff")):
+        return "utf-16"
+    head = data[:65536]
+    if b"\0" in head:
+        raise RecordingError(
+            f"{name} isn't text, although its name ends in {name[name.rfind('.') :]}; export it as "
+            "text, or give it the extension of its real format."
+        )
+    try:
+        head[: max(head.rfind(b"\n"), 0)].decode("utf-8")
+    except UnicodeDecodeError:  # a Windows export that writes µV
+        return "cp1252"
+    return "utf-8-sig"
+
+
+class PlainText(io.TextIOWrapper):
+    """A text file with plain signs and line ends, from some line on, for a parser to read."""
+
+    def __init__(self, path: Path, encoding: str, skip: int) -> None:
+        super().__init__(path.open("rb"), encoding, "replace", newline=None)
+        for _ in range(skip):
+            self.readline()
+
+    def read(self, size: int | None = -1) -> str:
+        text = super().read(size)
+        if not text.isascii():
+            for sign, plain in TYPESET.items():
+                text = text.replace(sign, plain.decode())
+        return text
 
 
 def first_lines(data: bytes, count: int = 200, characters: int = 65536) -> list[tuple[int, str]]:

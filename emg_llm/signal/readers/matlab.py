@@ -26,6 +26,7 @@ from emg_llm.signal.readers.variables import RATE_KEYS, from_variables, plain
 from emg_llm.signal.recording import RecordingError
 
 MATRIX, COMPRESSED = 14, 15  # kinds of element
+PIECE = 2**20  # bytes that are unpacked at a time
 STORED = {1: "i1", 2: "u1", 3: "i2", 4: "u2", 5: "i4", 6: "u4", 7: "f4", 9: "f8", 12: "i8",
           13: "u8"}  # fmt: skip
 ENCODINGS = {16: "utf-8", 17: "utf-16", 18: "utf-32"}
@@ -38,11 +39,11 @@ LABCHART = {"data", "datastart", "dataend"}
 def read_mat(path: Path) -> Raw:
     """The signal of a .mat file and the variables beside it. Raises RecordingError."""
     name = path.name
-    data = path.read_bytes()
-    order = "<" if data[126:128] == b"IM" else ">"
     numeric, texts, others = {}, {}, {}
-    with refusing(f"{name} is a damaged .mat file; copy it again, or save it again in MATLAB."):
-        for body in _matrices(data, order, name):
+    damaged = f"{name} is a damaged .mat file; copy it again, or save it again in MATLAB."
+    with refusing(damaged), path.open("rb") as stream:
+        order = "<" if stream.read(128)[126:] == b"IM" else ">"
+        for body in _matrices(stream, path.stat().st_size, order, name):
             key, flags, dims, stored = _matrix(body, order)
             kind = flags & 0xFF
             if not key:  # MATLAB keeps the data of objects under an empty name
@@ -121,27 +122,25 @@ def _labchart(name, numeric, texts):
     return Raw(values, _with_units(names, units), rate or None, notes=notes)
 
 
-def _matrices(data, order, name):
-    """The bytes of each variable, decompressed within the limit."""
-    limit, total, count, at = unpacked_limit(len(data)), 0, 0, 128
-    data = memoryview(data)
+def _matrices(stream, length, order, name):
+    """The bytes of each variable behind the header, decompressed within the limit."""
+    limit, total, count = unpacked_limit(length), 0, 0
     cut = RecordingError(f"{name} ends too early; it was cut short, so copy or save it again.")
-    while at + 8 <= len(data):
-        kind, size = struct.unpack_from(order + "II", data, at)
-        body = data[at + 8 : at + 8 + size]
-        at += 8 + size
-        if len(body) < size:
+    while len(tag := stream.read(8)) == 8:
+        kind, size = struct.unpack(order + "II", tag)
+        if size > length - stream.tell():
             raise cut
         if kind == COMPRESSED:
-            unpacker = zlib.decompressobj()
-            body = unpacker.decompress(body, limit - total + 1)
+            body, whole = _unpacked(stream, size, limit - total)
             total += len(body)
             if total > limit:
                 raise bomb(name)
-            if not unpacker.eof:
+            if not whole:
                 raise cut
             kind, size = struct.unpack_from(order + "II", body)
             body = memoryview(body)[8 : 8 + size]
+        else:
+            body = memoryview(stream.read(size))
         if kind == MATRIX:
             count += 1
             yield body
@@ -151,6 +150,20 @@ def _matrices(data, order, name):
             )
     if not count:
         raise RecordingError(f"{name} holds no variables; save the signal again.")
+
+
+def _unpacked(stream, size, limit):
+    """(the bytes that `size` compressed ones unpack to, at most one more than `limit`; whether they
+    are complete), read in pieces: both at once would take the memory of both."""
+    unpacker, body = zlib.decompressobj(), bytearray()
+    while size and len(body) <= limit:
+        piece = stream.read(min(size, PIECE))
+        size -= len(piece)
+        while piece and len(body) <= limit:
+            body += unpacker.decompress(piece, min(PIECE, limit + 1 - len(body)))
+            piece = unpacker.unconsumed_tail
+    stream.seek(size, 1)
+    return body, unpacker.eof
 
 
 def _matrix(body, order):

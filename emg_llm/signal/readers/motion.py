@@ -62,7 +62,9 @@ def _analog(path, reader, n, each):
     # (frames, samples of a frame * channels) -> (samples, channels)
     values = frames.reshape(-1, n).astype(np.float32)
     general, scales, offsets = reader.get_analog_transform_parameters()
-    return (values - offsets.astype(np.float32)) * (scales * general).astype(np.float32)
+    values -= offsets.astype(np.float32)
+    values *= (scales * general).astype(np.float32)
+    return values
 
 
 def _kind(reader, floats):

@@ -14,6 +14,9 @@ MAX_VALUES = 2**27  # samples by channels: half a gigabyte in single precision
 MAX_RATIO = 500  # signals compress two- to tenfold; far more is a bomb
 MAX_VARIABLES = 1000
 SHORTER = "The file holds fewer samples than its header states; it may have been cut short."
+MAX_CHANNELS = 64
+LEAST_LONGER = 4  # times as many samples as channels: channels may be rows
+MIN_SAMPLES = 32
 TEXT_KEYS = ("unit", "label", "subject", "session")
 
 
@@ -23,7 +26,8 @@ class Raw:
 
     values: numeric array as stored, any shape. names: of columns, as written, or ().
     rate: Hz, or None. texts: `unit`, `label`, `subject`, `session` if the file states them.
-    time: 1-D array stored beside the signal, or None. notes: repairs so far.
+    time: 1-D array stored beside the signal, or None. notes: repairs so far. exact: float64 (rows,)
+    of columns, by index, that `values` holds in single precision and that may be clocks.
     """
 
     values: np.ndarray
@@ -32,6 +36,13 @@ class Raw:
     texts: dict[str, str] = field(default_factory=dict)
     time: np.ndarray | None = None
     notes: list[str] = field(default_factory=list)
+    exact: dict[int, np.ndarray] = field(default_factory=dict)
+
+
+def is_turned(shape: tuple[int, ...]) -> bool:
+    """Whether the rows of a table are channels."""
+    rows, columns = shape
+    return rows * LEAST_LONGER <= columns and rows <= MAX_CHANNELS and columns >= MIN_SAMPLES
 
 
 @contextmanager
@@ -50,10 +61,22 @@ def unpacked_limit(packed: int) -> int:
     return min(MAX_BYTES, max(64 * 2**20, MAX_RATIO * packed))
 
 
+class TooLarge(RecordingError):
+    """A recording that would take too much memory."""
+
+
+def check_bytes(name: str, size: int) -> None:
+    """Raise TooLarge for a file of too many bytes."""
+    if size > MAX_BYTES:
+        raise TooLarge(
+            f"{name} is {size >> 20} MB and the limit is {MAX_BYTES >> 20} MB; cut it into trials."
+        )
+
+
 def check_size(name: str, shape: tuple[int, ...]) -> None:
-    """Raise RecordingError for an array that would take too much memory."""
+    """Raise TooLarge for an array of too many values."""
     if math.prod(shape) > MAX_VALUES:
-        raise RecordingError(
+        raise TooLarge(
             f"{name} holds {math.prod(shape) / 1e6:.0f} million values and a recording may hold "
             f"{MAX_VALUES / 1e6:.0f}; cut it into trials."
         )

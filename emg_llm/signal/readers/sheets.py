@@ -4,8 +4,7 @@ import zipfile
 from pathlib import Path
 
 from emg_llm.signal.readers.choice import SURE, likeness
-from emg_llm.signal.readers.columns import MIN_SAMPLES
-from emg_llm.signal.readers.raw import MAX_VALUES, Raw, bomb, unpacked_limit
+from emg_llm.signal.readers.raw import MAX_VALUES, MIN_SAMPLES, Raw, bomb, unpacked_limit
 from emg_llm.signal.readers.text import table_of
 from emg_llm.signal.recording import RecordingError
 

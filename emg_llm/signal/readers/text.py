@@ -4,17 +4,27 @@ A table is the rows whose cells are alike; what is above it says what it holds (
 other kinds inside it, such as the header of a further block, are left out.
 """
 
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from emg_llm.signal.readers.blocks import find_blocks
-from emg_llm.signal.readers.cells import TABLE_WORDS, BrokenTable, columns_of, of_text, read_frame
+from emg_llm.signal.readers.cells import (
+    TABLE_WORDS,
+    BrokenTable,
+    of_text,
+    only_rows,
+    read_columns,
+    values_of,
+)
 from emg_llm.signal.readers.header import column_names, header_rows
 from emg_llm.signal.readers.layout import (
     COMMENTS,
     MISSING,
+    PlainText,
     commas_are_both_signs,
+    encoding_of,
     find_layout,
     first_lines,
     plain_text,
@@ -22,11 +32,14 @@ from emg_llm.signal.readers.layout import (
 from emg_llm.signal.readers.logs import table_of_log
 from emg_llm.signal.readers.names import is_emg
 from emg_llm.signal.readers.preamble import read_preamble
-from emg_llm.signal.readers.raw import Raw
+from emg_llm.signal.readers.raw import Raw, TooLarge, check_bytes, check_size
 from emg_llm.signal.readers.units import column_unit, microvolts
 from emg_llm.signal.recording import RecordingError
 
 MAX_COLUMNS = 200_000
+LARGE = 2**22  # bytes, from which on a table is read in pieces
+HEAD = 2**18  # bytes that tell the layout of a large one
+LEAST_LINES = 40  # in them, of a table that has more rows than columns
 MIN_TURNED, MOST_TURNED = 32, 64  # columns, rows
 
 
@@ -35,7 +48,40 @@ def read_text(path: Path) -> Raw:
 
     Raises RecordingError for text that isn't numbers, and for feature tables and manifests.
     """
-    return table_of(path.read_bytes(), path.name)
+    size, name = path.stat().st_size, path.name
+    if size > LARGE:
+        with path.open("rb") as stream:
+            head = stream.read(HEAD)
+        encoding = encoding_of(head, name)
+        if encoding != "utf-16" and (raw := _large(path, head, encoding)):
+            return raw
+        check_bytes(name, size)
+    return table_of(path.read_bytes(), name)
+
+
+def _large(path, head, encoding):
+    """The Raw of a plain table, read in pieces; None for other text, which is read as a whole."""
+    name, size = path.name, path.stat().st_size
+    read = head.rfind(b"\n") + 1
+    head = plain_text(head[:read], name)
+    lines = [text for _, text in first_lines(head) if text.strip()]
+    if len(lines) < LEAST_LINES or table_of_log(head, lines):
+        return None
+    try:
+        return _table(head, name, source=_Source(path, encoding, size / read))
+    except (BrokenTable, RecordingError) as error:
+        if isinstance(error, TooLarge):
+            raise
+        return None
+
+
+@dataclass(frozen=True)
+class _Source:
+    """The file of a text's first lines. times: how much longer it is than these."""
+
+    path: Path
+    encoding: str
+    times: float
 
 
 def table_of(data: bytes, name: str) -> Raw:
@@ -73,9 +119,9 @@ def _voltages(raw):
     return sum(microvolts(column_unit(n)) is not None for n in raw.names) or "unit" in raw.texts
 
 
-def _table(data, name, mend=False):
+def _table(data, name, mend=False, source=None):
     """The Raw of a single table. Raises BrokenTable where rows differ, unless they are to be
-    mended."""
+    mended. source: where the rest of the table is, if `data` is only its beginning."""
     lines = first_lines(data)
     comments = [text for _, text in lines if text.startswith(COMMENTS)]
     rows = [(at, text) for at, text in lines if text.strip() and not text.startswith(COMMENTS)]
@@ -89,7 +135,7 @@ def _table(data, name, mend=False):
         )
     if layout.width > MAX_COLUMNS:
         raise RecordingError(f"{name} has too many columns; save it with one row for each sample.")
-    turned = _turned(data, layout) if layout.width >= MIN_TURNED else None
+    turned = _turned(data, layout) if layout.width >= MIN_TURNED and not source else None
     if turned is not None:
         return turned
     _refuse_other_tables(name, layout)
@@ -97,11 +143,23 @@ def _table(data, name, mend=False):
     said = read_preamble([*comments, *above])
     names = column_names(layout, header, said, comments)
     comment = "%" if any(c.startswith("%") for c in comments) else "#"
-    frame, notes = read_frame(data, rows[layout.first][0], name, layout, comment, mend)
-    values, names, texts, more = columns_of(frame, name, names or ("",) * layout.width)
+    at, notes = rows[layout.first][0], []
+    if source:
+        about = round(data.count(b"\n", at) * source.times)
+        check_size(name, (about, layout.width))
+        with PlainText(source.path, source.encoding, data.count(b"\n", 0, at)) as rest:
+            columns = read_columns(rest, name, layout, comment, about)
+    else:
+        data = data[at:]
+        if mend:
+            data, notes = only_rows(data, name, layout, comment)
+        columns = read_columns(data, name, layout, comment, mend=mend)
+    values, exact, names, texts, more = values_of(columns, name, names or ("",) * layout.width)
     if said.unit:
         texts.setdefault("unit", said.unit)
-    return Raw(_without_counts(values), names, said.rate, texts, notes=[*said.notes, *notes, *more])
+    values, exact = _without_counts(values, exact)
+    notes = [*said.notes, *notes, *more]
+    return Raw(values, names, said.rate, texts, notes=notes, exact=exact)
 
 
 def _turned(data, layout):
@@ -145,10 +203,11 @@ def _refuse_other_tables(name, layout):
     )
 
 
-def _without_counts(values):
-    """The values without a first row that holds the number of samples, as in AcqKnowledge."""
+def _without_counts(values, exact):
+    """The values, and the exact ones, without a first row that holds the number of samples, as in
+    AcqKnowledge."""
     if len(values) > 2:
         first = values[0][np.isfinite(values[0])]
         if len(first) and (first == len(values) - 1).all():
-            return values[1:]
-    return values
+            return values[1:], {i: column[1:] for i, column in exact.items()}
+    return values, exact

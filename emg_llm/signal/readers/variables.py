@@ -6,8 +6,8 @@ from collections.abc import Callable
 import numpy as np
 
 from emg_llm.signal.readers.choice import likeness
-from emg_llm.signal.readers.columns import MIN_SAMPLES
-from emg_llm.signal.readers.raw import Raw, check_size
+from emg_llm.signal.readers.raw import MIN_SAMPLES, Raw, check_size
+from emg_llm.signal.readers.single import Single
 from emg_llm.signal.recording import RecordingError
 
 SIGNAL_KEYS = ("signal", "emg", "data", "x")
@@ -25,11 +25,15 @@ def plain(key: str) -> str:
 
 
 def from_variables(
-    name: str, shapes: dict[str, tuple[int, ...]], load: Callable[[str], np.ndarray]
+    name: str,
+    shapes: dict[str, tuple[int, ...]],
+    load: Callable[[str], np.ndarray],
+    load_table: Callable[[str], Raw] | None = None,
 ) -> Raw:
     """A Raw from named arrays; loads only the ones it needs.
 
-    shapes: {key: shape} of the numeric arrays. load: key -> array. The signal is the array that is
+    shapes: {key: shape} of the numeric arrays. load: key -> array. load_table: key -> the Raw of
+    one that is the signal. The signal is the array that is
     called so, else the one that its name says is EMG, else the only one that may be; vectors of one
     length are its channels. Raises RecordingError, which lists the arrays, if several may be.
     """
@@ -39,11 +43,14 @@ def from_variables(
     tables = [k for k, s in shapes.items() if sum(n > 1 for n in s) > 1]
     chosen = [key] if key else _likeliest(name, shapes, tables)
     if len(chosen) == 1:
-        raw = Raw(load(chosen[0]))
+        raw = load_table(chosen[0]) if load_table else Raw(load(chosen[0]))
     else:
-        check_size(name, (len(chosen), math.prod(shapes[chosen[0]])))
-        columns = [np.asarray(load(k)).reshape(-1) for k in chosen]
-        raw = Raw(np.stack(columns, axis=1), tuple(chosen))
+        n = math.prod(shapes[chosen[0]])
+        check_size(name, (n, len(chosen)))
+        single = Single(n, len(chosen))
+        for i, each in enumerate(chosen):
+            single.put(0, i, np.asarray(load(each)).reshape(-1))
+        raw = Raw(single.values, tuple(chosen), exact=single.exact)
     others = [k for k in tables if k not in chosen and max(shapes[k]) >= MIN_SAMPLES]
     if others:
         called = ", ".join(f"'{k[:30]}'" for k in others[:4])

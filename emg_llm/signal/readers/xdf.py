@@ -7,8 +7,7 @@ from typing import Any
 import numpy as np
 
 from emg_llm.signal.readers.choice import MAYBE, OTHER, SURE, likeness, with_units
-from emg_llm.signal.readers.columns import MIN_SAMPLES
-from emg_llm.signal.readers.raw import Raw, check_size, refusing
+from emg_llm.signal.readers.raw import MIN_SAMPLES, Raw, check_size, refusing
 from emg_llm.signal.recording import RecordingError
 
 EMG_RATE = 200  # Hz; of several unnamed streams the only one above may be EMG
