@@ -21,8 +21,8 @@ class Confidence:
     empty for none. A set holds the likeliest labels until they have more than `threshold` of the
     probability; it misses the true label of 1 - `level` of new people's recordings. Both are None
     with too few people for a level. fitted_on: whose recordings, "" if nobody was kept for it;
-    n_people: how many people. Factors of the temperature are in missing, with 1, 2, … sites missing,
-    and in known, with each of KNOWN known of the person.
+    n_people: how many people. Factors of the temperature are in missing, with 1, 2, … sites
+    missing, and in known, with each of KNOWN known of the person.
     """
 
     temperature: float = 1.0
