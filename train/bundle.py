@@ -45,7 +45,7 @@ class BundleArguments:
     """Settings of the bundle."""
 
     data: str = field(
-        default="simulated:subjects=240,trials=2,conditions=varied,diversity=1.7,seed=1",
+        default="simulated:subjects=240,trials=2,conditions=varied,diversity=1.4,seed=1",
         metadata={"help": "As for the other scripts."},
     )
     real: str | None = field(
@@ -110,7 +110,7 @@ def steps(args, work):
     yield (
         "conversations",
         "conversations",
-        [*data, *known, *codec, "--bridge", "both", "--variants", 1 if args.quick else 16],
+        [*data, *known, *codec, "--bridge", "both", "--variants", 1 if args.quick else 12],
     )
     learning = LEARNING | ({"per_device_train_batch_size": 8} if args.quick else {})
     small = fewer("--steps", 3, "--batch_size", 8, "--tokenizer_conversations", 200)

@@ -9,7 +9,14 @@ from dataclasses import dataclass
 import numpy as np
 
 from emg_llm.signal.recording import EMOTIONS, MONTAGE
-from emg_llm.signal.simulation.anatomy import MUSCLES, RELAXED, REST, activity, pick_up
+from emg_llm.signal.simulation.anatomy import (
+    MUSCLES,
+    RELAXED,
+    REST,
+    activity,
+    pick_up,
+    site_gain,
+)
 from emg_llm.signal.simulation.config import SimulationConfig
 from emg_llm.signal.simulation.units import UNITS, Pool
 
@@ -50,7 +57,7 @@ class Face:
         def normal(sd, *shape):
             return spread * sd * rng.standard_normal(shape)
 
-        self.gain = normal(GAIN) + normal(GAIN_BY_SITE, n_sites)
+        self.gain = site_gain + normal(GAIN) + normal(GAIN_BY_SITE, n_sites)
         wide = np.where(rng.random(n_sites) < RESTLESS, MORE_TONE, 1.0)
         self.tone = REST + normal(TONE) + wide * normal(TONE_BY_SITE, n_sites)
         self.placement = normal(PLACEMENT, n_sites, n_muscles)
