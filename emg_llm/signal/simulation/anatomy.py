@@ -60,8 +60,7 @@ PICK_UP = {
 }
 
 # dB, how strongly each electrode (as in MONTAGE) picks up what is below it, as muscle and skin are
-# thicker in some places: fitted to the same four people, of whom it moves neutral recordings and all
-# emotions alike.
+# thicker in some places: what the same four people have in common in all emotions and at rest.
 SITE_GAIN = (2.4, -1.5, -3.0, 2.2, -1.2, -1.6, -1.5, -1.0)
 
 REST = 15.0  # dB re 1 µV², the typical power of an electrode at rest: 5.6 µV RMS
