@@ -14,6 +14,7 @@ FLOORS = (  # from the ground up; rooms on one floor don't know each other
     {"evaluation"},
     {"svm", "encoders"},
     {"bridge"},
+    {"report"},
     {"chat"},
     {"llms"},
     {"experiments", "pipeline", "ui"},

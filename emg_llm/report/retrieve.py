@@ -1,0 +1,174 @@
+"""Which statements matter for a question, and the text of them that a model answers from.
+
+No rule says what a question means: words are compared by their letters, so that typing errors and
+endings cost little, and weighted by how few kinds of statements they point at.
+"""
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import cache
+
+import numpy as np
+
+from emg_llm.report.lexicon import Places, folded
+from emg_llm.report.statements import Report, Statement, kinds, shown
+
+MOST = 8  # statements for one question, those of one kind at several channels counted as one
+GRAM = 3  # letters that are compared at once
+ALIKE = 0.5  # share of grams from which on two words may be the same
+LEAST = 0.3  # of the best score: what is worth telling
+EARLIER = 0.4  # weight of the question before, where this one hardly says anything
+FEW_WORDS = 3  # that say something, up to which the question before counts
+WORTH = 1.2  # weight of the words that also name a kind in replies
+NOTHING = 0.8  # a best score below this is of a question about something else
+KNOWN = ("quality", "strongest", "emotion", "withheld", "snr")  # what can be told instead
+STOP = frozenset(
+    """a an the is are was were be been am do does did can could would will it its this that these
+    of in on at to for from and or but so if i me my you your we u r s t please pls tell give show
+    say what whats which there here have has had with by as any some one ok just about how much not
+    der die das ist sind ein eine und oder wie was ich du mir dir es in auf zu von mit hat el la los
+    las un una es son y o que se de del en mi tu le les des est sont et ou je tu il elle a au aux du
+    ce cette ca quel quelle bitte por favor svp now only all really like get got then than no yes
+    """.split()
+)
+
+
+@dataclass(frozen=True)
+class Found:
+    """The statements that were found for a question, the best first, and the best's score."""
+
+    statements: tuple[Statement, ...]
+    score: float
+
+    @property
+    def ids(self) -> tuple[str, ...]:
+        return tuple(s.id for s in self.statements)
+
+
+def retrieve(
+    report: Report, question: str, earlier: Sequence[str] = (), most: int = MOST
+) -> Found:
+    """The statements that matter for a question, at most `most`.
+
+    earlier: the questions before it. Of statements about single channels, those of the channels
+    that the question names, or else all. Nothing is found for a question about something else.
+    """
+    on, words = _asked(report, question)
+    scores = _scores(words)
+    if earlier and len(words) <= FEW_WORDS:
+        before, others = _asked(report, earlier[-1])
+        on, scores = on or before, scores + EARLIER * _scores(others)
+    if on is not None:
+        for k, kind in enumerate(kinds().values()):
+            scores[k] += 0.5 * (kind.per == "site") + (kind.name in ("rms", "level"))
+    if on == ():  # a place that the recording doesn't have
+        scores[list(kinds()).index("elsewhere")] += 2
+    there = {s.kind for s in report}
+    order = [k for k in np.argsort(-scores, kind="stable") if list(kinds())[k] in there]
+    best = float(scores[order[0]]) if order else 0.0
+    if best < NOTHING:
+        return Found((), best)
+    kept = [list(kinds())[k] for k in order if scores[k] >= LEAST * best][:most]
+    return Found(tuple(s for kind in kept for s in _of(report, kind, on)), best)
+
+
+def grounding(
+    report: Report, question: str, earlier: Sequence[str] = (), most: int = MOST
+) -> str:
+    """The statements that a model is given for a question, one line for each kind.
+
+    Of a question about something else, three things that are known of the recording.
+    """
+    found = retrieve(report, question, earlier, most)
+    if found.statements:
+        return lines(found.statements)
+    known = [s for kind in KNOWN for s in report.of(kind)][:3]
+    return f"Nothing in the recording answers this. Known:\n{lines(known)}"
+
+
+def lines(statements: Iterable[Statement]) -> str:
+    """Statements as compact text: their sentences, one line for a kind at several channels."""
+    by_kind: dict[str, list[Statement]] = {}
+    for s in statements:
+        by_kind.setdefault(s.kind, []).append(s)
+    return "\n".join(
+        some[0].sentence if len(some) == 1 or not kinds()[kind].per else _joined(some)
+        for kind, some in by_kind.items()
+    )
+
+
+def prompt(report: Report, question: str, earlier: Sequence[str] = ()) -> str:
+    """A question with its grounding in front, as a model's turn; no rule chooses an answer."""
+    return f"{grounding(report, question, earlier)}\nQuestion: {question}"
+
+
+def _joined(statements):
+    """Statements of one kind at several channels in a line."""
+    head = statements[0].sentence.partition(statements[0].on)[0].strip()
+    unit = statements[0].unit
+    each = ", ".join(f"{s.on} {shown(s.value, s.kind)} {unit}".strip() for s in statements)
+    return f"{head} {each}."
+
+
+def _of(report, kind, on):
+    statements = report.of(kind)
+    if kinds()[kind].per == "site" and on:
+        from emg_llm.report.sentence import place
+
+        places = {place(site) for site in on}
+        return [s for s in statements if s.on in on or place(s.on) in places] or statements
+    return statements
+
+
+def _asked(report, question):
+    """(channels that a question names, None where it names no place, its words)."""
+    text = folded(question)
+    places = Places(report.sites).find(text)
+    on = tuple(dict.fromkeys(s for _, _, sites in places for s in sites)) if places else None
+    for start, end, _ in places:
+        text = text[:start] + " " * (end - start) + text[end:]
+    words = [w for w in re.findall(r"[^\W_]+", text) if w not in STOP]
+    return on, words
+
+
+def _scores(words):
+    """How far each kind's words are those of a question: float (kinds,)."""
+    vocabulary, weights, grams = _index()
+    scores = np.zeros(len(kinds()))
+    for word in words:
+        likeness = _likeness(word, vocabulary, grams)
+        scores += (likeness[:, None] * weights).max(axis=0)  # (words,), (words, kinds) -> (kinds,)
+    return scores
+
+
+def _likeness(word, vocabulary, grams):
+    """How alike a word is to each of the vocabulary: float (words,), 1 for the same."""
+    mine = _grams(word)
+    shared = np.array([len(mine & other) for other in grams], float)
+    sizes = np.array([len(mine) + len(other) for other in grams], float)
+    dice = 2 * shared / sizes
+    return np.where(dice >= ALIKE, dice, 0.0)
+
+
+@cache
+def _index():
+    """(all words of the table, float (words, kinds) of their weights, their grams)."""
+    rows = []
+    for kind in kinds().values():
+        named = {w: WORTH for phrase in kind.words for w in _split(phrase)}
+        rows.append({w: 1.0 for phrase in kind.ask for w in _split(phrase)} | named)
+    vocabulary = sorted(set().union(*rows))
+    weights = np.array([[row.get(word, 0.0) for row in rows] for word in vocabulary])
+    # A word that points at few kinds says more.
+    weights *= np.log(1 + len(rows) / (weights > 0).sum(axis=1))[:, None] / np.log(1 + len(rows))
+    return vocabulary, weights, [_grams(word) for word in vocabulary]
+
+
+def _split(phrase):
+    return [w for w in re.findall(r"[^\W_]+", folded(phrase)) if w not in STOP]
+
+
+def _grams(word):
+    padded = f"<{word}>"
+    return frozenset(padded[i : i + GRAM] for i in range(max(1, len(padded) - GRAM + 1)))
