@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 
 from emg_llm.report.lexicon import ABOVE, BELOW, one_of
 from emg_llm.report.sentence import Fact, Sentence, values
-from emg_llm.report.statements import Kind, Statement, kinds
+from emg_llm.report.statements import Kind, Statement
 from emg_llm.report.text import Quantity, Span, phrases
 
 DEFAULT = {  # what a number with this unit is about where no word says so
@@ -41,12 +41,8 @@ def _with_unit(part: Sentence, q: Quantity) -> Fact | None:
     if q.dimension == "%" and part.certain:
         return None
     fits = [kind.name for kind in asked if _unit(part, kind) == q.dimension]
-    names = fits or [
-        name
-        for name in DEFAULT.get(q.dimension, ())
-        if not own or kinds()[name].per or q.dimension != "dB"
-    ]
-    candidates = part.candidates(names, on)
+    names = fits or DEFAULT.get(q.dimension, ())
+    candidates = _nearest(part.candidates(names, on), on, own)
     if part.general or any(0 <= q.start - d.end <= 12 for d in part.denials):
         return part.fact(q, None, "", "")
     if bound := _bound(part, q):
@@ -54,11 +50,19 @@ def _with_unit(part: Sentence, q: Quantity) -> Fact | None:
         return part.fact(q, holds or None, "", names[0] if names else "")
     best = next((s for s in candidates if _matches(part, q, s)), None)
     if best is None and asked and not fits:  # another unit than what the words are about
-        candidates = part.candidates([kind.name for kind in asked], on)
+        candidates = _nearest(part.candidates([kind.name for kind in asked], on), on, own)
     if not candidates:
         return part.fact(q, None, "", "")
     kind = (best or candidates[0]).kind
     return part.fact(q, best is not None, values(candidates), kind)
+
+
+def _nearest(candidates: list[Statement], on: tuple[str, ...], own: bool) -> list[Statement]:
+    """Of statements about channels and about the whole, the former where a clause names a channel,
+    the latter where nothing does; both where a channel was named before."""
+    if on and not own:
+        return candidates
+    return [s for s in candidates if bool(s.on) == own] or candidates
 
 
 def _without_unit(part: Sentence, q: Quantity) -> Fact | None:

@@ -3,17 +3,33 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-import numpy as np
-
-from emg_llm.evaluation.prediction import Prediction
+from emg_llm.evaluation.prediction import Prediction, mean_of
 from emg_llm.evaluation.results import leading
 from emg_llm.registry import MEAN
-from emg_llm.report.statements import Statement, state
+from emg_llm.report.measured import ordered
+from emg_llm.report.statements import Report, Statement, state
 from emg_llm.signal.simulation.config import is_simulated
 
 LIMITS = "medical", "mind", "elsewhere", "unrecorded"
 LIKE = "The recording looks like those that the models learned from."
 UNLIKE = "The recording is unlike those that the models learned from, or its sites are unknown."
+
+
+def report(
+    signal: Report,
+    prediction: Prediction,
+    voters: Sequence[str],
+    results: Mapping[str, Any],
+    trained_on: str,
+    model: str | None = None,
+) -> Report:
+    """The report on a recording and on what models say of it.
+
+    signal: the report on its signal; model: whose emotion it is, by default the mean of `voters`.
+    """
+    voters = [model] if model in prediction.probabilities else voters
+    said = [*of_prediction(prediction, voters), *of_results(results, trained_on, model)]
+    return Report(ordered([*signal, *said]), signal.sites, signal.recording)
 
 
 def of_prediction(prediction: Prediction, voters: Sequence[str]) -> Iterator[Statement]:
@@ -23,12 +39,10 @@ def of_prediction(prediction: Prediction, voters: Sequence[str]) -> Iterator[Sta
     """
     if prediction.withheld:
         yield state("withheld", prediction.withheld)
-        yield state("familiar", UNLIKE)
+        yield state("familiar", "no", word=UNLIKE)
         return
     by_model = prediction.probabilities
-    shares = [by_model[m] for m in voters if m in by_model] or list(by_model.values())
-    labels = dict.fromkeys(label for p in shares for label in p)
-    mean = {label: float(np.mean([p.get(label, 0.0) for p in shares])) for label in labels}
+    mean = mean_of(by_model, voters)
     first, *others = sorted(mean, key=mean.__getitem__, reverse=True)
     yield state("emotion", first)
     yield state("probability", round(100 * mean[first]))
@@ -40,7 +54,7 @@ def of_prediction(prediction: Prediction, voters: Sequence[str]) -> Iterator[Sta
     agree = sum(label == first for label in tops.values())
     against = ", ".join(f"{m}: {label}" for m, label in tops.items() if label != first)
     yield state("agreement", agree, word=str(len(tops)), more=against and f"Others: {against}.")
-    yield state("familiar", LIKE)
+    yield state("familiar", "yes", word=LIKE)
 
 
 def of_results(

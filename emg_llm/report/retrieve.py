@@ -12,9 +12,11 @@ from functools import cache
 import numpy as np
 
 from emg_llm.report.lexicon import Places, folded
+from emg_llm.report.sentence import place
 from emg_llm.report.statements import Report, Statement, kinds, shown
 
 MOST = 8  # statements for one question, those of one kind at several channels counted as one
+QUOTED = 2  # where they are the whole answer
 GRAM = 3  # letters that are compared at once
 ALIKE = 0.5  # share of grams from which on two words may be the same
 LEAST = 0.3  # of the best score: what is worth telling
@@ -87,6 +89,12 @@ def grounding(
     return f"Nothing in the recording answers this. Known:\n{lines(known)}"
 
 
+def quoted(report: Report, question: str, earlier: Sequence[str] = ()) -> str:
+    """The statements nearest to a question themselves, where no language model answers."""
+    found = retrieve(report, question, earlier, QUOTED).statements
+    return " ".join((lines(found) if found else grounding(report, question)).split("\n"))
+
+
 def lines(statements: Iterable[Statement]) -> str:
     """Statements as compact text: their sentences, one line for a kind at several channels."""
     by_kind: dict[str, list[Statement]] = {}
@@ -105,17 +113,15 @@ def prompt(report: Report, question: str, earlier: Sequence[str] = ()) -> str:
 
 def _joined(statements):
     """Statements of one kind at several channels in a line."""
-    head = statements[0].sentence.partition(statements[0].on)[0].strip()
-    unit = statements[0].unit
-    each = ", ".join(f"{s.on} {shown(s.value, s.kind)} {unit}".strip() for s in statements)
-    return f"{head} {each}."
+    each = ", ".join(
+        f"{s.on} {shown(s.value, s.kind)} {s.unit}" for s in statements
+    )
+    return f"{kinds()[statements[0].kind].head}: {each}."
 
 
 def _of(report, kind, on):
     statements = report.of(kind)
     if kinds()[kind].per == "site" and on:
-        from emg_llm.report.sentence import place
-
         places = {place(site) for site in on}
         return [s for s in statements if s.on in on or place(s.on) in places] or statements
     return statements

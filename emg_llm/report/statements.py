@@ -12,6 +12,7 @@ from typing import Any
 
 import yaml
 
+from emg_llm.bridge.reading import at_site
 from emg_llm.signal.montage import listed
 
 Value = str | float | tuple[str, ...] | tuple[float, ...] | None
@@ -30,6 +31,7 @@ class Kind:
     ask: tuple[str, ...]
     none: str = ""
     per: str = ""
+    head: str = ""
     measured: bool = True
     list: bool = False
 
@@ -148,7 +150,8 @@ def state(
     row = kinds()[kind]
     unit = unit or row.unit
     says = row.none if value == () and row.none else row.says
-    sentence = says.format(on=on, value=shown(value, row.name), unit=unit, word=word)
+    at = at_site(on) if on else ""
+    sentence = says.format(on=on, at=at, value=shown(value, row.name), unit=unit, word=word)
     tolerance = row.tolerance
     if row.relative and isinstance(value, int | float):
         tolerance = abs(value) * row.tolerance / 100
@@ -172,4 +175,5 @@ def shown(value: Value, kind: str = "") -> str:
         return value or ""
     if kind in ("level", "neutral"):
         return f"{value:+.0f}"
+    value += 0.0  # no -0
     return f"{value:.0f}" if value == round(value) or abs(value) >= 1000 else f"{value:.3g}"
