@@ -1,6 +1,6 @@
 """Whether a reply answers a question: a rule, held against the report of the recording.
 
-A rule is a dict of: states (ids of statements that the reply must all state), any (one of them),
+A rule is a dict of: states (ids or kinds of statements, each of which the reply must state), any (one of them),
 site (statements whose channels it must name), says (words of which each must be in it, with
 "/" between alternatives), never (words that may not), and the flags emotion (names the one that is
 read), no_emotion, refuse (says that it can't or doesn't know), hello and thanks. Whatever the rule,
@@ -64,7 +64,7 @@ class Verdict:
 def judge(reply: str, rule: dict, report: Report, asked=()) -> Verdict:
     """Whether a reply follows a rule. asked: the questions, whose emotions it may take up.
 
-    Raises ValueError for an unknown part of a rule, or a statement that the report doesn't have.
+    Raises ValueError for an unknown part of a rule, or where the report has no such statement.
     """
     for part in rule:
         if part not in (*FLAGS, *LISTS):
@@ -77,10 +77,10 @@ def judge(reply: str, rule: dict, report: Report, asked=()) -> Verdict:
     for part, needed in rule.items():
         ok = True
         if part in ("states", "any"):
-            stated = [states(text, _statement(report, id)) for id in needed]
+            stated = [any(states(text, s) for s in _statements(report, id)) for id in needed]
             ok = all(stated) if part == "states" else any(stated)
         elif part == "site":
-            ok = all(_names(text, _statement(report, id), report) for id in needed)
+            ok = all(_names(text, s, report) for id in needed for s in _statements(report, id))
         elif part == "says":
             ok = all(any(w in text for w in folded(words).split("/")) for words in needed)
         elif part == "never":
@@ -118,9 +118,10 @@ def states(text: str, statement: Statement) -> bool:
     return bool(names) and all(name in text for name in names)
 
 
-def _statement(report, id):
-    if statement := report.get(id):
-        return statement
+def _statements(report, id):
+    """The statement with an id, or all of a kind. Raises ValueError if there are none."""
+    if found := [s for s in report if id in (s.id, s.kind)]:
+        return found
     raise ValueError(f"The report has no statement {id!r}.")
 
 

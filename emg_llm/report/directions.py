@@ -116,7 +116,8 @@ def _faults(part: Sentence) -> Iterator[Fact]:
         if stated is None or not said or part.general:
             continue
         denied, text = part.denied(said[0].start), f"{name}: {', '.join(stated.names) or 'none'}"
-        governed = list(part.governed(said))
+        every = part.governed(said)
+        governed = [(span, on) for span, on in every if part.clause(span.start) not in busy]
         for span, on in governed:
             yield part.fact(span, bool({*on} & {*stated.names}) != denied, text, name)
         if denied and not governed:

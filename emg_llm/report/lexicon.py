@@ -83,7 +83,7 @@ def one_of(phrases: list[str] | tuple[str, ...]) -> str:
 class Places:
     """The places that a text may name, for a recording with the channels `sites`.
 
-    find: [(start, end, the channels meant)] in a folded text; no channels where the recording has
+    named: folded name -> channels. find: [(start, end, the channels meant)] in a folded text; no channels where the recording has
     none at that place.
     """
 
@@ -96,7 +96,7 @@ class Places:
             named[word] = tuple(s for s in sites if stem in folded(s).replace("_", " "))
         for site in sites:
             named[folded(site).replace("_", " ")] = named[folded(site)] = (site,)
-        self.sites, self._named = sites, named
+        self.sites, self.named = sites, named
         self._pattern = re.compile(
             one_of([*named]) + r"|(?<!\w)(?:channel|electrode|ch|kanal|canal)\.? ?#?(\d+)(?!\w)"
         )
@@ -105,8 +105,8 @@ class Places:
         return [(m.start(), m.end(), self._meant(m)) for m in self._pattern.finditer(text)]
 
     def _meant(self, match):
-        if match[0] in self._named:
-            return self._named[match[0]]
+        if match[0] in self.named:
+            return self.named[match[0]]
         number = int(match[1])
         return self.sites[number - 1 : number] if number else ()
 

@@ -10,7 +10,9 @@ from emg_llm.report.measured import ordered
 from emg_llm.report.statements import Report, Statement, state
 from emg_llm.signal.simulation.config import is_simulated
 
+# Of every recording: what none can tell, what words mean, and what can be asked.
 LIMITS = "medical", "mind", "elsewhere", "unrecorded"
+TERMS = "term_emg", "term_rms", "term_snr", "term_db", "help"
 LIKE = "The recording looks like those that the models learned from."
 UNLIKE = "The recording is unlike those that the models learned from, or its sites are unknown."
 
@@ -70,8 +72,8 @@ def of_results(
         yield state("accuracy", round(100 * row["accuracy"]), word=row["model"], more=_with(row))
         if "chance" in row:
             yield state("chance", round(100 * row["chance"]))
-    for limit in LIMITS:
-        yield state(limit, None)
+    for kind in (*LIMITS, *TERMS):
+        yield state(kind, None)
 
 
 def _with(row):

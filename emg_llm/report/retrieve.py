@@ -14,11 +14,13 @@ import numpy as np
 from emg_llm.report.lexicon import Places, folded
 from emg_llm.report.sentence import place
 from emg_llm.report.statements import Report, Statement, kinds, shown
+from emg_llm.signal.recording import EMOTIONS
 
 MOST = 8  # statements for one question, those of one kind at several channels counted as one
-QUOTED = 2  # where they are the whole answer
+QUOTED = 3  # where they are the whole answer
 GRAM = 3  # letters that are compared at once
 ALIKE = 0.5  # share of grams from which on two words may be the same
+MISSPELT = 0.6  # the same for a place
 LEAST = 0.3  # of the best score: what is worth telling
 EARLIER = 0.4  # weight of the question before, where this one hardly says anything
 FEW_WORDS = 3  # that say something, up to which the question before counts
@@ -31,7 +33,7 @@ STOP = frozenset(
     say what whats which there here have has had with by as any some one ok just about how much not
     der die das ist sind ein eine und oder wie was ich du mir dir es in auf zu von mit hat el la los
     las un una es son y o que se de del en mi tu le les des est sont et ou je tu il elle a au aux du
-    ce cette ca quel quelle bitte por favor svp now only all really like get got then than no yes
+    ce cette ca quel quelle bitte por favor svp now only all really like get got then than no yes makes
     """.split()
 )
 
@@ -60,7 +62,10 @@ def retrieve(
     scores = _scores(words)
     if earlier and len(words) <= FEW_WORDS:
         before, others = _asked(report, earlier[-1])
-        on, scores = on or before, scores + EARLIER * _scores(others)
+        share = EARLIER if words else 1.0
+        on, scores = before if on is None else on, scores + share * _scores(others)
+    elif not words and on is None:  # nothing in particular
+        return Found(tuple(_known(report)), 0.0)
     if on is not None:
         for k, kind in enumerate(kinds().values()):
             scores[k] += 0.5 * (kind.per == "site") + (kind.name in ("rms", "level"))
@@ -85,8 +90,7 @@ def grounding(
     found = retrieve(report, question, earlier, most)
     if found.statements:
         return lines(found.statements)
-    known = [s for kind in KNOWN for s in report.of(kind)][:3]
-    return f"Nothing in the recording answers this. Known:\n{lines(known)}"
+    return f"Nothing in the recording answers this. Known:\n{lines(_known(report))}"
 
 
 def quoted(report: Report, question: str, earlier: Sequence[str] = ()) -> str:
@@ -111,6 +115,11 @@ def prompt(report: Report, question: str, earlier: Sequence[str] = ()) -> str:
     return f"{grounding(report, question, earlier)}\nQuestion: {question}"
 
 
+def _known(report):
+    """Three things that can be told of any recording."""
+    return [s for kind in KNOWN for s in report.of(kind)][:3]
+
+
 def _joined(statements):
     """Statements of one kind at several channels in a line."""
     each = ", ".join(
@@ -130,12 +139,29 @@ def _of(report, kind, on):
 def _asked(report, question):
     """(channels that a question names, None where it names no place, its words)."""
     text = folded(question)
-    places = Places(report.sites).find(text)
+    finder = Places(report.sites)
+    places = finder.find(text) or _misspelt(finder, text)
     on = tuple(dict.fromkeys(s for _, _, sites in places for s in sites)) if places else None
     for start, end, _ in places:
         text = text[:start] + " " * (end - start) + text[end:]
     words = [w for w in re.findall(r"[^\W_]+", text) if w not in STOP]
     return on, words
+
+
+def _misspelt(finder, text):
+    """Places whose name is nearly written: "chek" is the cheek, unless it is a word of the table."""
+    vocabulary, _, _ = _index()
+    names = [name for name in finder.named if name.isalpha()]
+    grams = [_grams(name) for name in names]
+    found = []
+    for match in re.finditer(r"[^\W\d_]{4,}", text):
+        if match[0] in vocabulary or match[0] in STOP:
+            continue
+        likeness = _likeness(match[0], names, grams)
+        if likeness.max(initial=0) >= MISSPELT:
+            meant = finder.named[names[int(likeness.argmax())]]
+            found.append((*match.span(), meant))
+    return found
 
 
 def _scores(words):
@@ -163,7 +189,9 @@ def _index():
     rows = []
     for kind in kinds().values():
         named = {w: WORTH for phrase in kind.words for w in _split(phrase)}
-        rows.append({w: 1.0 for phrase in kind.ask for w in _split(phrase)} | named)
+        more = EMOTIONS if kind.name in ("emotion", "withheld") else ()
+        asked = {w: 1.0 for phrase in (*kind.ask, *more) for w in _split(phrase)}
+        rows.append(asked | named)
     vocabulary = sorted(set().union(*rows))
     weights = np.array([[row.get(word, 0.0) for row in rows] for word in vocabulary])
     # A word that points at few kinds says more.
