@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 from emg_llm.report import Report, Statement
 from emg_llm.report.check import check, unmarked
-from emg_llm.report.lexicon import GOOD, NOT, Places, folded, one_of
+from emg_llm.report.lexicon import GOOD, NOT, folded, one_of, places_of
 from emg_llm.report.sentence import place
 from emg_llm.report.text import quantities
 
@@ -127,7 +127,7 @@ def _statements(report, id):
 
 def _names(text, statement, report):
     """Whether the text names all channels of a statement, in whatever words."""
-    meant = {place(s) for _, _, on in Places(report.sites).find(text) for s in on}
+    meant = {place(s) for _, _, on in places_of(report.sites).find(text) for s in on}
     return bool(statement.names) and {place(n) for n in statement.names} <= meant
 
 

@@ -34,13 +34,15 @@ def amounts(part: Sentence) -> Iterator[Fact]:
 def _with_unit(part: Sentence, q: Quantity) -> Fact | None:
     on, own = part.on(q.start)
     asked = part.kinds_at(q.start)
-    if q.dimension in COUNTED:
+    if q.dimension in COUNTED[1:]:
         asked = [kind for kind in asked if kind.unit == q.dimension]
-        if q.dimension in ("channels", "models") and not _is_of_all(part, q):
+        if q.dimension != "samples" and not _is_of_all(part, q):
             return None
     if q.dimension == "%" and part.certain:
         return None
     fits = [kind.name for kind in asked if _unit(part, kind) == q.dimension]
+    if "peak" in fits and len(q.values) == 1 and not _edge(part, q):
+        fits = ["peak"]  # "the activity peaks at" is about no start or end
     names = fits or DEFAULT.get(q.dimension, ())
     candidates = _nearest(part.candidates(names, on), on, own)
     if part.general or any(0 <= q.start - d.end <= 12 for d in part.denials):
@@ -50,7 +52,8 @@ def _with_unit(part: Sentence, q: Quantity) -> Fact | None:
         return part.fact(q, holds or None, "", names[0] if names else "")
     best = next((s for s in candidates if _matches(part, q, s)), None)
     if best is None and asked and not fits:  # another unit than what the words are about
-        candidates = _nearest(part.candidates([kind.name for kind in asked], on), on, own)
+        named = part.candidates([kind.name for kind in asked], on)
+        candidates = _nearest(named, on, own) or candidates
     if not candidates:
         return part.fact(q, None, "", "")
     kind = (best or candidates[0]).kind
@@ -100,15 +103,16 @@ def _matches(part: Sentence, q: Quantity, s: Statement) -> bool:
         return all(abs(a - b) <= slack for a, b in zip(q.values, right, strict=True))
     if len(q.values) == 2:  # two numbers of two statements, such as "12 and 30 µV"
         return any(abs(a - b) <= slack for a in q.values for b in right)
-    if len(right) == 2:
-        before = part.text[max(0, q.start - 30) : q.start]
-        last = [
-            max((m.end() for m in re.finditer(one_of(words), before)), default=-1)
-            for words in (START, END)
-        ]
-        if last[0] != last[1]:
-            right = right[:1] if last[0] > last[1] else right[1:]
+    if len(right) == 2 and (edge := _edge(part, q)):
+        right = right[:1] if edge == "start" else right[1:]
     return any(abs(q.values[0] - v) <= slack for v in right)
+
+
+def _edge(part: Sentence, q: Quantity) -> str:
+    """Whether a time is said to be the "start" or the "end" of something, or neither."""
+    before = part.text[max(0, q.start - 30) : q.start]
+    start, end = (max((s.end for s in phrases(before, words)), default=0) for words in (START, END))
+    return "" if start == end else "start" if start > end else "end"
 
 
 def _bound(part: Sentence, q: Quantity) -> Callable[[float], bool] | None:

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 
 from emg_llm.report.amounts import amounts
 from emg_llm.report.directions import directions
-from emg_llm.report.lexicon import Places, folded
+from emg_llm.report.lexicon import folded, places_of
 from emg_llm.report.sentence import Fact, Sentence
 from emg_llm.report.statements import Report
 from emg_llm.report.text import sentences
@@ -18,7 +18,7 @@ from emg_llm.report.text import sentences
 
 def check(reply: str, report: Report) -> tuple[Fact, ...]:
     """What a reply states of what a report has measured, in text order."""
-    plain, places, facts = folded(reply), Places(report.sites), []
+    plain, places, facts = folded(reply), places_of(report.sites), []
     before: tuple[str, ...] = ()
     for span in sentences(plain):
         part = Sentence(plain[span.start : span.end], span.start, report, places, before)

@@ -3,12 +3,12 @@
 import re
 from collections.abc import Iterator
 
-from emg_llm.report.lexicon import EQUAL, GOOD, LESS, MORE, one_of
+from emg_llm.report.lexicon import EQUAL, GOOD, LESS, MORE, ONLY, one_of
 from emg_llm.report.sentence import FAULTS, Fact, Sentence, place, values
 from emg_llm.report.statements import Statement
 from emg_llm.report.text import Span, phrases
 
-MEASURES = {"level": 0.0, "rms": 0.05}  # of strength; how far apart equally strong ones are
+MEASURES = {"rms": 0.05, "level": 0.0}  # of strength; how far apart equally strong ones are
 ORDERS = {"µV": "rms", "dB": "level"}  # which of them a number beside a direction is
 LOUD = "µV", "dB"  # numbers that a clause about faults may not hold
 NEAR = 25  # characters from "quality" to its adjective
@@ -27,25 +27,28 @@ def directions(part: Sentence) -> Iterator[Fact]:
 def _nowhere(part: Sentence) -> Iterator[Fact]:
     """Places that the recording doesn't have."""
     there = ", ".join(part.report.sites)
-    if there and not part.denials and not part.general:
+    if there and not part.denials and not part.general and not phrases(part.text, ONLY):
         for start, end, on in part.places:
             if not on:
                 yield part.fact(Span(start, end), False, f"recorded: {there}", "sites")
 
 
-def _orders(part: Sentence, at: int) -> list[list[Statement]]:
-    """Statements by place, the highest first, by each measure that a direction may mean."""
+def _order(part: Sentence, at: int) -> list[Statement]:
+    """Statements by place, the highest first, by the measure that a direction is about.
+
+    Of strength, that is the measure whose numbers stand beside it, or else the RMS.
+    """
     here = {k.name for span, k in part.named if part.clause(span.start) == part.clause(at)}
-    measures = list(MEASURES)
+    measures = [*MEASURES]
     if "snr" in here or "hum" in here:
         measures = ["site_snr" if "snr" in here else "mains"]
     else:
         beside = [q for q in part.numbers if part.clause(q.start) == part.clause(at)]
-        exact = {ORDERS.get(q.dimension or "dB" * q.signed, "") for q in beside} - {""}
-        if len(exact) == 1 and part.report.of(*exact):
-            measures = [*exact]
-    orders = [sorted(part.report.of(m), key=lambda s: -s.numbers[0]) for m in measures]
-    return [order for order in orders if order]
+        for some in (part.numbers, beside):
+            units = {q.dimension or "dB" * q.signed for q in some}
+            measures.sort(key=lambda m: not units & {u for u, of in ORDERS.items() if of == m})
+    stated = next((found for m in measures if (found := part.report.of(m))), [])
+    return sorted(stated, key=lambda s: -s.numbers[0])
 
 
 def _extremes(part: Sentence) -> Iterator[Fact]:
@@ -53,17 +56,16 @@ def _extremes(part: Sentence) -> Iterator[Fact]:
     for kind, step in (("strongest", 1), ("weakest", -1)):
         if not (said := part.spans(kind)):
             continue
-        orders = [order[::step] for order in _orders(part, said[0].start)]
+        order = _order(part, said[0].start)[::step]
         governed = list(part.governed(said))
         n = 2 if phrases(part.text, ["second", "next"]) else len({on for _, on in governed})
         for span, on in governed:
-            if not orders or part.denied(span.start):
+            if not order or part.denied(span.start):
                 continue
-            holds = any(_among(on, order, n) for order in orders)
-            text = "; ".join(f"{kind} {values(order[:n])}" for order in orders)
             # A number that follows the place shares its mark.
             end = next((q.end for q in part.numbers if 0 <= q.start - span.end <= 2), span.end)
-            yield part.fact(Span(span.start, end), holds, text, kind)
+            text = f"{kind} {values(order[:n])}"
+            yield part.fact(Span(span.start, end), _among(on, order, n), text, kind)
 
 
 def _comparison(part: Sentence) -> Iterator[Fact]:
@@ -84,13 +86,10 @@ def _comparison(part: Sentence) -> Iterator[Fact]:
     if not first or not second or first == second:
         return
     sign = signs[part.text[word.start : word.end]]
-    orders = _orders(part, word.start)
-    pairs = [(_at(order, first), _at(order, second)) for order in orders]
-    known = [(a, b) for a, b in pairs if a and b]
-    if known:
-        holds = any(_ordered(a, b, sign) for a, b in known)
-        text = "; ".join(values(pair) for pair in known)
-        yield part.fact(word, holds, text, "comparison")
+    order = _order(part, word.start)
+    a, b = _at(order, first), _at(order, second)
+    if a and b:
+        yield part.fact(word, _ordered(a, b, sign), values([a, b]), "comparison")
 
 
 def _against_others(part: Sentence) -> Iterator[Fact]:

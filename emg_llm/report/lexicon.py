@@ -2,7 +2,8 @@
 
 import re
 import unicodedata
-from functools import cache
+from collections.abc import Iterable
+from functools import cache, lru_cache
 
 from emg_llm.signal.montage import SYNONYMS, parse
 from emg_llm.signal.recording import EMOTIONS
@@ -46,9 +47,10 @@ GOOD = {
     "poor": "poor bad terrible unusable schlecht mala malo mauvaise mauvais".split(),
 }
 NOT = """no not none neither never without nor cannot kein keine keinen nicht sin ningun ninguna
-pas aucun aucune isn't doesn't don't wasn't can't aren't isnt doesnt nothing only nur solo""".split()
+pas aucun aucune isn't doesn't don't wasn't can't aren't isnt doesnt nothing""".split()
+ONLY = "only nur solo seulement".split()
 # What follows is said of recordings in general, or of what should be, not of this one.
-GENERAL = """should would could might if need needs typically usually normally expect expects
+GENERAL = """should if need needs typically usually normally expect expects
 trained ideally example recommend recommended must band""".split()
 # Beside these, a share is how likely something is, which no signal shows.
 CERTAINTY = [*EMOTIONS, "sure", "certain", "probability", "confidence", "confident", "accuracy"]
@@ -74,7 +76,7 @@ def folded(text: str) -> str:
     return "".join({"μ": "µ", "−": "-", "’": "'"}.get(c, c) for c in plain)
 
 
-def one_of(phrases: list[str] | tuple[str, ...]) -> str:
+def one_of(phrases: Iterable[str]) -> str:
     """A regular expression for any of the phrases as whole words, the longest first."""
     longest = sorted(map(re.escape, phrases), key=len, reverse=True)
     return rf"(?<!\w)(?:{'|'.join(longest)})(?!\w)" if longest else r"(?!)"
@@ -109,6 +111,12 @@ class Places:
             return self.named[match[0]]
         number = int(match[1])
         return self.sites[number - 1 : number] if number else ()
+
+
+@lru_cache(100)
+def places_of(sites: tuple[str, ...]) -> Places:
+    """The Places of a recording; building them takes longer than using them."""
+    return Places(sites)
 
 
 @cache

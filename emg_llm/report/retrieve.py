@@ -11,7 +11,7 @@ from functools import cache
 
 import numpy as np
 
-from emg_llm.report.lexicon import Places, folded
+from emg_llm.report.lexicon import folded, places_of
 from emg_llm.report.sentence import place
 from emg_llm.report.statements import Report, Statement, kinds, shown
 from emg_llm.signal.recording import EMOTIONS
@@ -139,7 +139,7 @@ def _of(report, kind, on):
 def _asked(report, question):
     """(channels that a question names, None where it names no place, its words)."""
     text = folded(question)
-    finder = Places(report.sites)
+    finder = places_of(report.sites)
     places = finder.find(text) or _misspelt(finder, text)
     on = tuple(dict.fromkeys(s for _, _, sites in places for s in sites)) if places else None
     for start, end, _ in places:

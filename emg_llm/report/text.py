@@ -2,8 +2,9 @@
 
 import re
 from bisect import bisect_right
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 
 from emg_llm.report.lexicon import COUNTS, UNITS, folded, one_of
 
@@ -113,9 +114,14 @@ def _value(number: str) -> tuple[float, float]:
     return float(number), 0.5 * 10.0**-digits
 
 
-def phrases(text: str, words: list[str] | tuple[str, ...]) -> list[Span]:
+def phrases(text: str, words: Iterable[str]) -> list[Span]:
     """Where a folded text has one of some words or phrases."""
-    return [Span(*m.span()) for m in re.finditer(one_of(words), text)]
+    return [Span(*m.span()) for m in _pattern(tuple(words)).finditer(text)]
+
+
+@lru_cache(1000)
+def _pattern(words: tuple[str, ...]) -> re.Pattern:
+    return re.compile(one_of(words))
 
 
 __all__ = ["Quantity", "Span", "clauses", "folded", "phrases", "quantities", "sentences", "within"]
