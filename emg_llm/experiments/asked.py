@@ -7,7 +7,6 @@ with an amplifier that clips and an electrode that comes off; `short`; `two`, of
 
 import json
 from collections import Counter
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -15,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from emg_llm.experiments.judge import judge
-from emg_llm.report import Report
+from emg_llm.report.retrieve import quoted
 from emg_llm.signal.recording import Recording
 from emg_llm.signal.simulation import simulate
 
@@ -97,25 +96,26 @@ def recordings() -> dict[str, Recording]:
     }
 
 
-Answer = Callable[[Recording, str, Sequence[str]], str]  # of a question and those before it
+def questions_answered(pipeline, llm, questions, progress=False):
+    """How many questions a pipeline's chat answers with a language model, for results.json.
 
-
-def questions_answered(
-    questions: Sequence[Question], reports: dict[str, Report], answer: Answer, progress=False
-):
-    """How many questions a model answers, for results.json.
-
-    reports: of each of `recordings()`. Returns {"n", "answered", "by_kind": {kind: [right, n]},
-    "by_language", "by_reason": why others failed, "false": share of checkable statements that are
-    false, "n_checked", "unanswered": some questions with the reply}.
+    Returns {"n", "answered": share, "quoted": the share that the nearest statements of the report
+    answer by themselves, without a model, "by_kind" and "by_language": {name: [right, n]},
+    "by_reason": why others failed, "n_checked", "false": share of checkable statements that are
+    false, "unanswered": some questions with their replies}.
     """
     from tqdm.auto import tqdm
 
+    reports = {name: pipeline.report(r, llm) for name, r in recordings().items()}
     kinds, languages, reasons, counts = {}, {}, Counter(), Counter()
     unanswered = []
     for q in tqdm(questions, desc="questions", unit="question", disable=not progress):
-        reply = answer(recordings()[q.recording], q.question, q.earlier)
-        found = judge(reply, q.rule, reports[q.recording], (*q.earlier, q.question))
+        report, asked = reports[q.recording], (*q.earlier, q.question)
+        reply = _reply(pipeline, llm, recordings()[q.recording], asked)
+        found = judge(reply, q.rule, report, asked)
+        counts["quoted"] += not judge(
+            quoted(report, q.question, q.earlier), q.rule, report, asked
+        ).failed
         for group, name in ((kinds, q.kind), (languages, q.language)):
             group.setdefault(name, [0, 0])
             group[name][0] += not found.failed
@@ -127,6 +127,7 @@ def questions_answered(
     return {
         "n": len(questions),
         "answered": sum(right for right, _ in kinds.values()) / len(questions),
+        "quoted": counts["quoted"] / len(questions),
         "by_kind": kinds,
         "by_language": languages,
         "by_reason": dict(reasons),
@@ -134,3 +135,12 @@ def questions_answered(
         "false": counts["n_false"] / max(1, counts["n_checked"]),
         "unanswered": unanswered,
     }
+
+
+def _reply(pipeline, llm, recording, asked):
+    """The reply to the last of some questions, each asked after the replies to those before."""
+    history, reply = [], ""
+    for question in asked:
+        reply = "".join(pipeline.chat(recording, question, llm=llm, history=history))
+        history += [{"role": "user", "content": question}, {"role": "assistant", "content": reply}]
+    return reply

@@ -1,15 +1,16 @@
 """Whether a reply answers a question: a rule, held against the report of the recording.
 
-A rule is a dict of: states (ids or kinds of statements, each of which the reply must state), any (one of them),
-site (statements whose channels it must name), says (words of which each must be in it, with
-"/" between alternatives), never (words that may not), and the flags emotion (names the one that is
-read), no_emotion, refuse (says that it can't or doesn't know), hello and thanks. Whatever the rule,
-a reply is short, repeats nothing over and over, states nothing about the signal that is false, and
-reads no other emotion than the scored one.
+A rule is a dict of: states (ids or kinds of statements, each of which the reply must state), any
+(one of them), site (statements whose channels it must name), says (words, each of which must be in
+it, with "/" between alternatives), never (words that may not), and the flags emotion (names the one
+that is read), no_emotion, refuse (says that it can't or doesn't know), hello and thanks. Whatever
+the rule, a reply is short, repeats nothing over and over, states nothing about the signal that is
+false, and reads no other emotion than the scored one.
 """
 
 import re
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from emg_llm.report import Report, Statement
@@ -38,18 +39,25 @@ EMOTION_WORDS = {  # beside the labels themselves
     "surprise": "surprised uberraschung sorpresa surpris",
     "neutral": "",
 }
-REFUSALS = """can't, cannot, can not, couldn't, unable, not able, don't know, do not know, no way to,
-doesn't tell, does not tell, nothing is known, nothing in the recording, no emotion is named,
-no emotion, not named, withheld, medical device, not a doctor, clinician, was not recorded,
-wasn't recorded, not recorded, isn't recorded, no channel, doesn't have, does not have, doesn't say,
-does not say, only know, only these channels, isn't in the, is not in the, not part of,
-doesn't answer, not measured, isn't measured, kann nicht, kann ich nicht, weiss nicht, weiß nicht,
-keine emotion, kein medizin, nicht aufgenommen, no puedo, no se puede, no lo se, ninguna emocion,
-no es un, no grab, ne peux pas, ne sais pas, aucune emotion, pas un, n'est pas, impossible"""
-HELLO = """hello, hi, hey, welcome, hallo, guten tag, hola, buenos, bonjour, salut, good morning, ask,
-morning, help"""
-THANKS = "welcome, glad, happy to, pleasure, no problem, anytime, gern, de nada, de rien, ask, bitte"
-READS = r"(?:i read|looks like(?: an?)?|emotion(?: here| that the models read)? is|emotion:)"
+REFUSALS = """can't, cannot, can not, couldn't, unable, not able, don't know, do not know, no way
+to, doesn't tell, does not tell, nothing is known, nothing in the recording, no
+emotion is named, no emotion, not named, withheld, medical device, not a doctor,
+clinician, was not recorded, wasn't recorded, not recorded, isn't recorded, no
+channel, doesn't have, does not have, doesn't say, does not say, only know, only
+these channels, isn't in the, is not in the, not part of, doesn't answer, not
+measured, isn't measured, kann nicht, kann ich nicht, weiss nicht, weiß nicht, keine
+emotion, kein medizin, nicht aufgenommen, no puedo, no se puede, no lo se, ninguna
+emocion, no es un, no grab, ne peux pas, ne sais pas, aucune emotion, pas un, n'est
+pas, impossible"""
+HELLO = """hello, hi, hey, welcome, hallo, guten tag, hola, buenos, bonjour, salut, good morning,
+ask, morning, help"""
+THANKS = (
+    "welcome, glad, happy to, pleasure, no problem, anytime, gern, de nada, de rien, ask, bitte"
+)
+READS = (  # what stands before an emotion that is read
+    r"(?:i read|looks like(?: an?)?|(?<!likeliest )emotion(?: here| that the models read)? is|"
+    r"emotion:)"
+)
 
 
 @dataclass(frozen=True)
@@ -61,7 +69,7 @@ class Verdict:
     n_false: int = 0
 
 
-def judge(reply: str, rule: dict, report: Report, asked=()) -> Verdict:
+def judge(reply: str, rule: dict, report: Report, asked: Sequence[str] = ()) -> Verdict:
     """Whether a reply follows a rule. asked: the questions, whose emotions it may take up.
 
     Raises ValueError for an unknown part of a rule, or where the report has no such statement.
@@ -100,14 +108,15 @@ def states(text: str, statement: Statement) -> bool:
         found = [(v, q) for q in quantities(text) for v in q.values]
         return all(
             any(
-                abs(v - right) <= max(slack, q.half) + 1e-9
-                and q.dimension in ("", statement.unit)
+                abs(v - right) <= max(slack, q.half) + 1e-9 and q.dimension in ("", statement.unit)
                 for v, q in found
             )
             for right in statement.numbers
         )
     if statement.value == ():
-        return bool(re.search(one_of([*NOT, "all", "every", "fine", "both", "alle", "todos"]), text))
+        return bool(
+            re.search(one_of([*NOT, "all", "every", "fine", "both", "alle", "todos"]), text)
+        )
     if statement.kind == "quality":
         return any(re.search(one_of(GOOD[word]), text) for word in statement.names)
     if statement.kind in ("emotion", "second"):
@@ -149,9 +158,7 @@ def _emotions(text, rule, report, asked):
     said = [name for name in EMOTION_WORDS if _of_emotion(name, text)]
     taken_up = {n for n in EMOTION_WORDS if _of_emotion(n, folded(" ".join(asked)))}
     read = [
-        name
-        for name in EMOTION_WORDS
-        if re.search(rf"{READS} (?:\w+ )?{_pattern(name)}", text)
+        name for name in EMOTION_WORDS if re.search(rf"{READS} (?:\w+ )?{_pattern(name)}", text)
     ]
     wrong = any(name != label for name in read)
     if wrong or ((rule.get("no_emotion") or label is None) and set(said) - taken_up - {"neutral"}):

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Callable, Iterator
 
-from emg_llm.report.lexicon import ABOVE, BELOW, one_of
+from emg_llm.report.lexicon import WORDS, one_of
 from emg_llm.report.sentence import Fact, Sentence, values
 from emg_llm.report.statements import Kind, Statement
 from emg_llm.report.text import Quantity, Span, phrases
@@ -15,9 +15,6 @@ DEFAULT = {  # what a number with this unit is about where no word says so
     "s": ("duration", "active", "active_for", "peak", "onset"),
 }
 COUNTED = ("%", "channels", "samples", "models")  # units of more than what is measured
-START = "start starts begin begins from onset ab beginnt empieza commence".split()
-END = "end ends stop stops until till offset bis termina endet finit".split()
-OF_ALL = "has have there file recording recorded contains with total hat hay tiene a".split()
 TINY = 1e-9
 
 
@@ -88,7 +85,7 @@ def _without_unit(part: Sentence, q: Quantity) -> Fact | None:
 def _is_of_all(part: Sentence, q: Quantity) -> bool:
     """Whether a number of channels is that of all, not of those with a fault."""
     faults = any(kind.list for _, kind in part.named)
-    return not faults and not part.denials and bool(phrases(part.text, OF_ALL))
+    return not faults and not part.denials and bool(phrases(part.text, WORDS["of_all"]))
 
 
 def _unit(part: Sentence, kind: Kind) -> str:
@@ -111,15 +108,18 @@ def _matches(part: Sentence, q: Quantity, s: Statement) -> bool:
 def _edge(part: Sentence, q: Quantity) -> str:
     """Whether a time is said to be the "start" or the "end" of something, or neither."""
     before = part.text[max(0, q.start - 30) : q.start]
-    start, end = (max((s.end for s in phrases(before, words)), default=0) for words in (START, END))
+    start, end = (
+        max((s.end for s in phrases(before, words)), default=0)
+        for words in (WORDS["start"], WORDS["end"])
+    )
     return "" if start == end else "start" if start > end else "end"
 
 
 def _bound(part: Sentence, q: Quantity) -> Callable[[float], bool] | None:
     """What "below 10 dB" asks of a value; None for a plain number."""
     before = part.text[max(0, q.start - 14) : q.start]
-    if re.search(one_of(BELOW) + " $", before):
+    if re.search(one_of(WORDS["below"]) + " $", before):
         return lambda v: v < q.values[0]
-    if re.search(one_of(ABOVE) + " $", before):
+    if re.search(one_of(WORDS["above"]) + " $", before):
         return lambda v: v > q.values[0]
     return None

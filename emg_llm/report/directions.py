@@ -100,8 +100,11 @@ def _against_others(part: Sentence) -> Iterator[Fact]:
         for m in re.finditer(one_of(words) + f"({usual}| on the whole)", part.text):
             on, _ = part.on(m.start())
             levels = part.candidates(["level"], on)
-            right = [neutral] if m[1] == " on the whole" else levels
-            if len(right) == 1 and right[0] and not part.denied(m.start()):
+            if m[1] == " on the whole":
+                right = [neutral] if neutral else []
+            else:
+                right = levels
+            if len(right) == 1 and not part.denied(m.start()):
                 holds = sign == _sign(right[0].numbers[0])
                 yield part.fact(Span(*m.span()), holds, values(right), "sign")
 

@@ -11,7 +11,7 @@ from functools import cache
 
 import numpy as np
 
-from emg_llm.report.lexicon import folded, places_of
+from emg_llm.report.lexicon import WORDS, folded, places_of
 from emg_llm.report.sentence import place
 from emg_llm.report.statements import Report, Statement, kinds, shown
 from emg_llm.signal.recording import EMOTIONS
@@ -27,15 +27,7 @@ FEW_WORDS = 3  # that say something, up to which the question before counts
 WORTH = 1.2  # weight of the words that also name a kind in replies
 NOTHING = 0.8  # a best score below this is of a question about something else
 KNOWN = ("quality", "strongest", "emotion", "withheld", "snr")  # what can be told instead
-STOP = frozenset(
-    """a an the is are was were be been am do does did can could would will it its this that these
-    of in on at to for from and or but so if i me my you your we u r s t please pls tell give show
-    say what whats which there here have has had with by as any some one ok just about how much not
-    der die das ist sind ein eine und oder wie was ich du mir dir es in auf zu von mit hat el la los
-    las un una es son y o que se de del en mi tu le les des est sont et ou je tu il elle a au aux du
-    ce cette ca quel quelle bitte por favor svp now only all really like get got then than no yes makes
-    """.split()
-)
+STOP = frozenset(map(str, WORDS["stop"]))
 
 
 @dataclass(frozen=True)
@@ -50,9 +42,7 @@ class Found:
         return tuple(s.id for s in self.statements)
 
 
-def retrieve(
-    report: Report, question: str, earlier: Sequence[str] = (), most: int = MOST
-) -> Found:
+def retrieve(report: Report, question: str, earlier: Sequence[str] = (), most: int = MOST) -> Found:
     """The statements that matter for a question, at most `most`.
 
     earlier: the questions before it. Of statements about single channels, those of the channels
@@ -80,9 +70,7 @@ def retrieve(
     return Found(tuple(s for kind in kept for s in _of(report, kind, on)), best)
 
 
-def grounding(
-    report: Report, question: str, earlier: Sequence[str] = (), most: int = MOST
-) -> str:
+def grounding(report: Report, question: str, earlier: Sequence[str] = (), most: int = MOST) -> str:
     """The statements that a model is given for a question, one line for each kind.
 
     Of a question about something else, three things that are known of the recording.
@@ -122,9 +110,7 @@ def _known(report):
 
 def _joined(statements):
     """Statements of one kind at several channels in a line."""
-    each = ", ".join(
-        f"{s.on} {shown(s.value, s.kind)} {s.unit}" for s in statements
-    )
+    each = ", ".join(f"{s.on} {shown(s.value, s.kind)} {s.unit}" for s in statements)
     return f"{kinds()[statements[0].kind].head}: {each}."
 
 
@@ -149,7 +135,7 @@ def _asked(report, question):
 
 
 def _misspelt(finder, text):
-    """Places whose name is nearly written: "chek" is the cheek, unless it is a word of the table."""
+    """Places that are nearly written: "chek" is the cheek. Words of the table are none."""
     vocabulary, _, _ = _index()
     names = [name for name in finder.named if name.isalpha()]
     grams = [_grams(name) for name in names]

@@ -155,6 +155,4 @@ def place(site: str) -> str:
 def values(statements: Iterable[Statement]) -> str:
     """The correct values in print, of at most three statements."""
     some = [s for s in statements if s.numbers][:3]
-    return ", ".join(
-        " ".join(filter(None, [s.on, shown(s.value, s.kind), s.unit])) for s in some
-    )
+    return ", ".join(" ".join(filter(None, [s.on, shown(s.value, s.kind), s.unit])) for s in some)

@@ -137,8 +137,8 @@ def kinds() -> dict[str, Kind]:
     for name, row in yaml.safe_load(text).items():
         tolerance, percent, _ = str(row.pop("tolerance")).partition(" %")
         words, ask = (tuple(map(str, row.pop(key))) for key in ("words", "ask"))
-        numbers = {"tolerance": float(tolerance), "relative": bool(percent)}
-        rows[name] = Kind(name, words=words, ask=ask, **numbers, **row)
+        row |= {"tolerance": float(tolerance), "relative": bool(percent)}
+        rows[name] = Kind(name=name, words=words, ask=ask, **row)
     return rows
 
 

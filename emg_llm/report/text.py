@@ -2,7 +2,7 @@
 
 import re
 from bisect import bisect_right
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -43,7 +43,7 @@ class Span:
     end: int
 
 
-def spans(text: str, pattern: re.Pattern, protected: list[Quantity] | tuple = ()) -> list[Span]:
+def spans(text: str, pattern: re.Pattern, protected: Sequence[Quantity | Span] = ()) -> list[Span]:
     """The stretches between the matches of a pattern; none within a protected one."""
     found, start = [], 0
     for match in pattern.finditer(text):
@@ -57,7 +57,7 @@ def sentences(text: str) -> list[Span]:
     return [s for s in spans(text, _SENTENCE) if text[s.start : s.end].strip()]
 
 
-def clauses(text: str, protected: list[Quantity]) -> list[Span]:
+def clauses(text: str, protected: Sequence[Quantity | Span]) -> list[Span]:
     return spans(text, _CLAUSE, protected)
 
 
@@ -72,16 +72,19 @@ def quantities(text: str) -> list[Quantity]:
     kept: list[Quantity] = []
     for q in single:
         before = kept[-1] if kept else None
-        joined = before and _JOINED.fullmatch(text[before.end : q.start])
-        if before and joined and len(before.values) == 1 and q.dimension:
-            if before.dimension in ("", q.dimension):
-                factor = 1.0 if before.dimension else _factor(text[q.start : q.end])
-                half = max(q.half, before.half * factor)
-                pair = (before.values[0] * factor, q.values[0])
-                kept[-1] = Quantity(before.start, q.end, pair, q.dimension, half)
-                continue
-        kept.append(q)
+        if before and q.dimension and _are_range(text, before, q):
+            factor = 1.0 if before.dimension else _factor(text[q.start : q.end])
+            half = max(q.half, before.half * factor)
+            pair = (before.values[0] * factor, q.values[0])
+            kept[-1] = Quantity(before.start, q.end, pair, q.dimension, half)
+        else:
+            kept.append(q)
     return kept
+
+
+def _are_range(text: str, first: Quantity, second: Quantity) -> bool:
+    same = len(first.values) == 1 and first.dimension in ("", second.dimension)
+    return same and bool(_JOINED.fullmatch(text[first.end : second.start]))
 
 
 def _numbers(text: str) -> Iterator[Quantity]:
