@@ -14,12 +14,13 @@ from dataclasses import dataclass, field
 import numpy as np
 from trl import TrlParser
 
-from emg_llm.bridge.reading import at_site
 from emg_llm.bridge.text import Text
+from emg_llm.chat.levels import levels
 from emg_llm.data.datasets import load_dataset
 from emg_llm.report.check import check
 from emg_llm.report.measured import measured
 from emg_llm.scripts import run
+from emg_llm.signal.montage import at_site
 
 ERRORS = "number", "site", "unit", "direction", "time"
 DATA = "simulated:subjects={},trials=1,seed=11"
@@ -222,7 +223,7 @@ def reports_of(people):
             x[:, first] = 0
             x[:, second] += (100 * np.sin(2 * np.pi * 50 * t)).astype(np.float32)
             recording = recording.replace(signal=x)
-        yield measured(recording, bridge.read(recording))
+        yield measured(recording, levels(bridge.read(recording)))
 
 
 def main(args):

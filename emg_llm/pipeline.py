@@ -13,6 +13,7 @@ import numpy as np
 
 from emg_llm.bridge.codebook import Codebook
 from emg_llm.bridge.spelling import spell
+from emg_llm.chat.levels import levels
 from emg_llm.chat.oddities import oddities
 from emg_llm.chat.turns import Chat, Message, likely
 from emg_llm.encoders import load_encoder
@@ -246,7 +247,7 @@ class EmotionPipeline:
         leveled = [llm for llm in self._llms.values() if llm.bridge.scale is not None]
         if self.withheld(recording) or not leveled:
             return measured(recording)
-        return measured(recording, self._reading(recording, leveled[0]))
+        return measured(recording, levels(self._reading(recording, leveled[0])))
 
     def _begun(self, recording, llm):
         """The chat about a recording up to the language model's emotion."""

@@ -8,6 +8,7 @@ import pytest
 
 from emg_llm.bridge.reading import Reading
 from emg_llm.bridge.text import Text
+from emg_llm.chat.levels import levels, of_reading
 from emg_llm.evaluation.prediction import Prediction
 from emg_llm.experiments.asked import recordings
 from emg_llm.report import models
@@ -35,8 +36,10 @@ def reports():
     made = {}
     for name, recording in recordings().items():
         why = "Its sites are unknown." if name in ("two", "arm") else ""
-        said = Prediction(None, {}, withheld=why) if why else Prediction("fear", {"svm": P, "cnn": Q})
-        signal = measured(recording, None if why else LEVELS)
+        said = (
+            Prediction(None, {}, withheld=why) if why else Prediction("fear", {"svm": P, "cnn": Q})
+        )
+        signal = measured(recording, () if why else levels(LEVELS))
         made[name] = models.report(signal, said, ["svm"], RESULTS, "Simulated people.")
     return made
 
@@ -116,7 +119,7 @@ def test_planted_errors_are_found_and_true_replies_are_left_alone(people):
     marks = load_script("marks", "benchmarks")
     bridge = Text.fit(people, range(len(people.recordings)))
     some = [people.recordings[k] for k in range(0, 36, 3)]
-    counts, missed = marks.count([measured(r, bridge.read(r)) for r in some])
+    counts, missed = marks.count([measured(r, levels(bridge.read(r))) for r in some])
     assert {*marks.ERRORS} < {*counts}
     planted = sum((counts[e] for e in marks.ERRORS), Counter())
     assert planted["n"] > 800 and planted["false"] >= 0.95 * planted["n"], missed[:9]
@@ -145,8 +148,6 @@ def test_what_a_model_is_given_is_short_and_says_when_it_knows_nothing(reports):
 
 
 def test_a_reading_alone_makes_a_report_of_its_levels():
-    from emg_llm.report.measured import of_reading
-
     report = of_reading(Reading(("cheek", "jaw"), (3, -4), "dB", (), 12, "good"))
     assert [report.value(i) for i in ("level:cheek", "level:jaw", "snr")] == [3, -4, 12]
     assert [f.holds for f in check("The cheek is stronger than the jaw.", report)] == [True]

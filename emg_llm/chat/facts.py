@@ -7,12 +7,12 @@ are compared with the scored ones for the results alone: they never get a mark.
 import re
 from collections.abc import Sequence
 
+from emg_llm.chat.levels import of_reading
 from emg_llm.chat.topics import FAIRLY_SURE, SURE
 from emg_llm.chat.turns import Chat
 from emg_llm.report import Report
 from emg_llm.report import check as measuring
 from emg_llm.report.check import Fact, marked, unmarked
-from emg_llm.report.measured import of_reading
 from emg_llm.signal.recording import EMOTIONS
 
 KINDS = {  # whether the prompt states it, in this or other words, or it must be computed

@@ -4,7 +4,6 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from emg_llm.bridge.reading import Reading
 from emg_llm.report.statements import Report, Statement, kinds, shown, state
 from emg_llm.signal.features import activity, channel_power
 from emg_llm.signal.once import Prepared
@@ -18,19 +17,14 @@ LISTS = {"hum": ("hum",), "clipped": ("clipped",), "stuck": ("stuck", "off"), "n
 UNITS = {"uV": "microvolts (µV)", "a.u.": "arbitrary units, since the file doesn't name one"}
 
 
-def measured(recording: Recording, reading: Reading | None = None) -> Report:
+def measured(recording: Recording, levels: tuple[Statement, ...] = ()) -> Report:
     """The report on a recording's file and signal, without any model.
 
-    reading: of a bridge that reads levels, for the level of each site against typical recordings.
-    A recording that can't be filtered has no strengths and times.
+    levels: statements on the level of each site against typical recordings, see `chat.levels`. A
+    recording that can't be filtered has no strengths and times.
     """
     recording = Prepared.of(recording)
-    return recording.once(("report", reading), lambda: _measured(recording, reading))
-
-
-def of_reading(reading: Reading) -> Report:
-    """The report on what a Reading states: levels, SNR, quality and times."""
-    return Report(ordered(_of_reading(reading)), reading.sites)
+    return recording.once(("report", levels), lambda: _measured(recording, levels))
 
 
 def ordered(statements: Iterator[Statement] | list[Statement]) -> tuple[Statement, ...]:
@@ -42,7 +36,7 @@ def ordered(statements: Iterator[Statement] | list[Statement]) -> tuple[Statemen
     return tuple(sorted(first.values(), key=lambda s: place[s.kind]))
 
 
-def _measured(recording, reading):
+def _measured(recording, levels):
     statements = [*_file(recording), *_quality(recording, assess_quality(recording))]
     try:
         clean(recording)
@@ -50,9 +44,7 @@ def _measured(recording, reading):
         pass
     else:
         statements += [*_strength(recording), *_times(recording)]
-    if reading is not None:
-        statements += [s for s in _of_reading(reading) if s.kind in ("level", "neutral", "trial")]
-    return Report(ordered(statements), recording.channel_names, recording.recording_id)
+    return Report(ordered([*statements, *levels]), recording.channel_names, recording.recording_id)
 
 
 def _file(recording):
@@ -110,20 +102,3 @@ def _times(recording):
         spans[a.channel] = first, round(a.offset, 2)
     for name, span in spans.items():
         yield state("onset", span, name)
-
-
-def _of_reading(reading):
-    for site, level in zip(reading.sites, reading.levels, strict=True):
-        word = "above" if level > 0 else "below" if level < 0 else "as in"
-        yield state("level", level, site, word)
-    if reading.snr is not None:
-        yield state("snr", reading.snr)
-    if reading.quality is not None:
-        yield state("quality", reading.quality)
-    if reading.neutral is not None:
-        yield state("neutral", reading.neutral)
-    if reading.active:
-        yield state("active", reading.active)
-        yield state("peak", reading.peak)
-    if reading.known:
-        yield state("trial", "{} {}".format(*reading.known[0]))

@@ -12,8 +12,7 @@ from typing import Any
 
 import yaml
 
-from emg_llm.bridge.reading import at_site
-from emg_llm.signal.montage import listed
+from emg_llm.signal.montage import at_site, listed
 
 Value = str | float | tuple[str, ...] | tuple[float, ...] | None
 
