@@ -169,7 +169,9 @@ class EmotionPipeline:
         can't be read at all.
         """
         recording = Prepared.of(recording)
-        return self._memo(recording).once("prediction", lambda: self._predict(recording))
+        prediction = self._memo(recording).once("prediction", lambda: self._predict(recording))
+        self._signal(recording)  # while what it needs is at hand
+        return prediction
 
     def withheld(self, recording: Recording) -> str:
         """Why no emotion is named for this recording, in one sentence, or "".
@@ -209,9 +211,8 @@ class EmotionPipeline:
 
         The conversation starts with the model's prompt, the emotion that it scores highest, its
         scores and the strongest sites, so the chat agrees with the shown probabilities.
-        history: earlier messages, {"role": "user" | "assistant", "content": text}, with or
-        without the marks of `checked`. Where the emotion is withheld, the answer is the statements
-        of the report that are nearest to the message; no language model is asked.
+        history: earlier messages, {"role": "user" | "assistant", "content": text}, with or without
+        marks. Where the emotion is withheld, the nearest statements of the report are the answer.
         """
         model, messages = self.llm(llm), list(history)
         if self.withheld(recording):
@@ -221,29 +222,28 @@ class EmotionPipeline:
             yield from model.reply(self._begun(recording, llm).after(messages).asked(message))
 
     def checked(self, recording: Recording, reply: str) -> str:
-        """A complete `reply` about a recording, with what it states of the signal marked.
-
-        ✓ follows a correct statement, ✗ and the measured value a wrong one, "(not checked)" one
-        that the measurements say nothing of. Emotions and certainties get no mark.
-        """
+        """A complete `reply`, with what it states of the signal marked, see `report.check`."""
         plain = unmarked(reply)  # marks that the model wrote would look like ours
         return marked(plain, check(plain, self._signal(Prepared.of(recording))))
 
     def report(self, recording: Recording, llm: str | None = None) -> Report:
         """All statements of a recording: its file, its signal, and what the models say of it.
 
-        llm: the language model whose emotion it is, by default the mean of all. Raises
-        RecordingError.
+        llm: the one whose emotion it is, by default the mean of all. Raises RecordingError.
         """
         recording = Prepared.of(recording)
-        return self._memo(recording).once(("report", llm), lambda: self._report(recording, llm))
 
-    def _report(self, recording, llm):
-        said = self(recording), self.llms, self.results, self.trained_on
-        return models.report(self._signal(recording), *said, llm)
+        def make():
+            of_models = self(recording), self.llms, self.results, self.trained_on, llm
+            return models.report(self._signal(recording), *of_models)
+
+        return self._memo(recording).once(("report", llm), make)
 
     def _signal(self, recording):
         """The report on the signal, with levels from the first bridge that reads them."""
+        return self._memo(recording).once("signal", lambda: self._measured(recording))
+
+    def _measured(self, recording):
         leveled = [llm for llm in self._llms.values() if llm.bridge.scale is not None]
         if self.withheld(recording) or not leveled:
             return measured(recording)
