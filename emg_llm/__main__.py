@@ -79,7 +79,9 @@ def make_parser():
 
 
 def run_inspect(options):
-    from emg_llm.signal.description import description, sentences
+    from emg_llm.report.measured import measured
+    from emg_llm.report.retrieve import lines
+    from emg_llm.signal.description import description
     from emg_llm.signal.readers import read_recording
     from emg_llm.signal.recording import RecordingError
 
@@ -95,17 +97,25 @@ def run_inspect(options):
             refused = error  # the others are inspected, too
             print(json.dumps({"file": path, "error": str(error)}) if o.json else f"{path}: {error}")
             continue
-        told = description(recording)
+        told, report = description(recording), measured(recording)
+        said = [*lines(report).splitlines(), *_named(recording)]
         if o.json:
-            print(json.dumps({"file": path} | told))
+            print(json.dumps({"file": path} | told | report.as_dict()))
         else:
-            print(f"{path}: {' '.join(sentences(told))}\n{_channel_table(told).to_string()}\n")
+            print(f"{path}:\n{chr(10).join(said)}\n{_channel_table(told).to_string()}\n")
         if o.report:
-            page = _page(recording, sentences(told), _channel_table(told).reset_index())
+            page = _page(recording, said, _channel_table(told).reset_index())
             Path(o.report).write_text(page, encoding="utf-8")
             print(f"Report: {o.report}", file=sys.stderr)
     if refused is not None:
         raise ValueError("Not every file could be read.")
+
+
+def _named(recording):
+    """What the file says of its recording beside the signal."""
+    label = f"label {recording.label}" if recording.label else ""
+    if names := ", ".join(filter(None, (label, recording.subject))):
+        yield f"The file names: {names}."
 
 
 def _channel_table(told):

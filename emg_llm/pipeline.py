@@ -13,18 +13,22 @@ import numpy as np
 
 from emg_llm.bridge.codebook import Codebook
 from emg_llm.bridge.spelling import spell
-from emg_llm.chat import facts
-from emg_llm.chat.measurements import measurements, oddities
+from emg_llm.chat.levels import levels
+from emg_llm.chat.oddities import oddities
 from emg_llm.chat.turns import Chat, Message, likely
 from emg_llm.encoders import load_encoder
 from emg_llm.evaluation.confidence import Confidence
 from emg_llm.evaluation.confidence import log as log_of
-from emg_llm.evaluation.prediction import Prediction
+from emg_llm.evaluation.prediction import Prediction, finite, headline, mean_of
 from emg_llm.hub.client import HubError, bundle_folder, part, resolve
 from emg_llm.hub.saved import read_json
 from emg_llm.llms.available import Bundle, load_llms
 from emg_llm.llms.model import EmgLLM
 from emg_llm.registry import MEAN
+from emg_llm.report import Report, models
+from emg_llm.report.check import check, marked, unmarked
+from emg_llm.report.measured import measured
+from emg_llm.report.retrieve import quoted
 from emg_llm.signal.levels import ANY
 from emg_llm.signal.montage import SitesError, arrange, site_warnings
 from emg_llm.signal.once import Memo, Prepared, fingerprint
@@ -165,7 +169,9 @@ class EmotionPipeline:
         can't be read at all.
         """
         recording = Prepared.of(recording)
-        return self._memo(recording).once("prediction", lambda: self._predict(recording))
+        prediction = self._memo(recording).once("prediction", lambda: self._predict(recording))
+        self._signal(recording)  # while what it needs is at hand
+        return prediction
 
     def withheld(self, recording: Recording) -> str:
         """Why no emotion is named for this recording, in one sentence, or "".
@@ -205,38 +211,43 @@ class EmotionPipeline:
 
         The conversation starts with the model's prompt, the emotion that it scores highest, its
         scores and the strongest sites, so the chat agrees with the shown probabilities.
-        history: earlier messages, {"role": "user" | "assistant", "content": text}, with or
-        without the marks of `checked`. Where the emotion is withheld, the answer is why, and what
-        was measured; no language model is asked.
+        history: earlier messages, {"role": "user" | "assistant", "content": text}, with or without
+        marks. Where the emotion is withheld, the nearest statements of the report are the answer.
         """
-        model = self.llm(llm)
-        if why := self.withheld(recording):
-            yield f"{why} {measurements(recording)}"
-            return
-        chat = self._begun(recording, llm)
-        messages = list(history)
-        while messages and messages[0]["role"] == "assistant":  # an answer without a question
-            messages = messages[1:]
-        for m in messages:
-            if m["role"] == "user":
-                chat = chat.asked(m["content"])
-            else:
-                chat = chat.answered(facts.unmarked(m["content"]))
-        yield from model.reply(chat.asked(message))
-
-    def checked(
-        self, recording: Recording, message: str, reply: str, llm: str | None = None
-    ) -> str:
-        """A complete `reply` to `message`, with its statements about the recording marked.
-
-        ✓ follows a correct statement, ✗ and the measured value a wrong one. Where the emotion is
-        withheld, the reply comes back as it is.
-        """
+        model, messages = self.llm(llm), list(history)
         if self.withheld(recording):
-            return reply
-        chat = self._begun(recording, llm).asked(message)
-        reply = facts.unmarked(reply)  # marks that the model wrote would look like ours
-        return facts.marked(reply, facts.check(reply, chat, self.labels))
+            earlier = [m["content"] for m in messages if m["role"] == "user"]
+            yield quoted(self.report(recording), message, earlier)
+        else:
+            yield from model.reply(self._begun(recording, llm).after(messages).asked(message))
+
+    def checked(self, recording: Recording, reply: str) -> str:
+        """A complete `reply`, with what it states of the signal marked, see `report.check`."""
+        plain = unmarked(reply)  # marks that the model wrote would look like ours
+        return marked(plain, check(plain, self._signal(Prepared.of(recording))))
+
+    def report(self, recording: Recording, llm: str | None = None) -> Report:
+        """All statements of a recording: its file, its signal, and what the models say of it.
+
+        llm: the one whose emotion it is, by default the mean of all. Raises RecordingError.
+        """
+        recording = Prepared.of(recording)
+
+        def make():
+            of_models = self(recording), self.llms, self.results, self.trained_on, llm
+            return models.report(self._signal(recording), *of_models)
+
+        return self._memo(recording).once(("report", llm), make)
+
+    def _signal(self, recording):
+        """The report on the signal, with levels from the first bridge that reads them."""
+        return self._memo(recording).once("signal", lambda: self._measured(recording))
+
+    def _measured(self, recording):
+        leveled = [llm for llm in self._llms.values() if llm.bridge.scale is not None]
+        if self.withheld(recording) or not leveled:
+            return measured(recording)
+        return measured(recording, levels(self._reading(recording, leveled[0])))
 
     def _begun(self, recording, llm):
         """The chat about a recording up to the language model's emotion."""
@@ -257,10 +268,13 @@ class EmotionPipeline:
 
     def _read(self, recording, llm):
         """(Reading, probabilities (labels,)) of one language model."""
+        reading = self._reading(recording, llm)
         memo = self._memo(recording)
+        return reading, memo.once(llm, lambda: finite(llm.probabilities([reading])[0]))
+
+    def _reading(self, recording, llm):
         # Language models with the same bridge share the reading.
-        reading = memo.once(llm.bridge, lambda: llm.bridge.read(recording))
-        return reading, memo.once(llm, lambda: _finite(llm.probabilities([reading])[0]))
+        return self._memo(recording).once(llm.bridge, lambda: llm.bridge.read(recording))
 
     def _predict(self, recording):
         why, unsure = self._checked(recording)
@@ -274,7 +288,7 @@ class EmotionPipeline:
         probabilities, failures, refused = {}, [], None
         for model, (labels, predict) in models.items():
             try:
-                probabilities[model] = dict(zip(labels, _finite(predict(recording)), strict=True))
+                probabilities[model] = dict(zip(labels, finite(predict(recording)), strict=True))
             except RecordingError as error:
                 refused = refused or error
                 failures.append(f"{model} can't read this recording: {error}")
@@ -296,7 +310,7 @@ class EmotionPipeline:
             n: self._read(recording, self._llms[n])[0] for n in self._llms if n in probabilities
         }
         return Prediction(
-            self._headline(probabilities),
+            headline(probabilities, self.llms),
             probabilities,
             {n: tuple(spell(t, self._llms[n].spelling) for t in r.tokens) for n, r in read.items()},
             {n: spell(r.prompt(), self._llms[n].spelling) for n, r in read.items()},
@@ -308,22 +322,8 @@ class EmotionPipeline:
         """model -> the labels in its set, for the models that have sets."""
         owners = {"svm": self.svm, **{a: e.config for a, e in self.encoders.items()}, **self._llms}
         sets = {model: owners[model].confidence.label_set(p) for model, p in probabilities.items()}
-        voters = [probabilities[name] for name in self.config["llms"] if name in probabilities]
-        if len(voters) == len(self.config["llms"]):
-            mean = [np.mean([p.get(label, 0.0) for p in voters]) for label in self.labels]
-            calibrated = self.mean.probabilities(log_of(np.array(mean)))
+        if all(name in probabilities for name in self.config["llms"]):
+            mean = mean_of(probabilities, self.config["llms"])
+            calibrated = self.mean.probabilities(log_of(np.array([*map(mean.get, self.labels)])))
             sets[MEAN] = self.mean.label_set(dict(zip(self.labels, calibrated, strict=True)))
         return {model: labels for model, labels in sets.items() if labels}
-
-    def _headline(self, probabilities):
-        voters = [p for model, p in probabilities.items() if model in self._llms]
-        voters = voters or list(probabilities.values())
-        labels = dict.fromkeys(label for p in voters for label in p)
-        return max(labels, key=lambda label: sum(p.get(label, 0.0) for p in voters))
-
-
-def _finite(probabilities):
-    values = [float(p) for p in probabilities]
-    if not np.isfinite(values).all():
-        raise ValueError(f"Probabilities {values} aren't all numbers.")
-    return values

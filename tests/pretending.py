@@ -3,6 +3,7 @@
 import numpy as np
 
 from emg_llm.pipeline import Prediction
+from emg_llm.report.measured import measured
 from emg_llm.signal.recording import EMOTIONS, RecordingError
 
 P = dict.fromkeys(EMOTIONS, 0.02) | {"fear": 0.78}
@@ -50,7 +51,10 @@ class FakePipeline:
         yield f"{llm} read {recording.n_channels} channels"
         yield f" and {len(history)} earlier messages: {message}"
 
-    def checked(self, recording, message, reply, llm=None):
+    def report(self, recording, llm=None):
+        return measured(recording)
+
+    def checked(self, recording, reply):
         return reply.replace("8 channels", "8 channels ✓")
 
 

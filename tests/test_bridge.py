@@ -6,11 +6,12 @@ import pytest
 
 from emg_llm.bridge import BRIDGES, BridgeError, bridge_named, load_bridge, text
 from emg_llm.bridge.codebook import Codebook
-from emg_llm.bridge.reading import Reading, at_site, code_token, site_name
+from emg_llm.bridge.reading import Reading, code_token, site_name
 from emg_llm.data.datasets import Dataset
 from emg_llm.encoders import CnnEncoder, EncoderConfig
 from emg_llm.signal.features import channel_power
 from emg_llm.signal.levels import SHARE
+from emg_llm.signal.montage import at_site
 from emg_llm.signal.quality import assess_quality
 from emg_llm.signal.recording import MONTAGE, RecordingError
 

@@ -134,12 +134,12 @@ def test_no_answer_claims_to_be_a_reason():
                     assert check(reply, Chat(reading, "fear", SCORES))
 
 
-def test_marks_stand_after_what_they_are_about_and_come_off_again():
+def test_marks_stand_after_what_was_measured_only_and_come_off_again():
     reply = "The level at the jaw +3 dB is above a typical recording. I read fear."
     told = marked(reply, check(reply, Chat(READING, "fear")))
     assert told == (
         "The level at the jaw +3 dB ✗ (measured: jaw +8 dB) is above a typical recording ✓. "
-        "I read fear ✓."
+        "I read fear."
     )
     assert unmarked(told) == reply
     assert marked("Hello.", ()) == "Hello."

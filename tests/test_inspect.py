@@ -24,7 +24,8 @@ def path(tmp_path):
 def test_it_says_what_was_read_left_out_and_how_far_it_can_be_trusted(path, capsys):
     assert main(["inspect", str(path)]) == 0
     said = capsys.readouterr().out
-    for words in ("2 channels, 3 s at 1000 Hz, in µV", "Sync", "come off", "EMG zyg", "poor"):
+    told = "3 s long", "1000 Hz", "2 channels", "microvolts", "Sync", "come off", "EMG zyg", "poor"
+    for words in told:
         assert words in said, words
 
 
@@ -34,6 +35,8 @@ def test_json_has_a_line_for_each_file_and_an_error_where_one_is_refused(path, t
     refused, told = map(json.loads, capsys.readouterr().out.splitlines())
     assert "no numbers" in refused["error"]
     assert told["sampling_rate"] == 1000 and told["unit"] == "uV"
+    stated = {s["id"]: s["value"] for s in told["statements"]}
+    assert stated["channels"] == 2 and stated["stuck"] == ["EMG cor"] and stated["rms:EMG zyg"] > 5
     first, second = told["channels"]
     assert first["name"] == "EMG zyg" and second["verdict"] == "poor" and second["stuck"] > 0.3
     assert first["rms"] == pytest.approx(14, abs=3)

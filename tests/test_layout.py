@@ -13,7 +13,7 @@ FLOORS = (  # from the ground up; rooms on one floor don't know each other
     {"data", "hub", "plots"},
     {"evaluation"},
     {"svm", "encoders"},
-    {"bridge"},
+    {"bridge", "report"},
     {"chat"},
     {"llms"},
     {"experiments", "pipeline", "ui"},

@@ -154,7 +154,7 @@ def test_a_recording_is_cleaned_judged_embedded_read_and_scored_once(pipeline, u
     again = recording.replace(signal=recording.signal.copy())
     assert pipeline(again) is prediction
     for llm in LLMS:
-        pipeline.checked(again, "Why?", "Because.", llm=llm)
+        pipeline.checked(again, "Because.")
         next(pipeline.chat(again, "Why?", llm=llm))
     once = ("QualityReport", "tensor", "read")
     of_each_channel = dict.fromkeys(("dct", "welch"), recording.n_channels)
@@ -256,10 +256,11 @@ def test_what_a_reply_states_is_marked_as_the_signal_has_it(pipeline, sample):
         scored = likely(llm.labels, llm.probabilities([reading])[0])[0][0]
         other = next(label for label in EMOTIONS if label not in (scored, "neutral"))
         reply = f"I read {scored}. The strongest site is {site} {level:+d} dB ✗ (measured: 3)."
-        told = pipeline.checked(sample, CHAT_FIRST, reply, llm=name)
-        assert told == f"I read {scored} ✓. The strongest site is {site} {level:+d} dB ✓."
-        told = pipeline.checked(sample, CHAT_FIRST, f"I read {other}.", llm=name)
-        assert told == f"I read {other} ✗ (measured: {scored})."
+        told = pipeline.checked(sample, reply)
+        assert told == f"I read {scored}. The strongest site is {site} {level:+d} dB ✓."
+        assert pipeline.checked(sample, f"I read {other}, I am sure.") == (
+            f"I read {other}, I am sure."
+        )
 
 
 def test_an_unknown_language_model_is_said_in_one_sentence(pipeline, sample):
@@ -286,9 +287,10 @@ def test_without_known_sites_the_emotion_is_withheld_and_no_model_is_asked(pipel
     assert "doesn't say where its 8 channels were recorded" in prediction.withheld
     assert "'face'" in prediction.withheld
     answer = "".join(pipeline.chat(unnamed, "Which emotion is this?"))
-    assert answer.startswith(prediction.withheld) and "the strongest channel is channel" in answer
-    assert not any(label in answer for label in EMOTIONS)
-    assert pipeline.checked(unnamed, "Why?", answer) == answer
+    assert prediction.withheld in answer and not any(label in answer for label in EMOTIONS)
+    assert "The strongest channel is channel" in "".join(pipeline.chat(unnamed, "strongest one?"))
+    told = pipeline.checked(unnamed, "The strongest channel is channel 40.")
+    assert "✗ (measured" in told or "✗ (recorded" in told
     assert not done["tensor"] + done["read"] + done["probabilities"]
     two = unnamed.replace(signal=unnamed.signal[:, :2], channel_names=("a", "b"))
     assert "has none of the sites" in pipeline(two).withheld

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tests.scripts import load_script
+from tests.scripts import ROOT, load_script
 
 pytestmark = pytest.mark.slow
 
@@ -118,3 +118,21 @@ def test_language_models_come_once_a_bridge_and_all_else_once(tmp_path):
         (tmp_path.name, trained, "text"),
         ("nano-phi3-both", "nano-phi3", "both"),
     ]
+
+
+def test_questions_are_put_to_an_adapter_in_the_chat(quick_bundle, run_script, tmp_path):
+    """Whether they are answered is no matter here: the adapter has hardly been trained."""
+    some = (ROOT / "tests" / "questions.jsonl").read_text(encoding="utf-8").splitlines()[:3]
+    (tmp_path / "q.jsonl").write_text("\n".join(some))
+    parts = quick_bundle.work
+    codec = "--encoder", parts / "encoders" / "cnn", "--codebook", parts / "codebook"
+    flags = "--questions", tmp_path / "q.jsonl", "--answers", 0, "--inputs", 0
+    done = run_script(
+        *("evaluate", "--model", parts / "adapters" / "nano-llama2", *codec, *flags),
+        *("--data", "simulated:subjects=2,trials=1,duration=1,seed=9"),
+        *("--output_dir", tmp_path / "out"),
+    )
+    assert done.returncode == 0, done.stderr
+    asked = json.loads((tmp_path / "out" / "results.json").read_text())["questions"]
+    assert asked["n"] == 3 and 0 <= asked["answered"] <= asked["quoted"] == 1
+    assert "of 3 questions" in (tmp_path / "out" / "results.md").read_text()

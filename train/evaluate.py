@@ -37,6 +37,7 @@ from emg_llm.encoders import ARCHITECTURES
 from emg_llm.evaluation.comparison import save_comparison
 from emg_llm.evaluation.report import REPORT, save_report
 from emg_llm.evaluation.results import headline, save_results
+from emg_llm.experiments.asked import load_questions, questions_answered
 from emg_llm.experiments.extras import Extras
 from emg_llm.experiments.fitted import FoldTraining
 from emg_llm.experiments.folds import FoldStore
@@ -44,6 +45,9 @@ from emg_llm.experiments.language_models import Material
 from emg_llm.experiments.mean import mean_of
 from emg_llm.experiments.measure import measure_recipe, measure_trained
 from emg_llm.experiments.results import Measured
+from emg_llm.hub.client import resolve
+from emg_llm.hub.saved import read_json
+from emg_llm.pipeline import EmotionPipeline
 from emg_llm.registry import MEAN, REGISTRY
 from emg_llm.scripts import DataArguments, ReadingArguments, load_codec, run
 
@@ -140,6 +144,13 @@ class ExtraArguments:
         default=Extras.replies,
         metadata={"help": "Chat replies of an LLM to fact-check, in each fold."},
     )
+    questions: str | None = field(
+        default=None,
+        metadata={
+            "help": "Questions with rules (JSONL), such as tests/questions.jsonl, put to trained "
+            "LLMs in the demo's chat."
+        },
+    )
     answers: int = field(
         default=200, metadata={"help": "Free answers of an LLM to bare prompts, in each fold."}
     )
@@ -160,6 +171,7 @@ def main(data, args, reading, llms, more):
     root = Path(args.output_dir)
     material = Material(root / "folds")
     protocol = partial(protocol_splits, args.protocol, folds=args.folds, validation=args.validation)
+    questions = load_questions(more.questions) if more.questions else ()
     jobs, results_of, scored = named_jobs(args.model, llms.bridge), {}, {}
     llms_measured = {}
 
@@ -178,6 +190,8 @@ def main(data, args, reading, llms, more):
             )
             save_report(beside, results)
         print(headline(results), flush=True)
+        if "questions" in results:
+            print(f"{name}: {results['questions']['answered']:.1%} of the questions answered")
         if len(jobs) > 1:  # after each model: an interrupted run leaves a table
             with whole(root) as beside:
                 save_comparison(beside, results_of, scored)
@@ -200,6 +214,8 @@ def main(data, args, reading, llms, more):
                     "earlier run; --fresh repeats them."
                 )
         results, rows, probabilities = outcome
+        if questions and is_trained(model) and is_llm(model):
+            results["questions"] = questions_of(model, questions)
         if left_out := results["protocol"].get("left_out"):
             print(f"{name}: {left_out} recordings of people it has learned from are left out.")
         report(folder, name, results, rows, probabilities)
@@ -223,6 +239,18 @@ def _same_rows(models):
 
 def is_trained(model):
     return Path(model).is_dir() or "/" in model
+
+
+def is_llm(model):
+    return read_json(resolve(model) / "config.json").get("kind") == "emg-llm-adapter"
+
+
+def questions_of(model, questions):
+    """How many questions the demo's chat answers with an adapter, see `questions_answered`."""
+    pipeline = EmotionPipeline.from_pretrained(llms=[str(model)])
+    if not pipeline.llms:
+        raise ValueError(" ".join(pipeline.not_loaded.values()))
+    return questions_answered(pipeline, pipeline.llms[0], questions)
 
 
 def named_jobs(models, bridges):

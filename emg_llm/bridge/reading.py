@@ -2,7 +2,8 @@
 
 import re
 from dataclasses import dataclass
-from functools import lru_cache
+
+from emg_llm.signal.montage import PREPOSITIONS
 
 NEAREST_KNOWN = 3  # most labels of a person's known trials in a prompt
 # What the levels are against, where that is something of the person.
@@ -102,7 +103,6 @@ def code_token(depth: int, code: int) -> str:
     return f"<emg_{depth}_{code}>"
 
 
-PREPOSITIONS = "above|below|beside|under|behind|near"
 _PLACE = re.compile(rf"\b({PREPOSITIONS}) (?!the\b)")
 
 
@@ -110,11 +110,3 @@ def site_name(column: str) -> str:
     """A site in plain English: `power_above_eye` and `above the eye` -> `above the eye`."""
     name = re.sub(r"^(power|rms|log_power)_", "", column).replace("_", " ")
     return _PLACE.sub(r"\1 the ", name)
-
-
-@lru_cache(1000)  # conversations name the same few sites hundreds of times
-def at_site(site: str) -> str:
-    """A site within a sentence: `above the eye`, `at the jaw`, `at Ch 3`."""
-    if re.match(rf"({PREPOSITIONS})\b", site):
-        return site
-    return f"at the {site}" if re.fullmatch("[a-z ]+", site) else f"at {site}"

@@ -8,8 +8,9 @@ from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 
-from emg_llm.bridge.reading import Reading, at_site
+from emg_llm.bridge.reading import Reading
 from emg_llm.chat.turns import Scores
+from emg_llm.signal.montage import at_site
 from emg_llm.signal.recording import EMOTIONS
 
 SURE, FAIRLY_SURE = 80, 50  # percent

@@ -2,9 +2,11 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import dropwhile
 from typing import Any
 
 from emg_llm.bridge.reading import Reading
+from emg_llm.report.check import unmarked
 
 ANSWER = "Emotion: {label}"
 LIKELY = 3  # labels with scores in the prompt
@@ -45,6 +47,16 @@ class Chat:
     def answered(self, reply: str) -> "Chat":
         """The chat with an answer to its last question."""
         return replace(self, later=(*self.later, {"role": "assistant", "content": reply}))
+
+    def after(self, messages: Sequence[Message]) -> "Chat":
+        """The chat after earlier messages, without their marks, from the first question on."""
+        chat = self
+        for message in dropwhile(lambda m: m["role"] == "assistant", messages):
+            if message["role"] == "user":
+                chat = chat.asked(message["content"])
+            else:
+                chat = chat.answered(unmarked(message["content"]))
+        return chat
 
     def shorter(self) -> "Chat | None":
         """The chat without its oldest question and answer, or None with only one question."""

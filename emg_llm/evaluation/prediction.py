@@ -1,6 +1,9 @@
 """What several models say of one recording."""
 
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+
+import numpy as np
 
 
 @dataclass(frozen=True)
@@ -22,3 +25,25 @@ class Prediction:
     warnings: tuple[str, ...] = ()
     withheld: str = ""
     sets: dict[str, tuple[str, ...]] = field(default_factory=dict)
+
+
+def mean_of(probabilities: Mapping[str, Mapping[str, float]], voters: Iterable[str]) -> dict:
+    """label -> the mean probability over those of `voters` that answered, or else all models."""
+    shares = [probabilities[name] for name in voters if name in probabilities]
+    shares = shares or list(probabilities.values())
+    labels = dict.fromkeys(label for p in shares for label in p)
+    return {label: float(np.mean([p.get(label, 0.0) for p in shares])) for label in labels}
+
+
+def headline(probabilities: Mapping[str, Mapping[str, float]], voters: Iterable[str]) -> str:
+    """The label of the highest mean probability, see `mean_of`."""
+    mean = mean_of(probabilities, voters)
+    return max(mean, key=mean.__getitem__)
+
+
+def finite(probabilities: Iterable[float]) -> list[float]:
+    """Probabilities as floats. Raises ValueError unless all are numbers."""
+    values = [float(p) for p in probabilities]
+    if not np.isfinite(values).all():
+        raise ValueError(f"Probabilities {values} aren't all numbers.")
+    return values

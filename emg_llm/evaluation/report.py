@@ -177,6 +177,12 @@ def _beside(results):
             "emotion than the one with the highest score. Most claims can be copied from the "
             "prompt; comparisons must be computed."
         )
+    if asked := results.get("questions"):
+        yield (
+            f"{asked['answered']:.1%} of {asked['n']} questions as people type them are answered "
+            f"in the chat, {asked['quoted']:.1%} by the nearest statements without a model; "
+            f"{asked['false']:.1%} of {asked['n_checked']} checkable statements are false."
+        )
     if planted := results.get("planted"):
         yield (
             f"With a wrong emotion planted, {planted['same_words']:.1%} of {planted['n']} answers "

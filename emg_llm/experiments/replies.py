@@ -37,7 +37,7 @@ def count_replies(llm, readings, probabilities, n_replies=500, seed=0, progress=
         replies = generate(llm, prompts, progress=progress)
         chats = [chat.answered(reply) for chat, reply in zip(prompts, replies, strict=True)]
         for chat, reply in zip(prompts, replies, strict=True):
-            facts = check(reply, chat, llm.labels)
+            facts = [f for f in check(reply, chat, llm.labels) if f.holds is not None]
             false = [fact for fact in facts if not fact.holds]
             counts["n_facts"] += len(facts)
             counts["n_true"] += len(facts) - len(false)
@@ -94,7 +94,7 @@ def _pairs(llm, readings, probabilities, n_replies, rng, progress):
         facts = check(reply, chat, llm.labels)
         compares = any(fact.kind == "comparison" for fact in facts)
         named = all(site in reply.lower() for site in both)
-        counts["true_pairs"] += compares and named and all(fact.holds for fact in facts)
+        counts["true_pairs"] += compares and named and all(f.holds is not False for f in facts)
     return counts
 
 

@@ -1,4 +1,4 @@
-"""What a file was read as, for people and for programs."""
+"""What a file was read as, channel by channel, for programs."""
 
 import math
 from typing import Any
@@ -50,14 +50,3 @@ def _channels(
         finite = not isinstance(row.get("snr_db"), float) or math.isfinite(row["snr_db"])
         rows.append(row if finite else row | {"snr_db": None})
     return rows
-
-
-def sentences(told: dict[str, Any]) -> list[str]:
-    """A description in sentences, without its channels."""
-    n = len(told["channels"])
-    facts = f"{n} channel{'s' * (n != 1)}, {told['duration']:.3g} s at {told['sampling_rate']:g} Hz"
-    about = [f"{facts}, in {'µV' if told['unit'] == 'uV' else 'arbitrary units'}."]
-    if told["label"] or told["subject"]:
-        known = (f"label {told['label']}" if told["label"] else "", told["subject"] or "")
-        about.append(f"The file names: {', '.join(filter(None, known))}.")
-    return [*about, *told["notes"], f"Quality: {told['quality']}.", *told["messages"]]

@@ -40,6 +40,7 @@ IGNORED = {"power", "log", "rms", "mean", "raw", "ch", "chan", "channel", "elect
 SIDE_WORDS = dict.fromkeys(("left", "l", "lt"), "left")
 SIDE_WORDS |= dict.fromkeys(("right", "r", "rt"), "right")
 SIDES = "", "left", "right"  # in order of preference
+PREPOSITIONS = "above|below|beside|under|behind|near"  # of which a site's name may begin with one
 UNNAMED = re.compile(r"(?i)channel \d+")
 MOST_LISTED = 16  # channels in a message
 
@@ -245,6 +246,14 @@ def listed(names: Sequence[str]) -> str:
 def count(n: int, word: str) -> str:
     """`3 channels`, `1 channel`."""
     return f"{n} {word}{'s' * (n != 1)}"
+
+
+@lru_cache(1000)  # conversations name the same few sites hundreds of times
+def at_site(site: str) -> str:
+    """A site within a sentence: `above the eye`, `at the jaw`, `at Ch 3`."""
+    if re.match(rf"({PREPOSITIONS})\b", site):
+        return site
+    return f"at the {site}" if re.fullmatch("[a-z ]+", site) else f"at {site}"
 
 
 def _unknown(recording, sites):

@@ -9,7 +9,6 @@ from typing import NamedTuple
 import pandas as pd
 
 import emg_llm
-from emg_llm.plots.signals import unit_label
 from emg_llm.signal.montage import FACE, count
 from emg_llm.signal.readers import UPLOADED_EXTENSIONS, one_recording
 from emg_llm.signal.recording import RecordingError
@@ -62,21 +61,23 @@ def escape(text):
     return " ".join(str(text).split()).translate(_LITERAL)
 
 
-def summary_markdown(recording, report):
-    """Name, size, rate and unit; the quality verdict with reasons; assumptions."""
+def summary_markdown(report):
+    """A report's name, size, rate and unit; quality with reasons; extremes; assumptions."""
+    rate, unit = report.value("sampling_rate"), report.value("unit")
     facts = (
-        f"**{escape(recording.recording_id)}**",
-        count(recording.n_channels, "channel"),
-        f"{recording.duration:.3g} s",
-        f"{recording.sampling_rate:g} Hz",
-        unit_label(recording.unit),
+        f"**{escape(report.recording)}**",
+        count(report.value("channels"), "channel"),
+        f"{report.value('duration'):.3g} s",
+        f"{rate:g} Hz",
+        escape(unit.partition(",")[0]),
     )
-    lines = [" · ".join(facts), "", f"**Signal quality: {report.verdict}.**"]
-    if report.channels and math.isfinite(report.snr_db):
-        lines[-1] += f" Median signal-to-noise ratio {number(report.snr_db)} dB."
-    lines[-1] += "".join(f" {escape(message)}" for message in report.messages)
-    if recording.notes:
-        lines += ["", "*" + " ".join(escape(note) for note in recording.notes) + "*"]
+    lines = [" · ".join(facts), "", f"**Signal quality: {report.value('quality')}.**"]
+    told = [s for s in report.of("snr", "strongest", "weakest") if s.value is not None]
+    if reasons := report.value("reasons"):
+        lines[-1] += f" {escape(reasons)}"
+    lines[-1] += "".join(f" {escape(s.sentence)}" for s in told)
+    if notes := report.value("assumed"):
+        lines += ["", f"*{escape(notes)}*"]
     return "\n".join(lines)
 
 

@@ -4,7 +4,7 @@ import logging
 
 import gradio as gr
 
-from emg_llm.signal.quality import assess_quality
+from emg_llm.report.measured import measured
 from emg_llm.signal.readers.unclear import ChannelsUnclear
 from emg_llm.signal.recording import RecordingError
 from emg_llm.ui import analysis
@@ -13,6 +13,7 @@ from emg_llm.ui.chat import ChatArea
 from emg_llm.ui.endpoints import Page, add_endpoints
 from emg_llm.ui.opened import OpenRecordings
 from emg_llm.ui.prediction import PredictionArea
+from emg_llm.ui.report import ReportDownload
 from emg_llm.ui.results import results_tab
 from emg_llm.ui.signals import SignalTabs
 from emg_llm.ui.simulator import SimulatorPanel
@@ -57,6 +58,7 @@ def _recording_tab(pipeline, opened, source):
             asked = ChannelChoice()
         with gr.Column(scale=3, min_width=320):
             prediction = PredictionArea(pipeline.llms)
+            download = ReportDownload()
     if len(pipeline.llms) > 1:
         tabs, chat = SignalTabs(opened), ChatArea(pipeline, opened, source)
     else:
@@ -73,24 +75,26 @@ def _recording_tab(pipeline, opened, source):
         *asked.outputs,
         *tabs.outputs,
         *prediction.outputs,
+        *download.outputs,
         *chat.outputs,
     ]
+
+    def emptied():
+        return [*prediction.clear(), *download.clear(), *chat.clear()]
 
     def show(new, view):
         """Values for `shown`; the prediction follows in an event of its own."""
         recording = opened(new)
-        report = assess_quality(recording)
-        text = gr.Markdown(
-            analysis.summary_markdown(recording, report), elem_classes=report.verdict
-        )
+        report = measured(recording)
+        text = gr.Markdown(analysis.summary_markdown(report), elem_classes=report.value("quality"))
         filled = tabs.show(recording, view)
         choice = asked.keep(new.channels)
-        return [new, text, gr.skip(), *choice, *filled, *prediction.clear(), *chat.clear()]
+        return [new, text, gr.skip(), *choice, *filled, *emptied()]
 
     def nothing(text, elem_class="", choice=None, lacks_rate=False):
         text = gr.Markdown(text, elem_classes=elem_class)
         settings = gr.Accordion(open=True) if lacks_rate else gr.skip()
-        cleared = [*tabs.clear(), *prediction.clear(), *chat.clear()]
+        cleared = [*tabs.clear(), *emptied()]
         return [None, text, settings, *(choice or asked.keep(None)), *cleared]
 
     def safely(new, view):
@@ -138,16 +142,18 @@ def _recording_tab(pipeline, opened, source):
 
     def predict(new):
         if not new:
-            return [*prediction.clear(), *chat.unread()]
+            return [*prediction.clear(), *download.clear(), *chat.unread()]
         try:
-            result = pipeline(opened(new))
-            return [*prediction.show(result), *chat.read(result)]
+            recording = opened(new)
+            result = pipeline(recording)
+            file = download.show(pipeline.report(recording))
+            return [*prediction.show(result), *file, *chat.read(result)]
         except RecordingError as error:
             problem = str(error)
         except Exception:
             log.exception("The prediction failed")
             problem = BROKEN
-        return [*prediction.problem(problem), *chat.unread()]
+        return [*prediction.problem(problem), *download.clear(), *chat.unread()]
 
     quiet = {"api_visibility": "private", "show_progress": "minimal"}
     new = {"cancels": chat.asking, **quiet}
@@ -162,7 +168,7 @@ def _recording_tab(pipeline, opened, source):
     changes.append(asked.read.click)
     gr.on(changes, settings_changed, [source, *inputs, asked.channels], shown, **quiet)
     form.file.clear(lambda: [*nothing(EMPTY), *simulator.clear()], None, opening, **new)
-    predicted = [*prediction.outputs, *chat.readings]
+    predicted = [*prediction.outputs, *download.outputs, *chat.readings]
     source.change(predict, source, predicted, concurrency_id="model", **quiet)
     tabs.view.input(tabs.redraw, [source, tabs.view], tabs.signal, **quiet)
 

@@ -21,7 +21,7 @@ QUESTIONS = (
 PLACEHOLDER = "<p class='hint'>Ask for the emotion, what was measured, and how certain it is.</p>"
 LEGEND = (
     "✓ agrees with the measurement in this recording · ✗ does not; the measured value follows. "
-    "Statements without a mark were not checked."
+    "An emotion and its certainty are not measured, so they get no mark."
 )
 NO_LLM = "No language model is loaded, so chat is unavailable."
 CHATBOT = {"show_label": False, "layout": "bubble", "feedback_options": None, "allow_tags": False}
@@ -190,7 +190,7 @@ def stream(pipeline, recording, message, llm, history):
     for piece in pipeline.chat(recording, message, llm=llm, history=answered(history)):
         text += piece
         yield text
-    marked = pipeline.checked(recording, message, text, llm=llm)
+    marked = pipeline.checked(recording, text)
     if marked != text:
         yield marked
 

@@ -7,6 +7,7 @@ import gradio as gr
 from gradio.data_classes import ListFiles
 
 from emg_llm.plots import signals as plots
+from emg_llm.report.measured import measured
 from emg_llm.signal.montage import FACE
 from emg_llm.signal.quality import assess_quality
 from emg_llm.signal.recording import EMOTIONS, RecordingError
@@ -45,7 +46,7 @@ def add_endpoints(pipeline, opened):
             report = assess_quality(recording)
             channels, _ = analysis.feature_frames(analysis.cleaned_or_not(recording))
             return (
-                analysis.summary_markdown(recording, report),
+                analysis.summary_markdown(measured(recording)),
                 plots.signal_figure(recording),
                 plots.spectrum_figure(recording),
                 analysis.rounded(channels),
@@ -54,14 +55,15 @@ def add_endpoints(pipeline, opened):
             )
 
     def predict(file, sampling_rate=None, unit="auto", montage="auto", channels=""):
-        """The emotion or why it is withheld, all probabilities and each LLM's prompt, as JSON.
+        """The emotion or why it is withheld, all probabilities, each LLM's prompt, and the report's
+        statements, as JSON.
 
         montage: "face" for the standard order, or the site of each channel, with commas.
         channels: the columns that are EMG, by name or by number from 1, with commas.
         """
         with _explained():
             recording = open_file(file, sampling_rate, unit, montage, channels)
-            return prediction_json(pipeline(recording))
+            return prediction_json(pipeline(recording)) | pipeline.report(recording).as_dict()
 
     def chat(
         message,

@@ -1,0 +1,194 @@
+"""Which statements matter for a question, and the text of them that a model answers from.
+
+No rule says what a question means: words are compared by their letters, so that typing errors and
+endings cost little, and weighted by how few kinds of statements they point at.
+"""
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import cache
+
+import numpy as np
+
+from emg_llm.report.lexicon import WORDS, folded, places_of
+from emg_llm.report.sentence import place
+from emg_llm.report.statements import Report, Statement, kinds, shown
+from emg_llm.signal.recording import EMOTIONS
+
+MOST = 8  # statements for one question, those of one kind at several channels counted as one
+QUOTED = 3  # where they are the whole answer
+GRAM = 3  # letters that are compared at once
+ALIKE = 0.5  # share of grams from which on two words may be the same
+MISSPELT = 0.6  # the same for a place
+LEAST = 0.3  # of the best score: what is worth telling
+EARLIER = 0.4  # weight of the question before, where this one hardly says anything
+FEW_WORDS = 3  # that say something, up to which the question before counts
+WORTH = 1.2  # weight of the words that also name a kind in replies
+NOTHING = 0.8  # a best score below this is of a question about something else
+KNOWN = ("quality", "strongest", "emotion", "withheld", "snr")  # what can be told instead
+STOP = frozenset(map(str, WORDS["stop"]))
+
+
+@dataclass(frozen=True)
+class Found:
+    """The statements that were found for a question, the best first, and the best's score."""
+
+    statements: tuple[Statement, ...]
+    score: float
+
+    @property
+    def ids(self) -> tuple[str, ...]:
+        return tuple(s.id for s in self.statements)
+
+
+def retrieve(report: Report, question: str, earlier: Sequence[str] = (), most: int = MOST) -> Found:
+    """The statements that matter for a question, at most `most`.
+
+    earlier: the questions before it. Of statements about single channels, those of the channels
+    that the question names, or else all. Nothing is found for a question about something else.
+    """
+    on, words = _asked(report, question)
+    scores = _scores(words)
+    if earlier and len(words) <= FEW_WORDS:
+        before, others = _asked(report, earlier[-1])
+        share = EARLIER if words else 1.0
+        on, scores = before if on is None else on, scores + share * _scores(others)
+    elif not words and on is None:  # nothing in particular
+        return Found(tuple(_known(report)), 0.0)
+    if on is not None:
+        for k, kind in enumerate(kinds().values()):
+            scores[k] += 0.5 * (kind.per == "site") + (kind.name in ("rms", "level"))
+    if on == ():  # a place that the recording doesn't have
+        scores[list(kinds()).index("elsewhere")] += 2
+    there = {s.kind for s in report}
+    order = [k for k in np.argsort(-scores, kind="stable") if list(kinds())[k] in there]
+    best = float(scores[order[0]]) if order else 0.0
+    if best < NOTHING:
+        return Found((), best)
+    kept = [list(kinds())[k] for k in order if scores[k] >= LEAST * best][:most]
+    return Found(tuple(s for kind in kept for s in _of(report, kind, on)), best)
+
+
+def grounding(report: Report, question: str, earlier: Sequence[str] = (), most: int = MOST) -> str:
+    """The statements that a model is given for a question, one line for each kind.
+
+    Of a question about something else, three things that are known of the recording.
+    """
+    found = retrieve(report, question, earlier, most)
+    if found.statements:
+        return lines(found.statements)
+    return f"Nothing in the recording answers this. Known:\n{lines(_known(report))}"
+
+
+def quoted(report: Report, question: str, earlier: Sequence[str] = ()) -> str:
+    """The statements nearest to a question themselves, where no language model answers."""
+    found = retrieve(report, question, earlier, QUOTED).statements
+    return " ".join((lines(found) if found else grounding(report, question)).split("\n"))
+
+
+def lines(statements: Iterable[Statement]) -> str:
+    """Statements as compact text: their sentences, one line for a kind at several channels."""
+    by_kind: dict[str, list[Statement]] = {}
+    for s in statements:
+        by_kind.setdefault(s.kind, []).append(s)
+    return "\n".join(
+        some[0].sentence if len(some) == 1 or not kinds()[kind].per else _joined(some)
+        for kind, some in by_kind.items()
+    )
+
+
+def prompt(report: Report, question: str, earlier: Sequence[str] = ()) -> str:
+    """A question with its grounding in front, as a model's turn; no rule chooses an answer."""
+    return f"{grounding(report, question, earlier)}\nQuestion: {question}"
+
+
+def _known(report):
+    """Three things that can be told of any recording."""
+    return [s for kind in KNOWN for s in report.of(kind)][:3]
+
+
+def _joined(statements):
+    """Statements of one kind at several channels in a line."""
+    each = ", ".join(f"{s.on} {shown(s.value, s.kind)} {s.unit}" for s in statements)
+    return f"{kinds()[statements[0].kind].head}: {each}."
+
+
+def _of(report, kind, on):
+    statements = report.of(kind)
+    if kinds()[kind].per == "site" and on:
+        places = {place(site) for site in on}
+        return [s for s in statements if s.on in on or place(s.on) in places] or statements
+    return statements
+
+
+def _asked(report, question):
+    """(channels that a question names, None where it names no place, its words)."""
+    text = folded(question)
+    finder = places_of(report.sites)
+    places = finder.find(text) or _misspelt(finder, text)
+    on = tuple(dict.fromkeys(s for _, _, sites in places for s in sites)) if places else None
+    for start, end, _ in places:
+        text = text[:start] + " " * (end - start) + text[end:]
+    words = [w for w in re.findall(r"[^\W_]+", text) if w not in STOP]
+    return on, words
+
+
+def _misspelt(finder, text):
+    """Places that are nearly written: "chek" is the cheek. Words of the table are none."""
+    vocabulary, _, _ = _index()
+    names = [name for name in finder.named if name.isalpha()]
+    grams = [_grams(name) for name in names]
+    found = []
+    for match in re.finditer(r"[^\W\d_]{4,}", text):
+        if match[0] in vocabulary or match[0] in STOP:
+            continue
+        likeness = _likeness(match[0], names, grams)
+        if likeness.max(initial=0) >= MISSPELT:
+            meant = finder.named[names[int(likeness.argmax())]]
+            found.append((*match.span(), meant))
+    return found
+
+
+def _scores(words):
+    """How far each kind's words are those of a question: float (kinds,)."""
+    vocabulary, weights, grams = _index()
+    scores = np.zeros(len(kinds()))
+    for word in words:
+        likeness = _likeness(word, vocabulary, grams)
+        scores += (likeness[:, None] * weights).max(axis=0)  # (words,), (words, kinds) -> (kinds,)
+    return scores
+
+
+def _likeness(word, vocabulary, grams):
+    """How alike a word is to each of the vocabulary: float (words,), 1 for the same."""
+    mine = _grams(word)
+    shared = np.array([len(mine & other) for other in grams], float)
+    sizes = np.array([len(mine) + len(other) for other in grams], float)
+    dice = 2 * shared / sizes
+    return np.where(dice >= ALIKE, dice, 0.0)
+
+
+@cache
+def _index():
+    """(all words of the table, float (words, kinds) of their weights, their grams)."""
+    rows = []
+    for kind in kinds().values():
+        named = {w: WORTH for phrase in kind.words for w in _split(phrase)}
+        more = EMOTIONS if kind.name in ("emotion", "withheld") else ()
+        asked = {w: 1.0 for phrase in (*kind.ask, *more) for w in _split(phrase)}
+        rows.append(asked | named)
+    vocabulary = sorted(set().union(*rows))
+    weights = np.array([[row.get(word, 0.0) for row in rows] for word in vocabulary])
+    # A word that points at few kinds says more.
+    weights *= np.log(1 + len(rows) / (weights > 0).sum(axis=1))[:, None] / np.log(1 + len(rows))
+    return vocabulary, weights, [_grams(word) for word in vocabulary]
+
+
+def _split(phrase):
+    return [w for w in re.findall(r"[^\W_]+", folded(phrase)) if w not in STOP]
+
+
+def _grams(word):
+    padded = f"<{word}>"
+    return frozenset(padded[i : i + GRAM] for i in range(max(1, len(padded) - GRAM + 1)))
