@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from emg_llm.encoders.config import EncoderConfig
+from emg_llm.encoders.earlier import fill_in
 from emg_llm.encoders.familiar import Familiar, quantities
 from emg_llm.encoders.front import (
     BANDS,
@@ -75,7 +76,7 @@ class EmgEncoder(HubModule):
         # Of the training, not saved: the head that reads the network, and its scores' width.
         self.deep_head: tuple[Tensor, Tensor] | None = None
         self.deep_width = 1.0
-        self.register_load_state_dict_pre_hook(_fill_in)
+        self.register_load_state_dict_pre_hook(fill_in)
 
     @property
     def fingerprint(self) -> str:
@@ -328,13 +329,3 @@ class EmgEncoder(HubModule):
             n_missing = n_dead(self.config.front(x)[1])
             return self.classify(self.embedding(x), n_missing, self.known_in(self.person))
         return super().__call__(x, *rest)
-
-
-def _fill_in(encoder: EmgEncoder, weights: dict[str, Tensor], *_: Any) -> None:
-    """Add what encoders saved by earlier versions lack: they find every recording familiar."""
-    weights.pop("typical", None)  # how wide a person's recordings spread, no longer used
-    for name, value in encoder.state_dict().items():
-        if name.startswith("familiar.") and weights.get(name, value).shape != value.shape:
-            del weights[name]  # another way to compare
-        if name.startswith("familiar.") or name in ("usual", "related"):
-            weights.setdefault(name, value)
