@@ -304,10 +304,7 @@ class EmgEncoder(HubModule):
 
     @torch.inference_mode()
     def classify(
-        self,
-        embedding: Tensor,
-        n_missing: int | np.ndarray = 0,
-        known: str | np.ndarray = "",
+        self, embedding: Tensor, n_missing: int | np.ndarray = 0, known: str | np.ndarray = ""
     ) -> np.ndarray:
         """Recording embeddings (…, embedding_dim) -> probabilities (…, labels).
 
