@@ -108,3 +108,13 @@ REGISTRY = {
 def spec_of(name):
     """The spec of a registered language model, or the defaults for any other."""
     return REGISTRY.get(name) or LlmSpec(str(name))
+
+
+def is_address(text: str) -> bool:
+    """Whether a text is a server's address, `http://HOST:PORT/v1[#MODEL]`."""
+    return text.startswith(("http://", "https://"))
+
+
+def is_served(model: str) -> bool:
+    """Whether a model is given as NAME=http://HOST:PORT/v1[#MODEL]."""
+    return is_address(model.partition("=")[2])

@@ -46,7 +46,7 @@ from emg_llm.experiments.signal_models import (
 from emg_llm.experiments.unseen import unseen
 from emg_llm.hub.client import resolve
 from emg_llm.hub.saved import read_json
-from emg_llm.registry import REGISTRY
+from emg_llm.registry import REGISTRY, is_served
 from emg_llm.signal.levels import ANY, PRIVILEGES, unless_any
 from emg_llm.svm import EmotionSVM
 
@@ -170,15 +170,20 @@ def measure_trained(
     into=None,
     scaling=PRIVILEGES[0],
 ):
-    """Measure a saved model of any kind: (results, test rows, probabilities of them).
+    """Measure a saved model of any kind, or one on a server: (results, test rows, probabilities).
 
     Scores the test people of the model's training split if the data is the same, the rows
     marked `test` if the data has a split column, otherwise all rows. into: a Measured for
     all outputs. scaling: one of PRIVILEGES, what a model of scaling "any" is told of the people.
     """
     extras = extras or Extras()
-    folder = resolve(folder_or_id)
-    fitted = load_fitted(folder, encoder, codebook)
+    if is_served(str(folder_or_id)):
+        from emg_llm.experiments.served import served
+
+        folder, fitted = served(folder_or_id, encoder, codebook)
+    else:
+        folder = resolve(folder_or_id)
+        fitted = load_fitted(folder, encoder, codebook)
     scaling = known_by(fitted, scaling)
     dataset = with_known(dataset, scaling, seed)
     split, rows, protocol = unseen(folder, dataset)

@@ -1,0 +1,113 @@
+"""Greedy answers, token by token: what was read is kept for the next question, loops are cut."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from threading import Lock
+from typing import TYPE_CHECKING
+
+import torch
+from transformers import DynamicCache
+
+from emg_llm.llms.scoring import common
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+KEPT = 4  # prompts whose keys and values stay in memory, about 20 MB each for SmolLM2
+HELD, LOOP = 8, 24  # tokens: a repetition that long is held back, and one that long is a loop
+
+
+class Writer:
+    """Writes answers with a causal LM and keeps the keys and values of the last prompts.
+
+    Questions about one recording begin alike, so only what is new is read. Safe to use from
+    several threads: a kept prompt serves one answer at a time.
+    """
+
+    def __init__(self, model: PreTrainedModel, ends: Iterable[int]) -> None:
+        self.model, self.ends = model, frozenset(ends)
+        self._kept: list[tuple[list[int], DynamicCache]] = []
+        self._lock = Lock()
+
+    def tokens(self, prompt: Sequence[int], max_new_tokens: int) -> Iterator[int]:
+        """The greedy continuation of a prompt, without the token that ends it."""
+        ids, (read, cache) = list(prompt), self._take(prompt)
+        try:
+            for _ in range(max_new_tokens):
+                token = self._next(ids[read:], cache)
+                read = len(ids)
+                if token in self.ends:
+                    return
+                ids.append(token)
+                yield token
+        finally:
+            with self._lock:
+                self._kept = [(ids[:read], cache), *self._kept][:KEPT]
+
+    def _take(self, prompt):
+        """(number of tokens that are read already, their keys and values), for this answer alone.
+
+        The last token is always read again, since its logits begin the answer.
+        """
+        with self._lock:
+            shared = [len(common([ids, prompt[:-1]])) for ids, _ in self._kept]
+            best = max(range(len(shared)), key=shared.__getitem__, default=None)
+            if best is None or 2 * shared[best] < len(self._kept[best][0]):
+                return 0, DynamicCache(config=self.model.config)
+            _, cache = self._kept.pop(best)
+        if surplus := cache.get_seq_length() - shared[best]:
+            cache.crop(-surplus)
+        return shared[best], cache
+
+    @torch.inference_mode()
+    def _next(self, ids, cache):
+        """The likeliest token after `ids`, which follow those in the cache."""
+        new = torch.tensor([ids], device=self.model.device)
+        output = self.model(new, past_key_values=cache, use_cache=True, logits_to_keep=1)
+        return int(output.logits[0, -1].argmax())
+
+
+def without_loops(tokens: Iterable[int]) -> Iterator[int]:
+    """Tokens up to where an answer begins to repeat LOOP of its own tokens in a row.
+
+    From HELD repeated tokens on they are held back until the repetition ends.
+    """
+    seen: list[int] = []
+    handed = 0
+    for token in tokens:
+        seen.append(token)
+        n = repeated(seen)
+        if n >= LOOP:
+            return
+        end = len(seen) - n if n >= HELD else len(seen)
+        while handed < end:
+            yield seen[handed]
+            handed += 1
+    yield from seen[handed:]
+
+
+def repeated(seen: Sequence[int]) -> int:
+    """How many tokens at the end occurred in the same order before, at most LOOP."""
+    most = 0
+    for end in range(len(seen) - 1, 0, -1):  # the end of an earlier occurrence
+        n = 0
+        while n < min(end, LOOP) and seen[end - 1 - n] == seen[-1 - n]:
+            n += 1
+        most = max(most, n)
+    return most
+
+
+def pieces(tokens: Iterable[int], tokenizer: PreTrainedTokenizerBase) -> Iterator[str]:
+    """The text of tokens, as soon as its characters are whole."""
+    ids: list[int] = []
+    told = ""
+    for token in tokens:
+        ids.append(token)
+        text = tokenizer.decode(ids, skip_special_tokens=True)
+        if not text.endswith("\N{REPLACEMENT CHARACTER}") and len(text) > len(told):
+            yield text[len(told) :]
+            told = text
+    text = tokenizer.decode(ids, skip_special_tokens=True)
+    if len(text) > len(told):
+        yield text[len(told) :]
