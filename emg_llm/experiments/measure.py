@@ -74,6 +74,16 @@ def fitter(name, how=None, material=None):
     raise DatasetError(f"{name} is neither a folder of a trained model nor one of {names}.")
 
 
+def _opened(folder_or_id, encoder, codebook):
+    """(the folder of a model of ours or None, the model as a Fitted)."""
+    if is_served(str(folder_or_id)):
+        from emg_llm.experiments.served import served
+
+        return served(folder_or_id, encoder, codebook)
+    folder = resolve(folder_or_id)
+    return folder, load_fitted(folder, encoder, codebook)
+
+
 def load_fitted(folder, encoder=None, codebook=None):
     """Load a saved model of any kind as a Fitted. Raises DatasetError if there is none."""
     path = Path(folder) / "config.json"
@@ -177,13 +187,7 @@ def measure_trained(
     all outputs. scaling: one of PRIVILEGES, what a model of scaling "any" is told of the people.
     """
     extras = extras or Extras()
-    if is_served(str(folder_or_id)):
-        from emg_llm.experiments.served import served
-
-        folder, fitted = served(folder_or_id, encoder, codebook)
-    else:
-        folder = resolve(folder_or_id)
-        fitted = load_fitted(folder, encoder, codebook)
+    folder, fitted = _opened(folder_or_id, encoder, codebook)
     scaling = known_by(fitted, scaling)
     dataset = with_known(dataset, scaling, seed)
     split, rows, protocol = unseen(folder, dataset)
@@ -321,11 +325,6 @@ def _some(rows, n, seed):
     return np.sort(np.random.default_rng(seed).permutation(rows)[:n])
 
 
-def _ask(fitted, dataset, rows):
-    """{"probabilities": those of `rows`} of fitted()."""
-    return {"probabilities": fitted().ask(dataset, rows)}
-
-
 def _scorer(fitted, inputs, rows, data="dataset"):
     """A function that scores `rows` when called: a store may have the result already."""
-    return lambda: _ask(fitted, getattr(inputs, data), rows)
+    return lambda: {"probabilities": fitted().ask(getattr(inputs, data), rows)}

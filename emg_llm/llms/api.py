@@ -11,6 +11,7 @@ import copy
 import json
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from string import ascii_uppercase
 from typing import TYPE_CHECKING, Any, Self
 
@@ -179,7 +180,7 @@ class ApiLLM:
         letters = ascii_uppercase[: len(self.labels)]
         pairs = zip(letters, self.labels, strict=True)
         choices = "\n".join(f"{letter} {label}" for letter, label in pairs)
-        given = Reading(given=CHOOSE.format(prompt=reading.prompt(), choices=choices))
+        given = replace(reading, given=CHOOSE.format(prompt=reading.prompt(), choices=choices))
         messages = self._messages(Chat(given))
         answer = self.server.answer(messages, max_tokens=1, logprobs=True, top_logprobs=TOP)
         first = answer.logprobs and answer.logprobs.content and answer.logprobs.content[0]
@@ -203,7 +204,7 @@ class ApiLLM:
             text = self.server.answer(self._messages(Chat(reading)), max_tokens=24).message.content
         else:
             labels = ", ".join(self.labels)
-            given = Reading(given=NAME_ONE.format(prompt=reading.prompt(), labels=labels))
+            given = replace(reading, given=NAME_ONE.format(prompt=reading.prompt(), labels=labels))
             messages = self._messages(Chat(given))
             try:
                 answer = self.server.answer(messages, max_tokens=32, response_format=self._format)

@@ -69,12 +69,14 @@ class ApiServer:
     def stream(self, messages: Sequence[Message], max_tokens: int) -> Iterator[str]:
         """The pieces of a greedy answer; closing the generator ends the request."""
         with self._explained():
-            request = self._request(messages, {"max_tokens": max_tokens})
+            request, chunk = self._request(messages, {"max_tokens": max_tokens}), None
             with self.client.chat.completions.create(**request, stream=True) as chunks:
                 for chunk in chunks:
                     for choice in chunk.choices[:1]:
                         if choice.delta.content:
                             yield choice.delta.content
+            if chunk is None:
+                raise ValueError("no stream of answers")
 
     def echoed(self, prompts: Sequence[Sequence[int]]) -> list[list[float | None]]:
         """The log-probability of every token of some prompts, None for the first of each.
@@ -117,16 +119,17 @@ class ApiServer:
             yield
         except LlmError:
             raise
-        except (openai.APITimeoutError, httpx2.TimeoutException):
-            told = f"{host} stays silent for {ANSWER_S:.0f} s: see whether it is busy or stuck."
-            raise LlmError(told) from None
         except openai.APIStatusError as error:
             raise self._by_status(error) from None
-        except openai.APIConnectionError:
-            told = f"{host} can't be reached: start the server, or correct its address."
+        except (openai.APIConnectionError, httpx2.TransportError) as error:
+            cause = error.__cause__ if isinstance(error, openai.APIError) else error
+            if isinstance(cause, (httpx2.ConnectError, httpx2.ConnectTimeout)):
+                told = f"{host} can't be reached: start the server, or correct its address."
+            elif isinstance(cause, httpx2.TimeoutException):
+                told = f"{host} stays silent for {ANSWER_S:.0f} s: see whether it is busy or stuck."
+            else:
+                told = f"The connection to {host} broke off: ask again."
             raise LlmError(told) from None
-        except httpx2.TransportError:
-            raise LlmError(f"The connection to {host} broke off: ask again.") from None
         except openai.APIError as error:  # reported within a stream
             raise LlmError(f"{host} stopped with an error{self._own_words(error)}") from None
         except (AttributeError, TypeError, ValueError, KeyError, IndexError):
