@@ -48,7 +48,9 @@ def serving_api():
             self.wfile.write(data)
 
         def do_GET(self):
-            self.send(200, json.dumps({"object": "list", "data": [{"id": "m1", "object": "model"}]}))
+            self.send(
+                200, json.dumps({"object": "list", "data": [{"id": "m1", "object": "model"}]})
+            )
 
         def do_POST(self):
             body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))

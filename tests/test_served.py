@@ -38,7 +38,9 @@ def asked(fake, **more):
 
 
 def letters(*likely):
-    return lambda body: dict(zip(("B", " a", "(C)", "D", "the"), map(math.log, likely)))
+    return lambda body: dict(
+        zip(("B", " a", "(C)", "D", "the"), map(math.log, likely), strict=False)
+    )
 
 
 def test_letters_are_scored_by_their_log_probabilities_without_what_no_emg_gets(fake):
@@ -55,9 +57,9 @@ def test_letters_are_scored_by_their_log_probabilities_without_what_no_emg_gets(
     assert "A anger\nB fear\nC happiness\nD fear of anger" in question["content"]
 
     told = {True: (0.2, 0.2, 0.2, 0.2, 0.2), False: (0.6, 0.1, 0.1, 0.1, 0.1)}
-    fake.logprobs = lambda body: letters(
-        *told[NO_EMG.prompt() in body["messages"][1]["content"]]
-    )(body)
+    fake.logprobs = lambda body: letters(*told[NO_EMG.prompt() in body["messages"][1]["content"]])(
+        body
+    )
     np.testing.assert_allclose(llm.probabilities([READING])[0], np.array([1, 6, 1, 1]) / 9)
     assert llm.scored_by == LETTERS and "letters" in llm.note
 
@@ -95,9 +97,7 @@ def test_our_adapter_on_a_server_gets_the_scores_that_it_has_here(fake, nano_fol
     fake.completions = completions
     far = asked(fake, spelling="new", tokenizer=tokenizer)
     readings = [READING, Reading(codes=(3, 17))]
-    np.testing.assert_allclose(
-        far.label_scores(readings), here.label_scores(readings), atol=1e-3
-    )
+    np.testing.assert_allclose(far.label_scores(readings), here.label_scores(readings), atol=1e-3)
     assert far.scored_by == WHOLE_ANSWERS
     fake.completions = lambda body: None  # such as llama.cpp: it can still name its emotion
     fake.answer = lambda body: "Emotion: fear"
@@ -180,7 +180,7 @@ def test_the_other_models_answer_while_one_on_a_server_fails(fake, monkeypatch):
     assert len(prediction.probabilities["far"]) == len(again.labels)
     assert any("log-probabilities of letters" in w for w in prediction.warnings)
     assert prediction.prompts["far"].startswith("EMG features: above the eye")
-    assert list(again.chat(recording, "Why?", llm="far"))[0] == "The "
+    assert next(again.chat(recording, "Why?", llm="far")) == "The "
 
 
 @pytest.fixture(scope="module")
@@ -197,6 +197,7 @@ def llama_cpp():
     params.cpuparams.n_threads = params.cpuparams_batch.n_threads = 1
     running = xllamacpp.Server(params)
     yield f"{running.listening_address}/v1"
+    del running  # it serves for as long as it is referred to
 
 
 def test_a_real_server_scores_letters_and_streams(llama_cpp):

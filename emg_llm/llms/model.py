@@ -24,6 +24,7 @@ from emg_llm.encoders.base import EmgEncoder
 from emg_llm.evaluation.confidence import Confidence
 from emg_llm.hub.client import Pushable, resolve
 from emg_llm.hub.saved import readable
+from emg_llm.llms.llama_cpp import LlamaCppWriter, can_write
 from emg_llm.llms.loading import (
     LlmError,
     grow_embeddings,
@@ -32,7 +33,7 @@ from emg_llm.llms.loading import (
     stop_at_end_of_turn,
 )
 from emg_llm.llms.scoring import SCORING_BATCH, Answers, common
-from emg_llm.llms.writing import Writer, pieces, without_loops
+from emg_llm.llms.writing import Writer, threads
 from emg_llm.signal.recording import Recording
 
 if TYPE_CHECKING:
@@ -185,8 +186,8 @@ class EmgLLM(Pushable):
                 yield "That is more text than I can read at once; please ask in fewer words."
             return
         empty = True
-        with closing(self._writer.tokens(ids, max_new_tokens)) as tokens:
-            for piece in pieces(without_loops(tokens), self.tokenizer):
+        with closing(self._writer.pieces(ids, max_new_tokens)) as pieces:
+            for piece in pieces:
                 empty = empty and not piece.strip()
                 yield piece
         if empty:
@@ -195,7 +196,9 @@ class EmgLLM(Pushable):
     @cached_property
     def _writer(self):
         """Keeps what it has read, so that the next question about a recording is quick."""
-        return Writer(self.model, self._ends)
+        if not self.has_adapter and can_write(self.model):
+            return LlamaCppWriter(self.model, self.tokenizer, threads())
+        return Writer(self.model, self.tokenizer, self._ends)
 
     def merge(self) -> None:
         """Fold the adapter into the weights, which makes answers faster; it can't be saved then.

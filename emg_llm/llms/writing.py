@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import closing
 from threading import Lock
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import torch
 from transformers import DynamicCache
@@ -25,10 +27,17 @@ class Writer:
     several threads: a kept prompt serves one answer at a time.
     """
 
-    def __init__(self, model: PreTrainedModel, ends: Iterable[int]) -> None:
-        self.model, self.ends = model, frozenset(ends)
+    def __init__(
+        self, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, ends: Iterable[int]
+    ) -> None:
+        self.model, self.tokenizer, self.ends = model, tokenizer, frozenset(ends)
         self._kept: list[tuple[list[int], DynamicCache]] = []
         self._lock = Lock()
+
+    def pieces(self, prompt: Sequence[int], max_new_tokens: int) -> Iterator[str]:
+        """The greedy answer to a prompt (token ids), piece by piece; closing it stops it."""
+        with closing(self.tokens(prompt, max_new_tokens)) as tokens:
+            yield from pieces(without_loops(tokens), self.tokenizer)
 
     def tokens(self, prompt: Sequence[int], max_new_tokens: int) -> Iterator[int]:
         """The greedy continuation of a prompt, without the token that ends it."""
@@ -68,12 +77,15 @@ class Writer:
         return int(output.logits[0, -1].argmax())
 
 
-def without_loops(tokens: Iterable[int]) -> Iterator[int]:
-    """Tokens up to where an answer begins to repeat LOOP of its own tokens in a row.
+T = TypeVar("T", int, str)
+
+
+def without_loops(tokens: Iterable[T]) -> Iterator[T]:
+    """Tokens, ids or texts, up to where an answer begins to repeat LOOP of its own tokens in a row.
 
     From HELD repeated tokens on they are held back until the repetition ends.
     """
-    seen: list[int] = []
+    seen: list[T] = []
     handed = 0
     for token in tokens:
         seen.append(token)
@@ -87,7 +99,7 @@ def without_loops(tokens: Iterable[int]) -> Iterator[int]:
     yield from seen[handed:]
 
 
-def repeated(seen: Sequence[int]) -> int:
+def repeated(seen: Sequence[Any]) -> int:
     """How many tokens at the end occurred in the same order before, at most LOOP."""
     most = 0
     for end in range(len(seen) - 1, 0, -1):  # the end of an earlier occurrence
@@ -111,3 +123,17 @@ def pieces(tokens: Iterable[int], tokenizer: PreTrainedTokenizerBase) -> Iterato
     text = tokenizer.decode(ids, skip_special_tokens=True)
     if len(text) > len(told):
         yield text[len(told) :]
+
+
+def threads() -> int:
+    """How many threads a language model gets: half of the cores, at least one.
+
+    With a thread for each core, one that another program keeps busy holds up all of them: two
+    threads on two busy cores write a token a second, one writes ten. OMP_NUM_THREADS overrides it.
+    """
+    import psutil
+
+    given = os.environ.get("OMP_NUM_THREADS", "")
+    cores = len(psutil.Process().cpu_affinity()) if hasattr(psutil.Process, "cpu_affinity") else 0
+    cores = cores or psutil.cpu_count() or 1
+    return int(given) if given.isdecimal() and int(given) else max(1, cores // 2)
