@@ -104,7 +104,7 @@ def _their_name(name, theirs):
 
 
 def _interleaved(weight, head_dim):
-    """Rows of queries or keys as llama.cpp rotates them; the inverse of `wheels._halves`."""
+    """Rows of queries or keys as llama.cpp rotates them; as `wheels.values_of` undoes."""
     rows = weight.reshape(-1, 2, head_dim // 2, weight.shape[1])  # (heads, halves, pairs, width)
     return rows.swapaxes(1, 2).reshape(weight.shape)
 

