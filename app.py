@@ -40,10 +40,14 @@ def main(arguments=None):
     if not is_free(name, port):  # before the models are loaded, which takes time
         parser.exit(1, busy)
 
+    import torch
+
     from emg_llm.hub.client import HubError
+    from emg_llm.llms.writing import threads
     from emg_llm.pipeline import EmotionPipeline
     from emg_llm.ui import build_app, launch_options
 
+    torch.set_num_threads(threads())
     try:
         pipeline = EmotionPipeline.from_pretrained(options.bundle, llms=options.llm)
     except HubError as error:

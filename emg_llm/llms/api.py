@@ -130,7 +130,7 @@ class ApiLLM:
         if empty:
             yield NO_ANSWER
 
-    def _messages(self, chat, **about: Any) -> list[Message]:
+    def _messages(self, chat: Chat) -> list[Message]:
         turns = spell_messages(chat.turns, self.spelling)
         if self.tokenizer is not None:  # as it was trained
             return turns

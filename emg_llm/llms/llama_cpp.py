@@ -9,7 +9,8 @@ from __future__ import annotations
 import json
 import secrets
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
+from contextlib import closing
 from importlib.util import find_spec
 from pathlib import Path
 from queue import SimpleQueue
@@ -145,11 +146,16 @@ class LlamaCppWriter:
             params.model.path = str(file)
             self._server = xllamacpp.Server(params)
 
-    def pieces(self, prompt: Sequence[int], max_new_tokens: int) -> Iterator[str]:
-        """The greedy answer to a prompt (token ids), piece by piece; closing it stops the writing.
+    def pieces(self, prompt: Sequence[int], max_new_tokens: int) -> Generator[str]:
+        """The greedy answer to a prompt (token ids), piece by piece; closing it stops it.
 
         Raises LlmError where llama.cpp fails.
         """
+        with closing(self.tokens(prompt, max_new_tokens)) as tokens:
+            yield from without_loops(tokens)
+
+    def tokens(self, prompt: Sequence[int], max_new_tokens: int) -> Generator[str]:
+        """The text of each token, loops and all."""
         told: SimpleQueue[dict[str, Any] | None] = SimpleQueue()
         closed = Event()
         request = {"prompt": list(prompt), "n_predict": max_new_tokens, "temperature": 0}
@@ -168,7 +174,7 @@ class LlamaCppWriter:
 
         Thread(target=write, daemon=True).start()
         try:
-            yield from without_loops(_texts(iter(told.get, None)))
+            yield from _texts(iter(told.get, None))
         finally:
             closed.set()
 

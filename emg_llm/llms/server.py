@@ -93,14 +93,15 @@ class ApiServer:
                 logprobs=1,
             )
             choices = sorted(completion.choices, key=lambda choice: choice.index)
-            told = [c.logprobs.token_logprobs if c.logprobs else None for c in choices]
+            told = [(c.logprobs and c.logprobs.token_logprobs) or [] for c in choices]
+        lengths = [len(row) for row in told]
         if len(told) != len(prompts) or any(
-            not row or len(row) < len(ids) for row, ids in zip(told, prompts, strict=True)
+            n < len(ids) for n, ids in zip(lengths, prompts, strict=True)
         ):
             raise Refused(f"{self.host} doesn't give the log-probabilities of a prompt.")
         return [list(row[: len(ids)]) for row, ids in zip(told, prompts, strict=True)]
 
-    def _request(self, messages, options: Mapping[str, Any]) -> dict[str, Any]:
+    def _request(self, messages: Sequence[Message], options: Mapping[str, Any]) -> dict[str, Any]:
         return {"model": self.model, "messages": list(messages), "temperature": 0, **options}
 
     def _first(self, choices):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import closing
 from threading import Lock
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -34,12 +34,12 @@ class Writer:
         self._kept: list[tuple[list[int], DynamicCache]] = []
         self._lock = Lock()
 
-    def pieces(self, prompt: Sequence[int], max_new_tokens: int) -> Iterator[str]:
+    def pieces(self, prompt: Sequence[int], max_new_tokens: int) -> Generator[str]:
         """The greedy answer to a prompt (token ids), piece by piece; closing it stops it."""
         with closing(self.tokens(prompt, max_new_tokens)) as tokens:
             yield from pieces(without_loops(tokens), self.tokenizer)
 
-    def tokens(self, prompt: Sequence[int], max_new_tokens: int) -> Iterator[int]:
+    def tokens(self, prompt: Sequence[int], max_new_tokens: int) -> Generator[int]:
         """The greedy continuation of a prompt, without the token that ends it."""
         ids, (read, cache) = list(prompt), self._take(prompt)
         try:
@@ -115,11 +115,11 @@ def pieces(tokens: Iterable[int], tokenizer: PreTrainedTokenizerBase) -> Iterato
     told = ""
     for token in tokens:
         ids.append(token)
-        text = tokenizer.decode(ids, skip_special_tokens=True)
+        text = str(tokenizer.decode(ids, skip_special_tokens=True))
         if not text.endswith("\N{REPLACEMENT CHARACTER}") and len(text) > len(told):
             yield text[len(told) :]
             told = text
-    text = tokenizer.decode(ids, skip_special_tokens=True)
+    text = str(tokenizer.decode(ids, skip_special_tokens=True))
     if len(text) > len(told):
         yield text[len(told) :]
 
