@@ -160,7 +160,7 @@ def test_scores_are_told_with_the_first_question_that_is_left(llm, monkeypatch):
     template = llm.tokenizer.apply_chat_template
 
     def spied(messages, **kwargs):
-        prompts.append(messages)
+        prompts.append(messages[0])
         return template(messages, **kwargs)
 
     monkeypatch.setattr(llm.tokenizer, "apply_chat_template", spied)

@@ -11,6 +11,9 @@ import torch
 import emg_llm
 from emg_llm.bridge.reading import NO_EMG, Reading
 from emg_llm.chat.turns import Chat
+from emg_llm.data.datasets import load_dataset
+from emg_llm.experiments.extras import Extras
+from emg_llm.experiments.measure import measure_trained
 from emg_llm.hub.client import bundle_folder
 from emg_llm.hub.saved import read_json
 from emg_llm.llms import api, server
@@ -181,6 +184,20 @@ def test_the_other_models_answer_while_one_on_a_server_fails(fake, monkeypatch):
     assert any("log-probabilities of letters" in w for w in prediction.warnings)
     assert prediction.prompts["far"].startswith("EMG features: above the eye")
     assert next(again.chat(recording, "Why?", llm="far")) == "The "
+
+
+@pytest.mark.slow
+def test_a_model_on_a_server_is_evaluated_like_a_trained_one(fake):
+    data = load_dataset("simulated:subjects=1,trials=1,duration=1")
+    fake.logprobs = letters(0.6, 0.2, 0.1, 0.05, 0.05)
+    fake.answer = lambda body: "Emotion: fear"
+    extras = Extras(answers=4, inputs=4)
+    results, rows, p = measure_trained(f"far={fake.url}", data, extras=extras)
+    assert len(rows) == len(data) == len(p) and results["model"] == "far"
+    assert results["protocol"]["name"] == "other_data"
+    assert "no_emg" in results["controls"] and "random_base" not in results["controls"]
+    assert results["accuracy"] == pytest.approx(1 / 12)  # the same answer to all
+    assert results["free_text"]["not_a_label"] == 0
 
 
 @pytest.fixture(scope="module")
