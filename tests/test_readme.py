@@ -178,6 +178,7 @@ def flags():
     texts += [(ROOT / "emg_llm" / "__main__.py").read_text(), launch_command_parser().format_help()]
     others = {"--config", "--config_file", "--multi_gpu"}  # which their parsers' help leaves out
     others |= {"--flavor", "--secrets", "--rm"}  # of hf and docker
+    others |= {"--enable-lora", "--max-lora-rank", "--lora-modules", "--chat-template"}  # of vllm
     return others | {flag for text in texts for flag in FLAG.findall(text)}
 
 

@@ -12,11 +12,11 @@ from emg_llm.evaluation.results import save_results
 from emg_llm.experiments.language_models import llm_on
 from emg_llm.experiments.measure import (
     fitter,
-    load_fitted,
     measure_recipe,
     measure_trained,
 )
 from emg_llm.experiments.signal_models import svm_on
+from emg_llm.experiments.trained import load_fitted
 from emg_llm.experiments.unseen import unseen_rows
 from emg_llm.svm import EmotionSVM, dataset_features
 

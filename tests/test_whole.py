@@ -20,7 +20,7 @@ from emg_llm.data.whole import HEADS, UNFINISHED, whole
 from emg_llm.encoders import CnnEncoder, EncoderConfig, load_encoder
 from emg_llm.encoders.adapting import calibrate
 from emg_llm.experiments.folds import FoldStore
-from emg_llm.experiments.measure import load_fitted
+from emg_llm.experiments.trained import load_fitted
 from emg_llm.hub.client import HubError
 from emg_llm.llms.checkpoints import checkpoint_to_resume
 from emg_llm.llms.finetuning import lora_config

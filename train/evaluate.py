@@ -12,7 +12,8 @@
 
 A folder or Hub id is a trained model: it is evaluated on its held-out test people, or on everybody
 it hasn't learned from if the data is other than its own, whatever its name; --scaling is what a
-model of scaling "any" is told of these people. A name (svm, cnn,
+model of scaling "any" is told of these people. NAME=http://HOST:PORT/v1#MODEL is a language model
+on a server, evaluated on all recordings, or on those marked as test. A name (svm, cnn,
 nano-llama2) is trained on each fold of the protocol. Finished folds are saved in folds/, so that
 the same command continues an interrupted run.
 For language models that read tokens, an encoder and a codebook are fitted on each fold and shared.
@@ -48,7 +49,7 @@ from emg_llm.experiments.results import Measured
 from emg_llm.hub.client import resolve
 from emg_llm.hub.saved import read_json
 from emg_llm.pipeline import EmotionPipeline
-from emg_llm.registry import MEAN, REGISTRY
+from emg_llm.registry import MEAN, REGISTRY, is_served
 from emg_llm.scripts import DataArguments, ReadingArguments, load_codec, run
 
 
@@ -57,7 +58,10 @@ class EvaluationArguments:
     """Models, protocol and output."""
 
     model: list[str] = field(
-        metadata={"help": "Trained models (folders, Hub ids), or names to train on each fold."}
+        metadata={
+            "help": "Trained models (folders, Hub ids), names to train on each fold, or models on "
+            "a server with OpenAI's API (NAME=http://HOST:PORT/v1#MODEL)."
+        }
     )
     protocol: str = field(
         default="held_out",
@@ -238,7 +242,7 @@ def _same_rows(models):
 
 
 def is_trained(model):
-    return Path(model).is_dir() or "/" in model
+    return is_served(model) or Path(model).is_dir() or "/" in model
 
 
 def is_llm(model):
@@ -258,7 +262,7 @@ def named_jobs(models, bridges):
     jobs = {}
     for bridge in dict.fromkeys(bridges):
         for model in models:
-            name = Path(model).name
+            name = Path(model.partition("=")[0] if is_served(model) else model).name
             if model in REGISTRY and not is_trained(model):
                 name = f"{name}-{bridge}" if len(bridges) > 1 else name
             jobs.setdefault(name, (name, model, bridge))  # other models use no bridge

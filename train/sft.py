@@ -45,12 +45,13 @@ from emg_llm.llms.finetuning import (
     lora_config,
     make_trainer,
     prepare,
+    round_adapter,
     sft_defaults,
 )
 from emg_llm.llms.loading import LlmError, load_base
 from emg_llm.llms.model import EmgLLM
 from emg_llm.llms.sft_data import load_rows, name_of, people_of, reading_of
-from emg_llm.registry import LORA_ALPHA, LORA_R, REGISTRY, spec_of
+from emg_llm.registry import REGISTRY, spec_of
 from emg_llm.scripts import RefitArguments, measured_folder, refitted, run, saving
 
 
@@ -73,8 +74,12 @@ class FinetuningArguments(RefitArguments):
     dataset_revision: str | None = field(
         default=None, metadata={"help": "Branch, tag or commit of the dataset on the Hub."}
     )
-    lora_r: int = field(default=LORA_R, metadata={"help": "Rank of the adapter."})
-    lora_alpha: int = field(default=LORA_ALPHA, metadata={"help": "Scale of the adapter."})
+    lora_r: int | None = field(
+        default=None, metadata={"help": "Rank of the adapter (default: depends on the LLM)."}
+    )
+    lora_alpha: int | None = field(
+        default=None, metadata={"help": "Scale of the adapter (default: depends on the LLM)."}
+    )
     lora_dropout: float | None = field(
         default=None,
         metadata={"help": "Dropout of the adapter (default: depends on the LLM)."},
@@ -151,12 +156,15 @@ def train(args, training, rows, info, source, checkpoint=None):
     spelling = args.spelling or spec.spelling
     model, tokenizer = load_base(source, args.model_revision, args.llm, args.load_in_4bit)
     prepare(model, tokenizer, rows, spelling)
+    shape = args.lora_r or spec.lora_r, args.lora_alpha or spec.lora_alpha
     dropout = spec.lora_dropout if args.lora_dropout is None else args.lora_dropout
-    peft_config = lora_config(model, tokenizer, spelling, args.lora_r, args.lora_alpha, dropout)
+    peft_config = lora_config(model, tokenizer, spelling, *shape, dropout)
     trainer = make_trainer(
         model, tokenizer, rows["train"], training, peft_config, rows.get("validation"), spelling
     )
     trainer.train(resume_from_checkpoint=checkpoint)
+    if spec.half_adapter:
+        round_adapter(trainer.model)
     name = args.llm or Path(source).name
     of = info["labels"], info["bridge"]
     return trainer, EmgLLM(name, trainer.model, tokenizer, *of, spelling=spelling)

@@ -30,9 +30,10 @@ from emg_llm.experiments.inputs import changed_readings, donors_of
 from emg_llm.experiments.replies import count_replies
 from emg_llm.experiments.signal_models import encoder_on
 from emg_llm.hub.client import HubError
+from emg_llm.llms.api import ApiLLM
+from emg_llm.llms.available import AnyLLM
 from emg_llm.llms.finetuning import finetune
 from emg_llm.llms.generation import generate
-from emg_llm.llms.model import EmgLLM
 
 KEPT = 12  # sets of conversations in memory
 
@@ -156,16 +157,18 @@ def as_fitted(llm, known=None, progress=False):
     )
 
 
-def llm_controls(llm: EmgLLM, readings: Sequence[Reading]) -> dict[str, np.ndarray]:
+def llm_controls(llm: AnyLLM, readings: Sequence[Reading]) -> dict[str, np.ndarray]:
     """{control: probabilities (readings, labels)}, which should be at chance.
 
     no_emg: the prompt without what was measured. untrained_adapter: the base with the adapter's
     initial weights. random_base: the trained adapter on random base weights, (draws, readings,
-    labels); not with 4-bit weights.
+    labels); not with 4-bit weights. Of a model on a server only no_emg can be had.
     """
     bare = [without_emg(reading) for reading in readings]
     different = list(dict.fromkeys(bare))  # mostly a single one
     controls = {"no_emg": llm.probabilities(different)[[different.index(r) for r in bare]]}
+    if isinstance(llm, ApiLLM):  # its weights are out of reach
+        return controls
     with llm.model.disable_adapter():
         controls["untrained_adapter"] = llm.probabilities(readings)
     if not getattr(llm.model, "is_loaded_in_4bit", False):

@@ -7,7 +7,6 @@ import hashlib
 import json
 from dataclasses import asdict
 from functools import cache, partial
-from pathlib import Path
 
 import numpy as np
 from tqdm.auto import tqdm
@@ -37,18 +36,14 @@ from emg_llm.experiments.folds import FoldStore, fingerprint
 from emg_llm.experiments.results import Measured
 from emg_llm.experiments.signal_models import (
     READOUTS,
-    _encoder,
-    _svm,
     encoder_on,
     readout_on,
     svm_on,
 )
+from emg_llm.experiments.trained import opened
 from emg_llm.experiments.unseen import unseen
-from emg_llm.hub.client import resolve
-from emg_llm.hub.saved import read_json
 from emg_llm.registry import REGISTRY
 from emg_llm.signal.levels import ANY, PRIVILEGES, unless_any
-from emg_llm.svm import EmotionSVM
 
 
 def fitter(name, how=None, material=None):
@@ -72,32 +67,6 @@ def fitter(name, how=None, material=None):
         return lambda dataset, split, seed: llm_on(name, dataset, split, seed, how, material)
     names = ", ".join(["svm", *READOUTS, *ARCHITECTURES, *REGISTRY])
     raise DatasetError(f"{name} is neither a folder of a trained model nor one of {names}.")
-
-
-def load_fitted(folder, encoder=None, codebook=None):
-    """Load a saved model of any kind as a Fitted. Raises DatasetError if there is none."""
-    path = Path(folder) / "config.json"
-    if not path.exists():
-        raise DatasetError(f"{folder} holds no trained model: it has no config.json.")
-    config = read_json(path)
-    if config.get("kind") == "emg-svm":
-        return _svm(EmotionSVM.from_pretrained(folder))
-    if "arch" in config:
-        from emg_llm.encoders import load_encoder
-
-        return _encoder(load_encoder(folder))
-    if config.get("kind") == "emg-llm-adapter":
-        from emg_llm.experiments.language_models import as_fitted
-        from emg_llm.llms.model import EmgLLM
-
-        llm = EmgLLM.from_pretrained(folder, encoder, codebook)
-        if llm.bridge is None:
-            raise DatasetError(
-                f"{folder} has no bridge in its config.json, so recordings can't become prompts; "
-                "train it on conversations of train/conversations.py."
-            )
-        return as_fitted(llm, progress=True)
-    raise DatasetError(f"{folder} holds no SVM, encoder or adapter of this project.")
 
 
 def measure_recipe(
@@ -170,15 +139,14 @@ def measure_trained(
     into=None,
     scaling=PRIVILEGES[0],
 ):
-    """Measure a saved model of any kind: (results, test rows, probabilities of them).
+    """Measure a saved model of any kind, or one on a server: (results, test rows, probabilities).
 
     Scores the test people of the model's training split if the data is the same, the rows
     marked `test` if the data has a split column, otherwise all rows. into: a Measured for
     all outputs. scaling: one of PRIVILEGES, what a model of scaling "any" is told of the people.
     """
     extras = extras or Extras()
-    folder = resolve(folder_or_id)
-    fitted = load_fitted(folder, encoder, codebook)
+    folder, fitted = opened(folder_or_id, encoder, codebook)
     scaling = known_by(fitted, scaling)
     dataset = with_known(dataset, scaling, seed)
     split, rows, protocol = unseen(folder, dataset)

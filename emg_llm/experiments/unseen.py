@@ -14,7 +14,12 @@ MEASURED = "measured"  # the folder, within that of a refitted model, of the one
 
 
 def training_of(folder):
-    """results.json of a model's training; a bundle keeps it above the models."""
+    """results.json of a model's training; a bundle keeps it above the models.
+
+    folder: None for a model of others.
+    """
+    if folder is None:
+        return {}
     folder = Path(folder)
     for place in (folder, folder.parent, folder.parent.parent):
         path = place / "results.json"

@@ -20,7 +20,8 @@ from emg_llm.hub.staging import Pins
 from emg_llm.hub.temporary import staging_folder
 
 SPACE_FILES = (
-    *("app.py", "requirements.txt", "pyproject.toml", "Dockerfile", "LICENSE", "README.md"),
+    *("app.py", "requirements.txt", "requirements-models.txt", "pyproject.toml", "Dockerfile"),
+    *("LICENSE", "README.md"),
     *("emg_llm/**/*", "train/**/*", "hub_cards/*", "docs/*", ".github/app.png"),
 )
 HERE = re.compile(

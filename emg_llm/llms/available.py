@@ -9,16 +9,23 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from emg_llm.bridge import BridgeError
+from emg_llm.bridge import BridgeError, load_bridge
 from emg_llm.bridge.codebook import Codebook
+from emg_llm.bridge.text import Text
 from emg_llm.encoders.base import EmgEncoder
+from emg_llm.evaluation.confidence import Confidence
 from emg_llm.hub.client import HubError, resolve
-from emg_llm.llms.loading import LlmError
+from emg_llm.llms.api import ApiLLM
+from emg_llm.llms.loading import LlmError, load_tokenizer
 from emg_llm.llms.memory import check_memory
 from emg_llm.llms.model import EmgLLM
-from emg_llm.registry import REGISTRY
+from emg_llm.llms.server import ApiServer
+from emg_llm.registry import REGISTRY, is_address
 
 log = logging.getLogger(__name__)
+
+
+AnyLLM = EmgLLM | ApiLLM
 
 
 @dataclass(frozen=True)
@@ -36,20 +43,26 @@ class Bundle:
 
 def load_llms(
     bundle: Bundle, wanted: Iterable[str] | None = None, taken: Iterable[str] = ()
-) -> tuple[dict[str, EmgLLM], dict[str, str]]:
-    """({name: EmgLLM}, {name: why it is not loaded}), each in the order of `wanted`.
+) -> tuple[dict[str, AnyLLM], dict[str, str]]:
+    """({name: language model}, {name: why it is not loaded}), each in the order of `wanted`.
 
-    wanted: "NAME" or "NAME=ADAPTER", see `load_llm`; None means the bundle's own. taken: names of
-    other models. LLMs with equal prompts share one bridge.
+    wanted: "NAME", "NAME=ADAPTER" or "NAME=http://HOST:PORT/v1#MODEL", see `load_llm`; None means
+    the bundle's own. taken: names of other models. LLMs with equal prompts share one bridge, and
+    adapters are merged into their weights.
     """
-    llms, missing, bridges = {}, {}, {}
+    llms: dict[str, AnyLLM] = {}
+    missing, bridges = {}, {}
     for each in bundle.names if wanted is None else wanted:
-        name, _, adapter = each.partition("=")
-        name = name.rstrip("/").rpartition("/")[2] if not adapter else name
+        source, _, adapter = each.partition("=")
+        name = source
+        if not adapter or is_address(adapter):
+            name = source.rstrip("/").rpartition("/")[2]
         try:
             if name in (*taken, *llms):
                 raise LlmError(f"The name {name} is taken: choose another, as in NAME=ADAPTER.")
-            llm = load_llm(bundle, name if adapter else each, adapter or None)
+            llm = load_llm(bundle, source, adapter or None)
+            if isinstance(llm, EmgLLM):
+                llm.merge()
         except (LlmError, HubError, BridgeError) as error:
             missing.setdefault(name, " ".join(str(error).split()))
         except Exception:
@@ -62,13 +75,16 @@ def load_llms(
     return llms, missing
 
 
-def load_llm(bundle: Bundle, name: str, adapter: str | None = None) -> EmgLLM:
+def load_llm(bundle: Bundle, name: str, adapter: str | None = None) -> AnyLLM:
     """Load one of the bundle's language models, or an adapter written by train/sft.py.
 
-    adapter: its folder or Hub id; without it, `name` is one of the bundle's names, or the folder
-    or Hub id of an adapter. An adapter that reads codes must have been trained on those of the
-    bundle's encoder and codebook. Raises LlmError, HubError or BridgeError.
+    adapter: its folder or Hub id, or a server's address, see `load_api`; without it, `name` is one
+    of the bundle's names, or the folder or Hub id of an adapter. An adapter that reads codes must
+    have been trained on those of the bundle's encoder and codebook. Raises LlmError, HubError or
+    BridgeError.
     """
+    if adapter is not None and is_address(adapter):
+        return load_api(bundle, name, adapter)
     if adapter is None and name in bundle.names:
         own, base = bundle.part(f"adapters/{name}"), bundle.part(f"llms/{name}")
         return EmgLLM.from_pretrained(own, bundle.encoder, bundle.codebook, base)
@@ -89,6 +105,36 @@ def load_llm(bundle: Bundle, name: str, adapter: str | None = None) -> EmgLLM:
     base = _base(bundle, config)
     check_memory(base, config["name"], config.get("load_in_4bit") or None)
     return EmgLLM.from_pretrained(folder, bundle.encoder, bundle.codebook, base)
+
+
+def load_api(bundle: Bundle, name: str, address: str) -> ApiLLM:
+    """A language model on a server, `http://HOST:PORT/v1[#MODEL]`.
+
+    name: one of the bundle's, or an adapter's folder or Hub id, if the server runs that adapter;
+    any other name is of a model that knows nothing of EMG and reads levels in words. Raises
+    LlmError, HubError or BridgeError.
+    """
+    server = ApiServer(address)
+    ours = name in bundle.names or "/" in name or Path(name).is_dir()
+    if not ours:
+        if not bundle.names:
+            raise LlmError("The bundle has no language model whose scale of levels it could read.")
+        config = _adapter_config(bundle.part(f"adapters/{bundle.names[0]}"))
+        scale = load_bridge(config["bridge"], bundle.encoder, bundle.codebook).scale
+        return ApiLLM(name, server, config["labels"], Text.of(scale, None, None))
+    folder = bundle.part(f"adapters/{name}") if name in bundle.names else resolve(name)
+    config = _adapter_config(folder)
+    own = any(folder.glob("tokenizer*"))
+    base = bundle.part(f"llms/{name}") if name in bundle.names else _base(bundle, config)
+    return ApiLLM(
+        name.rstrip("/").rpartition("/")[2],
+        server,
+        config["labels"],
+        load_bridge(config["bridge"], bundle.encoder, bundle.codebook),
+        Confidence.from_dict(config.get("confidence", config)),
+        config.get("spelling", "new"),
+        load_tokenizer(folder if own else base, llm=config["name"]),
+    )
 
 
 def _base(bundle, config):

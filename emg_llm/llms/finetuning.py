@@ -19,7 +19,7 @@ from emg_llm.llms.sft_data import Row, messages_of, people_of, reading_of, to_ex
 from emg_llm.registry import LORA_ALPHA, LORA_DROPOUT, LORA_R, spec_of
 
 if TYPE_CHECKING:  # slow to import, and only training needs them
-    from peft import LoraConfig
+    from peft import LoraConfig, PeftModel
     from trl import SFTConfig
 
     from emg_llm.llms.trainer import AdapterTrainer
@@ -156,14 +156,24 @@ def finetune(
         defaults["save_strategy"] = "no"
     args = SFTConfig(output_dir=output_dir, seed=seed, **(defaults | training))
     prepare(model, tokenizer, parts, spelling)
-    peft_config = lora_config(model, tokenizer, spelling, dropout=spec.lora_dropout)
+    shape = spec.lora_r, spec.lora_alpha, spec.lora_dropout
+    peft_config = lora_config(model, tokenizer, spelling, *shape)
     trainer = make_trainer(
         model, tokenizer, parts["train"], args, peft_config, validation, spelling
     )
     trainer.train()
+    if spec.half_adapter:
+        round_adapter(trainer.model)
     llm = EmgLLM(name, trainer.model, tokenizer, labels, bridge, spelling=spelling)
     calibrate(llm, *calibrating_rows(parts))
     return llm
+
+
+def round_adapter(model: PeftModel) -> None:
+    """Round an adapter to bfloat16, in which it is saved: half the size, no loss on saving."""
+    for parameter in model.parameters():
+        if parameter.requires_grad:
+            parameter.data = parameter.data.bfloat16().float()
 
 
 def calibrating_rows(parts: Mapping[str, Sequence[Row]]) -> tuple[Sequence[Row], str]:

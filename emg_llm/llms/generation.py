@@ -1,22 +1,41 @@
 """Batched answers to many conversations."""
 
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import torch
 from tqdm.auto import tqdm
 
 from emg_llm.chat.turns import Chat
+from emg_llm.llms.api import AT_ONCE, ApiLLM
 from emg_llm.llms.model import EmgLLM
+from emg_llm.llms.writing import without_loops
 
 BATCH = 32  # conversations
 
 
-@torch.inference_mode()
 def generate(
-    llm: EmgLLM, chats: Sequence[Chat], max_new_tokens: int = 128, progress: bool = False
+    llm: EmgLLM | ApiLLM, chats: Sequence[Chat], max_new_tokens: int = 128, progress: bool = False
 ) -> list[str]:
-    """The greedy answers to chats that end with the user's turn, padded on the left."""
+    """The greedy answers to chats that end with the user's turn; of a server's model as they come.
+
+    Loops are cut as in a streamed answer.
+    """
+    if isinstance(llm, EmgLLM):
+        return _generated(llm, chats, max_new_tokens, progress)
+
+    def answer(chat):
+        return "".join(llm.reply(chat, max_new_tokens))
+
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        answers = tqdm(pool.map(answer, chats), "answers", len(chats), disable=not progress)
+        return list(answers)
+
+
+@torch.inference_mode()
+def _generated(llm, chats, max_new_tokens, progress):
+    """Batched answers, padded on the left."""
     ids = llm.token_ids(chats)
     order = np.argsort([len(i) for i in ids], kind="stable")  # similar lengths share a batch
     answers = [""] * len(chats)
@@ -34,7 +53,7 @@ def generate(
             do_sample=False,
             pad_token_id=pad,
         )
-        texts = llm.tokenizer.batch_decode(output[:, width:], skip_special_tokens=True)
-        for i, text in zip(rows, texts, strict=True):
-            answers[i] = text
+        for i, written in zip(rows, output[:, width:].tolist(), strict=True):
+            kept = list(without_loops(t for t in written if t != pad))
+            answers[i] = llm.tokenizer.decode(kept, skip_special_tokens=True)
     return answers

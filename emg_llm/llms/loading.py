@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from emg_llm.hub.client import bundle_folder, in_words
+from emg_llm.llms.wheels import wheel_folder
 from emg_llm.registry import REGISTRY, spec_of
 
 if TYPE_CHECKING:
@@ -28,11 +29,14 @@ class LlmError(ValueError):
 
 
 def base_path(name: str | Path) -> str:
-    """The folder or Hub id that holds the weights of a registered name, folder or Hub id."""
+    """The folder or Hub id that holds the weights of a registered name, folder or Hub id.
+
+    A wheel with the weights comes before the Hub: what was measured with them is so everywhere.
+    """
     base = REGISTRY[name].base if name in REGISTRY else str(name)
     if base.startswith("bundle:"):
         return str(bundle_folder() / base.removeprefix("bundle:"))
-    return base
+    return str(wheel_folder(str(name)) or base)
 
 
 def load_base(
@@ -67,8 +71,8 @@ def load_model(
     kwargs: dict[str, Any] = {"dtype": half_precision() if gpu else torch.float32}
     if gpu:
         kwargs["device_map"] = {"": torch.cuda.current_device()}
-    path = base_path(source)
     with _explained(source):
+        path = base_path(source)
         config = AutoConfig.from_pretrained(path, revision=revision)
         stored = getattr(config, "quantization_config", None)
         if stored and load_in_4bit is False:
@@ -78,9 +82,13 @@ def load_model(
             )
         if wanted and not stored:
             kwargs["quantization_config"] = _in_4_bits(config)
-        return AutoModelForCausalLM.from_pretrained(
+        model = AutoModelForCausalLM.from_pretrained(
             path, revision=revision, use_safetensors=True, **kwargs
         )
+    if source in REGISTRY and REGISTRY[str(source)].wheel:
+        # An adapter names its base, which on other machines lies elsewhere.
+        model.name_or_path = model.config._name_or_path = REGISTRY[str(source)].base
+    return model
 
 
 @contextmanager

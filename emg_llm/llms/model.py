@@ -3,13 +3,14 @@
 import copy
 import json
 from collections.abc import Iterator, Sequence
+from contextlib import closing
 from functools import cached_property
 from pathlib import Path
-from threading import Event, Thread
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 import torch
+from safetensors.torch import load_file, save_file
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from emg_llm.bridge import Bridge, load_bridge
@@ -23,6 +24,7 @@ from emg_llm.encoders.base import EmgEncoder
 from emg_llm.evaluation.confidence import Confidence
 from emg_llm.hub.client import Pushable, resolve
 from emg_llm.hub.saved import readable
+from emg_llm.llms.llama_cpp import LlamaCppWriter, can_write
 from emg_llm.llms.loading import (
     LlmError,
     grow_embeddings,
@@ -31,6 +33,7 @@ from emg_llm.llms.loading import (
     stop_at_end_of_turn,
 )
 from emg_llm.llms.scoring import SCORING_BATCH, Answers, common
+from emg_llm.llms.writing import Writer, threads
 from emg_llm.signal.recording import Recording
 
 if TYPE_CHECKING:
@@ -48,6 +51,7 @@ class EmgLLM(Pushable):
     """
 
     base: str | None = None
+    note = ""  # what a prediction says about its probabilities
 
     def __init__(
         self,
@@ -143,9 +147,13 @@ class EmgLLM(Pushable):
 
     def _turn(self, ids):
         """Token ids up to the end of the turn, after which a template may write more."""
+        return next((ids[: k + 1] for k, i in enumerate(ids) if i in self._ends), ids)
+
+    @property
+    def _ends(self):
+        """The ids of the tokens that end an answer."""
         ends = self.model.generation_config.eos_token_id
-        ends = {self.tokenizer.eos_token_id, *(ends if isinstance(ends, list) else [ends])}
-        return next((ids[: k + 1] for k, i in enumerate(ids) if i in ends), ids)
+        return {self.tokenizer.eos_token_id, *(ends if isinstance(ends, list) else [ends])}
 
     def token_ids(self, chats: Sequence[Chat], ask: bool = True) -> list[list[int]]:
         """The token ids of chats; with `ask`, up to where the next answer begins."""
@@ -170,60 +178,58 @@ class EmgLLM(Pushable):
 
     def reply(self, chat: Chat, max_new_tokens: int = 128) -> Iterator[str]:
         """Stream the answer to a chat; closing the generator stops it at the next token."""
-        from transformers import TextIteratorStreamer
-
-        ids = self.tokenizer.apply_chat_template(
-            self.spelled(chat), add_generation_prompt=True, return_tensors="pt", return_dict=True
-        ).to(self.model.device)
+        [ids] = self.token_ids([chat])
         room = self.model.config.max_position_embeddings - max_new_tokens
-        if ids["input_ids"].shape[1] > room:
+        if len(ids) > room:
             if shorter := chat.shorter():
                 yield from self.reply(shorter, max_new_tokens)
             else:
                 yield "That is more text than I can read at once; please ask in fewer words."
             return
-        streamer = TextIteratorStreamer(
-            self.tokenizer, skip_prompt=True, skip_special_tokens=True, timeout=120
-        )
-        closed = Event()
-
-        def stop(ids, scores, **_):
-            return torch.full((len(ids),), closed.is_set(), device=ids.device)
-
-        thread = Thread(
-            target=self.model.generate,
-            kwargs={
-                **ids,
-                "streamer": streamer,
-                "max_new_tokens": max_new_tokens,
-                "do_sample": False,
-                "stopping_criteria": [stop],
-                "pad_token_id": self.tokenizer.pad_token_id,
-            },
-            daemon=True,
-        )
-        thread.start()
         empty = True
-        try:
-            for piece in streamer:
+        with closing(self._writer.pieces(ids, max_new_tokens)) as pieces:
+            for piece in pieces:
                 empty = empty and not piece.strip()
-                if piece:
-                    yield piece
-        finally:
-            closed.set()
-            thread.join()
+                yield piece
         if empty:
             yield NO_ANSWER
+
+    @cached_property
+    def _writer(self):
+        """Keeps what it has read, so that the next question about a recording is quick."""
+        if not self.has_adapter and can_write(self.model):
+            return LlamaCppWriter(self.model, self.tokenizer, threads())
+        return Writer(self.model, self.tokenizer, self._ends)
+
+    def merge(self) -> None:
+        """Fold the adapter into the weights, which makes answers faster; it can't be saved then.
+
+        Weights in 4 bits are left as they are, since merging would round them again.
+        """
+        if self.has_adapter and not getattr(self.model, "is_loaded_in_4bit", False):
+            self.model = self.model.merge_and_unload().eval()
+            self.__dict__.pop("_writer", None)
+
+    @property
+    def has_adapter(self) -> bool:
+        """Whether the adapter is apart from the weights."""
+        return hasattr(self.model, "peft_config") and hasattr(self.model, "merge_and_unload")
 
     def save_pretrained(self, folder: str | Path) -> None:
         """Save all but the base, which the configuration names."""
         self.save_adapter(folder, base=self.base or self.name)
 
     def save_adapter(self, folder: str | Path, **info: Any) -> None:
-        """Save the adapter, the tokenizer and `config.json` with `info`, such as the base."""
+        """Save the adapter, the tokenizer and `config.json` with `info`, such as the base.
+
+        Raises LlmError after `merge`.
+        """
+        if not self.has_adapter:
+            raise LlmError("A merged adapter can't be saved: load it with EmgLLM.from_pretrained.")
         with whole(folder, keeps=("README.md",)) as beside:
             # Added embeddings are recreated on loading, or are part of the adapter.
             self.model.save_pretrained(str(beside), save_embedding_layers=False)
+            _in_half(beside / "adapter_model.safetensors")
             self.tokenizer.save_pretrained(beside)
             self.save_config(beside, **info)
 
@@ -295,6 +301,14 @@ class EmgLLM(Pushable):
         )
         llm.base = str(base or config["base"])
         return llm
+
+
+def _in_half(file):
+    """Store weights in bfloat16 where that loses nothing, see `round_adapter`."""
+    weights = load_file(file)
+    half = {name: weight.bfloat16() for name, weight in weights.items()}
+    if all(torch.equal(half[name].to(w.dtype), w) for name, w in weights.items()):
+        save_file(half, file, metadata={"format": "pt"})
 
 
 def _codec(config, encoder, codebook):

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 
 import gradio as gr
 
+from emg_llm.llms.loading import LlmError
 from emg_llm.signal.recording import RecordingError
 from emg_llm.ui.analysis import Source, plain_history
 from emg_llm.ui.llm_header import not_loaded_html, reading_html, unread_html
@@ -165,7 +166,7 @@ class ChatArea:
         """The growing reply of one LLM; errors become text in the chat."""
         try:
             yield from stream(self.pipeline, recording, message, self.llms[i], history)
-        except RecordingError as error:
+        except (RecordingError, LlmError) as error:
             yield str(error)
         except Exception:
             log.exception("The chat failed")

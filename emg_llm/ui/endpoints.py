@@ -6,6 +6,7 @@ from contextlib import contextmanager
 import gradio as gr
 from gradio.data_classes import ListFiles
 
+from emg_llm.llms.loading import LlmError
 from emg_llm.plots import signals as plots
 from emg_llm.report.measured import measured
 from emg_llm.signal.montage import FACE
@@ -185,7 +186,7 @@ def _explained():
         yield
     except gr.Error:
         raise
-    except RecordingError as error:
+    except (RecordingError, LlmError) as error:
         raise gr.Error(str(error), print_exception=False) from None
     except Exception:
         log.exception("An endpoint failed")
