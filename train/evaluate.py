@@ -246,7 +246,7 @@ def is_trained(model):
 
 
 def is_llm(model):
-    return read_json(resolve(model) / "config.json").get("kind") == "emg-llm-adapter"
+    return not is_served(model) and read_json(resolve(model) / "config.json").get("kind") == "emg-llm-adapter"
 
 
 def questions_of(model, questions):
