@@ -246,7 +246,9 @@ def is_trained(model):
 
 
 def is_llm(model):
-    return not is_served(model) and read_json(resolve(model) / "config.json").get("kind") == "emg-llm-adapter"
+    if is_served(model):
+        return False
+    return read_json(resolve(model) / "config.json").get("kind") == "emg-llm-adapter"
 
 
 def questions_of(model, questions):
