@@ -14,7 +14,7 @@ import numpy as np
 from emg_llm.bridge.codebook import Codebook
 from emg_llm.bridge.spelling import spell
 from emg_llm.chat.levels import levels
-from emg_llm.chat.oddities import oddities
+from emg_llm.chat.oddities import UNCOMPARED, oddities
 from emg_llm.chat.turns import Chat, Message, likely
 from emg_llm.encoders import load_encoder
 from emg_llm.evaluation.confidence import Confidence
@@ -38,7 +38,10 @@ from emg_llm.svm import EmotionSVM
 
 log = logging.getLogger(__name__)
 
+<<<<<<< HEAD
 UNCOMPARED = "Whether the models know recordings like this one could not be checked; see the log."
+=======
+>>>>>>> report
 REMEMBERED = 8  # recordings whose results are cached
 
 
@@ -110,11 +113,16 @@ class EmotionPipeline:
             )
         of = [Prepared.of(r) for r in neutral or several], "neutral" if neutral else "several"
         told = {m: m.knowing(*of) if m.scaling == ANY else m for m in models}
-        known = copy.copy(self)
-        known.svm, known._recent, known._lock = told[self.svm], OrderedDict(), Lock()
+        known = self.asking({n: m.reading_with(told[m.bridge]) for n, m in self._llms.items()})
+        known.svm = told[self.svm]
         known.encoders = {arch: told[encoder] for arch, encoder in self.encoders.items()}
-        known._llms = {n: llm.reading_with(told[llm.bridge]) for n, llm in self._llms.items()}
         return known
+
+    def asking(self, llms: dict[str, EmgLLM]) -> Self:
+        """A pipeline of the same other models, with `llms` as its language models."""
+        other = copy.copy(self)
+        other._llms, other._recent, other._lock = llms, OrderedDict(), Lock()
+        return other
 
     @property
     def llms(self) -> tuple[str, ...]:

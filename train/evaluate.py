@@ -48,6 +48,7 @@ from emg_llm.experiments.measure import measure_recipe, measure_trained
 from emg_llm.experiments.results import Measured
 from emg_llm.hub.client import resolve
 from emg_llm.hub.saved import read_json
+from emg_llm.llms.model import EmgLLM
 from emg_llm.pipeline import EmotionPipeline
 from emg_llm.registry import MEAN, REGISTRY, is_served
 from emg_llm.scripts import DataArguments, ReadingArguments, load_codec, run
@@ -219,7 +220,7 @@ def main(data, args, reading, llms, more):
                 )
         results, rows, probabilities = outcome
         if questions and is_trained(model) and is_llm(model):
-            results["questions"] = questions_of(model, questions)
+            results["questions"] = questions_of(model, questions, codec)
         if left_out := results["protocol"].get("left_out"):
             print(f"{name}: {left_out} recordings of people it has learned from are left out.")
         report(folder, name, results, rows, probabilities)
@@ -251,12 +252,11 @@ def is_llm(model):
     return read_json(resolve(model) / "config.json").get("kind") == "emg-llm-adapter"
 
 
-def questions_of(model, questions):
+def questions_of(model, questions, codec):
     """How many questions the demo's chat answers with an adapter, see `questions_answered`."""
-    pipeline = EmotionPipeline.from_pretrained(llms=[str(model)])
-    if not pipeline.llms:
-        raise ValueError(" ".join(pipeline.not_loaded.values()))
-    return questions_answered(pipeline, pipeline.llms[0], questions)
+    llm = EmgLLM.from_pretrained(model, *codec)
+    pipeline = EmotionPipeline.from_pretrained(llms=()).asking({llm.name: llm})
+    return questions_answered(pipeline, llm.name, questions)
 
 
 def named_jobs(models, bridges):

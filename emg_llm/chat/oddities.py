@@ -7,6 +7,10 @@ from emg_llm.signal.quality import assess_quality
 from emg_llm.signal.quality.criteria import SNRS
 from emg_llm.signal.recording import Recording
 
+UNCOMPARED = (
+    "Whether the models know recordings like this one could not be checked; the log has the "
+    "details."
+)
 MIN_SECONDS = 0.25
 TOLD = ("dead", *SNRS)  # in other words, or by the verdict
 
