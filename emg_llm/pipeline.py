@@ -38,10 +38,6 @@ from emg_llm.svm import EmotionSVM
 
 log = logging.getLogger(__name__)
 
-<<<<<<< HEAD
-UNCOMPARED = "Whether the models know recordings like this one could not be checked; see the log."
-=======
->>>>>>> report
 REMEMBERED = 8  # recordings whose results are cached
 
 
@@ -66,12 +62,8 @@ class EmotionPipeline:
         }
         codebook = Codebook.from_pretrained(part(folder, self.config, "codebook"))
         # The first encoder makes the codes.
-        bundle = Bundle(
-            partial(part, folder, self.config),
-            tuple(self.config["llms"]),
-            self.encoders[archs[0]],
-            codebook,
-        )
+        of = partial(part, folder, self.config), tuple(self.config["llms"])
+        bundle = Bundle(*of, self.encoders[archs[0]], codebook)
         self._llms, self.not_loaded = load_llms(bundle, llms, ("svm", *archs))
         self._recent, self._lock = OrderedDict(), Lock()
 
@@ -118,7 +110,7 @@ class EmotionPipeline:
         known.encoders = {arch: told[encoder] for arch, encoder in self.encoders.items()}
         return known
 
-    def asking(self, llms: dict[str, EmgLLM]) -> Self:
+    def asking(self, llms: dict[str, AnyLLM]) -> Self:
         """A pipeline of the same other models, with `llms` as its language models."""
         other = copy.copy(self)
         other._llms, other._recent, other._lock = llms, OrderedDict(), Lock()
