@@ -51,21 +51,21 @@ class Confidence:
         "".
         """
         scores, targets = np.asarray(scores, np.float64), np.asarray(targets)
-        known = np.full(len(scores), "") if known is None else np.asarray(known, str)
+        told = np.asarray([""] * len(scores) if known is None else known, str)
         n_people = len(np.unique(groups))
         prior = fit_prior(scores, targets) if with_prior else np.zeros(scores.shape[1])
-        temperature = fit_temperature(*_of(scores - prior, targets, known == ""))
+        temperature = fit_temperature(*_of(scores - prior, targets, told == ""))
         factors = tuple(
-            fit_temperature(*_of((scores - prior) / temperature, targets, known == one))
+            fit_temperature(*_of((scores - prior) / temperature, targets, told == one))
             for one in KNOWN
-            if (known != "").any()
+            if (told != "").any()
         )
         level = next((at for at in LEVELS if n_people + TINY >= at / (1 - at)), None)
         about = None, level, fitted_on, n_people
         fitted = cls(temperature, tuple(prior.tolist()), *about, known=factors)
         if level is None:
             return fitted
-        likelier = likelier_mass(fitted.probabilities(scores, known=known))
+        likelier = likelier_mass(fitted.probabilities(scores, known=told))
         likelier = likelier[np.arange(len(targets)), targets]
         return cls(**vars(fitted) | {"threshold": conformal_threshold(likelier, groups, level)})
 
