@@ -21,7 +21,16 @@ RESULT_KEYS = {
     *("accuracy_ci95", "balanced_accuracy", "macro_f1", "ece", "chance", "confusion_matrix"),
     "controls",
 }
-ROW_KEYS = {"conversations", "messages", "label", "subject", "recording_id", "split", "missing"}
+ROW_KEYS = {
+    "conversations",
+    "messages",
+    "label",
+    "subject",
+    "recording_id",
+    "split",
+    "missing",
+    "zero",
+}
 MEASURED = re.compile(
     r">, above the eye [+-]\d+, .+, jaw [+-]\d+, SNR [+-]\d+, quality \w+, against neutral [+-]\d+"
 )
