@@ -109,6 +109,7 @@ def measure(powers, labels, people):
     low, middle, high = np.percentile(powers, (1, 50, 99))
     of_sites = np.corrcoef((means - means.mean(axis=(0, 1))).reshape(-1, powers.shape[1]).T)
     pairs = np.triu_indices(powers.shape[1], 1)
+    by_site = means.mean(axis=(0, 1)) - means.mean()
     figures = {
         "power, 1 % (dB)": low,
         "power, median (dB)": middle,
@@ -120,6 +121,7 @@ def measure(powers, labels, people):
             (means - means.mean(axis=1, keepdims=True) - means.mean(axis=0)).std(axis=0).mean()
         ),
         "spread of trials (dB)": float(within.std(axis=0).mean()),
+        **{f"{site} against all sites (dB)": x for site, x in zip(MONTAGE, by_site, strict=True)},
         "correlation of sites": float(of_sites[pairs].mean()),
         "correlation of sites in trials": float(np.corrcoef(within.T)[pairs].mean()),
     }
@@ -188,6 +190,8 @@ def _unlike(name, real, other):
         return abs(real - other) > (0.2 if "correlation" in name else 0.1)
     if name.startswith("power"):
         return abs(real - other) > 5
+    if "against all sites" in name:
+        return abs(real - other) > 2
     return not 1 / UNLIKE <= other / real <= UNLIKE
 
 

@@ -55,11 +55,9 @@ class Confidence:
         n_people = len(np.unique(groups))
         prior = fit_prior(scores, targets) if with_prior else np.zeros(scores.shape[1])
         temperature = fit_temperature(*_of(scores - prior, targets, told == ""))
-        factors = tuple(
-            fit_temperature(*_of((scores - prior) / temperature, targets, told == one))
-            for one in KNOWN
-            if (told != "").any()
-        )
+        logits = (scores - prior) / temperature
+        of = KNOWN if (told != "").any() else ()
+        factors = tuple(fit_temperature(*_of(logits, targets, told == one)) for one in of)
         level = next((at for at in LEVELS if n_people + TINY >= at / (1 - at)), None)
         about = None, level, fitted_on, n_people
         fitted = cls(temperature, tuple(prior.tolist()), *about, known=factors)
