@@ -15,6 +15,12 @@ from tests.writing import write_acq, write_c3d, write_wfdb, write_xdf, xdf_strea
 N, RATE = 400, 2000  # samples and Hz of a file
 
 
+def one_hot(classes, n, confidence=1.0):
+    """Probabilities float (len(classes), n) that are sure of `classes`, int (…,)."""
+    rest = (1 - confidence) / (n - 1)
+    return np.where(np.eye(n, dtype=bool)[classes], confidence, rest)
+
+
 def of(recordings, **about):
     """A Dataset of recordings."""
     return Dataset(
