@@ -15,6 +15,20 @@ from tests.writing import write_acq, write_c3d, write_wfdb, write_xdf, xdf_strea
 N, RATE = 400, 2000  # samples and Hz of a file
 
 
+def balanced(people=10, labels=("fear", "anger"), each=2, **more):
+    """A feature-table dataset in which every person shows every label."""
+    known = [(p, label) for p in range(people) for label in labels for _ in range(each)]
+    return Dataset(
+        "made here",
+        tuple(f"row {i}" for i in range(len(known))),
+        tuple(label for _, label in known),
+        tuple(f"P{p}" for p, _ in known),
+        table=np.arange(len(known), dtype=float)[:, None],
+        columns=("x",),
+        **more,
+    )
+
+
 def one_hot(classes, n, confidence=1.0):
     """Probabilities float (len(classes), n) that are sure of `classes`, int (…,)."""
     rest = (1 - confidence) / (n - 1)
