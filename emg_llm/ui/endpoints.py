@@ -45,12 +45,12 @@ def add_endpoints(pipeline, opened):
         with _explained():
             recording = open_file(file, sampling_rate, unit, montage, channels)
             report = assess_quality(recording)
-            channels, _ = analysis.feature_frames(analysis.cleaned_or_not(recording))
+            features, _ = analysis.feature_frames(analysis.cleaned_or_not(recording))
             return (
                 analysis.summary_markdown(measured(recording)),
                 plots.signal_figure(recording),
                 plots.spectrum_figure(recording),
-                analysis.rounded(channels),
+                analysis.rounded(features),
                 analysis.quality_frame(report),
                 plots.snr_figure(report),
             )
