@@ -98,6 +98,8 @@ def test_a_withheld_emotion_may_not_be_named_but_taken_up(reports):  # noqa: F81
     said = "I can't say whether this is anger."
     assert not judge(said, rule, reports["arm"], ("Am I angry?",)).failed
     assert judge(said, rule, reports["arm"], ("What is it?",)).failed
+    said = "En este registro no puedo decir nada."
+    assert not judge(said, rule, reports["arm"]).failed
 
 
 def test_an_unknown_part_of_a_rule_is_said(reports):  # noqa: F811
