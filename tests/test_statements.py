@@ -114,6 +114,24 @@ def test_marks_stand_on_numbers_with_their_units_and_on_places(reports, reply, t
         assert "✓" not in said or "✗" in said or "(not checked)" in said
 
 
+def test_both_sides_of_a_site_are_told_apart():
+    one = recordings()["normal"]
+    x, sides = one.signal[:, [7, 7]] * np.float32([1, 3]), ("masseter left", "masseter right")
+    report = measured(one.replace(signal=x, channel_names=sides))
+    left, right = (report.value(f"rms:{side}") for side in sides)
+    replies = {
+        f"The masseter left has {left} µV.": True,
+        f"The masseter left has {right} µV.": False,
+        f"One jaw has {right} µV.": True,
+        "It is stronger at the masseter right than at the masseter left.": True,
+        "It is stronger at the masseter left than at the masseter right.": False,
+        "The strongest is the masseter left.": False,
+    }
+    for reply, holds in replies.items():
+        assert [f.holds for f in check(reply, report)] == [holds], reply
+    assert "rms:masseter right" not in retrieve(report, "rms of the masseter left").ids
+
+
 def test_planted_errors_are_found_and_true_replies_are_left_alone(people):
     """The figures are those of `benchmarks/marks.py`, of fewer recordings."""
     marks = load_script("marks", "benchmarks")

@@ -12,7 +12,7 @@ from functools import cache
 import numpy as np
 
 from emg_llm.report.lexicon import WORDS, folded, places_of
-from emg_llm.report.sentence import place
+from emg_llm.report.sentence import is_at
 from emg_llm.report.statements import Report, Statement, kinds, shown
 from emg_llm.signal.recording import EMOTIONS
 
@@ -117,8 +117,7 @@ def _joined(statements):
 def _of(report, kind, on):
     statements = report.of(kind)
     if kinds()[kind].per == "site" and on:
-        places = {place(site) for site in on}
-        return [s for s in statements if s.on in on or place(s.on) in places] or statements
+        return [s for s in statements if is_at(s, on, report)] or statements
     return statements
 
 
