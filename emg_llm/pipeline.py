@@ -242,10 +242,15 @@ class EmotionPipeline:
         return self._memo(recording).once("signal", lambda: self._measured(recording))
 
     def _measured(self, recording):
+        report = measured(recording)
         leveled = [llm for llm in self._llms.values() if llm.bridge.scale is not None]
-        if self.withheld(recording) or not leveled:
-            return measured(recording)
-        return measured(recording, levels(self._reading(recording, leveled[0])))
+        if not leveled or self.withheld(recording):
+            return report
+        try:
+            return report.adding(levels(self._reading(recording, leveled[0])))
+        except Exception:  # the prediction says so
+            log.exception("The levels of a recording could not be read")
+            return report
 
     def _begun(self, recording, llm):
         """The chat about a recording up to the language model's emotion."""

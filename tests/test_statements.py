@@ -39,7 +39,7 @@ def reports():
         said = (
             Prediction(None, {}, withheld=why) if why else Prediction("fear", {"svm": P, "cnn": Q})
         )
-        signal = measured(recording, () if why else levels(LEVELS))
+        signal = measured(recording).adding(() if why else levels(LEVELS))
         made[name] = models.report(signal, said, ["svm"], RESULTS, "Simulated people.")
     return made
 
@@ -137,7 +137,7 @@ def test_planted_errors_are_found_and_true_replies_are_left_alone(people):
     marks = load_script("marks", "benchmarks")
     bridge = Text.fit(people, range(len(people.recordings)))
     some = [people.recordings[k] for k in range(0, 36, 3)]
-    counts, missed = marks.count([measured(r, levels(bridge.read(r))) for r in some])
+    counts, missed = marks.count([measured(r).adding(levels(bridge.read(r))) for r in some])
     assert {*marks.ERRORS} < {*counts}
     planted = sum((counts[e] for e in marks.ERRORS), Counter())
     assert planted["n"] > 800 and planted["false"] >= 0.95 * planted["n"], missed[:9]
