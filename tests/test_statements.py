@@ -63,6 +63,8 @@ def test_a_report_says_what_models_read_and_how_often_they_are_right(reports):
     normal = reports["normal"]
     assert [normal.value(k) for k in ("emotion", "probability", "second")] == ["fear", 60, "pride"]
     assert normal.value("model:cnn") == 78 and normal.value("agreement") == 1
+    signal, read = measured(recordings()["normal"]), Prediction("fear", {"svm": P, "cnn": Q})
+    assert models.report(signal, read, ["svm"], {}, "", "cnn").value("emotion") == "pride"
     assert normal.value("accuracy") == 61 and normal.value("chance") == 8
     assert "simulated people" in normal.by_id["accuracy"].sentence
     for name in ("two", "arm"):
@@ -115,6 +117,26 @@ def test_marks_stand_on_numbers_with_their_units_and_on_places(reports, reply, t
         assert "✓" not in said or "✗" in said or "(not checked)" in said
 
 
+@pytest.mark.parametrize(
+    ("name", "reply", "holds"),
+    [
+        ("dead", "The cheek is dead.", True),
+        ("dead", "The cheek is not dead.", False),
+        ("dead", "The jaw is not dead.", True),
+        ("dead", "There is no hum at the jaw.", False),
+        ("normal", "Look at the {second}. Its RMS is {its} µV.", True),  # of the sentence before
+        ("normal", "Look at the {second}. Its RMS is {most} µV.", False),
+        ("normal", "The second strongest is the {second}.", True),
+        ("normal", "The strongest is the {second}.", False),
+        ("normal", "The RMS should be 500 µV.", None),  # of recordings in general
+    ],
+)
+def test_what_is_said_of_a_place_depends_on_the_words_around_it(reports, name, reply, holds):
+    ranked = sorted(reports[name].of("rms"), key=lambda s: -s.value)
+    words = {"second": ranked[1].on, "its": ranked[1].value, "most": ranked[0].value}
+    assert [f.holds for f in check(reply.format(**words), reports[name])] == [holds]
+
+
 def test_both_sides_of_a_site_are_told_apart():
     one = recordings()["normal"]
     x, sides = one.signal[:, [7, 7]] * np.float32([1, 3]), ("masseter left", "masseter right")
@@ -155,6 +177,8 @@ def test_a_question_finds_its_statements_and_a_place_its_own(reports):
     assert "rms:forehead" not in found(report, "rms of the jaw")
     assert "rms:cheek" in found(report, "how many µV at the chek")
     assert "rms:jaw" in found(report, "and the jaw?", ["rms of the cheek?"])
+    assert "peak" in found(report, "and then?", ["when does it peak?"])
+    assert "peak" not in found(report, "and then?")
     assert found(report, "is he lying?")[0] == "mind"
     assert "elsewhere" in found(report, "and my biceps?")
     assert "rms:biceps" in found(reports["arm"], "and my biceps?")
