@@ -121,7 +121,8 @@ def _named(recording):
 def _channel_table(told):
     import pandas as pd
 
-    return pd.DataFrame(told["channels"]).set_index("name").round(3)
+    table = pd.DataFrame(told["channels"]).set_index("name").round(3)
+    return table.rename(columns={"rms": "unfiltered rms"})  # the sentences tell the filtered one
 
 
 def _page(recording, said, table):
