@@ -223,7 +223,7 @@ def reports_of(people):
             x[:, first] = 0
             x[:, second] += (100 * np.sin(2 * np.pi * 50 * t)).astype(np.float32)
             recording = recording.replace(signal=x)
-        yield measured(recording, levels(bridge.read(recording)))
+        yield measured(recording).adding(levels(bridge.read(recording)))
 
 
 def main(args):

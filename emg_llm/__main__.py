@@ -102,7 +102,7 @@ def run_inspect(options):
         if o.json:
             print(json.dumps({"file": path} | told | report.as_dict()))
         else:
-            print(f"{path}:\n{chr(10).join(said)}\n{_channel_table(told).to_string()}\n")
+            print(f"{path}:", *said, f"{_channel_table(told).to_string()}\n", sep="\n")
         if o.report:
             page = _page(recording, said, _channel_table(told).reset_index())
             Path(o.report).write_text(page, encoding="utf-8")
@@ -121,7 +121,8 @@ def _named(recording):
 def _channel_table(told):
     import pandas as pd
 
-    return pd.DataFrame(told["channels"]).set_index("name").round(3)
+    table = pd.DataFrame(told["channels"]).set_index("name").round(3)
+    return table.rename(columns={"rms": "unfiltered rms"})  # the sentences tell the filtered one
 
 
 def _page(recording, said, table):

@@ -4,6 +4,7 @@ import copy
 import logging
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from functools import cached_property, partial
 from pathlib import Path
 from threading import Lock
@@ -140,10 +141,8 @@ class EmotionPipeline:
     @property
     def samples(self) -> dict[str, Path]:
         """name -> path of the bundle's sample recordings."""
-        return {
-            name: self.folder / "samples" / file
-            for name, file in self.config.get("samples", {}).items()
-        }
+        files = self.config.get("samples", {})
+        return {name: self.folder / "samples" / file for name, file in files.items()}
 
     @property
     def montages(self) -> dict[str, str]:
@@ -177,8 +176,7 @@ class EmotionPipeline:
         No model is asked where the sites of the channels are unknown, or where the recording is
         unlike what the first encoder learned from. Raises RecordingError.
         """
-        recording = Prepared.of(recording)
-        return self._checked(recording)[0]
+        return self._checked(Prepared.of(recording))[0]
 
     def _checked(self, recording):
         return self._memo(recording).once("withheld", lambda: self._withheld(recording))
@@ -242,10 +240,12 @@ class EmotionPipeline:
         return self._memo(recording).once("signal", lambda: self._measured(recording))
 
     def _measured(self, recording):
+        report = measured(recording)
         leveled = [llm for llm in self._llms.values() if llm.bridge.scale is not None]
-        if self.withheld(recording) or not leveled:
-            return measured(recording)
-        return measured(recording, levels(self._reading(recording, leveled[0])))
+        if leveled and not self.withheld(recording):
+            with suppress(Exception):  # the prediction tells of it
+                return report.adding(levels(self._reading(recording, leveled[0])))
+        return report
 
     def _begun(self, recording, llm):
         """The chat about a recording up to the language model's emotion."""

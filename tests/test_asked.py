@@ -56,11 +56,11 @@ def test_every_rule_can_be_followed(reports):  # noqa: F811
 def test_the_retriever_finds_what_questions_need(reports):  # noqa: F811
     n = found = 0
     for q in QUESTIONS:
-        every, some = q.needs
-        every += (REFUSED[q.kind],) if q.kind in REFUSED else ()
-        every += ("emotion",) if q.rule.get("emotion") else ()
+        every, some = q.rule.get("states", []) + q.rule.get("site", []), q.rule.get("any", [])
+        every += [REFUSED[q.kind]] if q.kind in REFUSED else []
+        every += ["emotion"] if q.rule.get("emotion") else []
         if every or some:
-            statements = retrieve(reports[q.recording], q.question, q.earlier).statements
+            statements = retrieve(reports[q.recording], q.question, q.earlier)
             there = {s.id for s in statements} | {s.kind for s in statements}
             n += 1
             found += {*every} <= there and (not some or bool({*some} & there))
@@ -98,6 +98,8 @@ def test_a_withheld_emotion_may_not_be_named_but_taken_up(reports):  # noqa: F81
     said = "I can't say whether this is anger."
     assert not judge(said, rule, reports["arm"], ("Am I angry?",)).failed
     assert judge(said, rule, reports["arm"], ("What is it?",)).failed
+    said = "En este registro no puedo decir nada."
+    assert not judge(said, rule, reports["arm"]).failed
 
 
 def test_an_unknown_part_of_a_rule_is_said(reports):  # noqa: F811

@@ -2,9 +2,10 @@ import numpy as np
 import pytest
 
 from emg_llm.bridge.reading import Reading
-from emg_llm.chat.facts import KINDS, check, marked, unmarked
+from emg_llm.chat.facts import KINDS, check
 from emg_llm.chat.topics import topics
 from emg_llm.chat.turns import Chat
+from emg_llm.report.check import marked, unmarked
 from emg_llm.signal.recording import EMOTIONS
 
 SITES = ("above the eye", "beside the mouth", "cheek", "jaw")

@@ -319,6 +319,18 @@ def test_a_model_that_fails_is_left_out_with_a_warning(pipeline, unread, monkeyp
     assert prediction.label in EMOTIONS
 
 
+def test_where_no_bridge_reads_a_recording_the_other_models_do(pipeline, unread, monkeypatch):
+    def broken(*_):
+        raise ZeroDivisionError
+
+    for name in pipeline.llms:
+        monkeypatch.setattr(type(pipeline.llm(name).bridge), "read", broken)
+    recording = unread()
+    assert set(pipeline(recording).probabilities) == {"svm", "cnn", "tcn"}
+    report = pipeline.report(recording)
+    assert report.value("emotion") and report.of("rms") and not report.of("level")
+
+
 def test_dead_and_missing_electrodes_are_warnings(pipeline, sample, monkeypatch):
     monkeypatch.setattr(pipeline.encoders["cnn"], "unlike", lambda _: "", raising=False)
     dead = sample.replace(signal=sample.signal * (np.arange(8) > 3))

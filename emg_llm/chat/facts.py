@@ -10,9 +10,8 @@ from collections.abc import Sequence
 from emg_llm.chat.levels import of_reading
 from emg_llm.chat.topics import FAIRLY_SURE, SURE
 from emg_llm.chat.turns import Chat
-from emg_llm.report import Report
 from emg_llm.report import check as measuring
-from emg_llm.report.check import Fact, marked, unmarked
+from emg_llm.report.sentence import Fact
 from emg_llm.signal.recording import EMOTIONS
 
 KINDS = {  # whether the prompt states it, in this or other words, or it must be computed
@@ -22,17 +21,12 @@ KINDS = {  # whether the prompt states it, in this or other words, or it must be
 }
 
 
-def check(
-    reply: str, chat: Chat, labels: Sequence[str] = EMOTIONS, report: Report | None = None
-) -> tuple[Fact, ...]:
-    """The facts in a reply to the last question of a chat, in text order.
-
-    report: of the recording, by default what the chat's Reading states of it.
-    """
+def check(reply: str, chat: Chat, labels: Sequence[str] = EMOTIONS) -> tuple[Fact, ...]:
+    """The facts in a reply to the last question of a chat, in text order."""
     reading, label, scores = chat.reading, chat.label, chat.scores
     question = chat.later[-1]["content"] if chat.later else ""
     facts = [
-        *measuring.check(reply, report or of_reading(reading)),
+        *measuring.check(reply, of_reading(reading)),
         *_scores(reply, label, scores),
         *_known(reply, reading),
         *_emotions(reply, label, scores, question, labels, reading),
@@ -78,6 +72,3 @@ def _emotions(reply, label, scores, question, labels, reading):
 
 def _fact(kind, match, holds, right):
     return Fact(match.start(), match.end(), bool(holds), right, kind, marked=False)
-
-
-__all__ = ["KINDS", "Fact", "check", "marked", "unmarked"]

@@ -4,13 +4,12 @@ from collections.abc import Iterator
 
 from emg_llm.bridge.reading import Reading
 from emg_llm.report import Report, Statement
-from emg_llm.report.measured import ordered
 from emg_llm.report.statements import state
 
 
 def of_reading(reading: Reading) -> Report:
     """The report on what a Reading states: levels, SNR, quality and times."""
-    return Report(ordered(_of_reading(reading)), reading.sites)
+    return Report(tuple(_of_reading(reading)), reading.sites)
 
 
 def levels(reading: Reading) -> tuple[Statement, ...]:

@@ -34,12 +34,6 @@ class Question:
     rule: dict
     earlier: tuple[str, ...] = ()
 
-    @property
-    def needs(self):
-        """(the ids of statements that an answer needs: all of the first, one of the others)."""
-        every = (*self.rule.get("states", ()), *self.rule.get("site", ()))
-        return every, tuple(self.rule.get("any", ()))
-
 
 def load_questions(path):
     """The questions of a JSONL file. Raises ValueError for a line that isn't one."""

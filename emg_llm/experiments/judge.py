@@ -26,7 +26,7 @@ FLAGS = "emotion", "no_emotion", "refuse", "hello", "thanks"
 LISTS = "states", "any", "site", "says", "never"
 
 EMOTION_WORDS = {  # beside the labels themselves
-    "anger": "angry furious wut wutend arger enfado enojo ira colere en colere",
+    "anger": "angry furious wut wutend arger enfado enojo ira colere",
     "anxiety": "anxious angst angstlich ansiedad anxiete",
     "contempt": "contemptuous verachtung desprecio mepris",
     "delight": "delighted entzucken deleite ravissement",

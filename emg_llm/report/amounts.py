@@ -14,7 +14,6 @@ DEFAULT = {  # what a number with this unit is about where no word says so
     "Hz": ("sampling_rate", "line"),
     "s": ("duration", "active", "active_for", "peak", "onset"),
 }
-COUNTED = ("%", "channels", "samples", "models")  # units of more than what is measured
 TINY = 1e-9
 
 
@@ -23,6 +22,8 @@ def amounts(part: Sentence) -> Iterator[Fact]:
     if part.spans("trial"):  # a distance to a known trial, which is no level
         return
     for q in part.numbers:
+        if q.dimension == "models":  # how many agree is not measured
+            continue
         found = _with_unit(part, q) if q.dimension else _without_unit(part, q)
         if found:
             yield found
@@ -31,10 +32,10 @@ def amounts(part: Sentence) -> Iterator[Fact]:
 def _with_unit(part: Sentence, q: Quantity) -> Fact | None:
     on, own = part.on(q.start)
     asked = part.kinds_at(q.start)
-    if q.dimension in COUNTED[1:]:
+    if q.dimension in ("channels", "samples"):  # of more than what is measured
         asked = [kind for kind in asked if kind.unit == q.dimension]
-        if q.dimension != "samples" and not _is_of_all(part, q):
-            return None
+    if q.dimension == "channels" and not _is_of_all(part):
+        return None
     if q.dimension == "%" and part.certain:
         return None
     fits = [kind.name for kind in asked if _unit(part, kind) == q.dimension]
@@ -82,7 +83,7 @@ def _without_unit(part: Sentence, q: Quantity) -> Fact | None:
     return part.fact(span, holds, values(candidates), candidates[0].kind)
 
 
-def _is_of_all(part: Sentence, q: Quantity) -> bool:
+def _is_of_all(part: Sentence) -> bool:
     """Whether a number of channels is that of all, not of those with a fault."""
     faults = any(kind.list for _, kind in part.named)
     return not faults and not part.denials and bool(phrases(part.text, WORDS["of_all"]))

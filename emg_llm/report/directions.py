@@ -4,12 +4,12 @@ import re
 from collections.abc import Iterator
 
 from emg_llm.report.lexicon import EQUAL, GOOD, LESS, MORE, ONLY, one_of
-from emg_llm.report.sentence import FAULTS, Fact, Sentence, place, values
+from emg_llm.report.sentence import FAULTS, Fact, Sentence, is_at, values
 from emg_llm.report.statements import Statement
 from emg_llm.report.text import Span, phrases
 
-MEASURES = {"rms": 0.05, "level": 0.0}  # of strength; how far apart equally strong ones are
-ORDERS = {"µV": "rms", "dB": "level"}  # which of them a number beside a direction is
+MEASURES = {"rms": "µV", "level": "dB"}  # of strength, and their units
+EQUAL_RMS = 0.05  # share by which equally strong RMS values may differ
 LOUD = "µV", "dB"  # numbers that a clause about faults may not hold
 NEAR = 25  # characters from "quality" to its adjective
 
@@ -46,7 +46,7 @@ def _order(part: Sentence, at: int) -> list[Statement]:
         beside = [q for q in part.numbers if part.clause(q.start) == part.clause(at)]
         for some in (part.numbers, beside):
             units = {q.dimension or "dB" * q.signed for q in some}
-            measures.sort(key=lambda m: not units & {u for u, of in ORDERS.items() if of == m})
+            measures.sort(key=lambda m: MEASURES[m] not in units)
     stated = next((found for m in measures if (found := part.report.of(m))), [])
     return sorted(stated, key=lambda s: -s.numbers[0])
 
@@ -65,7 +65,7 @@ def _extremes(part: Sentence) -> Iterator[Fact]:
             # A number that follows the place shares its mark.
             end = next((q.end for q in part.numbers if 0 <= q.start - span.end <= 2), span.end)
             text = f"{kind} {values(order[:n])}"
-            yield part.fact(Span(span.start, end), _among(on, order, n), text, kind)
+            yield part.fact(Span(span.start, end), _among(part, on, order, n), text, kind)
 
 
 def _comparison(part: Sentence) -> Iterator[Fact]:
@@ -87,7 +87,7 @@ def _comparison(part: Sentence) -> Iterator[Fact]:
         return
     sign = signs[part.text[word.start : word.end]]
     order = _order(part, word.start)
-    a, b = _at(order, first), _at(order, second)
+    a, b = (_at(part, order, on) for on in (first, second))
     if a and b:
         yield part.fact(word, _ordered(a, b, sign), values([a, b]), "comparison")
 
@@ -143,24 +143,23 @@ def _beside(part: Sentence, a: Span, b: Span) -> bool:
     return same and max(a.start - b.end, b.start - a.end) <= NEAR
 
 
-def _at(statements: list[Statement], on: tuple[str, ...]) -> Statement | None:
+def _at(part: Sentence, statements: list[Statement], on: tuple[str, ...]) -> Statement | None:
     """The first statement about one of some channels."""
-    places = {place(site) for site in on}
-    return next((s for s in statements if s.on in on or place(s.on) in places), None)
+    return next((s for s in statements if is_at(s, on, part.report)), None)
 
 
-def _among(on: tuple[str, ...], order: list[Statement], n: int) -> bool:
+def _among(part: Sentence, on: tuple[str, ...], order: list[Statement], n: int) -> bool:
     """Whether one of some channels is among the first n of an order, ties included."""
     least = order[min(n, len(order)) - 1].numbers[0]
     first = order[:n] + [s for s in order[n:] if s.numbers[0] == least]
-    return _at(first, on) is not None
+    return _at(part, first, on) is not None
 
 
 def _ordered(a: Statement, b: Statement, sign: int) -> bool:
     """Whether the first is stronger (1), weaker (-1) or equally strong (0)."""
     x, y = a.numbers[0], b.numbers[0]
     if not sign:
-        return abs(x - y) <= MEASURES.get(a.kind, 0.0) * max(abs(x), abs(y))
+        return abs(x - y) <= EQUAL_RMS * max(abs(x), abs(y)) * (a.kind == "rms")
     return sign * (x - y) > 0
 
 

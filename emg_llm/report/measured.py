@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from emg_llm.report.statements import Report, Statement, kinds, shown, state
+from emg_llm.report.statements import Report, Statement, shown, state
 from emg_llm.signal.features import activity, channel_power
 from emg_llm.signal.once import Prepared
 from emg_llm.signal.onset import activations
@@ -17,26 +17,16 @@ LISTS = {"hum": ("hum",), "clipped": ("clipped",), "stuck": ("stuck", "off"), "n
 UNITS = {"uV": "microvolts (µV)", "a.u.": "arbitrary units, since the file doesn't name one"}
 
 
-def measured(recording: Recording, levels: tuple[Statement, ...] = ()) -> Report:
+def measured(recording: Recording) -> Report:
     """The report on a recording's file and signal, without any model.
 
-    levels: statements on the level of each site against typical recordings, see `chat.levels`. A
-    recording that can't be filtered has no strengths and times.
+    A recording that can't be filtered has no strengths and times.
     """
     recording = Prepared.of(recording)
-    return recording.once(("report", levels), lambda: _measured(recording, levels))
+    return recording.once("report", lambda: _measured(recording))
 
 
-def ordered(statements: Iterator[Statement] | list[Statement]) -> tuple[Statement, ...]:
-    """Statements in the order of the table; the first of each id is kept."""
-    place = {name: k for k, name in enumerate(kinds())}
-    first: dict[str, Statement] = {}
-    for statement in statements:
-        first.setdefault(statement.id, statement)
-    return tuple(sorted(first.values(), key=lambda s: place[s.kind]))
-
-
-def _measured(recording, levels):
+def _measured(recording):
     statements = [*_file(recording), *_quality(recording, assess_quality(recording))]
     try:
         clean(recording)
@@ -44,7 +34,7 @@ def _measured(recording, levels):
         pass
     else:
         statements += [*_strength(recording), *_times(recording)]
-    return Report(ordered([*statements, *levels]), recording.channel_names, recording.recording_id)
+    return Report(tuple(statements), recording.channel_names, recording.recording_id)
 
 
 def _file(recording):

@@ -6,7 +6,6 @@ from typing import Any
 from emg_llm.evaluation.prediction import Prediction, mean_of
 from emg_llm.evaluation.results import leading
 from emg_llm.registry import MEAN
-from emg_llm.report.measured import ordered
 from emg_llm.report.statements import Report, Statement, state
 from emg_llm.signal.simulation.config import is_simulated
 
@@ -30,8 +29,8 @@ def report(
     signal: the report on its signal; model: whose emotion it is, by default the mean of `voters`.
     """
     voters = [model] if model in prediction.probabilities else voters
-    said = [*of_prediction(prediction, voters), *of_results(results, trained_on, model)]
-    return Report(ordered([*signal, *said]), signal.sites, signal.recording)
+    said = *of_prediction(prediction, voters), *of_results(results, trained_on, model)
+    return signal.adding(said)
 
 
 def of_prediction(prediction: Prediction, voters: Sequence[str]) -> Iterator[Statement]:

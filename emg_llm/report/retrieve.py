@@ -1,4 +1,4 @@
-"""Which statements matter for a question, and the text of them that a model answers from.
+"""Which statements of a report matter for a question, and their text.
 
 No rule says what a question means: words are compared by their letters, so that typing errors and
 endings cost little, and weighted by how few kinds of statements they point at.
@@ -6,18 +6,16 @@ endings cost little, and weighted by how few kinds of statements they point at.
 
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from functools import cache
 
 import numpy as np
 
 from emg_llm.report.lexicon import WORDS, folded, places_of
-from emg_llm.report.sentence import place
+from emg_llm.report.sentence import is_at
 from emg_llm.report.statements import Report, Statement, kinds, shown
 from emg_llm.signal.recording import EMOTIONS
 
-MOST = 8  # statements for one question, those of one kind at several channels counted as one
-QUOTED = 3  # where they are the whole answer
+MOST = 3  # statements for one question, those of one kind at several channels counted as one
 GRAM = 3  # letters that are compared at once
 ALIKE = 0.5  # share of grams from which on two words may be the same
 MISSPELT = 0.6  # the same for a place
@@ -30,20 +28,8 @@ KNOWN = ("quality", "strongest", "emotion", "withheld", "snr")  # what can be to
 STOP = frozenset(map(str, WORDS["stop"]))
 
 
-@dataclass(frozen=True)
-class Found:
-    """The statements that were found for a question, the best first, and the best's score."""
-
-    statements: tuple[Statement, ...]
-    score: float
-
-    @property
-    def ids(self) -> tuple[str, ...]:
-        return tuple(s.id for s in self.statements)
-
-
-def retrieve(report: Report, question: str, earlier: Sequence[str] = (), most: int = MOST) -> Found:
-    """The statements that matter for a question, at most `most`.
+def retrieve(report: Report, question: str, earlier: Sequence[str] = ()) -> list[Statement]:
+    """The statements that matter for a question, the best first.
 
     earlier: the questions before it. Of statements about single channels, those of the channels
     that the question names, or else all. Nothing is found for a question about something else.
@@ -55,36 +41,31 @@ def retrieve(report: Report, question: str, earlier: Sequence[str] = (), most: i
         share = EARLIER if words else 1.0
         on, scores = before if on is None else on, scores + share * _scores(others)
     elif not words and on is None:  # nothing in particular
-        return Found(tuple(_known(report)), 0.0)
+        return _known(report)
     if on is not None:
         for k, kind in enumerate(kinds().values()):
             scores[k] += 0.5 * (kind.per == "site") + (kind.name in ("rms", "level"))
     if on == ():  # a place that the recording doesn't have
         scores[list(kinds()).index("elsewhere")] += 2
     there = {s.kind for s in report}
-    order = [k for k in np.argsort(-scores, kind="stable") if list(kinds())[k] in there]
-    best = float(scores[order[0]]) if order else 0.0
+    scored = {kind: s for kind, s in zip(kinds(), scores, strict=True) if kind in there}
+    best = max(scored.values(), default=0.0)
     if best < NOTHING:
-        return Found((), best)
-    kept = [list(kinds())[k] for k in order if scores[k] >= LEAST * best][:most]
-    return Found(tuple(s for kind in kept for s in _of(report, kind, on)), best)
-
-
-def grounding(report: Report, question: str, earlier: Sequence[str] = (), most: int = MOST) -> str:
-    """The statements that a model is given for a question, one line for each kind.
-
-    Of a question about something else, three things that are known of the recording.
-    """
-    found = retrieve(report, question, earlier, most)
-    if found.statements:
-        return lines(found.statements)
-    return f"Nothing in the recording answers this. Known:\n{lines(_known(report))}"
+        return []
+    order = sorted(scored, key=lambda kind: -scored[kind])
+    kept = [kind for kind in order if scored[kind] >= LEAST * best][:MOST]
+    return [s for kind in kept for s in _of(report, kind, on)]
 
 
 def quoted(report: Report, question: str, earlier: Sequence[str] = ()) -> str:
-    """The statements nearest to a question themselves, where no language model answers."""
-    found = retrieve(report, question, earlier, QUOTED).statements
-    return " ".join((lines(found) if found else grounding(report, question)).split("\n"))
+    """The statements nearest to a question themselves, where no language model answers.
+
+    Of a question about something else, three things that are known of the recording.
+    """
+    if found := retrieve(report, question, earlier):
+        return lines(found).replace("\n", " ")
+    known = lines(_known(report)).replace("\n", " ")
+    return f"Nothing in the recording answers this. Known: {known}"
 
 
 def lines(statements: Iterable[Statement]) -> str:
@@ -96,11 +77,6 @@ def lines(statements: Iterable[Statement]) -> str:
         some[0].sentence if len(some) == 1 or not kinds()[kind].per else _joined(some)
         for kind, some in by_kind.items()
     )
-
-
-def prompt(report: Report, question: str, earlier: Sequence[str] = ()) -> str:
-    """A question with its grounding in front, as a model's turn; no rule chooses an answer."""
-    return f"{grounding(report, question, earlier)}\nQuestion: {question}"
 
 
 def _known(report):
@@ -117,8 +93,7 @@ def _joined(statements):
 def _of(report, kind, on):
     statements = report.of(kind)
     if kinds()[kind].per == "site" and on:
-        places = {place(site) for site in on}
-        return [s for s in statements if s.on in on or place(s.on) in places] or statements
+        return [s for s in statements if is_at(s, on, report)] or statements
     return statements
 
 

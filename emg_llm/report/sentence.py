@@ -138,9 +138,8 @@ class Sentence:
 
     def candidates(self, names: Iterable[str], on: tuple[str, ...]) -> list[Statement]:
         """The statements of some kinds, of those about channels only these channels'."""
-        places = {place(site) for site in on}
         every = self.report.of(*names)
-        return [s for s in every if not s.on or not on or s.on in on or place(s.on) in places]
+        return every if not on else [s for s in every if not s.on or is_at(s, on, self.report)]
 
     def fact(self, span: Span | Quantity, holds: bool | None, measured: str, kind: str) -> Fact:
         at = self.offset
@@ -150,6 +149,14 @@ class Sentence:
 def place(site: str) -> str:
     """The place of a channel, whatever it is called."""
     return parse(site).place
+
+
+def is_at(statement: Statement, on: Iterable[str], report: Report) -> bool:
+    """Whether a statement is about one of a recording's channels; one that is about no channel,
+    such as the level of a model's site, is about those at its place."""
+    if statement.on in report.sites:
+        return statement.on in on
+    return place(statement.on) in map(place, on)
 
 
 def values(statements: Iterable[Statement]) -> str:

@@ -5,7 +5,7 @@ tolerance by which `check` compares it, and the words by which replies and quest
 """
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -73,22 +73,10 @@ class Statement:
         values = self.value if isinstance(self.value, tuple) else (self.value,)
         return tuple(v for v in values if isinstance(v, str))
 
-    def as_dict(self) -> dict[str, Any]:
-        """Plain values for JSON."""
-        value = list(self.value) if isinstance(self.value, tuple) else self.value
-        return {
-            "id": self.id,
-            "value": value,
-            "unit": self.unit,
-            "tolerance": self.tolerance,
-            "measured": self.measured,
-            "sentence": self.sentence,
-        }
-
 
 @dataclass(frozen=True)
 class Report:
-    """All statements of a recording, in the order of the table of kinds.
+    """All statements of a recording, which are put into the order of the table of kinds.
 
     recording: its id. sites: the names of all its channels.
     """
@@ -99,6 +87,9 @@ class Report:
     by_id: dict[str, Statement] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
+        place = {name: k for k, name in enumerate(kinds())}
+        ordered = sorted(self.statements, key=lambda s: place[s.kind])
+        object.__setattr__(self, "statements", tuple(ordered))
         object.__setattr__(self, "by_id", {s.id: s for s in self.statements})
 
     def __iter__(self) -> Iterator[Statement]:
@@ -115,17 +106,17 @@ class Report:
         """The value of a statement, None where there is no such statement."""
         return self.by_id[id].value if id in self.by_id else None
 
-    def text(self, ids: Iterable[str] | None = None) -> str:
-        """The sentences of some statements, or of all, one a line."""
-        kept = self.statements if ids is None else [self.by_id[i] for i in ids if i in self.by_id]
-        return "\n".join(s.sentence for s in kept)
+    def text(self) -> str:
+        """The sentences, one a line."""
+        return "\n".join(s.sentence for s in self.statements)
+
+    def adding(self, statements: Iterable[Statement]) -> "Report":
+        """The report with more statements."""
+        return replace(self, statements=(*self.statements, *statements))
 
     def as_dict(self) -> dict[str, Any]:
         """Plain values for JSON."""
-        return {
-            "recording": self.recording,
-            "statements": [s.as_dict() for s in self.statements],
-        }
+        return {"recording": self.recording, "statements": [asdict(s) for s in self.statements]}
 
 
 @cache

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
-from emg_llm.report.lexicon import COUNTS, UNITS, folded, one_of
+from emg_llm.report.lexicon import COUNTS, UNITS, one_of
 
 NUMBER = r"[-+]?\d+(?:[.,]\d+)*"
 UNIT = one_of([u for u in UNITS if u != "%"]) + "|%"
@@ -125,6 +125,3 @@ def phrases(text: str, words: Iterable[str]) -> list[Span]:
 @lru_cache(1000)
 def _pattern(words: tuple[str, ...]) -> re.Pattern:
     return re.compile(one_of(words))
-
-
-__all__ = ["Quantity", "Span", "clauses", "folded", "phrases", "quantities", "sentences", "within"]
