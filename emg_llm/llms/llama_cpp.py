@@ -1,7 +1,7 @@
 """Writing answers with llama.cpp: the merged weights as a GGUF file, and a Writer that reads it.
 
-It writes about five times as fast as PyTorch on a CPU, in half the memory. The weights go there in
-8 bits (Q8_0); labels are still scored by PyTorch, in the precision of the calibration.
+It writes faster than PyTorch on a CPU (`benchmarks/writing.py`). The weights go there in 8 bits
+(Q8_0); labels are still scored by PyTorch, in the precision of the calibration.
 """
 
 from __future__ import annotations
@@ -18,27 +18,32 @@ from threading import Event, Thread
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from tokenizers.decoders import ByteLevel
 
 from emg_llm.llms.loading import LlmError
-from emg_llm.llms.wheels import CONTROL, NAMES
 from emg_llm.llms.writing import without_loops
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-NORMAL, USER_DEFINED = 1, 4  # types of tokens
 TINY = 20e6  # parameters
 AT_ONCE = 2  # answers that are written side by side; each keeps the prompt that it read last
 CONTEXT = 4096  # tokens of each
 KEPT_MIB = 64  # of prompts that were read before these
 
 
-def can_write(model: PreTrainedModel) -> bool:
-    """Whether llama.cpp is installed and gains something: not for tiny models, or on a GPU."""
-    plain = model.config.model_type == "llama" and model.device.type == "cpu"
-    rope = getattr(model.config, "rope_parameters", None) or {}
-    large = model.num_parameters() > TINY and rope.get("rope_type") == "default"
-    return plain and large and find_spec("xllamacpp") is not None
+def can_write(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> bool:
+    """Whether llama.cpp is installed and gains something: not for tiny models, or on a GPU.
+
+    `write_gguf` knows Llamas with plain rotary embeddings and byte-level tokenizers: TinyLlama's
+    tokenizer, for one, is another.
+    """
+    if find_spec("xllamacpp") is None or model.config.model_type != "llama":
+        return False
+    plain = model.config.rope_parameters["rope_type"] == "default"
+    decoder = getattr(getattr(tokenizer, "backend_tokenizer", None), "decoder", None)
+    large = model.num_parameters() > TINY and model.device.type == "cpu"
+    return plain and large and isinstance(decoder, ByteLevel)
 
 
 def write_gguf(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, file: Path) -> None:
@@ -60,14 +65,15 @@ def write_gguf(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, file:
     writer.add_layer_norm_rms_eps(config.rms_norm_eps)
     writer.add_vocab_size(config.vocab_size)
     _add_tokenizer(writer, tokenizer, config.vocab_size)
-    theirs = {ours: name for name, ours in NAMES.items()}
+    theirs = gguf.get_tensor_name_map(gguf.MODEL_ARCH.LLAMA, config.num_hidden_layers)
     for name, weight in model.state_dict().items():
         if name == "lm_head.weight" and config.tie_word_embeddings:
             continue
         values = weight.float().numpy()
-        if name.endswith(("q_proj.weight", "k_proj.weight")):
+        if ".q_proj." in name or ".k_proj." in name:
             values = _interleaved(values, head_dim)
-        writer.add_tensor(_their_name(name, theirs), *_in_8_bits(values))
+        stem, kind = name.rsplit(".", 1)
+        writer.add_tensor(f"{theirs[stem]}.{kind}", *_in_8_bits(values))
     writer.write_header_to_file()
     writer.write_kv_data_to_file()
     writer.write_tensors_to_file()
@@ -76,37 +82,28 @@ def write_gguf(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, file:
 
 def _add_tokenizer(writer, tokenizer, n_rows):
     """The tokens by id; rows without one get a name that no text has."""
+    from gguf import TokenType
+
     whole = json.loads(tokenizer.backend_tokenizer.to_str())
     names = {i: token for token, i in tokenizer.get_vocab().items()}
     added = tokenizer.added_tokens_decoder
-    types = [
-        (CONTROL if added[i].special else USER_DEFINED) if i in added else NORMAL
-        for i in range(n_rows)
-    ]
+    kinds = {
+        i: TokenType.CONTROL if t.special else TokenType.USER_DEFINED for i, t in added.items()
+    }
     writer.add_tokenizer_model("gpt2")
     writer.add_tokenizer_pre("smollm")
     writer.add_token_list([names.get(i, f"<|unused_{i}|>") for i in range(n_rows)])
-    writer.add_token_types(types)
+    writer.add_token_types([kinds.get(i, TokenType.NORMAL) for i in range(n_rows)])
     merges = whole["model"]["merges"]
     writer.add_token_merges([m if isinstance(m, str) else " ".join(m) for m in merges])
     writer.add_eos_token_id(tokenizer.eos_token_id)
     writer.add_add_bos_token(False)
 
 
-def _their_name(name, theirs):
-    """`model.layers.3.self_attn.q_proj.weight` -> `blk.3.attn_q.weight`."""
-    stem, kind = name.rsplit(".", 1)
-    if stem == "lm_head":
-        return f"output.{kind}"
-    if stem.startswith("model.layers."):
-        _, _, layer, part = stem.split(".", 3)
-        return f"blk.{layer}.{theirs[part]}.{kind}"
-    return f"{theirs[stem]}.{kind}"
-
-
 def _interleaved(weight, head_dim):
-    """Rows of queries or keys as llama.cpp rotates them; as `wheels.values_of` undoes."""
-    rows = weight.reshape(-1, 2, head_dim // 2, weight.shape[1])  # (heads, halves, pairs, width)
+    """Rows of queries or keys as llama.cpp rotates them: pairs side by side, not halves apart."""
+    # (heads * head_dim, …) -> (heads, halves, pairs, …)
+    rows = weight.reshape(-1, 2, head_dim // 2, *weight.shape[1:])
     return rows.swapaxes(1, 2).reshape(weight.shape)
 
 
@@ -125,6 +122,7 @@ class LlamaCppWriter:
     """Writes answers like `writing.Writer`, with llama.cpp.
 
     It keeps what it has read of the last prompts, so the next question about a recording is quick.
+    room: tokens that a prompt and its answer may have together.
     """
 
     def __init__(
@@ -132,9 +130,9 @@ class LlamaCppWriter:
     ) -> None:
         import xllamacpp
 
-        room = min(CONTEXT, model.config.max_position_embeddings)
+        self.room = min(CONTEXT, model.config.max_position_embeddings)
         params = xllamacpp.CommonParams()
-        params.n_parallel, params.n_ctx = AT_ONCE, AT_ONCE * room
+        params.n_parallel, params.n_ctx = AT_ONCE, AT_ONCE * self.room
         params.cpuparams.n_threads = params.cpuparams_batch.n_threads = threads
         params.load_mode = xllamacpp.llama_load_mode.LLAMA_LOAD_MODE_NONE  # the file is deleted
         params.cache_ram_mib, params.warmup, params.verbosity = KEPT_MIB, False, -1

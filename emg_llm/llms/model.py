@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import closing
 from functools import cached_property
 from pathlib import Path
+from threading import Lock
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
@@ -70,6 +71,9 @@ class EmgLLM(Pushable):
         self.bridge = bridge
         self.confidence = confidence or Confidence()
         self.spelling = spelling
+        # One for all copies, such as those of `reading_with`: each would have weights of its own.
+        self._writers: list[Writer | LlamaCppWriter] = []
+        self._lock = Lock()
 
     def reading_with(self, bridge: Bridge) -> Self:
         """The same model with another bridge of the same kind."""
@@ -179,27 +183,32 @@ class EmgLLM(Pushable):
     def reply(self, chat: Chat, max_new_tokens: int = 128) -> Iterator[str]:
         """Stream the answer to a chat; closing the generator stops it at the next token."""
         [ids] = self.token_ids([chat])
-        room = self.model.config.max_position_embeddings - max_new_tokens
-        if len(ids) > room:
+        writer = self._writer
+        if len(ids) > writer.room - max_new_tokens:
             if shorter := chat.shorter():
                 yield from self.reply(shorter, max_new_tokens)
             else:
                 yield "That is more text than I can read at once; please ask in fewer words."
             return
         empty = True
-        with closing(self._writer.pieces(ids, max_new_tokens)) as pieces:
+        with closing(writer.pieces(ids, max_new_tokens)) as pieces:
             for piece in pieces:
                 empty = empty and not piece.strip()
                 yield piece
         if empty:
             yield NO_ANSWER
 
-    @cached_property
+    @property
     def _writer(self):
         """Keeps what it has read, so that the next question about a recording is quick."""
-        if not self.has_adapter and can_write(self.model):
-            return LlamaCppWriter(self.model, self.tokenizer, threads())
-        return Writer(self.model, self.tokenizer, self._ends)
+        with self._lock:
+            if not self._writers:
+                if not self.has_adapter and can_write(self.model, self.tokenizer):
+                    writer = LlamaCppWriter(self.model, self.tokenizer, threads())
+                else:
+                    writer = Writer(self.model, self.tokenizer, self._ends)
+                self._writers.append(writer)
+            return self._writers[0]
 
     def merge(self) -> None:
         """Fold the adapter into the weights, which makes answers faster; it can't be saved then.
@@ -208,7 +217,7 @@ class EmgLLM(Pushable):
         """
         if self.has_adapter and not getattr(self.model, "is_loaded_in_4bit", False):
             self.model = self.model.merge_and_unload().eval()
-            self.__dict__.pop("_writer", None)
+            self._writers.clear()
 
     @property
     def has_adapter(self) -> bool:

@@ -24,13 +24,15 @@ class Writer:
     """Writes answers with a causal LM and keeps the keys and values of the last prompts.
 
     Questions about one recording begin alike, so only what is new is read. Safe to use from
-    several threads: a kept prompt serves one answer at a time.
+    several threads: a kept prompt serves one answer at a time. room: tokens that a prompt and its
+    answer may have together.
     """
 
     def __init__(
         self, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, ends: Iterable[int]
     ) -> None:
         self.model, self.tokenizer, self.ends = model, tokenizer, frozenset(ends)
+        self.room = model.config.max_position_embeddings
         self._kept: list[tuple[list[int], DynamicCache]] = []
         self._lock = Lock()
 
@@ -50,9 +52,13 @@ class Writer:
                     return
                 ids.append(token)
                 yield token
+        except Exception:  # nobody knows what the cache holds then
+            cache = None
+            raise
         finally:
-            with self._lock:
-                self._kept = [(ids[:read], cache), *self._kept][:KEPT]
+            if cache is not None:
+                with self._lock:
+                    self._kept = [(ids[:read], cache), *self._kept][:KEPT]
 
     def _take(self, prompt):
         """(number of tokens that are read already, their keys and values), for this answer alone.
@@ -65,8 +71,11 @@ class Writer:
             if best is None or 2 * shared[best] < len(self._kept[best][0]):
                 return 0, DynamicCache(config=self.model.config)
             _, cache = self._kept.pop(best)
-        if surplus := cache.get_seq_length() - shared[best]:
-            cache.crop(-surplus)
+        try:
+            if surplus := cache.get_seq_length() - shared[best]:
+                cache.crop(-surplus)
+        except RuntimeError:  # a sliding window or a recurrent state has forgotten what it read
+            return 0, DynamicCache(config=self.model.config)
         return shared[best], cache
 
     @torch.inference_mode()
