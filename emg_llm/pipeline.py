@@ -14,6 +14,7 @@ import numpy as np
 
 from emg_llm.bridge.codebook import Codebook
 from emg_llm.bridge.spelling import spell
+from emg_llm.chat.grounded import Grounded
 from emg_llm.chat.levels import levels
 from emg_llm.chat.oddities import UNCOMPARED, oddities
 from emg_llm.chat.turns import Chat, Message, likely
@@ -205,13 +206,17 @@ class EmotionPipeline:
     ) -> Iterator[str]:
         """Stream one language model's answer to `message` about a recording, piece by piece.
 
-        The conversation starts with the model's prompt, the emotion that it scores highest, its
-        scores and the strongest sites, so the chat agrees with the shown probabilities.
-        history: earlier messages, {"role": "user" | "assistant", "content": text}, with or without
-        marks. Where the emotion is withheld, the nearest statements of the report are the answer.
+        A grounded model answers from the report of the recording. For others the conversation
+        starts with their prompt, the emotion that they score highest, their scores and the
+        strongest sites; where the emotion is withheld, the nearest statements of the report are the
+        answer. history: earlier messages, {"role": "user" | "assistant", "content": text}, with or
+        without marks.
         """
         model, messages = self.llm(llm), list(history)
-        if self.withheld(recording):
+        if model.grounded:
+            chat = Grounded(self.report(recording, llm)).after(messages)
+            yield from model.reply(chat.asked(message))
+        elif self.withheld(recording):
             earlier = [m["content"] for m in messages if m["role"] == "user"]
             yield quoted(self.report(recording), message, earlier)
         else:

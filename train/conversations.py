@@ -12,11 +12,13 @@ measure with lie in `measured`; train/sft.py --refit takes both.
 
 from dataclasses import asdict, dataclass, field
 
+import numpy as np
 from tqdm.auto import tqdm
 from trl import TrlParser
 
 from emg_llm.bridge import BRIDGES
 from emg_llm.chat.conversations import build_rows, passes
+from emg_llm.chat.imagined import grounded_rows
 from emg_llm.chat.parts import OWNED, write_parts
 from emg_llm.data.contents import training_protocol
 from emg_llm.data.datasets import PARTS, load_dataset
@@ -34,7 +36,7 @@ from emg_llm.scripts import (
     saving,
 )
 
-CARD = "bridge", "scaling", "variants", "follow_ups"  # settings that the card lists
+CARD = "bridge", "scaling", "variants", "follow_ups", "reports", "questions"  # settings that the card lists
 
 
 @dataclass
@@ -59,6 +61,14 @@ class ConversationArguments(ScalingArguments, RefitArguments):
     follow_ups: int = field(
         default=3, metadata={"help": "Further questions after the emotion, in every third variant."}
     )
+    reports: int = field(
+        default=0,
+        metadata={
+            "help": "Conversations about reports of training recordings, for a model that answers "
+            "questions from a report."
+        },
+    )
+    questions: int = field(default=16, metadata={"help": "Questions in each of these."})
 
 
 def main(data, args, sharing):
@@ -85,6 +95,10 @@ def write(folder, data, args, dataset, split, sources, measured=None):
     count = {p: args.variants if p == "train" else passes(p) for p in PARTS}
     total = sum(len(getattr(split, p)) * n for p, n in count.items())
     rows = list(tqdm(rows, total=total, desc="conversations", unit="row"))
+    if args.reports:
+        rng = np.random.default_rng(data.seed)
+        about = dataset, split.train, bridge, args.reports, args.questions, rng
+        rows += tqdm(grounded_rows(*about), total=args.reports, desc="reports", unit="row")
 
     parts = {}
     for row in rows:
@@ -96,6 +110,8 @@ def write(folder, data, args, dataset, split, sources, measured=None):
         "protocol": measured or training_protocol(dataset, split, args.scaling),
         "made": {k: v for k, v in asdict(args).items() if k in CARD},
     }
+    if args.reports:
+        info["grounded"] = True
     if measured:
         info["refit"] = True
     write_parts(folder, parts, info)

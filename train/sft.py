@@ -167,7 +167,8 @@ def train(args, training, rows, info, source, checkpoint=None):
         round_adapter(trainer.model)
     name = args.llm or Path(source).name
     of = info["labels"], info["bridge"]
-    return trainer, EmgLLM(name, trainer.model, tokenizer, *of, spelling=spelling)
+    reads = {"spelling": spelling, "grounded": info.get("grounded", False)}
+    return trainer, EmgLLM(name, trainer.model, tokenizer, *of, **reads)
 
 
 def measure(llm, rows, folder, info):

@@ -19,6 +19,7 @@ import numpy as np
 
 from emg_llm.bridge.reading import NO_EMG, Reading
 from emg_llm.bridge.spelling import spell_messages
+from emg_llm.chat.grounded import Grounded
 from emg_llm.chat.turns import ANSWER, Chat, Message
 from emg_llm.evaluation.confidence import Confidence
 from emg_llm.llms.loading import LlmError, end_of_turn
@@ -58,8 +59,8 @@ CHOICE = (
 class ApiLLM:
     """A chat LLM on a server, used like an EmgLLM.
 
-    tokenizer: of an adapter of ours that the server runs; None for any other model. scored_by: how
-    the emotions were scored last, "" before.
+    tokenizer: of an adapter of ours that the server runs; None for any other model. grounded: see
+    `EmgLLM`. scored_by: how the emotions were scored last, "" before.
     """
 
     scored_by = ""
@@ -73,10 +74,11 @@ class ApiLLM:
         confidence: Confidence | None = None,
         spelling: str = "plain",
         tokenizer: PreTrainedTokenizerBase | None = None,
+        grounded: bool = True,
     ) -> None:
         self.name, self.server, self.labels = name, server, tuple(labels)
         self.bridge, self.spelling, self.tokenizer = bridge, spelling, tokenizer
-        self.confidence = confidence or Confidence()
+        self.confidence, self.grounded = confidence or Confidence(), grounded
         self._silent: dict[str, np.ndarray] = {}
 
     def reading_with(self, bridge: Bridge) -> Self:
@@ -139,7 +141,7 @@ class ApiLLM:
         """Probabilities for one recording: float (labels,)."""
         return self.probabilities([self.bridge.read(recording)])[0]
 
-    def reply(self, chat: Chat, max_new_tokens: int = 128) -> Iterator[str]:
+    def reply(self, chat: Chat | Grounded, max_new_tokens: int = 128) -> Iterator[str]:
         """Stream the answer to a chat. Raises LlmError."""
         empty = True
         for piece in self.server.stream(self._messages(chat), max_new_tokens):
@@ -148,9 +150,9 @@ class ApiLLM:
         if empty:
             yield NO_ANSWER
 
-    def _messages(self, chat: Chat) -> list[Message]:
+    def _messages(self, chat: Chat | Grounded) -> list[Message]:
         turns = spell_messages(chat.turns, self.spelling)
-        if self.tokenizer is not None:  # as it was trained
+        if self.tokenizer is not None or isinstance(chat, Grounded):
             return turns
         unit = chat.reading.unit or "its own unit"
         return [{"role": "system", "content": ABOUT.format(unit=unit)}, *turns]

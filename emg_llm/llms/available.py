@@ -20,7 +20,7 @@ from emg_llm.llms.loading import LlmError, load_tokenizer
 from emg_llm.llms.memory import check_memory
 from emg_llm.llms.model import EmgLLM
 from emg_llm.llms.server import ApiServer
-from emg_llm.registry import REGISTRY, is_address
+from emg_llm.registry import REGISTRY, is_address, spec_of
 
 log = logging.getLogger(__name__)
 
@@ -32,7 +32,8 @@ AnyLLM = EmgLLM | ApiLLM
 class Bundle:
     """A bundle's language models, and the encoder and codebook that make their codes.
 
-    part(place): the folder of `llms/<name>` or `adapters/<name>`, for each of `names`.
+    part(place): the folder of `adapters/<name>` for each of `names`, and of `llms/<name>` for those
+    whose base is in the bundle.
     """
 
     part: Callable[[str], Path]
@@ -86,7 +87,8 @@ def load_llm(bundle: Bundle, name: str, adapter: str | None = None) -> AnyLLM:
     if adapter is not None and is_address(adapter):
         return load_api(bundle, name, adapter)
     if adapter is None and name in bundle.names:
-        own, base = bundle.part(f"adapters/{name}"), bundle.part(f"llms/{name}")
+        own = bundle.part(f"adapters/{name}")
+        base = _base(bundle, _adapter_config(own))
         return EmgLLM.from_pretrained(own, bundle.encoder, bundle.codebook, base)
     if adapter is None and name in REGISTRY:
         raise LlmError(
@@ -125,7 +127,7 @@ def load_api(bundle: Bundle, name: str, address: str) -> ApiLLM:
     folder = bundle.part(f"adapters/{name}") if name in bundle.names else resolve(name)
     config = _adapter_config(folder)
     own = any(folder.glob("tokenizer*"))
-    base = bundle.part(f"llms/{name}") if name in bundle.names else _base(bundle, config)
+    base = _base(bundle, config)
     return ApiLLM(
         name.rstrip("/").rpartition("/")[2],
         server,
@@ -134,6 +136,7 @@ def load_api(bundle: Bundle, name: str, address: str) -> ApiLLM:
         Confidence.from_dict(config.get("confidence", config)),
         config.get("spelling", "new"),
         load_tokenizer(folder if own else base, llm=config["name"]),
+        config.get("grounded", False),
     )
 
 
@@ -144,7 +147,8 @@ def _base(bundle, config):
         return base
     if base not in REGISTRY and name in REGISTRY and (Path(base).is_absolute() or ".." in base):
         base = name
-    return str(bundle.part(f"llms/{base}")) if base in bundle.names else base
+    own = base in bundle.names and spec_of(base).wheel is None
+    return str(bundle.part(f"llms/{base}")) if own else base
 
 
 def _adapter_config(folder):

@@ -214,3 +214,11 @@ def add_tokens(model: Model, tokenizer: Tokenizer, tokens: Iterable[str]) -> Non
         weight = embeddings(model)[0]
         ids = tokenizer.convert_tokens_to_ids(new)
         weight[ids] = weight[:n_old].float().mean(dim=0).to(weight)
+
+
+def in_half(file):
+    """Store weights in bfloat16 where that loses nothing, see `round_adapter`."""
+    weights = load_file(file)
+    half = {name: weight.bfloat16() for name, weight in weights.items()}
+    if all(torch.equal(half[name].to(w.dtype), w) for name, w in weights.items()):
+        save_file(half, file, metadata={"format": "pt"})

@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 import torch
-from safetensors.torch import load_file, save_file
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from emg_llm.bridge import Bridge, load_bridge
 from emg_llm.bridge.codebook import Codebook
 from emg_llm.bridge.reading import NO_EMG, Reading
 from emg_llm.bridge.spelling import spell_messages
+from emg_llm.chat.grounded import Grounded
 from emg_llm.chat.turns import Chat, Message
 from emg_llm.data.whole import whole
 from emg_llm.encoders import load_encoder
@@ -29,6 +29,7 @@ from emg_llm.llms.llama_cpp import LlamaCppWriter, can_write
 from emg_llm.llms.loading import (
     LlmError,
     grow_embeddings,
+    in_half,
     load_model,
     load_tokenizer,
     stop_at_end_of_turn,
@@ -47,8 +48,8 @@ class EmgLLM(Pushable):
     """A chat LLM that reads EMG.
 
     bridge: turns a recording into its prompt. confidence: turns the label scores into
-    probabilities. spelling: of EMG codes, see `bridge.spelling`. base: the source of the model
-    under the adapter, if known.
+    probabilities. spelling: of EMG codes, see `bridge.spelling`. grounded: whether it answers from
+    a report (`chat.grounded`). base: the source of the model under the adapter, if known.
     """
 
     base: str | None = None
@@ -63,6 +64,7 @@ class EmgLLM(Pushable):
         bridge: Bridge | dict | None,
         confidence: Confidence | None = None,
         spelling: str = "new",
+        grounded: bool = False,
     ) -> None:
         self.name = name
         self.model = model.eval()
@@ -71,6 +73,7 @@ class EmgLLM(Pushable):
         self.bridge = bridge
         self.confidence = confidence or Confidence()
         self.spelling = spelling
+        self.grounded = grounded
         # One for all copies, such as those of `reading_with`: each would have weights of its own.
         self._writers: list[Writer | LlamaCppWriter] = []
         self._lock = Lock()
@@ -159,14 +162,14 @@ class EmgLLM(Pushable):
         ends = self.model.generation_config.eos_token_id
         return {self.tokenizer.eos_token_id, *(ends if isinstance(ends, list) else [ends])}
 
-    def token_ids(self, chats: Sequence[Chat], ask: bool = True) -> list[list[int]]:
+    def token_ids(self, chats: Sequence[Chat | Grounded], ask: bool = True) -> list[list[int]]:
         """The token ids of chats; with `ask`, up to where the next answer begins."""
         encoded: Any = self.tokenizer.apply_chat_template(
             [self.spelled(chat) for chat in chats], add_generation_prompt=ask, return_dict=True
         )
         return encoded["input_ids"]
 
-    def spelled(self, chat: Chat) -> list[Message]:
+    def spelled(self, chat: Chat | Grounded) -> list[Message]:
         """The messages of a chat, with codes in this model's spelling."""
         return spell_messages(chat.turns, self.spelling)
 
@@ -180,7 +183,7 @@ class EmgLLM(Pushable):
         """Probabilities for one recording: float (labels,)."""
         return self.probabilities([self.bridge.read(recording)])[0]
 
-    def reply(self, chat: Chat, max_new_tokens: int = 128) -> Iterator[str]:
+    def reply(self, chat: Chat | Grounded, max_new_tokens: int = 128) -> Iterator[str]:
         """Stream the answer to a chat; closing the generator stops it at the next token."""
         [ids] = self.token_ids([chat])
         writer = self._writer
@@ -238,7 +241,7 @@ class EmgLLM(Pushable):
         with whole(folder, keeps=("README.md",)) as beside:
             # Added embeddings are recreated on loading, or are part of the adapter.
             self.model.save_pretrained(str(beside), save_embedding_layers=False)
-            _in_half(beside / "adapter_model.safetensors")
+            in_half(beside / "adapter_model.safetensors")
             self.tokenizer.save_pretrained(beside)
             self.save_config(beside, **info)
 
@@ -251,6 +254,7 @@ class EmgLLM(Pushable):
             "bridge": self.bridge.to_dict() if isinstance(self.bridge, Bridge) else self.bridge,
             "confidence": self.confidence.to_dict(),
             "spelling": self.spelling,
+            "grounded": self.grounded,
             "load_in_4bit": bool(getattr(self.model, "is_loaded_in_4bit", False)),
             **info,
         }
@@ -307,17 +311,10 @@ class EmgLLM(Pushable):
             # Older configurations have temperature and prior themselves.
             Confidence.from_dict(config.get("confidence", config)),
             config.get("spelling", "new"),
+            config.get("grounded", False),
         )
         llm.base = str(base or config["base"])
         return llm
-
-
-def _in_half(file):
-    """Store weights in bfloat16 where that loses nothing, see `round_adapter`."""
-    weights = load_file(file)
-    half = {name: weight.bfloat16() for name, weight in weights.items()}
-    if all(torch.equal(half[name].to(w.dtype), w) for name, w in weights.items()):
-        save_file(half, file, metadata={"format": "pt"})
 
 
 def _codec(config, encoder, codebook):

@@ -45,8 +45,7 @@ def _file(recording):
     yield state("sites", recording.channel_names)
     yield state("unit", UNITS[recording.unit])
     yield state("assumed", " ".join(recording.notes) or ())
-    if invalid := float(1 - recording.valid.mean()):
-        yield state("invalid", round(100 * invalid, 2))
+    yield state("invalid", round(100 * float(1 - recording.valid.mean()), 2))
 
 
 def _quality(recording: Recording, report: QualityReport) -> Iterator[Statement]:
@@ -58,12 +57,12 @@ def _quality(recording: Recording, report: QualityReport) -> Iterator[Statement]
         if not channel.flat:
             yield state("site_snr", channel.snr_db, channel.name)
             yield state("mains", channel.mains_db, channel.name)
-    for line in report.mains[:1]:
-        yield state("line", round(line, 1))
     yield state("dead", tuple(c.name for c in report.channels if c.flat))
     for kind, faults in LISTS.items():
         on = tuple(c.name for c in report.channels if {*c.faults} & {*faults})
         yield state(kind, on)
+        if kind == "hum" and on:
+            yield state("line", round(report.mains[0], 1))
     yield state("faulty", tuple(c.name for c in report.channels if c.verdict == "poor"))
 
 

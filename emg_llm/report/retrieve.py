@@ -41,7 +41,7 @@ def retrieve(report: Report, question: str, earlier: Sequence[str] = ()) -> list
         share = EARLIER if words else 1.0
         on, scores = before if on is None else on, scores + share * _scores(others)
     elif not words and on is None:  # nothing in particular
-        return _known(report)
+        return known(report)
     if on is not None:
         for k, kind in enumerate(kinds().values()):
             scores[k] += 0.5 * (kind.per == "site") + (kind.name in ("rms", "level"))
@@ -64,7 +64,7 @@ def quoted(report: Report, question: str, earlier: Sequence[str] = ()) -> str:
     """
     if found := retrieve(report, question, earlier):
         return lines(found).replace("\n", " ")
-    known = lines(_known(report)).replace("\n", " ")
+    known = lines(known(report)).replace("\n", " ")
     return f"Nothing in the recording answers this. Known: {known}"
 
 
@@ -79,7 +79,7 @@ def lines(statements: Iterable[Statement]) -> str:
     )
 
 
-def _known(report):
+def known(report):
     """Three things that can be told of any recording."""
     return [s for kind in KNOWN for s in report.of(kind)][:3]
 

@@ -1,0 +1,134 @@
+"""Chats that are answered from a report: its facts, the questions, and the answers to learn."""
+
+import re
+
+import numpy as np
+import pytest
+from tests.test_asked import QUESTIONS, plain
+from tests.test_statements import reports  # noqa: F401
+
+from emg_llm.bridge.text import Text
+from emg_llm.chat.asking import answering, askings, exchange, grounded_conversation, typed
+from emg_llm.chat.grounded import UNTOLD, Grounded, facts
+from emg_llm.chat.imagined import grounded_rows, imagined
+from emg_llm.data.datasets import load_dataset
+from emg_llm.experiments.judge import judge
+from emg_llm.report.check import check
+from emg_llm.report.statements import kinds, shown
+
+DATA = "simulated:subjects=3,trials=1,duration=1,seed=3"
+
+
+@pytest.fixture(scope="module")
+def imagine():
+    """seed -> a report to learn from."""
+    dataset = load_dataset(DATA)
+    bridge = Text.fit(dataset, np.arange(len(dataset)))
+
+    def make(seed):
+        rng = np.random.default_rng(seed)
+        return imagined(dataset.item(int(rng.integers(len(dataset)))), bridge, rng)
+
+    return make
+
+
+def test_there_are_many_kinds_of_questions_in_many_wordings():
+    assert len(askings()) >= 45 and all(len(row.ask) >= 15 for row in askings().values())
+    assert {kind for row in askings().values() for kind in row.about} <= {*kinds()}
+    for row in askings().values():
+        learned, tested = map(set, (row.wordings(), row.wordings(testing=True)))
+        assert learned | tested == {*row.ask} and not learned & tested
+        assert len(tested) == len(row.ask) // 5
+
+
+def test_no_wording_is_of_two_kinds_or_of_the_questions_that_are_counted():
+    wordings = [plain(wording) for row in askings().values() for wording in row.ask]
+    assert len({*wordings}) == len(wordings)
+    assert not {plain(q.question) for q in QUESTIONS} & {*wordings}
+
+
+def test_answers_are_true_name_no_other_emotion_and_take_their_numbers_from_the_facts(imagine):
+    n = withheld = 0
+    for seed in range(12):
+        report, rng = imagine(seed), np.random.default_rng(seed)
+        told = re.findall(r"\d+(?:\.\d+)?", facts(report))
+        withheld += report.value("emotion") is None
+        for row in askings().values():
+            if len(report.sites) < 2 and "{other}" in " ".join(row.ask):
+                continue
+            question, answer = exchange(row, report, rng)
+            assert not [f for f in check(answer, report) if f.holds is False], (question, answer)
+            failed = judge(answer, {}, report, [question]).failed
+            assert not {"another emotion", "false", "empty"} & {*failed}, (question, answer)
+            said = re.findall(r"\d+(?:\.\d+)?", answer)
+            assert {*said} <= {*told}, (question, answer)
+            n += 1
+    assert n > 600 and 1 < withheld < 8
+
+
+def test_facts_are_all_that_a_report_states_but_for_what_holds_of_every_recording(reports):  # noqa: F811
+    for report in reports.values():
+        text = facts(report)
+        assert len(text) < 2400
+        for s in report:
+            if s.kind in UNTOLD or s.kind in ("sites", "accuracy", "withheld"):
+                continue
+            assert all(shown(number, s.kind) in text for number in s.numbers), s
+            assert all(str(name) in text for name in s.names[:1] if s.kind != "familiar"), s
+
+
+def test_a_question_about_channels_gets_the_statements_on_these(reports):  # noqa: F811
+    report = reports["dead"]
+    ids = [s.id for s in answering(askings()["rms_at"], report, ["jaw"])]
+    assert ids == ["rms:jaw", "level:jaw"]
+    [dead] = answering(askings()["snr_at"], report, ["cheek"])
+    assert dead.id == "dead" and dead.value == ("cheek",)
+    both = answering(askings()["compare"], report, ["jaw", "forehead"])
+    assert [s.id for s in both] == ["rms:jaw", "rms:forehead"]
+
+
+def test_without_an_emotion_questions_about_it_get_the_reason(reports):  # noqa: F811
+    for name in ("emotion", "probability", "second", "why", "pressure"):
+        said = answering(askings()[name], reports["arm"])
+        assert [s.kind for s in said if not s.measured] == ["withheld"], name
+
+
+def test_a_place_may_follow_alone_and_two_questions_come_in_one(imagine):
+    chats = [grounded_conversation(imagine(1), np.random.default_rng(k), 16) for k in range(20)]
+    asked = [m["content"] for chat in chats for m in chat.later if m["role"] == "user"]
+    assert sum(bool(re.match(r"(?i)(and|what about|and at) the \w+ ?\w*\?$", q)) for q in asked) > 3
+    assert sum(" and " in q for q in asked) > 20
+    assert all(len(chat.later) == 32 for chat in chats)
+
+
+def test_questions_are_typed_as_people_type():
+    rng = np.random.default_rng(0)
+    forms = {typed("How strong is the jaw?", rng) for _ in range(200)}
+    assert {"how strong is the jaw?", "How strong is the jaw", "how strong is the jaw"} < forms
+    assert len(forms) > 10 and all(abs(len(f) - 22) <= 2 for f in forms)
+
+
+def test_a_chat_goes_on_after_earlier_messages_without_their_marks(reports):  # noqa: F811
+    earlier = [
+        {"role": "assistant", "content": "Hello."},
+        {"role": "user", "content": "How long is it?"},
+        {"role": "assistant", "content": "It is 3 s ✓ long."},
+    ]
+    chat = Grounded(reports["normal"]).after(earlier).asked("And the jaw?")
+    assert [m["role"] for m in chat.turns] == ["system", "user", "assistant", "user"]
+    assert chat.turns[2]["content"] == "It is 3 s long." and facts(chat.report) in str(chat.turns)
+    assert [m["content"] for m in chat.shorter().later] == ["And the jaw?"]
+    assert chat.shorter().shorter() is None
+    many = Grounded(reports["normal"]).after(earlier[1:] * 20)
+    assert len(many.later) == 12 and many.later[0]["role"] == "user"
+
+
+def test_rows_are_of_training_people_and_have_no_label_to_score():
+    dataset = load_dataset(DATA)
+    some = np.flatnonzero(dataset.groups == dataset.groups[0])
+    bridge = Text.fit(dataset, some)
+    rows = list(grounded_rows(dataset, some, bridge, 3, 4, np.random.default_rng(0)))
+    assert {row["subject"] for row in rows} == {dataset.subjects[0]} and len(rows) == 3
+    assert all(row["label"] == "" and len(row["messages"]) == 9 for row in rows)
+    again = list(grounded_rows(dataset, some, bridge, 3, 4, np.random.default_rng(0)))
+    assert rows == again
