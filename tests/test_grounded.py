@@ -90,7 +90,8 @@ def test_a_question_about_channels_gets_the_statements_on_these(reports):  # noq
 def test_without_an_emotion_questions_about_it_get_the_reason(reports):  # noqa: F811
     for name in ("emotion", "probability", "second", "why", "pressure"):
         said = answering(askings()[name], reports["arm"])
-        assert [s.kind for s in said if not s.measured] == ["withheld"], name
+        said = [s.kind for s in said if not s.measured]
+        assert said[0] == "withheld" and {*said} <= {"withheld", "accuracy"}, name
 
 
 def test_a_place_may_follow_alone_and_two_questions_come_in_one(imagine):
