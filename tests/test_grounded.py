@@ -4,8 +4,6 @@ import re
 
 import numpy as np
 import pytest
-from tests.test_asked import QUESTIONS, plain
-from tests.test_statements import reports  # noqa: F401
 
 from emg_llm.bridge.text import Text
 from emg_llm.chat.asking import answering, askings, exchange, grounded_conversation, typed
@@ -15,6 +13,8 @@ from emg_llm.data.datasets import load_dataset
 from emg_llm.experiments.judge import judge
 from emg_llm.report.check import check
 from emg_llm.report.statements import kinds, shown
+from tests.test_asked import QUESTIONS, plain
+from tests.test_statements import reports  # noqa: F401
 
 DATA = "simulated:subjects=3,trials=1,duration=1,seed=3"
 

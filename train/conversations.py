@@ -36,7 +36,14 @@ from emg_llm.scripts import (
     saving,
 )
 
-CARD = "bridge", "scaling", "variants", "follow_ups", "reports", "questions"  # settings that the card lists
+CARD = (
+    "bridge",
+    "scaling",
+    "variants",
+    "follow_ups",
+    "reports",
+    "questions",
+)  # settings that the card lists
 
 
 @dataclass

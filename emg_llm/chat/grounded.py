@@ -7,6 +7,7 @@ from itertools import dropwhile
 from emg_llm.chat.turns import Message
 from emg_llm.report import Report, Statement
 from emg_llm.report.check import unmarked
+from emg_llm.report.models import LIMITS, TERMS
 from emg_llm.report.statements import shown
 
 ABOUT = (
@@ -20,9 +21,7 @@ ROW = {  # what a line on a channel says of it
     "onset": "active {value} s",
 }
 # Said alike of every recording, or in more detail than anybody asks for.
-UNTOLD = frozenset(
-    "mains medical mind elsewhere unrecorded term_emg term_rms term_snr term_db help".split()
-)
+UNTOLD = {"mains", *LIMITS, *TERMS}
 SHORTENED = {"accuracy": " (", "withheld": ";"}  # up to where they are told
 MOST_REMEMBERED = 6  # questions and answers before the last question
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
+from safetensors.torch import load_file, save_file
 
 from emg_llm.hub.client import bundle_folder, in_words
 from emg_llm.llms.wheels import wheel_folder
@@ -216,7 +217,7 @@ def add_tokens(model: Model, tokenizer: Tokenizer, tokens: Iterable[str]) -> Non
         weight[ids] = weight[:n_old].float().mean(dim=0).to(weight)
 
 
-def in_half(file):
+def in_half(file: Path) -> None:
     """Store weights in bfloat16 where that loses nothing, see `round_adapter`."""
     weights = load_file(file)
     half = {name: weight.bfloat16() for name, weight in weights.items()}

@@ -64,8 +64,8 @@ def quoted(report: Report, question: str, earlier: Sequence[str] = ()) -> str:
     """
     if found := retrieve(report, question, earlier):
         return lines(found).replace("\n", " ")
-    known = lines(known(report)).replace("\n", " ")
-    return f"Nothing in the recording answers this. Known: {known}"
+    told = lines(known(report)).replace("\n", " ")
+    return f"Nothing in the recording answers this. Known: {told}"
 
 
 def lines(statements: Iterable[Statement]) -> str:
@@ -79,7 +79,7 @@ def lines(statements: Iterable[Statement]) -> str:
     )
 
 
-def known(report):
+def known(report: Report) -> list[Statement]:
     """Three things that can be told of any recording."""
     return [s for kind in KNOWN for s in report.of(kind)][:3]
 
