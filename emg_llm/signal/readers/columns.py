@@ -100,7 +100,7 @@ def signal_columns(
         notes.append("The columns are those of BrainFlow: packet number, channels, other sensors.")
         clock = exact.get(values.shape[1] - 2, values[:, -2])
         return chosen or list(range(1, 1 + layout)), clock.astype(np.float64), 1.0
-    keep, times = _without_clocks_and_marks(values, exact, names, keys, notes)
+    keep, times = _without_clocks_and_marks(values, exact, names, keys, units, notes)
     if chosen is not None:
         keep, times = chosen, [i for i in times if i not in chosen]
     elif keep:
@@ -115,16 +115,14 @@ def signal_columns(
     return keep, clock, _time_step(keys[i], units[i])
 
 
-def _without_clocks_and_marks(values, exact, names, keys, notes):
+def _without_clocks_and_marks(values, exact, names, keys, units, notes):
     """(the columns that may be signals, those of times)."""
     keep, times, marks = list(range(values.shape[1])), [], []
     for i, key in enumerate(keys):
         column = exact.get(i, values[:, i]).astype(np.float64)
         leading = keep[0] == i
         whole = bool(((column == np.round(column)) | np.isnan(column)).all())
-        timed = bool(TIME.fullmatch(key) or STAMP.search(key)) and (
-            rises(column) or not _changes(column)
-        )
+        timed = _called_time(key, units[i]) and (rises(column) or not _changes(column))
         counts = whole and _counts(column)
         if (INDEX.fullmatch(key) and whole and (counts or rises(column))) or (
             counts and not timed and (leading or not names)
@@ -233,6 +231,12 @@ def _changes(column):
     """Whether a column holds two numbers."""
     column = column[np.isfinite(column)]
     return bool(len(column)) and column.min() < column.max()
+
+
+def _called_time(key, unit):
+    """Whether a column's name or unit says that it is time; µS may be siemens of the skin."""
+    named = TIME.fullmatch(key) or STAMP.search(key)
+    return bool(named) or (unit in TIME_UNITS and not EMG.search(key) and not other_kind(key))
 
 
 def _may_be_time(key, leading):
