@@ -19,6 +19,9 @@ def header_rows(layout: Layout, texts: Sequence[str]) -> tuple[list[list[str]], 
         cells = layout.table[at - 1]
         if layout.delimiter is None and len(cells) != layout.width:
             cells = [cell.strip() for cell in re.split(r"\s{2,}|\t", texts[at - 1].strip())]
+        if len(cells) > layout.width and layout.delimiter == ",":  # "EDA, filtered" is one name
+            joined = [cell.strip() for cell in re.split(r",(?! )", texts[at - 1])]
+            cells = joined if len(joined) == layout.width else cells
         key = cells[0].lower().strip(":")
         if len(cells) == layout.width + 1 and key in ROW_KEYS:
             # What the row holds stands before it.
@@ -33,6 +36,17 @@ def header_rows(layout: Layout, texts: Sequence[str]) -> tuple[list[list[str]], 
         header.insert(0, [*cells, ""][: layout.width])
         at -= 1
     return header, texts[:at]
+
+
+def misfit(layout: Layout, above: Sequence[str]) -> list[str]:
+    """A note on names right above a table without names, of which there are too many or too few."""
+    cells = [cell for cell in layout.cells(above[-1]) if cell] if above else []
+    if len(cells) < 3 or any(map(layout.is_number, cells)) or states(above[-1]):
+        return []
+    return [
+        f"The line above the table holds {len(cells)} names for {layout.width} columns, so they "
+        "weren't used; check which columns are EMG."
+    ]
 
 
 def _is_said(text, cells, layout):

@@ -18,7 +18,7 @@ from emg_llm.signal.readers.cells import (
     read_columns,
     values_of,
 )
-from emg_llm.signal.readers.header import column_names, header_rows
+from emg_llm.signal.readers.header import column_names, header_rows, misfit
 from emg_llm.signal.readers.layout import (
     COMMENTS,
     MISSING,
@@ -143,7 +143,7 @@ def _table(data, name, mend=False, source=None):
     said = read_preamble([*comments, *above])
     names = column_names(layout, header, said, comments)
     comment = "%" if any(c.startswith("%") for c in comments) else "#"
-    at, notes = rows[layout.first][0], []
+    at, notes = rows[layout.first][0], [] if names else misfit(layout, above)
     if source:
         about = round(data.count(b"\n", at) * source.times)
         check_size(name, (about, layout.width))
@@ -152,7 +152,8 @@ def _table(data, name, mend=False, source=None):
     else:
         data = data[at:]
         if mend:
-            data, notes = only_rows(data, name, layout, comment)
+            data, more = only_rows(data, name, layout, comment)
+            notes += more
         columns = read_columns(data, name, layout, comment, mend=mend)
     values, exact, names, texts, more = values_of(columns, name, names or ("",) * layout.width)
     if said.unit:
