@@ -26,7 +26,8 @@ def header_rows(layout: Layout, texts: Sequence[str]) -> tuple[list[list[str]], 
         if len(cells) == layout.width + 1 and key in ROW_KEYS:
             # What the row holds stands before it.
             cells = [f"({cell})" for cell in cells[1:]] if key in UNIT_KEYS else cells[1:]
-        wide = layout.width - 1 <= len(cells) <= layout.width + 1
+        fewest = 2 if layout.width == 2 and at < layout.first else layout.width - 1
+        wide = fewest <= len(cells) <= layout.width + 1
         if layout.width == 1:  # one line above a single column may name it
             wide = len(cells) == 1 and at == layout.first
         if not wide:
@@ -82,13 +83,15 @@ def column_names(
         cells = layout.cells(last)
         if len(cells) == layout.width and not _is_said(last, cells, layout):
             names = cells if not any(map(layout.is_number, filter(None, cells))) else None
-    n = layout.width - (layout.table[layout.first][-1] == "" and layout.width > 1)
+    row = layout.table[layout.first]
+    n = layout.width - (1 < layout.width == len(row) and row[-1] == "")
     spare = n - len(said.names)
     if said.names and 0 <= spare <= 1 and (names is None or said.units):
         names = [*(names or [""])[:spare], *said.names, *[""] * (layout.width - n)]
         units = [*[""] * spare, *said.units, *[""] * (layout.width - n)] if said.units else units
-    if names is None and 0 < said.first < n:
-        names = ["sample", *(f"EXG {i + 1}" for i in range(said.first))]
+    first = said.first if said.first >= 0 else n - 1 + said.first
+    if names is None and 0 < first < n:
+        names = ["sample", *(f"EXG {i + 1}" for i in range(first))]
         names += ["other"] * (layout.width - len(names))
     if names is None:
         return ()

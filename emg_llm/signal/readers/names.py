@@ -12,7 +12,7 @@ TIME = re.compile(
     r"milli_?s(?:ec)?(?:onds?)?|micro_?s(?:ec)?(?:onds?)?|millis|micros)"
     r"(?:_(?:s|secs?|seconds?|ms|us|ns|min))?"
 )
-STAMP = re.compile(r"(?:^|_)time_?stamp(?:_|$)")
+STAMP = re.compile(r"(?:^|_)time_?(?:stamp|series)(?:_|$)")
 INDEX = re.compile(
     r"#|(?:sub_?)?(?:sample|frame|row|packet|package|pkt)s?(?:_?(?:index|number|no|nr|num|id))?|"
     r"index|idx|n|n_?seq|seq(?:uence)?(?:_?(?:number|no))?|counter"

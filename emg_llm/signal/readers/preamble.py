@@ -22,6 +22,9 @@ INTERVAL = re.compile(
     re.IGNORECASE,
 )
 PER_SAMPLE = re.compile(rf"{NUMBER}\s*(m?sec|m?s|us|µs|μs)\s*/\s*sample", re.IGNORECASE)
+PER_SECOND = re.compile(
+    rf"{NUMBER}\s*(k?)\s*(?:samples?\s*(?:/|per\s)\s*s(?:ec(?:ond)?)?\b|sps\b|S/s\b)", re.IGNORECASE
+)
 SAMPLED_ANEW = re.compile(rf"(?:down|re)-?sampled\s+(?:to|at)\s+{NUMBER}\s*(k?)", re.IGNORECASE)
 LONGEST = 300  # characters of a line that says something
 SLOWEST = 20  # Hz: what is said to be slower is no rate of samples
@@ -46,7 +49,8 @@ BIOPAC = re.compile(r"^(\d+) channels?$", re.IGNORECASE)
 @dataclass
 class Preamble:
     """rate: Hz; unit: as in UNITS; names: of channels; units: of these; first: how many columns
-    behind the number of the sample are channels, if no names say so. Empty where unsaid."""
+    behind the number of the sample are channels, if no names say so; negative: how many at the end
+    are none. Empty where unsaid."""
 
     rate: float | None = None
     unit: str = ""
@@ -74,6 +78,8 @@ def read_preamble(lines: Sequence[str]) -> Preamble:
             said.unit, openbci = "uv", True
         elif (match := COUNT.match(text)) and openbci:
             said.first = int(match[1])
+        elif openbci and "followed by accel data" in text.lower():
+            said.first = said.first or -4  # three axes, and the time
         if match := GAIN.search(text):
             factor = hertz(match[1])
             if factor and factor > 1:
@@ -101,7 +107,7 @@ def _rate(lines):
         if match := SAMPLED_ANEW.search(text):
             found.append((hertz(match[1], match[2]), text))
             continue
-        for match in RATE.finditer(text):
+        for match in (*RATE.finditer(text), *PER_SECOND.finditer(text)):
             found.append((hertz(match[1], match[2]), text))
         if match := INTERVAL.search(text) or PER_SAMPLE.search(text):
             step = {"s": 1.0, "sec": 1.0, "ms": 1e-3, "msec": 1e-3, "us": 1e-6}
