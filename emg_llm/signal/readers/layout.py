@@ -25,7 +25,9 @@ GROUPED = {
     if thousands
 }
 THOUSANDS = {sign: re.compile(rf"[+-]?[1-9]\d{{0,2}}(?:[{sign}]\d{{3}})+") for sign in ".,"}
-TYPESET = {"\u2212": b"-", "\u00a0": b" ", "\u202f": b" "}  # a minus, narrow blanks in numbers
+# A minus and dashes that stand for one, blanks in numbers.
+TYPESET = dict.fromkeys("\u2212\u2010\u2011\u2012\u2013\ufe63\uff0d", b"-")
+TYPESET |= dict.fromkeys("\u00a0\u2009\u202f", b" ")
 
 
 @dataclass
