@@ -119,7 +119,7 @@ def _is_whole(column):
 
 
 def _listed(columns, names):
-    called = ", ".join(bare(names[i]) for i in columns[:4])
+    called = ", ".join(bare(names[i]) or f"column {i + 1}" for i in columns[:4])
     return f"{called} and {len(columns) - 4} more" if len(columns) > 4 else called
 
 

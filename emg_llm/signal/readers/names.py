@@ -63,6 +63,12 @@ def is_emg(name: str) -> bool:
     return called or bool(name and parse(name).is_site)
 
 
+def is_clock_name(name: str) -> bool:
+    """Whether a column's name says that it holds times, or numbers of samples."""
+    key = key_of(name)
+    return bool(TIME.fullmatch(key) or STAMP.search(key) or INDEX.fullmatch(key))
+
+
 def other_kind(key: str) -> str:
     """The kind of another sensor that a key names, or ""."""
     return next((kind for kind, words in OTHERS.items() if words.search(key)), "")

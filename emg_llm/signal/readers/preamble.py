@@ -135,7 +135,10 @@ def _rate(lines):
 def states(line: str) -> bool:
     """Whether a line above a table states its rate or a unit, and names no columns."""
     text = line.strip(" \t#%/\"'")[:LONGEST]
-    return any(each.search(text) for each in (RATE, INTERVAL, PER_SAMPLE, UNIT, UNITS_LINE, GAIN))
+    return any(
+        each.search(text)
+        for each in (RATE, INTERVAL, PER_SAMPLE, PER_SECOND, UNIT, UNITS_LINE, GAIN)
+    )
 
 
 def _items(text):

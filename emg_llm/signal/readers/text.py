@@ -21,7 +21,6 @@ from emg_llm.signal.readers.cells import (
 from emg_llm.signal.readers.header import column_names, header_rows, misfit
 from emg_llm.signal.readers.layout import (
     COMMENTS,
-    MISSING,
     PlainText,
     commas_are_both_signs,
     encoding_of,
@@ -175,14 +174,9 @@ def _turned(data, layout):
         return None
     if not all(layout.is_number(cell) for cells in table for cell in cells[1:]):
         return None
-    sign = layout.decimal
-    values = [[_float(cell, sign) for cell in cells[1:]] for cells in table]
+    values = [[layout.number(cell) for cell in cells[1:]] for cells in table]
     note = f"Each row is a channel, {len(names)} by {len(values[0])}; they were transposed."
     return Raw(np.array(values).T, names, notes=[note])
-
-
-def _float(cell, decimal):
-    return np.nan if cell.lower() in MISSING else float(cell.replace(decimal, "."))
 
 
 def _refuse_other_tables(name, layout):
