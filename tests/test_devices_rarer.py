@@ -1,6 +1,7 @@
 """Rarer exports, each once read wrong without a word: small twins, made here."""
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from emg_llm.signal.readers import read_recording
@@ -130,3 +131,11 @@ def test_names_that_do_not_fit_the_columns_are_said(tmp_path):
 def test_a_filter_s_frequency_is_no_rate(tmp_path):
     (tmp_path / "a.csv").write_text("# Low pass frequency: 500 Hz\na,b\n" + table(A, B))
     assert "sampling rate" in refusal(tmp_path / "a.csv", None)
+
+
+def test_a_spreadsheet_may_hold_its_numbers_as_text(tmp_path):
+    words = [[f"{v:.4f}".replace(".", ",") for v in c] for c in (STEADY, A)]
+    table = pd.DataFrame({"Zeit (s)": words[0], "a (uV)": words[1]})
+    table.to_excel(tmp_path / "a.xlsx", index=False, engine="openpyxl")
+    found = read_recording(tmp_path / "a.xlsx")
+    assert found.sampling_rate == 1000 and found.channel_names == ("a",)
