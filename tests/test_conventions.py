@@ -22,6 +22,22 @@ def test_numbers_of_rows_are_no_features_and_numbers_of_people_are_people(tmp_pa
     assert "trial" in said and "Participant as subject" in said
 
 
+@pytest.mark.parametrize(
+    ("name", "value", "why"),
+    [
+        ("label_id", lambda i: i % 2, "repeat the label"),
+        ("kind", lambda i: 3 * (i % 2), "repeat the label"),
+        ("fold", lambda i: i % 5, "number the rows"),
+        ("age", lambda i: 20 + i // 10, "describe people"),
+    ],
+)
+def test_what_says_the_label_or_the_person_is_no_feature(tmp_path, capsys, name, value, why):
+    rows = [f"{i // 10},{'anger' if i % 2 else 'fear'},{value(i)},{i % 7}.5" for i in range(40)]
+    dataset = features(tmp_path, f"pid,label,{name},f1\n" + "\n".join(rows))
+    assert dataset.columns == ("f1",) and len(set(dataset.groups)) == 4
+    assert f"{name} {why}" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(("sep", "encoding"), [(";", "cp1252"), (",", "utf-16"), ("\t", "utf-8")])
 def test_manifests_are_read_as_spreadsheets_save_them(tmp_path, sep, encoding):
     labels = ["Anger ", "anger", "fear", "Fear"]

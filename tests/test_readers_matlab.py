@@ -76,3 +76,9 @@ def test_a_damaged_mat_file_that_crashes_scipy_is_refused(tmp_path, place, value
     data[place] = value
     (tmp_path / "a.mat").write_bytes(data)
     refusal(tmp_path / "a.mat")
+
+
+@pytest.mark.parametrize("key", ["sampling_rate_Hz", "Fs"])
+def test_a_rate_of_each_channel_is_that_of_all(tmp_path, key):
+    savemat(tmp_path / "a.mat", {"emg": emg(400, 2), key: [[1000.0, 1000.0]]})
+    assert read_recording(tmp_path / "a.mat").sampling_rate == 1000

@@ -3,9 +3,11 @@
 import edfio
 import numpy as np
 import pytest
+from scipy.io import savemat
 
-from emg_llm.signal.readers import edf, read_recording, single
+from emg_llm.signal.readers import edf, matlab, read_recording, single, xdf
 from tests.making import RATE, emg, save
+from tests.writing import write_xdf, xdf_stream
 
 SAMPLES = 4000
 
@@ -17,7 +19,7 @@ def timed(turned=False):
 
 
 @pytest.mark.parametrize("turned", [False, True])
-@pytest.mark.parametrize("extension", [".npy", ".npz", ".h5"])
+@pytest.mark.parametrize("extension", [".npy", ".npz", ".mat", ".h5"])
 def test_a_large_array_is_read_in_single_precision_and_its_clock_in_double(
     tmp_path, monkeypatch, extension, turned
 ):
@@ -31,7 +33,7 @@ def test_a_large_array_is_read_in_single_precision_and_its_clock_in_double(
     assert whole.notes == in_pieces.notes
 
 
-@pytest.mark.parametrize("extension", [".npy", ".h5"])
+@pytest.mark.parametrize("extension", [".npy", ".mat", ".h5"])
 def test_channels_stored_as_rows_are_read_in_pieces_too(tmp_path, monkeypatch, extension):
     path = save(tmp_path / f"a{extension}", timed().T.copy())
     whole = read_recording(path)
@@ -69,3 +71,36 @@ def test_a_large_bdf_is_unpacked_some_records_at_a_time(tmp_path, monkeypatch):
     assert whole.notes == in_pieces.notes and in_pieces.sampling_rate == RATE
     path.write_bytes(path.read_bytes()[:-100])
     assert "fewer samples than its header" in " ".join(read_recording(path).notes)
+
+
+def test_the_time_beside_a_large_matlab_array_stays_exact(tmp_path, monkeypatch):
+    monkeypatch.setattr(single, "LARGE", 1000)
+    table = timed()
+    savemat(tmp_path / "a.mat", {"emg": table[:, 1:], "t": table[:, :1]}, do_compression=True)
+    recording = read_recording(tmp_path / "a.mat")
+    assert recording.sampling_rate == RATE and recording.n_channels == 2
+
+
+def test_a_matlab_variable_is_in_memory_only_in_part(tmp_path, monkeypatch):
+    savemat(tmp_path / "a.mat", {"signal": timed()}, do_compression=True)
+    monkeypatch.setattr(single, "LARGE", 1000)
+    monkeypatch.setattr(single, "PIECE", 700)
+    monkeypatch.setattr(matlab, "PIECE", 500)
+    reads, read = [], matlab._Content.read
+    monkeypatch.setattr(matlab._Content, "read", lambda c, n: reads.append(n) or read(c, n))
+    assert read_recording(tmp_path / "a.mat").n_channels == 2
+    assert max(reads) == 700 * 8
+
+
+def test_chunks_of_an_xdf_are_joined_in_single_precision_and_its_clock_in_double(
+    tmp_path, monkeypatch
+):
+    table = timed()
+    streams = [xdf_stream(table, RATE, block=7), xdf_stream(["go"], 0, kind="Markers")]
+    path = write_xdf(tmp_path / "a.xdf", *streams)
+    for piece in (10**6, 100):
+        monkeypatch.setattr(xdf, "PIECE", piece)
+        raw = xdf.read_xdf(path)
+        assert raw.values.dtype == np.float32
+        assert np.array_equal(raw.values, table.astype(np.float32))
+        assert [*raw.exact] == [0] and np.array_equal(raw.exact[0], table[:, 0])

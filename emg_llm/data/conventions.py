@@ -14,9 +14,7 @@ if TYPE_CHECKING:
 
 TEXTS = ("label", "subject", "session", "split", "recording_id")  # "007" is a name, not a number
 NUMBERED = r"(?:id|no|nr|num|number|code|name|index|idx)?"
-PERSON = (
-    r"(?:subject|subj|sub|participant|person|patient|volunteer|user|respondent|proband(?:in)?|vp)s?"
-)
+PERSON = r"(?:subject|subj|sub|participant|person|patient|volunteer|user|respondent|proband(?:in)?|vpn?|ppt?|p(?=id))s?"
 # What columns are called, without case, blanks and punctuation.
 ALIASES = {
     "label": r"labels?|emotions?|class|target",
@@ -33,9 +31,10 @@ ALIASES = {
 FILES = re.compile(r"(?:file|recording)(?:name|path|s)?|filenames|paths")
 ROW_NUMBERS = re.compile(
     r"unnamed.*|index|idx|rows?|rownumber|id|no|nr|number|timestamp|order|sequence|seq|"
-    r"(?:trial|repetition|rep|repeat|run|take|attempt|block|set|sample|segment|window|epoch|frame)s?"
-    + NUMBERED
+    r"(?:trial|repetition|rep|repeat|run|take|attempt|block|set|sample|segment|window|epoch|frame|"
+    r"fold)s?" + NUMBERED
 )
+TRAITS = re.compile(r"age|gender|sex|handedness|bmi")  # of a person
 COUNTED = 20  # rows, from which on a column that counts them is no chance
 PEOPLE = re.compile(rf"(?:{PERSON}|s|p)[\s_.\-]*\d+", re.IGNORECASE)
 
@@ -95,6 +94,19 @@ def is_number_of_a_row(name: object, values: Sequence[float]) -> bool:
         return True
     whole = len(values) >= COUNTED and values[0] in (0, 1)
     return whole and all(v == values[0] + i for i, v in enumerate(values))
+
+
+def why_no_feature(name: object, values: Sequence[float], labels: Sequence[object]) -> str:
+    """What a numeric column of a feature table is instead of a feature, as a verb; "" for one."""
+    if is_number_of_a_row(name, values):
+        return "number the rows"
+    if TRAITS.fullmatch(plain(name)):
+        return "describe people"
+    whole = all(float(value).is_integer() for value in values)
+    pairs = set(zip(values, labels, strict=True))
+    again = len(pairs) == len(set(values)) == len(set(labels)) > 1
+    named = re.search("label|class|emotion|target", plain(name))
+    return "repeat the label" if whole and again and (named or len(values) >= COUNTED) else ""
 
 
 def one_spelling(labels: Sequence[str]) -> list[str]:

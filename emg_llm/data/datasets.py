@@ -15,7 +15,6 @@ import numpy as np
 from emg_llm.data.conventions import (
     DatasetError,
     file_of,
-    is_number_of_a_row,
     known_columns,
     one_spelling,
     read_table,
@@ -23,6 +22,7 @@ from emg_llm.data.conventions import (
     text_of,
     texts_of,
     told,
+    why_no_feature,
     with_paths,
 )
 from emg_llm.data.folders import files_of
@@ -250,9 +250,12 @@ def _feature_table(name, table):
     numbers = [
         c for c in table.select_dtypes("number").columns if c not in META_COLUMNS and c != "path"
     ]
-    columns = [c for c in numbers if not is_number_of_a_row(c, table[c].tolist())]
-    if left_out := [str(c) for c in numbers if c not in columns]:
-        told(f"{name}: {', '.join(left_out)} number the rows and are no features.")
+    labels = table["label"].tolist()
+    why = {c: why_no_feature(c, table[c].tolist(), labels) for c in numbers}
+    for what in dict.fromkeys(filter(None, why.values())):
+        left_out = ", ".join(str(c) for c in numbers if why[c] == what)
+        told(f"{name}: {left_out} {what} and are no features.")
+    columns = [c for c in numbers if not why[c]]
     if not columns:
         raise DatasetError(f"{name} has no numeric feature columns; add at least one.")
     values = table[columns].to_numpy(np.float64)

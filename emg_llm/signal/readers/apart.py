@@ -34,11 +34,13 @@ SECONDS, SECONDS_PER_MB = 3, 1  # of computing, after the libraries were loaded
 MOST_BYTES = 8 * 2**30  # of the process's address space
 BYTES, BYTES_PER_BYTE = 256 * 2**20, 40  # of it, beyond what the libraries take
 PACKAGE = Path(__file__).parents[3]
-# Each thread would take address space, and so would an allocator that reserves it.
+# Each thread would take address space, and so would an allocator that reserves it, or that keeps
+# what was given back: of large blocks it does unless their size is set.
 QUIET = {
     **dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1"),
     "ARROW_DEFAULT_MEMORY_POOL": "system",
     "MALLOC_ARENA_MAX": "2",
+    "MALLOC_MMAP_THRESHOLD_": str(2**18),
 }
 
 

@@ -11,7 +11,8 @@ from emg_llm.signal.readers.units import DAY, TIME_UNITS
 
 FASTEST, SLOWEST = 5e4, 50.0  # Hz, where EMG is sampled
 WRAPS = 2.0**8, 2.0**10, 2.0**12, 2.0**16, 2.0**24, 2.0**31, 2.0**32, 1e6, 60e3, 1e3
-FIRST_DAY, LAST_DAY = 20_000, 80_000  # Excel's days of the years 1954 to 2119
+# Days of the years 1954 to 2119, as Excel and as MATLAB count them.
+DAYS = (20_000, 80_000), (714_000, 774_000)
 LEAST_PACKETS = 4
 LEAST_WHOLE = 2  # packets between others, to see that they are alike
 WORDS = {"ms": "milliseconds", "us": "microseconds", "ns": "nanoseconds"}
@@ -31,7 +32,10 @@ def rate_of(time: np.ndarray, step: float | None, notes: list[str]) -> float | N
     if not steps.any():
         return None
     coarse = (steps == 0).mean() > 0.5
-    if coarse or _is_packed(steps):
+    rounded = not coarse and _is_rounded(steps)
+    if rounded:
+        mean = steps.mean()
+    elif coarse or _is_packed(steps):
         mean = _mean_of_packets(time, steps, notes)
     else:
         mean = _mean_step(steps, notes)
@@ -42,7 +46,7 @@ def rate_of(time: np.ndarray, step: float | None, notes: list[str]) -> float | N
     rate = 1 / (mean * step)
     if not np.isfinite(rate):
         return None
-    if coarse:  # known to a sample at each end
+    if coarse or rounded:  # known to a sample at each end
         return _roundest(rate, 2 * rate / len(time))
     return float(round(rate)) if abs(rate - round(rate)) < 2e-5 * rate else float(f"{rate:.6g}")
 
@@ -86,6 +90,13 @@ def _unwrapped(time, notes):
         if not wrap:
             notes.append("The clock starts again within the file; the parts were joined.")
     return time
+
+
+def _is_rounded(steps):
+    """Whether every step is one tick of a clock or none, as those of 1500 Hz in milliseconds."""
+    ticks = steps[steps > 0]
+    ones = np.ptp(ticks) < 0.1 * ticks[0] if len(ticks) else False
+    return bool(ones and len(ticks) < len(steps))
 
 
 def _is_packed(steps):
@@ -169,8 +180,9 @@ def _times(n):
 
 def _likely_step(mean, time, notes):
     """Seconds per unit, so that the rate is one at which EMG is sampled."""
-    if FIRST_DAY < time[0] < LAST_DAY and SLOWEST <= 1 / (mean * DAY) <= FASTEST:
-        notes.append("The time column was assumed to be in days, as a spreadsheet counts them.")
+    in_days = any(first < time[0] < last for first, last in DAYS)
+    if in_days and SLOWEST <= 1 / (mean * DAY) <= FASTEST:
+        notes.append("The time column was assumed to be in days, as spreadsheets and MATLAB count.")
         return DAY
     unit = "s" if mean < 0.05 else "ms" if mean <= 20 else "us" if mean <= 2e4 else "ns"
     if unit != "s":

@@ -4,34 +4,25 @@ Names decide first, then units and rates, then values; what nobody says is EMG s
 """
 
 import re
-from collections import Counter
 
 import numpy as np
 
+from emg_llm.signal.readers.chosen import that_are_emg
 from emg_llm.signal.readers.clock import evenly_rises, rises
 from emg_llm.signal.readers.names import (
     CLASS,
     EMG,
     INDEX,
-    INPUTS,
     OTHERS,
     STAMP,
     TIME,
-    is_emg,
     key_of,
     other_kind,
-    stem,
-    treatment,
 )
 from emg_llm.signal.readers.raw import MIN_SAMPLES
-from emg_llm.signal.readers.unclear import SLOW, liveliness, unclear
 from emg_llm.signal.readers.units import (
-    PHYSICAL,
     TIME_UNITS,
     TIME_WORDS,
-    bare,
-    column_rate,
-    microvolts,
 )
 from emg_llm.signal.recording import RecordingError
 
@@ -100,11 +91,11 @@ def signal_columns(
         notes.append("The columns are those of BrainFlow: packet number, channels, other sensors.")
         clock = exact.get(values.shape[1] - 2, values[:, -2])
         return chosen or list(range(1, 1 + layout)), clock.astype(np.float64), 1.0
-    keep, times = _without_clocks_and_marks(values, exact, names, keys, notes)
+    keep, times = _without_clocks_and_marks(values, exact, names, keys, units, notes)
     if chosen is not None:
         keep, times = chosen, [i for i in times if i not in chosen]
     elif keep:
-        keep = _that_are_emg(name, values, keep, names, keys, units, notes)
+        keep = that_are_emg(name, values, keep, names, keys, units, notes)
     if not times:
         return keep, None, None
     i = _clock_of(times, keep, keys, units)
@@ -115,16 +106,14 @@ def signal_columns(
     return keep, clock, _time_step(keys[i], units[i])
 
 
-def _without_clocks_and_marks(values, exact, names, keys, notes):
+def _without_clocks_and_marks(values, exact, names, keys, units, notes):
     """(the columns that may be signals, those of times)."""
     keep, times, marks = list(range(values.shape[1])), [], []
     for i, key in enumerate(keys):
         column = exact.get(i, values[:, i]).astype(np.float64)
         leading = keep[0] == i
         whole = bool(((column == np.round(column)) | np.isnan(column)).all())
-        timed = bool(TIME.fullmatch(key) or STAMP.search(key)) and (
-            rises(column) or not _changes(column)
-        )
+        timed = _called_time(key, units[i]) and (rises(column) or not _changes(column))
         counts = whole and _counts(column)
         if (INDEX.fullmatch(key) and whole and (counts or rises(column))) or (
             counts and not timed and (leading or not names)
@@ -152,33 +141,6 @@ def _without_clocks_and_marks(values, exact, names, keys, notes):
     return keep, times
 
 
-def _that_are_emg(name, values, keep, names, keys, units, notes):
-    """The columns that are EMG by name, unit or rate, or of which nobody says otherwise."""
-    before, volts = keep, [i for i in keep if microvolts(units[i])]
-    keep = _without_other_sensors(keep, names, keys, volts, notes)
-    if not keep and (envelopes := [i for i in before if is_emg(names[i])]):
-        notes[:] = [note for note in notes if "Not EMG but an envelope" not in note]
-        notes.append("By their names, the columns are envelopes of EMG, not EMG itself.")
-        keep = envelopes
-    if not keep:
-        raise unclear(name, "by their names they are something else", values, names)
-    if any(microvolts(units[i]) for i in keep):
-        other = [i for i in keep if units[i] and not microvolts(units[i])]
-        if other:
-            left_out = ", ".join(names[i] for i in other[:5])
-            notes.append(f"Columns that aren't voltages were left out: {left_out}.")
-            keep = [i for i in keep if i not in other]
-    elif all(units[i] in PHYSICAL for i in keep):
-        raise unclear(name, "none is a voltage", values, names)
-    elif names and not any(is_emg(names[i]) for i in keep):
-        if _differ(values, keep, keys):
-            raise unclear(name, "some change slowly and are called otherwise", values, names)
-        slow = all(liveliness(values[:, i]) < SLOW / 2 for i in keep)
-        if slow and len(keep) < len(before):
-            raise unclear(name, "what isn't another sensor by name changes slowly", values, names)
-    return _of_one_rate(_treated_once(keep, names, keys, notes), names, notes)
-
-
 def _clock_of(times, keep, keys, units):
     """The column of times that goes with the first channel: the last one before it. Of several
     there, one whose unit is known."""
@@ -201,76 +163,21 @@ def _of_one_clock(clocks, keep, clock, keys, notes):
     return [i for i in keep if i not in other]
 
 
-def _treated_once(keep, names, keys, notes):
-    """The columns without those that are another form of a channel, such as RAW beside CAL."""
-    best: dict[str, tuple[int, int]] = {}
-    treated = set()
-    for i in keep:
-        channel, rank = treatment(keys[i])
-        best[channel] = min(best.get(channel, (rank, i)), (rank, i))
-        if channel != keys[i]:
-            treated.add(channel)
-    kept = [i for _, i in best.values()]
-    other = [i for i in keep if i not in kept and treatment(keys[i])[0] in treated]
-    if names and other:
-        left_out = ", ".join(bare(names[i]) for i in other[:4])
-        notes.append(f"Other forms of the same channels were left out: {left_out}.")
-        return [i for i in keep if i not in other]
-    return keep
-
-
-def _differ(values, keep, keys):
-    """Whether some columns are slow and have other names than a row of lively ones."""
-    lively = {i: liveliness(values[:, i]) for i in keep}
-    slow = [i for i in keep if 0 < lively[i] < SLOW]
-    fast = [i for i in keep if lively[i] > 5 * max([lively[i] for i in slow], default=1)]
-    stems = {stem(keys[i]) for i in fast}
-    other = {stem(keys[i]) for i in slow}
-    return min(len(slow), len(fast)) > 1 and len(stems) == 1 and not other & stems
-
-
 def _changes(column):
     """Whether a column holds two numbers."""
     column = column[np.isfinite(column)]
     return bool(len(column)) and column.min() < column.max()
 
 
+def _called_time(key, unit):
+    """Whether a column's name or unit says that it is time; µS may be siemens of the skin."""
+    named = TIME.fullmatch(key) or STAMP.search(key)
+    return bool(named) or (unit in TIME_UNITS and not EMG.search(key) and not other_kind(key))
+
+
 def _may_be_time(key, leading):
     """Whether a column that rises evenly may be a clock; a slow sensor rises, too."""
     return (leading or not key) and not EMG.search(key) and not other_kind(key)
-
-
-def _without_other_sensors(keep, names, keys, volts, notes):
-    """The columns that are called EMG, or all without those that are called something else."""
-    if not names:
-        return keep
-    emg = [i for i in keep if is_emg(names[i])]
-    other = {i: kind for i in keep if i not in emg and (kind := other_kind(keys[i]))}
-    other |= {i: "an envelope" for i in emg if OTHERS["an envelope"].search(keys[i])}
-    if emg or volts:
-        sure = emg or volts
-        other |= {i: "other inputs" for i in keep if i not in sure and INPUTS.search(keys[i])}
-    left = [i for i in keep if i not in other]
-    for kind in dict.fromkeys(other.values()):
-        called = [bare(names[i]) for i, k in other.items() if k == kind]
-        more = f" and {len(called) - 4} more" if len(called) > 4 else ""
-        notes.append(f"Not EMG but {kind}, and left out: {', '.join(called[:4])}{more}.")
-    return left
-
-
-def _of_one_rate(keep, names, notes):
-    """The columns of the commonest rate that their names state, the highest of equally common."""
-    rates = {i: rate for i in keep if names and (rate := column_rate(names[i]))}
-    if len(set(rates.values())) < 2:
-        return keep
-    count = Counter(rates.values())
-    chosen = max(count, key=lambda rate: (count[rate], rate))
-    other = [i for i in keep if rates.get(i, chosen) != chosen]
-    notes.append(
-        f"Channels at other rates than {chosen:g} Hz were left out: "
-        f"{', '.join(names[i] for i in other[:5])}."
-    )
-    return [i for i in keep if i not in other]
 
 
 def _marks(key, column, whole):

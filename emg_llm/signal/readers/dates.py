@@ -78,7 +78,8 @@ def is_clock(text: str) -> bool:
     match = CLOCK.fullmatch(text) if len(text) <= LONGEST else None
     if match is None or not (match["hours"] or match["part"]):
         return False
-    # A date with hyphens would look like a time with hyphens; those follow a date.
+    if not re.search(r"\d[:hHmM]\d", text):  # 2020-01-02 looks like a time; one follows a date
+        return bool(re.search(r"\d\D+\d", match["date"]))
     return bool(match["date"]) or bool(re.match(r"\d+[:hH]", text))
 
 

@@ -12,7 +12,7 @@ from emg_llm.signal.readers.choice import at_one_rate, with_units
 from emg_llm.signal.readers.raw import SHORTER, Raw, check_size, refusing
 from emg_llm.signal.recording import RecordingError
 
-LARGE, PIECE = 2**22, 2**20  # bytes
+LARGE, PIECE = 2**22, 2**18  # bytes
 
 
 def read_edf(path: Path) -> Raw:

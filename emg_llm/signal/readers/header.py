@@ -2,13 +2,16 @@
 
 import re
 from collections.abc import Sequence
+from itertools import pairwise
 
 from emg_llm.signal.readers.layout import Layout
+from emg_llm.signal.readers.names import is_clock_name
 from emg_llm.signal.readers.preamble import NAMES, Preamble, states
 from emg_llm.signal.readers.units import is_unit
 
 UNIT_KEYS = {"unit", "units", "channel_units", "channel units", "unitname"}
 ROW_KEYS = UNIT_KEYS | {"name", "names", "channel", "channels", "label", "labels"}
+RATE_NUMBER = re.compile(r"[1-9]\d{1,4}(?:\.\d+)?")  # without a unit
 RATE_CELL = re.compile(r"(\d[\d,]*(?:\.\d+)?)\s*(k?)Hz", re.IGNORECASE)
 
 
@@ -19,20 +22,51 @@ def header_rows(layout: Layout, texts: Sequence[str]) -> tuple[list[list[str]], 
         cells = layout.table[at - 1]
         if layout.delimiter is None and len(cells) != layout.width:
             cells = [cell.strip() for cell in re.split(r"\s{2,}|\t", texts[at - 1].strip())]
+        if len(cells) > layout.width and layout.delimiter == ",":  # "EDA, filtered" is one name
+            joined = [cell.strip() for cell in re.split(r",(?! )", texts[at - 1])]
+            cells = joined if len(joined) == layout.width else cells
         key = cells[0].lower().strip(":")
         if len(cells) == layout.width + 1 and key in ROW_KEYS:
             # What the row holds stands before it.
             cells = [f"({cell})" for cell in cells[1:]] if key in UNIT_KEYS else cells[1:]
-        wide = layout.width - 1 <= len(cells) <= layout.width + 1
+        fewest = 2 if layout.width == 2 and at < layout.first else layout.width - 1
+        wide = fewest <= len(cells) <= layout.width + 1
         if layout.width == 1:  # one line above a single column may name it
             wide = len(cells) == 1 and at == layout.first
         if not wide:
             break
         if _is_said(texts[at - 1], cells, layout):
             break
-        header.insert(0, [*cells, ""][: layout.width])
+        unnamed = [""] if at == layout.first and _begins_unnamed(layout, cells) else []
+        header.insert(0, [*unnamed, *cells, ""][: layout.width])
         at -= 1
     return header, texts[:at]
+
+
+def _begins_unnamed(layout, cells):
+    """Whether a name too few is that of the first column: a number of the row, as R writes it, or a
+    clock. Else the last column holds what isn't always there."""
+    rows = [row for row in layout.table[layout.first :] if len(row) == layout.width]
+    if len(cells) != layout.width - 1 or not all(
+        row[-1] and all(map(layout.is_number, row)) for row in rows
+    ):
+        return False
+    first, second = ([layout.number(row[i]) for row in rows] for i in (0, min(1, layout.width - 1)))
+    numbered = first == [*range(1, len(first) + 1)]
+    if is_clock_name(cells[0]):
+        return numbered and sorted(second) == second
+    return len(first) > 2 and all(a < b for a, b in pairwise(first))
+
+
+def misfit(layout: Layout, above: Sequence[str]) -> list[str]:
+    """A note on names right above a table without names, of which there are too many or too few."""
+    cells = [cell for cell in layout.cells(above[-1]) if cell] if above else []
+    if len(cells) < 3 or any(map(layout.is_number, cells)) or states(above[-1]):
+        return []
+    return [
+        f"The line above the table holds {len(cells)} names for {layout.width} columns, so they "
+        "weren't used; check which columns are EMG."
+    ]
 
 
 def _is_said(text, cells, layout):
@@ -41,7 +75,9 @@ def _is_said(text, cells, layout):
         return True
     numbers = [layout.is_number(cell) for cell in cells if cell]
     key = re.match(r"\s*[\w .]+(?:=|:=|:,|:\t)", text) or NAMES.match(text.strip())
-    return (bool(key) and not text.startswith('"')) or (any(numbers) and not all(numbers))
+    if key and not text.startswith('"'):
+        return True
+    return 3 * sum(numbers) >= len(numbers) and any(numbers) and not all(numbers)
 
 
 def column_names(
@@ -55,6 +91,9 @@ def column_names(
             continue
         if all(map(RATE_CELL.fullmatch, filled)):
             rates = cells
+        elif len(header) > 1 and all(map(layout.is_number, filled)):
+            hertz = all(RATE_NUMBER.fullmatch(cell) for cell in filled)
+            rates = [cell and f"{cell} Hz" for cell in cells] if hertz else rates
         elif units is None and _holds_units(filled, len(header) > 1 or bool(said.names)):
             units = [cell.strip("()[]") if is_unit(cell) else "" for cell in cells]
         elif names is None:
@@ -68,13 +107,15 @@ def column_names(
         cells = layout.cells(last)
         if len(cells) == layout.width and not _is_said(last, cells, layout):
             names = cells if not any(map(layout.is_number, filter(None, cells))) else None
-    n = layout.width - (layout.table[layout.first][-1] == "" and layout.width > 1)
+    row = layout.table[layout.first]
+    n = layout.width - (1 < layout.width == len(row) and row[-1] == "")
     spare = n - len(said.names)
     if said.names and 0 <= spare <= 1 and (names is None or said.units):
         names = [*(names or [""])[:spare], *said.names, *[""] * (layout.width - n)]
         units = [*[""] * spare, *said.units, *[""] * (layout.width - n)] if said.units else units
-    if names is None and 0 < said.first < n:
-        names = ["sample", *(f"EXG {i + 1}" for i in range(said.first))]
+    first = said.first if said.first >= 0 else n - 1 + said.first
+    if names is None and 0 < first < n:
+        names = ["sample", *(f"EXG {i + 1}" for i in range(first))]
         names += ["other"] * (layout.width - len(names))
     if names is None:
         return ()

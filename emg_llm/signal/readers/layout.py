@@ -16,6 +16,7 @@ DELIMITERS = ("\t", ";", ",", "|", None)  # None: any run of spaces
 # Decimal and thousands signs; the first of several that fit is taken.
 NUMERALS = ((".", None), (",", None), (",", "."), (".", ","), (",", " "), (".", " "), (".", "'"))
 SOME, SOME_COLUMNS = 2000, 64  # cells and columns tell the signs of numbers
+FEW = 6  # rows, which with a line of names below them are none of the table
 MISSING = {"", "nan", "na", "n/a", "null", "none", "-nan", "<na>"}
 GROUPED = {
     (decimal, thousands): re.compile(
@@ -25,7 +26,9 @@ GROUPED = {
     if thousands
 }
 THOUSANDS = {sign: re.compile(rf"[+-]?[1-9]\d{{0,2}}(?:[{sign}]\d{{3}})+") for sign in ".,"}
-TYPESET = {"\u2212": b"-", "\u00a0": b" ", "\u202f": b" "}  # a minus, narrow blanks in numbers
+# A minus and dashes that stand for one, blanks in numbers.
+TYPESET = dict.fromkeys("\u2212\u2010\u2011\u2012\u2013\ufe63\uff0d", b"-")
+TYPESET |= dict.fromkeys("\u00a0\u2009\u202f", b" ")
 
 
 @dataclass
@@ -56,6 +59,12 @@ class Layout:
         except ValueError:
             return cell.lower() in MISSING
         return True
+
+    def number(self, cell: str) -> float:
+        """The number in a cell, NaN for a missing one."""
+        if cell.lower() in MISSING:
+            return float("nan")
+        return float(cell.replace(self.thousands or "", "").replace(self.decimal, "."))
 
     def cells(self, text: str) -> list[str]:
         """The cells of a row."""
@@ -89,7 +98,10 @@ def plain_text(data: bytes, name: str) -> bytes:
     encoding = encoding_of(data, name)
     if encoding != "utf-8-sig":
         data = data.decode(encoding, "replace").encode()
-    data = data.removeprefix(b"\xef\xbb\xbf").rstrip(b"\r\n\t ,;")
+    data = data.removeprefix(b"\xef\xbb\xbf")
+    end = len(data.rstrip(b"\r\n\t ,;"))
+    end = re.compile(rb"[\t ,;]*").match(data, end).end()  # empty cells of the last row
+    data = data[:end]
     for sign, plain in TYPESET.items():
         data = data.replace(sign.encode(), plain)
     if b"\r" in data and b"\n" not in data:
@@ -178,8 +190,20 @@ def find_layout(texts: Sequence[str]) -> Layout:
         first = len(texts)  # prose with a number somewhere
     if first + 1 < len(texts) and _counts_columns(layout.table[first], layout.table[first + 1]):
         first += 1  # pandas and numpy number unnamed columns in the header
-    layout.first = first
+    layout.first = _behind_names(layout, fits, first)
     return layout
+
+
+def _behind_names(layout, fits, first):
+    """The first row behind the last line of names, if only some rows are above it: those hold the
+    channels' gains or rates."""
+    for i in range(first + 1, min(first + FEW, len(fits))):
+        cells = layout.table[i]
+        words = [cell for cell in cells if cell and not layout.is_number(cell)]
+        wide = layout.width - 1 <= len(cells) <= layout.width + 1
+        if wide and len(words) == sum(map(bool, cells)) > 1 and True in fits[i:]:
+            first = fits.index(True, i)
+    return first
 
 
 def _mend_signs(layout, texts):

@@ -1,4 +1,5 @@
-"""Logs of a serial port: "millis:12 emg:512" on each line, JSON lines, or times before an arrow."""
+"""Logs of a serial port: "millis:12 emg:512" on each line, JSON lines, times before an arrow, or
+lists in brackets, as Python prints them."""
 
 import re
 from collections import Counter
@@ -8,6 +9,7 @@ NUMBER = r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?"
 PAIR = re.compile(rf"([A-Za-z_][\w .()/-]*?)\s*[:=]\s*({NUMBER})(?![\w:.])")
 LINE = re.compile(rf"(?:{PAIR.pattern}[\s,;|]*)+")
 ARROW = re.compile(r"^(\d{1,2}:\d\d:\d\d[.,]\d+)\s*->\s*", re.MULTILINE)
+LIST = re.compile(rf'"?[\[(]\s*({NUMBER}(?:[\s,;]+{NUMBER})+)\s*[\])]"?')
 LEAST_LINES = 8
 LONGEST = 500  # characters of a line: patterns take long for more
 
@@ -27,10 +29,22 @@ def table_of_log(data: bytes, texts: Sequence[str]) -> bytes | None:
         body = "\n".join(f"{time}\t{cells}" for time, cells in timed if cells)
         return "\t".join(["time", *pairs]).encode() + b"\n" + body.encode()
     pairs = _pairs(last)
+    if not pairs and len(texts) >= LEAST_LINES and all(map(LIST.search, last)):
+        return _without_lists(data, last)
     if not pairs:
         return None
     rows = (_values(line, pairs) for line in data.decode("utf-8", "replace").splitlines())
     return "\n".join(["\t".join(pairs), *(row for row in rows if row)]).encode()
+
+
+def _without_lists(data, texts):
+    """The table with the numbers of each list as cells."""
+    rest = "".join(LIST.sub("", text) for text in texts)
+    sign = next((sign for sign in "\t;," if sign in rest), ",")
+    cells = lambda match: re.sub(r"[\s,;]+", sign, match[1].strip())  # noqa: E731
+    lines = data.decode("utf-8", "replace").splitlines()
+    table = [LIST.sub(cells, line[: 10 * LONGEST]).strip("[]() ") for line in lines]
+    return "\n".join(table).encode()
 
 
 def _plain(text):

@@ -60,7 +60,7 @@ def _analog(path, reader, n, each):
         stored = of_c3d.DEC_to_IEEE_BYTES(stored.tobytes())
     frames = stored.reshape(stated, words)[:, markers:]
     # (frames, samples of a frame * channels) -> (samples, channels)
-    values = frames.reshape(-1, n).astype(np.float32)
+    values = np.require(frames.reshape(-1, n), np.float32, "W")  # a copy only where it must be
     general, scales, offsets = reader.get_analog_transform_parameters()
     values -= offsets.astype(np.float32)
     values *= (scales * general).astype(np.float32)

@@ -12,7 +12,7 @@ TIME = re.compile(
     r"milli_?s(?:ec)?(?:onds?)?|micro_?s(?:ec)?(?:onds?)?|millis|micros)"
     r"(?:_(?:s|secs?|seconds?|ms|us|ns|min))?"
 )
-STAMP = re.compile(r"(?:^|_)time_?stamp(?:_|$)")
+STAMP = re.compile(r"(?:^|_)time_?(?:stamp|series)(?:_|$)")
 INDEX = re.compile(
     r"#|(?:sub_?)?(?:sample|frame|row|packet|package|pkt)s?(?:_?(?:index|number|no|nr|num|id))?|"
     r"index|idx|n|n_?seq|seq(?:uence)?(?:_?(?:number|no))?|counter"
@@ -23,13 +23,17 @@ _OTHERS = {
     "an envelope": r"env(?:elope)?|rect(?:ified)?|smooth(?:ed)?|mav|rms",
     "motion": r"(?:lin_?)?acc(?:el\w*)?[xyz]?|gyro?\w*|mag_?[xyz]|magnetometer\w*|imu|ori|"
     r"orientation|quat\w*|euler|roll|pitch|yaw",
-    "the heart": r"ecg|ekg|hr|heart(?:_?rate)?|ppg|bvp|pulse|photosensor|plethysmo\w*",
-    "the skin": r"eda|gsr|skin_conductance",
+    "the heart": r"ecg|ekg|hr|heart(?:_?rate)?|ppg|bvp|ibi|pulse|photosensor|plethysmo\w*",
+    "the skin": r"eda|gsr|scr|scl|skin_conductance|electrodermal\w*",
     "breath": r"rsp|resp(?:iration|iratory)?|breath\w*|airflow",
-    "the eyes or the brain": r"eog|eeg",
+    "the eyes or the brain": r"[hv]?eog|eeg|pupil\w*|gaze\w*|fixation|saccade|"
+    r"(?:fp?|c|p|o|t)(?:z|\d)_[am][12]",
     "force or angle": r"force|fsr|torque|load_?cell|angle|gonio\w*|pressure|position",
     "temperature": r"temperature",
-    "the device": r"batt(?:ery)?|bat|vbat|rssi|num_meas|status|lead_?off|sync|synchro\w*",
+    "the device": r"batt(?:ery)?|bat|vbat|rssi|num_meas|status|lead_?off|sync|synchro\w*|crc|"
+    r"checksum|mouse|button|video(?:_frame)?|fs|sampling_rate",
+    "a face in a video": r"au\d\d?(?:_[rc])?|landmarks?|face_id",
+    "a rating or a person": r"valence|arousal|dominance|ratings?|likert|age|gender|sex|handedness",
     "events or classes": r"labels?|class(?:es)?|emotions?|targets?|gestures?|markers?|triggers?|"
     r"events?|(?:re)?stim(?:ul(?:us|i))?|annotations?|ttl|(?:re)?repetitions?|activity|phase|task|"
     r"cond(?:ition)?|trial|block|subject|session|participant|person|onsets?|offsets?",
@@ -40,7 +44,7 @@ OTHERS = {
 # Inputs of a device that may hold anything: no EMG where other columns are named so.
 INPUTS = re.compile(
     r"(?:^|_)(?:other|analog|digital|aux|not_used|unused|angular|magnetic|heart|"
-    r"spo2|switch|ref|gnd|velocity|bite)(?:_|$)|^[io]\d$|^[agmf][xyz]$|^temp$"
+    r"spo2|switch|ref|gnd|velocity|bite)(?:_|$)|^[io]\d$|^[agmf][xyz]$|^q[0-3wxyz]$|^temp$"
 )
 # What was done to a channel, in the order in which it is preferred: volts, then all frequencies.
 TREATMENTS = (
@@ -57,6 +61,12 @@ def is_emg(name: str) -> bool:
     key = key_of(name)
     called = bool(EMG.search(key)) and not OTHERS["the device"].search(key)
     return called or bool(name and parse(name).is_site)
+
+
+def is_clock_name(name: str) -> bool:
+    """Whether a column's name says that it holds times, or numbers of samples."""
+    key = key_of(name)
+    return bool(TIME.fullmatch(key) or STAMP.search(key) or INDEX.fullmatch(key))
 
 
 def other_kind(key: str) -> str:

@@ -5,23 +5,27 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from emg_llm.signal.readers.units import UNITS, hertz, is_unit, microvolts, unit_key
+from emg_llm.signal.readers.units import TIME_UNITS, UNITS, hertz, is_unit, microvolts, unit_key
 
 NUMBER = r"(\d{1,3}(?:[ ']\d{3})+(?!\d)|\d[\d,]*(?:\.\d+)?(?:[eE]\+?\d+)?)"
 RATE = re.compile(
     r"(?:(?:sampl(?:ing|e)|acquisition)[ _]?(?:rate|freq(?:uency)?)|samples per second|"
-    r"\babtast(?:rate|frequenz)|\béchantillonnage|\bmuestreo|"
+    r"\bsampled at\b|\babtast(?:rate|frequenz)|\béchantillonnage|\bmuestreo|采样(?:频率|率)|"
     r"\bfs\b|\bsfreq\b|\bsrate\b|^\W*(?:frequency|rate)\b)"
-    rf"[^\d\n]{{0,24}}?{NUMBER}\s*(k?)",
+    rf"[^\d\n]{{0,24}}?{NUMBER}\s*(k?)|^\W*{NUMBER}\s*(k?)Hz\W*$",
     re.IGNORECASE,
 )
 # Of samples: a recording and a trial have intervals, too.
+_INTERVAL = r"(?:^\W*(?:interval|dt)|sampl(?:ing|e)[ _]?(?:interval|period|time))"
 INTERVAL = re.compile(
-    r"(?:^\W*interval|sampl(?:ing|e)[ _]?(?:interval|period|time))"
-    rf"[^\d\n]{{0,12}}?{NUMBER}\s*([a-zµμ]+)",
+    rf"{_INTERVAL}[^\d\n]{{0,12}}?{NUMBER}\s*([a-zµμ]+)"
+    rf"|{_INTERVAL}\W{{1,3}}([a-zµμ]+)\W{{1,4}}{NUMBER}\W*$",
     re.IGNORECASE,
 )
 PER_SAMPLE = re.compile(rf"{NUMBER}\s*(m?sec|m?s|us|µs|μs)\s*/\s*sample", re.IGNORECASE)
+PER_SECOND = re.compile(
+    rf"{NUMBER}\s*(k?)\s*(?:samples?\s*(?:/|per\s)\s*s(?:ec(?:ond)?)?\b|sps\b|S/s\b)", re.IGNORECASE
+)
 SAMPLED_ANEW = re.compile(rf"(?:down|re)-?sampled\s+(?:to|at)\s+{NUMBER}\s*(k?)", re.IGNORECASE)
 LONGEST = 300  # characters of a line that says something
 SLOWEST = 20  # Hz: what is said to be slower is no rate of samples
@@ -30,7 +34,11 @@ OTHER_SENSOR = re.compile(
     r"markers?|frames?)\b",
     re.I,
 )
-UNIT = re.compile(r"\bunits?\b\W{1,4}([mnuµμ]?v\w*)\b", re.IGNORECASE)
+UNIT = re.compile(
+    r"\bunits?\b\W{1,4}((?:(?:micro|milli|nano)[\s_-]*|[mnuµμ])?v\w*)\b"
+    r"|\bin ((?:micro|milli|nano)?volts?|[mnuµμ]v)\b",
+    re.IGNORECASE,
+)
 UNITS_LINE = re.compile(r"^\W*(?:channel[ _]?)?units?(?:name)?\s*[:=,\t]+\s*(.+)$", re.IGNORECASE)
 RANGE = re.compile(r"^range=\s*(.+)$", re.IGNORECASE)
 GAIN = re.compile(rf"\bgain\b[^\d\n]{{0,8}}?{NUMBER}", re.IGNORECASE)
@@ -46,7 +54,8 @@ BIOPAC = re.compile(r"^(\d+) channels?$", re.IGNORECASE)
 @dataclass
 class Preamble:
     """rate: Hz; unit: as in UNITS; names: of channels; units: of these; first: how many columns
-    behind the number of the sample are channels, if no names say so. Empty where unsaid."""
+    behind the number of the sample are channels, if no names say so; negative: how many at the end
+    are none. Empty where unsaid."""
 
     rate: float | None = None
     unit: str = ""
@@ -63,17 +72,21 @@ def read_preamble(lines: Sequence[str]) -> Preamble:
     for k, line in enumerate(lines):
         text = line.strip().strip("#%/ ")
         if match := UNIT.search(text):
-            unit = unit_key(match[1])
+            unit = unit_key(match[1] or match[2])
             if unit in UNITS and not said.unit and not OTHER_SENSOR.search(text):
                 said.unit = unit
         elif (match := RANGE.match(text) or UNITS_LINE.match(text)) and not said.units:
             # One for each channel; a range is a number and its unit.
-            units = [unit_key(each.split()[-1]) for each in _items(match[1])]
+            items = _items(match[1])
+            whole = not RANGE.match(text)
+            units = [unit_key(i if whole and is_unit(i) else i.split()[-1]) for i in items]
             said.units = tuple(units) if all(map(is_unit, units)) else ()
         elif "openbci raw" in text.lower():
             said.unit, openbci = "uv", True
         elif (match := COUNT.match(text)) and openbci:
             said.first = int(match[1])
+        if openbci and "followed by accel data" in text.lower():
+            said.first = said.first or -4  # three axes, and the time
         if match := GAIN.search(text):
             factor = hertz(match[1])
             if factor and factor > 1:
@@ -101,14 +114,14 @@ def _rate(lines):
         if match := SAMPLED_ANEW.search(text):
             found.append((hertz(match[1], match[2]), text))
             continue
-        for match in RATE.finditer(text):
-            found.append((hertz(match[1], match[2]), text))
+        for match in (*RATE.finditer(text), *PER_SECOND.finditer(text)):
+            number, kilo = [group for group in match.groups() if group is not None]
+            found.append((hertz(number, kilo), text))
         if match := INTERVAL.search(text) or PER_SAMPLE.search(text):
-            step = {"s": 1.0, "sec": 1.0, "ms": 1e-3, "msec": 1e-3, "us": 1e-6}
-            seconds = hertz(match[1])
-            scale = step.get(match[2].lower().replace("µ", "u").replace("μ", "u"))
+            number, unit = sorted(filter(None, match.groups()))  # digits come before letters
+            seconds, scale = hertz(number), TIME_UNITS.get(unit_key(unit))
             if seconds and scale and seconds * scale > 1 / SLOWEST:  # 1,000 ms is 1 ms
-                seconds = float(match[1].replace(",", ".")) if match[1].count(",") == 1 else 0
+                seconds = float(number.replace(",", ".")) if number.count(",") == 1 else 0
             if seconds and scale:
                 found.append((round(1 / (seconds * scale), 6), text))
         if text.lower() == "devices" and k + 1 < len(lines):  # Vicon Nexus
@@ -122,7 +135,10 @@ def _rate(lines):
 def states(line: str) -> bool:
     """Whether a line above a table states its rate or a unit, and names no columns."""
     text = line.strip(" \t#%/\"'")[:LONGEST]
-    return any(each.search(text) for each in (RATE, INTERVAL, PER_SAMPLE, UNIT, UNITS_LINE, GAIN))
+    return any(
+        each.search(text)
+        for each in (RATE, INTERVAL, PER_SAMPLE, PER_SECOND, UNIT, UNITS_LINE, GAIN)
+    )
 
 
 def _items(text):

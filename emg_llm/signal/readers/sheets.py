@@ -1,5 +1,6 @@
 """Spreadsheets (Excel, ODS), read by calamine: the sheet that is EMG, as text."""
 
+import re
 import zipfile
 from pathlib import Path
 
@@ -7,6 +8,9 @@ from emg_llm.signal.readers.choice import SURE, likeness
 from emg_llm.signal.readers.raw import MAX_VALUES, MIN_SAMPLES, Raw, bomb, unpacked_limit
 from emg_llm.signal.readers.text import table_of
 from emg_llm.signal.recording import RecordingError
+
+NUMBER = re.compile(r"[+\-\u2212]?\d[\d.,' ]*(?:[eE][+-]?\d+)?")
+LONGEST = 40  # characters of a number
 
 
 def read_sheets(path: Path) -> Raw:
@@ -20,7 +24,7 @@ def read_sheets(path: Path) -> Raw:
     with python_calamine.load_workbook(str(path)) as book:
         tables = {sheet: book.get_sheet_by_name(sheet).to_python() for sheet in book.sheet_names}
     numbers = {
-        sheet: sum(isinstance(cell, int | float) for row in rows for cell in row)
+        sheet: sum(_is_number(cell) for row in rows for cell in row)
         for sheet, rows in tables.items()
     }
     if not any(numbers.values()):
@@ -40,6 +44,13 @@ def read_sheets(path: Path) -> Raw:
 
 def _is_emg(sheet, numbers):
     return numbers >= MIN_SAMPLES and likeness(sheet, several=True) == SURE
+
+
+def _is_number(cell):
+    """Whether a cell holds a number, or a text that may be one in any country."""
+    if isinstance(cell, str):
+        return bool(NUMBER.fullmatch(cell.strip()[:LONGEST]))
+    return isinstance(cell, int | float)
 
 
 def _text(cell):

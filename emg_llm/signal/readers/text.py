@@ -18,10 +18,9 @@ from emg_llm.signal.readers.cells import (
     read_columns,
     values_of,
 )
-from emg_llm.signal.readers.header import column_names, header_rows
+from emg_llm.signal.readers.header import column_names, header_rows, misfit
 from emg_llm.signal.readers.layout import (
     COMMENTS,
-    MISSING,
     PlainText,
     commas_are_both_signs,
     encoding_of,
@@ -143,7 +142,7 @@ def _table(data, name, mend=False, source=None):
     said = read_preamble([*comments, *above])
     names = column_names(layout, header, said, comments)
     comment = "%" if any(c.startswith("%") for c in comments) else "#"
-    at, notes = rows[layout.first][0], []
+    at, notes = rows[layout.first][0], [] if names else misfit(layout, above)
     if source:
         about = round(data.count(b"\n", at) * source.times)
         check_size(name, (about, layout.width))
@@ -152,7 +151,8 @@ def _table(data, name, mend=False, source=None):
     else:
         data = data[at:]
         if mend:
-            data, notes = only_rows(data, name, layout, comment)
+            data, more = only_rows(data, name, layout, comment)
+            notes += more
         columns = read_columns(data, name, layout, comment, mend=mend)
     values, exact, names, texts, more = values_of(columns, name, names or ("",) * layout.width)
     if said.unit:
@@ -174,14 +174,9 @@ def _turned(data, layout):
         return None
     if not all(layout.is_number(cell) for cells in table for cell in cells[1:]):
         return None
-    sign = layout.decimal
-    values = [[_float(cell, sign) for cell in cells[1:]] for cells in table]
+    values = [[layout.number(cell) for cell in cells[1:]] for cells in table]
     note = f"Each row is a channel, {len(names)} by {len(values[0])}; they were transposed."
     return Raw(np.array(values).T, names, notes=[note])
-
-
-def _float(cell, decimal):
-    return np.nan if cell.lower() in MISSING else float(cell.replace(decimal, "."))
 
 
 def _refuse_other_tables(name, layout):

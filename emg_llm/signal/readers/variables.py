@@ -6,7 +6,7 @@ from collections.abc import Callable
 import numpy as np
 
 from emg_llm.signal.readers.choice import likeness
-from emg_llm.signal.readers.raw import MIN_SAMPLES, Raw, check_size
+from emg_llm.signal.readers.raw import MAX_CHANNELS, MIN_SAMPLES, Raw, check_size
 from emg_llm.signal.readers.single import Single
 from emg_llm.signal.recording import RecordingError
 
@@ -14,14 +14,15 @@ SIGNAL_KEYS = ("signal", "emg", "data", "x")
 # As `plain` spells them.
 RATE_KEYS = (
     *("samplingrate", "fs", "rate", "sfreq", "srate", "samplingfrequency", "samplerate"),
-    *("samplefrequency", "fsamp", "fshz", "freq", "frequency", "sr", "hz"),
+    *("samplefrequency", "fsamp", "freq", "frequency", "sr", "hz"),
 )
 TIME_KEYS = ("time", "t", "timestamps")
 
 
 def plain(key: str) -> str:
-    """A variable's name without case and underscores."""
-    return key.lower().replace("_", "")
+    """A variable's name without case, underscores, and hertz at its end."""
+    key = key.lower().replace("_", "")
+    return key.removesuffix("hz") or key
 
 
 def from_variables(
@@ -56,9 +57,11 @@ def from_variables(
         called = ", ".join(f"'{k[:30]}'" for k in others[:4])
         raw.notes.append(f"The array '{chosen[0][:40]}' was read, and not {called}.")
     for rate_key in RATE_KEYS:
-        if rate_key in plainly and math.prod(shapes[plainly[rate_key]]) == 1:
-            raw.rate = float(np.asarray(load(plainly[rate_key])).reshape(-1)[0])
-            break
+        if rate_key in plainly and 0 < math.prod(shapes[plainly[rate_key]]) <= MAX_CHANNELS:
+            rates = np.unique(load(plainly[rate_key]))  # one, or the same of each channel
+            if len(rates) == 1:
+                raw.rate = float(rates[0])
+                break
     for time_key in TIME_KEYS:
         place = keys.get(time_key)
         if place and place not in chosen and math.prod(shapes[place]) > 1:

@@ -8,6 +8,7 @@ import numpy as np
 
 from emg_llm.signal.readers.choice import MAYBE, OTHER, SURE, likeness, with_units
 from emg_llm.signal.readers.raw import MIN_SAMPLES, Raw, check_size, refusing
+from emg_llm.signal.readers.single import PIECE, Single
 from emg_llm.signal.recording import RecordingError
 
 EMG_RATE = 200  # Hz; of several unnamed streams the only one above may be EMG
@@ -25,14 +26,16 @@ def read_xdf(path: Path) -> Raw:
     faults = _Faults()
     logging.getLogger("pyxdf").addHandler(faults)
     with refusing(damaged):
-        streams, _ = pyxdf.load_xdf(path, synchronize_clocks=False, dejitter_timestamps=False)
+        streams, _ = pyxdf.load_xdf(
+            path, synchronize_clocks=False, dejitter_timestamps=False, on_chunk=_keeper(path)
+        )
         if faults.seen:  # pyxdf leaves out what it can't read
             raise RecordingError(damaged)
         streams = [_Stream(each) for each in streams]
     stream, notes = _chosen(name, streams)
     check_size(name, stream.values.shape)
     rate, more = _rate(stream)
-    raw = Raw(stream.values, stream.names, rate, notes=[*notes, *more])
+    raw = Raw(stream.values, stream.names, rate, notes=[*notes, *more], exact=stream.exact)
     if rate is None:
         raw.time = stream.time - stream.time[0]
     return raw
@@ -47,15 +50,60 @@ class _Faults(logging.Handler):
         self.seen = self.seen or record.levelno >= logging.ERROR
 
 
+class _Samples:
+    """The samples of a stream so far, in single precision; small chunks are joined before."""
+
+    def __init__(self, most: int, width: int) -> None:
+        self.single, self.rows = Single(most, width), 0
+        self.chunks: list[np.ndarray] = []
+        self.waiting = 0  # values in `chunks`
+
+    def add(self, chunk: np.ndarray) -> None:
+        self.chunks.append(chunk)
+        self.waiting += chunk.size
+        if self.waiting >= PIECE:
+            self.finish()
+
+    def finish(self) -> None:
+        if not self.waiting:
+            return
+        block, self.chunks, self.waiting = np.concatenate(self.chunks), [], 0
+        for i, column in enumerate(block.T):
+            self.single.put(self.rows, i, column)
+        self.rows += len(block)
+
+
+def _keeper(path):
+    """What keeps the numbers of each chunk and leaves pyxdf none: it would hold them as stored, and
+    once more when it joins them."""
+    size = path.stat().st_size
+
+    def keep(values, times, stream, _):
+        if isinstance(values, np.ndarray):
+            width = values.shape[1]
+            if "samples" not in stream:
+                most = size // (values.itemsize * width + 1)
+                stream["samples"] = _Samples(most, width)
+            stream["samples"].add(values)
+            values = np.empty((0, width))
+        return values, times, stream
+
+    return keep
+
+
 class _Stream:
-    """name, kind: as stated. values: (samples, channels), empty for words. time: s, (samples,)."""
+    """name, kind: as stated. values: float32 (samples, channels), empty for words. exact: see
+    `Raw`. time: s, (samples,)."""
 
     def __init__(self, stream: dict[str, Any]) -> None:
         info = stream["info"]
         self.name, self.kind = _text(info, "name") or "unnamed", _text(info, "type")
         self.rate = float(_text(info, "nominal_srate") or 0)
-        values = stream["time_series"]
-        self.values = values if isinstance(values, np.ndarray) else np.empty((0, 0))
+        self.values, self.exact = np.empty((0, 0), np.float32), {}
+        if samples := stream.get("samples"):
+            samples.finish()
+            self.values = samples.single.values[: samples.rows]
+            self.exact = {i: c[: samples.rows] for i, c in samples.single.exact.items()}
         self.time = np.asarray(stream["time_stamps"], float)
         labels, units = _channels(info)
         n = self.values.shape[1]
