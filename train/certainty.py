@@ -92,6 +92,8 @@ def main(args):
 def measured(args):
     """The contents of FILE."""
     real = load_dataset(args.real, montage=FACE)
+    if real.recordings is None:
+        raise DatasetError(f"--real {args.real} is a feature table; this needs recordings.")
     folds = [name.split("+") for name in args.people or sorted(set(real.groups))]
     if len(folds) < 2:
         raise DatasetError("--people: leaving one out needs two people or more.")
