@@ -43,7 +43,7 @@ WRONG = {
         ["--data", "{table}", "--bridge", "tokens"],
         "needs the encoder and the codebook",
     ),
-    "a table for recordings": ("certainty", ["--real", "{table}"], "this needs recordings"),
+    "a table of one site": ("certainty", ["--real", "{table}"], "the powers of the 8 sites"),
     "no such recipe": ("evaluate", ["--model", "gpt-9", "--data", "{table}"], "gpt-9 is neither"),
     "nothing to resume": (
         "sft",

@@ -12,7 +12,7 @@ import pytest
 from emg_llm.data.datasets import load_dataset
 from emg_llm.evaluation.confidence import Confidence
 from emg_llm.signal.levels import PRIVILEGES
-from emg_llm.signal.recording import MONTAGE
+from emg_llm.signal.recording import EMOTIONS, MONTAGE
 from emg_llm.signal.simulation import simulate
 from emg_llm.signal.simulation.anatomy import ANATOMY
 from tests.scripts import ROOT, load_script
@@ -109,24 +109,26 @@ def test_realism_finds_simulated_people_alike_and_others_unlike(run_script, tmp_
 
 def test_each_person_is_left_out_of_the_simulator_that_reads_them(monkeypatch, tmp_path):
     certainty, of = load_script("certainty"), []
-    real = load_dataset("simulated:subjects=3,trials=1,duration=0.5,seed=5")
-    args = certainty.CertaintyArguments(real=real.name, output_dir=str(tmp_path))
-    names, powers = certainty.mean_powers(real)
+    powers = 10 ** np.random.default_rng(0).normal(2, 0.3, (12, len(MONTAGE)))
+    features(tmp_path / "real.csv", powers, ["anger", "neutral"] * 6, np.repeat(list("ABC"), 4))
+    args = certainty.CertaintyArguments(real=str(tmp_path / "real.csv"), repeats=1)
+    names, means = certainty.mean_powers(load_dataset(args.real))
     targets = np.arange(100) % 2
+    sure = np.where(np.arange(100)[:, None] < 70, 0.99, 0.01)  # right 70 times of 100
+    p = np.where(targets[:, None] == [0, 1], sure, 1 - sure)
 
-    def read(anatomy, dataset, seed):
+    def read(anatomy, dataset, draw):
         of.append((set(dataset.groups), anatomy.powers() - ANATOMY.powers()))
-        sure = np.where(np.arange(100)[:, None] < 70, 0.99, 0.01)  # right 70 times of 100
-        p = np.where(targets[:, None] == [0, 1], sure, 1 - sure)
-        return dict.fromkeys(PRIVILEGES, p) | {f"{p_} targets": targets for p_ in PRIVILEGES}
+        return dict.fromkeys(PRIVILEGES, (p, targets))
 
-    monkeypatch.setattr(certainty, "train", lambda args, anatomy: anatomy)
+    monkeypatch.setattr(certainty, "train", lambda config, anatomy, columns: anatomy)
     monkeypatch.setattr(certainty, "read", read)
     found = certainty.measured(args)
-    assert [people for people, _ in of] == [{name} for name in names]
-    for k, (_, moved) in enumerate(of):
-        change = np.delete(powers, k, axis=0).mean(axis=0) - powers.mean(axis=0)
-        assert np.corrcoef(moved.ravel(), change.ravel())[0, 1] > 0.8
+    assert [people for people, _ in of[:: certainty.DRAWS]] == [{name} for name in names]
+    for k, (_, moved) in enumerate(of[:: certainty.DRAWS]):
+        change = np.delete(means, k, axis=0).mean(axis=0) - means.mean(axis=0)
+        rows = [EMOTIONS.index(e) for e in ("anger", "neutral")]
+        assert np.corrcoef(moved[rows].ravel(), change.ravel())[0, 1] > 0.7
     for figures in found["privileges"].values():
         assert figures["factor"] > 3 and figures["ece_scaled"] < 0.05 < 0.25 < figures["ece"]
 

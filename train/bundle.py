@@ -29,6 +29,7 @@ from emg_llm.signal.simulation import is_simulated, simulate
 
 SCRIPTS = Path(__file__).parent
 CERTAINTY = "certainty.json"
+FITTED = "S01", "S02", "S03", "S04"  # the real people whom the simulator is fitted to
 SAMPLE_SEED = 1000  # these people are in no training data
 ENCODERS = "cnn", "tcn"  # the first one makes the codes
 UNNAMED = "Happiness, 15 kHz (.npy)"  # a sample whose channels have no names
@@ -59,8 +60,8 @@ class BundleArguments:
     fitted_to: str | None = field(
         default=None,
         metadata={
-            "help": "Recordings of the real people whom the simulator is fitted to, to learn from "
-            "them how sure the models may be of others (train/certainty.py)."
+            "help": "Feature table of the real people whom the simulator is fitted to, to learn "
+            "from them how sure the models may be of others (train/certainty.py)."
         },
     )
     seed: int = field(default=0, metadata={"help": "Seed for every step."})
@@ -144,9 +145,9 @@ def steps(args, work):
     models = [work / place for place in ("svm", *(f"encoders/{arch}" for arch in ENCODERS))]
     models += adapters
     if args.fitted_to:  # after the confidence of their mean is fitted to simulated people
-        short = fewer("--data", args.data, "--epochs", 2)
-        flags = "--real", args.fitted_to, "--seed", args.seed, "--models", *models
-        yield "certainty", "certainty", [*flags, *short]
+        short = fewer("--subjects", 12, "--repeats", 1)
+        flags = "--real", args.fitted_to, "--people", *FITTED, "--seed", args.seed
+        yield "certainty", "certainty", [*flags, "--models", *models, *short]
     if args.real:
         for privilege in PRIVILEGES:
             people = "--data", args.real, "--montage", FACE, "--scaling", privilege

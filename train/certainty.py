@@ -1,40 +1,38 @@
 """How sure models of simulated people may be of real ones: factors of their temperature.
 
-    python train/certainty.py --real fitted.csv --models runs/svm runs/cnn
+    python train/certainty.py --real features.csv --people S01 S02 S03 S04 --models runs/cnn
     python train/certainty.py --factors runs/certainty/certainty.json --models runs/nano-llama2
 
 The simulator is fitted to a few real people, so its models read these better than others. Here it
-is refitted without each of them in turn, an encoder is trained on people simulated with that, and
+is refitted without each of them in turn, and an SVM of the powers of people simulated with that
 reads the one left out. For each privilege, the factor is the temperature that makes these readings
 most likely, but at least 1. Writes certainty.json, and the factors into the models' configurations.
+The real data is a feature table as for `train/realism.py`.
 """
 
 import json
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
+from tqdm.auto import tqdm
 from trl import TrlParser
 
-from emg_llm.data.datasets import DatasetError, load_dataset
+from emg_llm.data.datasets import Dataset, DatasetError, load_dataset
 from emg_llm.data.known import neutral_rows, with_known, without_neutral
-from emg_llm.data.lazy import KeptRecordings
 from emg_llm.data.splits import held_out_split
 from emg_llm.data.whole import whole
-from emg_llm.encoders import ARCHITECTURES
 from emg_llm.evaluation.calibration import expected_calibration_error
 from emg_llm.evaluation.confidence import Confidence, fit_temperature, log
-from emg_llm.experiments.folds import FoldStore, fingerprint
-from emg_llm.experiments.signal_models import encoder_on
+from emg_llm.experiments.signal_models import svm_on
 from emg_llm.scripts import run
-from emg_llm.signal.features import channel_power
 from emg_llm.signal.levels import ANY, PRIVILEGES
-from emg_llm.signal.montage import FACE
-from emg_llm.signal.preprocessing import clean
-from emg_llm.signal.simulation import SimulationConfig, simulate, trials
-from emg_llm.signal.simulation.anatomy import ANATOMY, Anatomy
+from emg_llm.signal.recording import EMOTIONS, MONTAGE
+from emg_llm.signal.simulation import Person, SimulationConfig, person_name, trials
+from emg_llm.signal.simulation.anatomy import ANATOMY
 
 FILE = "certainty.json"
+DRAWS = 4  # of what is known of a person, for each SVM
 
 
 @dataclass
@@ -42,16 +40,13 @@ class CertaintyArguments:
     """Real people, the simulated people to train on, and the models that get the factors."""
 
     real: str | None = field(
-        default=None,
-        metadata={
-            "help": "Recordings of the real people whom the simulator is fitted to (a manifest)."
-        },
+        default=None, metadata={"help": "Feature table of real powers, µV², with all emotions."}
     )
     people: list[str] | None = field(
         default=None,
         metadata={
-            "help": "These people; all by default. A+B are left out together, as may be right for "
-            "people who resemble each other like one."
+            "help": "The people whom the simulator is fitted to; all by default. A+B are left out "
+            "together, as may be right for people who resemble each other like one."
         },
     )
     factors: str | None = field(
@@ -60,18 +55,13 @@ class CertaintyArguments:
     models: list[str] | None = field(
         default=None, metadata={"help": "Folders of trained models that get the factors."}
     )
-    data: str = field(
-        default="simulated:subjects=160,trials=2,conditions=varied,diversity=1.4,seed=1",
-        metadata={"help": "The simulated people to train on."},
+    subjects: int = field(default=60, metadata={"help": "Simulated people for each SVM."})
+    diversity: float = field(
+        default=1.4, metadata={"help": "How much they differ, relative to real people."}
     )
-    arch: str = field(
-        default="cnn",
-        metadata={"help": "Architecture of the encoder.", "choices": list(ARCHITECTURES)},
-    )
-    epochs: int = field(default=12, metadata={"help": "Passes over the data."})
-    seed: int = field(default=0, metadata={"help": "Seed for the split and the training."})
+    repeats: int = field(default=3, metadata={"help": "SVMs without each person."})
+    seed: int = field(default=0, metadata={"help": "Seed of the simulated people."})
     output_dir: str = field(default="runs/certainty", metadata={"help": "Output folder."})
-    fresh: bool = field(default=False, metadata={"help": "Repeat finished trainings."})
 
 
 def main(args):
@@ -91,31 +81,33 @@ def main(args):
 
 def measured(args):
     """The contents of FILE."""
-    real = load_dataset(args.real, montage=FACE)
-    if real.recordings is None:
-        raise DatasetError(f"--real {args.real} is a feature table; this needs recordings.")
+    real = load_dataset(args.real)
+    if real.table is None or real.table.shape[1] != len(MONTAGE):
+        raise DatasetError(
+            f"--real {args.real}: this needs a feature table with the powers of the {len(MONTAGE)} "
+            "sites, one column for each."
+        )
     folds = [name.split("+") for name in args.people or sorted(set(real.groups))]
     if len(folds) < 2:
         raise DatasetError("--people: leaving one out needs two people or more.")
     real = people_of(real, [person for fold in folds for person in fold])
     names, powers = mean_powers(real)
-    store, readings = FoldStore(Path(args.output_dir) / "folds", args.fresh), []
-    about = {"data": args.data, "epochs": args.epochs, "seed": args.seed}
-    for fold in folds:
+    readings = []
+    for fold in tqdm(folds, desc="leaving out", unit="fold"):
         change = powers[~np.isin(names, fold)].mean(axis=0) - powers.mean(axis=0)
-
-        def make(fold=fold, change=change):
-            encoder = train(args, ANATOMY.refitted(real.label_names, change))
-            return read(encoder, people_of(real, fold), args.seed)
-
-        key = {"model": args.arch, "what": "read", "fold": "+".join(fold)}
-        readings.append(store.recall(make, **key, **about, real=fingerprint(real)))
+        anatomy = ANATOMY.refitted(real.label_names, change)
+        for repeat in range(args.repeats):
+            settings = {"trials": 2, "diversity": args.diversity, "seed": args.seed + repeat}
+            config = SimulationConfig(subjects=args.subjects, **settings)
+            svm = train(config, anatomy, real.columns)
+            readings += [read(svm, people_of(real, fold), draw) for draw in range(DRAWS)]
     figures = {p: figures_of(*pooled(readings, p)) for p in PRIVILEGES}
+    about = {k: getattr(args, k) for k in ("subjects", "diversity", "repeats", "seed")}
     return {"left_out": ["+".join(fold) for fold in folds], **about, "privileges": figures}
 
 
 def people_of(dataset, people):
-    """The dataset's recordings of these people."""
+    """The dataset's rows of these people."""
     if missing := sorted(set(people) - set(dataset.groups)):
         raise DatasetError(f"--people: {dataset.name} has nobody named {', '.join(missing)}.")
     return dataset.take(np.flatnonzero(np.isin(dataset.groups, people)))
@@ -123,46 +115,46 @@ def people_of(dataset, people):
 
 def mean_powers(dataset):
     """(names of the people, their mean powers in dB, float (people, labels, sites))."""
-    powers = np.array([channel_power(clean(recording)) for recording in dataset.recordings])
-    powers = 10 * np.log10(np.maximum(powers, 1e-3))
-    names, labels = sorted(set(dataset.groups)), np.array(dataset.labels)
+    powers, labels = 10 * np.log10(np.maximum(dataset.table, 1e-3)), np.array(dataset.labels)
+    names = sorted(set(dataset.groups))
 
     def mean(person, label):
         rows = (dataset.groups == person) & (labels == label)
         if not rows.any():
-            raise DatasetError(f"{dataset.name} has no recording of {person} labelled {label}.")
+            raise DatasetError(f"{dataset.name} has no row of {person} labelled {label}.")
         return powers[rows].mean(axis=0)
 
     return names, np.array([[mean(p, e) for e in dataset.label_names] for p in names])
 
 
-def train(args, anatomy: Anatomy):
-    """An encoder of any scaling, of people simulated with an Anatomy."""
-    config = SimulationConfig.parse(args.data)
-    each = trials(config)
-    recordings = KeptRecordings(len(each), lambda i: simulate(*each[i], config, anatomy))
-    dataset = replace(load_dataset(args.data), recordings=recordings)
-    dataset = with_known(dataset, ANY, args.seed)
-    split = without_neutral(dataset, held_out_split(dataset, args.seed))
-    of = args.arch, dataset, split, args.seed, ANY, "combination"
-    return encoder_on(*of, epochs=args.epochs)
+def train(config, anatomy, columns):
+    """A Fitted SVM of any scaling, of the powers of people simulated with an Anatomy."""
+    faces = [Person(k, config, anatomy).face for k in range(config.subjects)]
+    each, table = trials(config), []
+    for emotion, person, trial in each:
+        rng = np.random.default_rng((config.seed, person, EMOTIONS.index(emotion), trial))
+        table.append(faces[person].expression(emotion, rng).powers())
+    ids = tuple(f"row {i}" for i in range(len(each)))
+    people = tuple(person_name(config, person) for _, person, _ in each)
+    about = "simulated powers", ids, tuple(emotion for emotion, _, _ in each), people
+    dataset = with_known(Dataset(*about, table=np.array(table), columns=columns), ANY, config.seed)
+    split = without_neutral(dataset, held_out_split(dataset, config.seed))
+    return svm_on(dataset, split, config.seed, ANY)
 
 
-def read(encoder, dataset, seed):
-    """{privilege: probabilities (n, labels), "PRIVILEGE targets": int (n,)} of real people."""
-    arrays = {}
+def read(svm, dataset, seed):
+    """{privilege: (probabilities (n, labels), targets int (n,))} of real people."""
+    readings = {}
     for privilege in PRIVILEGES:
         told = with_known(dataset, privilege, seed)
         rows = np.setdiff1d(np.arange(len(told)), neutral_rows(told))
-        arrays[privilege] = encoder.ask(told, rows)
-        arrays[f"{privilege} targets"] = told.targets[rows]
-    return arrays
+        readings[privilege] = svm.ask(told, rows), told.targets[rows]
+    return readings
 
 
 def pooled(readings, privilege):
     """(probabilities, targets) of all who were left out."""
-    keys = privilege, f"{privilege} targets"
-    return tuple(np.concatenate([arrays[key] for arrays in readings]) for key in keys)
+    return map(np.concatenate, zip(*(each[privilege] for each in readings), strict=True))
 
 
 def figures_of(p, targets):

@@ -41,11 +41,8 @@ def svm_on(dataset, split, seed=0, scaling="training"):
     return _svm(svm, adapt)
 
 
-def encoder_on(arch, dataset, split, seed=0, scaling="training", lead="auto", **settings):
-    """An encoder at its best epoch on the validation people, if the split has any.
-
-    settings: more of EncoderTraining.
-    """
+def encoder_on(arch, dataset, split, seed=0, scaling="training", lead="auto"):
+    """An encoder at its best epoch on the validation people, if the split has any."""
     from emg_llm.encoders.training import EncoderTraining, fit_encoder
 
     config = encoder_config(arch, dataset, scaling=scaling)
@@ -55,7 +52,7 @@ def encoder_on(arch, dataset, split, seed=0, scaling="training", lead="auto", **
 
     validation = part(split.validation) if len(split.validation) else None
     inputs, targets, groups = part(split.train)
-    training = EncoderTraining(seed=seed, lead=lead, **settings)
+    training = EncoderTraining(seed=seed, lead=lead)
     rows, fitted_on = split.calibrating
     calibration = part(rows) if len(rows) else None
     more = {"groups": groups, "calibration": calibration, "fitted_on": fitted_on}

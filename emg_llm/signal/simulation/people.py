@@ -37,6 +37,10 @@ class Expression:
     rest: np.ndarray
     pick_up: np.ndarray
 
+    def powers(self) -> np.ndarray:
+        """The expected power at each site, µV² (sites,)."""
+        return self.pick_up @ self.muscles + self.rest
+
 
 class Face:
     """What stays the same over one simulated person's trials."""
