@@ -1,6 +1,7 @@
 """How sure a model is: temperature, prior, sets of labels, and what is known of a person."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -176,3 +177,16 @@ def test_what_is_known_of_a_person_has_a_temperature_of_its_own():
     assert np.array_equal(again.probabilities(scores, known=known), calibrated)
     # A model that was not told reads on as before.
     assert Confidence.fit(scores, targets, people, "people").known == ()
+
+
+def test_real_people_flatten_probabilities_by_what_is_known_and_enlarge_sets():
+    p = np.array([[0.6, 0.3, 0.1]])
+    known = ["", "neutral", "several"]
+    plain = Confidence(known=(0.8, 0.7), threshold=0.9, level=0.9)
+    real = replace(plain, real=(1.0, 1.5, 2.0))
+    scores = np.log(np.repeat(p, 3, axis=0))
+    before, after = (c.probabilities(scores, known=known) for c in (plain, real))
+    flattened = before ** (1 / np.array([[1.0], [1.5], [2.0]]))
+    assert np.allclose(after, flattened / flattened.sum(axis=1, keepdims=True))
+    assert plain.sets(before).sum(axis=1)[2] < real.sets(after).sum(axis=1)[2]
+    assert Confidence.from_dict(json.loads(json.dumps(real.to_dict()))) == real

@@ -19,6 +19,7 @@ from tests.scripts import ROOT, SCRIPTS
 NOWHERE = ["--data", "nowhere"], "--data nowhere: no such folder"
 FIRST_MISTAKE = {
     "bundle": ([*NOWHERE[0], "--work_dir", "work"], NOWHERE[1]),  # of its first step
+    "certainty": (["--real", "nowhere"], "no such folder"),
     "embeddings": (["--encoder", "nowhere"], "nowhere is not a local folder"),
     "evaluate": (["--model", "svm", *NOWHERE[0]], NOWHERE[1]),
     "nano": (
@@ -42,6 +43,7 @@ WRONG = {
         ["--data", "{table}", "--bridge", "tokens"],
         "needs the encoder and the codebook",
     ),
+    "a table of one site": ("certainty", ["--real", "{table}"], "the powers of the 8 sites"),
     "no such recipe": ("evaluate", ["--model", "gpt-9", "--data", "{table}"], "gpt-9 is neither"),
     "nothing to resume": (
         "sft",

@@ -7,7 +7,7 @@ from scipy import signal as sps
 from emg_llm.signal.preprocessing import clean
 from emg_llm.signal.recording import EMOTIONS, MONTAGE
 from emg_llm.signal.simulation import Person, SimulationConfig, describe, simulate, trials
-from emg_llm.signal.simulation.anatomy import ACTIVITY, MUSCLES, PICK_UP, pick_up
+from emg_llm.signal.simulation.anatomy import ACTIVITY, ANATOMY, MUSCLES, PICK_UP, Anatomy, pick_up
 from emg_llm.signal.simulation.conditions import Conditions, disturb
 from emg_llm.signal.simulation.people import Face
 from emg_llm.signal.simulation.units import STRONGEST, Pool
@@ -253,6 +253,24 @@ def test_every_emotion_has_muscles_and_an_unknown_one_is_refused():
     assert {len(row) for row in (*ACTIVITY.values(), *PICK_UP.values())} == {len(MUSCLES)}
     with pytest.raises(ValueError, match="choose one of anger"):
         simulate("boredom")
+
+
+def test_an_anatomy_refits_to_other_powers_of_some_emotions():
+    emotions = "neutral", "anger", "sadness"
+    rows, louder = [EMOTIONS.index(e) for e in emotions], ANATOMY.activity.copy()
+    louder[rows[1], list(MUSCLES).index("corrugator")] += 2
+    other = Anatomy(louder, ANATOMY.site_gain + np.linspace(-1, 1, len(MONTAGE)))
+    change = (other.powers() - ANATOMY.powers())[rows]
+    fitted = ANATOMY.refitted(emotions, change)
+    moved = (fitted.powers() - ANATOMY.powers())[rows]
+    assert np.ptp(change, axis=0).max() > 0.7 and np.allclose(moved, change, atol=0.2)
+    neutral = EMOTIONS.index("neutral")
+    assert np.array_equal(fitted.activity[neutral], ANATOMY.activity[neutral])
+    same = ANATOMY.refitted(emotions, np.zeros_like(change))
+    ours, theirs = simulate("anger", **QUICK), simulate("anger", anatomy=same, **QUICK)
+    assert np.allclose(ours.signal, theirs.signal)
+    others = simulate("anger", anatomy=fitted, **QUICK)
+    assert channel_rms(others)[-1] > channel_rms(ours)[-1]
 
 
 @pytest.mark.parametrize(

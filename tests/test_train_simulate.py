@@ -1,4 +1,5 @@
-"""train/simulate.py writes what is streamed; train/realism.py tells real from simulated."""
+"""train/simulate.py writes what is streamed; train/realism.py tells real from simulated,
+and train/certainty.py learns from real people how sure a model may be."""
 
 import csv
 import json
@@ -9,8 +10,11 @@ import numpy as np
 import pytest
 
 from emg_llm.data.datasets import load_dataset
-from emg_llm.signal.recording import MONTAGE
+from emg_llm.evaluation.confidence import Confidence
+from emg_llm.signal.levels import PRIVILEGES
+from emg_llm.signal.recording import EMOTIONS, MONTAGE
 from emg_llm.signal.simulation import simulate
+from emg_llm.signal.simulation.anatomy import ANATOMY
 from tests.scripts import ROOT, load_script
 
 DATA = "simulated:subjects=2,trials=2,duration=0.5,seed=5"
@@ -101,3 +105,47 @@ def test_realism_finds_simulated_people_alike_and_others_unlike(run_script, tmp_
         figures = json.loads((tmp_path / name / "realism.json").read_text())
         assert figures["real"].keys() == figures["simulated"].keys()
     assert unlike["like"] <= 3 < 5 <= unlike["unlike"]
+
+
+def test_each_person_is_left_out_of_the_simulator_that_reads_them(monkeypatch, tmp_path):
+    certainty, of = load_script("certainty"), []
+    powers = 10 ** np.random.default_rng(0).normal(2, 0.3, (12, len(MONTAGE)))
+    features(tmp_path / "real.csv", powers, ["anger", "neutral"] * 6, np.repeat(list("ABC"), 4))
+    args = certainty.CertaintyArguments(real=str(tmp_path / "real.csv"), repeats=1)
+    names, means = certainty.mean_powers(load_dataset(args.real))
+    targets = np.arange(100) % 2
+    sure = np.where(np.arange(100)[:, None] < 70, 0.99, 0.01)  # right 70 times of 100
+    p = np.where(targets[:, None] == [0, 1], sure, 1 - sure)
+
+    def read(anatomy, dataset, draw):
+        of.append((set(dataset.groups), anatomy.powers() - ANATOMY.powers()))
+        return dict.fromkeys(PRIVILEGES, (p, targets))
+
+    monkeypatch.setattr(certainty, "train", lambda config, anatomy, columns: anatomy)
+    monkeypatch.setattr(certainty, "read", read)
+    found = certainty.measured(args)
+    assert [people for people, _ in of[:: certainty.DRAWS]] == [{name} for name in names]
+    for k, (_, moved) in enumerate(of[:: certainty.DRAWS]):
+        change = np.delete(means, k, axis=0).mean(axis=0) - means.mean(axis=0)
+        rows = [EMOTIONS.index(e) for e in ("anger", "neutral")]
+        assert np.corrcoef(moved[rows].ravel(), change.ravel())[0, 1] > 0.7
+    for figures in found["privileges"].values():
+        assert figures["factor"] > 3 and figures["ece_scaled"] < 0.05 < 0.25 < figures["ece"]
+
+
+def test_the_factors_of_real_people_go_into_saved_models(run_script, tmp_path):
+    (tmp_path / "svm").mkdir()
+    config = {"kind": "emg-svm", "confidence": Confidence(1.2).to_dict()}
+    (tmp_path / "svm" / "config.json").write_text(json.dumps(config))
+    found = {
+        "privileges": {p: {"factor": f} for p, f in zip(PRIVILEGES, (1, 1.2, 1.5), strict=True)}
+    }
+    (tmp_path / "certainty.json").write_text(json.dumps(found))
+    flags = "--factors", tmp_path / "certainty.json", "--models"
+    done = run_script("certainty", *flags, tmp_path / "svm")
+    assert done.returncode == 0, done.stderr
+    config = json.loads((tmp_path / "svm" / "config.json").read_text())
+    assert config["kind"] == "emg-svm"
+    assert Confidence.from_dict(config["confidence"]) == Confidence(1.2, real=(1, 1.2, 1.5))
+    refused = run_script("certainty", *flags, tmp_path / "nowhere")
+    assert refused.returncode and "no trained model" in refused.stderr

@@ -28,6 +28,8 @@ from emg_llm.signal.recording import EMOTIONS
 from emg_llm.signal.simulation import is_simulated, simulate
 
 SCRIPTS = Path(__file__).parent
+CERTAINTY = "certainty.json"
+FITTED = "S01", "S02", "S03", "S04"  # the real people whom the simulator is fitted to
 SAMPLE_SEED = 1000  # these people are in no training data
 ENCODERS = "cnn", "tcn"  # the first one makes the codes
 UNNAMED = "Happiness, 15 kHz (.npy)"  # a sample whose channels have no names
@@ -59,6 +61,13 @@ class BundleArguments:
             "on as well."
         },
     )
+    fitted_to: str | None = field(
+        default=None,
+        metadata={
+            "help": "Feature table of the real people whom the simulator is fitted to, to learn "
+            "from them how sure the models may be of others (train/certainty.py)."
+        },
+    )
     seed: int = field(default=0, metadata={"help": "Seed for every step."})
     work_dir: str = field(default="runs/bundle", metadata={"help": "Output folder of the steps."})
     output_dir: str | None = field(
@@ -76,7 +85,7 @@ def main(args):
         shutil.rmtree(work, ignore_errors=True)
     for script, folder, flags in steps(args, work):
         # The last of several models comes last.
-        finished = "results.json", "bridge.json", "mean/results.json"
+        finished = "results.json", "bridge.json", CERTAINTY, "mean/results.json"
         if any((work / folder / last).exists() for last in finished):
             print(f"{work / folder} already exists")
             continue
@@ -144,6 +153,10 @@ def steps(args, work):
     yield "evaluate", "evaluation", ["--model", *adapters, *data, *codec, *few]
     models = [work / place for place in ("svm", *(f"encoders/{arch}" for arch in ENCODERS))]
     models += adapters
+    if args.fitted_to:  # after the confidence of their mean is fitted to simulated people
+        short = fewer("--subjects", 12, "--repeats", 1)
+        flags = "--real", args.fitted_to, "--people", *FITTED, "--seed", args.seed
+        yield "certainty", "certainty", [*flags, "--models", *models, *short]
     if args.real:
         for privilege in PRIVILEGES:
             people = "--data", args.real, "--montage", FACE, "--scaling", privilege
@@ -178,7 +191,7 @@ def assemble(args, work, folder):
     n_test = tested["n_subjects"]
     config = {
         "labels": [e for e in EMOTIONS if e in models[0]["labels"]],
-        "trained_on": trained_on(args.data, n_test),
+        "trained_on": trained_on(args.data, n_test, (work / "certainty" / CERTAINTY).exists()),
         "encoders": ENCODERS,
         "llms": LLMS,
         "mean": tested["confidence"],  # of the mean of these language models
@@ -226,14 +239,18 @@ def _of_all(folder):
     return [json.loads(file.read_text()) for file in files]
 
 
-def trained_on(data, n_test):
-    """A sentence that the app shows with every prediction."""
+def trained_on(data, n_test, certainty=False):
+    """A sentence that the app shows with every prediction.
+
+    certainty: whether how sure the models are was set with real people.
+    """
     if not is_simulated(data):
         return f"Trained on {Path(data).name}; tested on {n_test} of its people, who were left out."
     n_people = int(data.partition("subjects=")[2].partition(",")[0] or 24)
+    sure = "; how sure they are was set with real people" if certainty else ""
     return (
         f"Trained on simulated facial EMG of {n_people - n_test} simulated people and tested "
-        f"on {n_test} others; no recording of a real person is in these models."
+        f"on {n_test} others; no recording of a real person is in these models{sure}."
     )
 
 

@@ -22,7 +22,10 @@ class Confidence:
     probability; it misses the true label of 1 - `level` of new people's recordings. Both are None
     with too few people for a level. fitted_on: whose recordings, "" if nobody was kept for it;
     n_people: how many people. Factors of the temperature are in missing, with 1, 2, … sites
-    missing, and in known, with each of KNOWN known of the person.
+    missing, and in known, with each of KNOWN known of the person. Those in real are for real
+    people where simulated ones were learned from (`train/certainty.py`), with nothing and with each
+    of KNOWN known; the threshold is from before them, so sets of the flatter probabilities are
+    larger.
     """
 
     temperature: float = 1.0
@@ -33,6 +36,7 @@ class Confidence:
     n_people: int = 0
     missing: tuple[float, ...] = ()
     known: tuple[float, ...] = ()
+    real: tuple[float, ...] = ()
 
     @classmethod
     def fit(
@@ -71,7 +75,7 @@ class Confidence:
     def from_dict(cls, values: Mapping[str, Any]) -> Self:
         """A Confidence from `to_dict`, or from a configuration that has some of its fields."""
         known = {f.name: values[f.name] for f in fields(cls) if f.name in values}
-        for name in known.keys() & {"prior", "missing", "known"}:
+        for name in known.keys() & {"prior", "missing", "known", "real"}:
             known[name] = tuple(np.ravel(known[name]).tolist())
         return cls(**known)
 
@@ -98,8 +102,9 @@ class Confidence:
         factors = np.array([1.0, *self.missing])
         missing = factors[np.minimum(np.asarray(n_missing, int), len(self.missing))]
         factor = np.ones(np.shape(known))
-        for one, value in zip(KNOWN, self.known, strict=False):
-            factor = np.where(np.asarray(known) == one, value, factor)
+        of = (*zip(KNOWN, self.known, strict=False), *zip(("", *KNOWN), self.real, strict=False))
+        for one, value in of:
+            factor = np.where(np.asarray(known) == one, value * factor, factor)
         return self.temperature * missing * factor
 
     def with_missing(

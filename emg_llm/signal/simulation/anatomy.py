@@ -7,6 +7,10 @@ Kołodziej et al., Sensors 2024, 24(15):4785, for the seven emotions recorded th
 are mixtures of these and their action units: choices, not measurements.
 """
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Self
+
 import numpy as np
 
 from emg_llm.signal.recording import EMOTIONS, MONTAGE
@@ -65,6 +69,50 @@ SITE_GAIN = (2.4, -1.5, -3.0, 2.2, -1.2, -1.6, -1.5, -1.0)
 
 REST = 15.0  # dB re 1 µV², the typical power of an electrode at rest: 5.6 µV RMS
 
-activity = np.array([ACTIVITY[emotion] for emotion in EMOTIONS], float)
-site_gain = np.array(SITE_GAIN)
+STEPS, STIFFNESS = 5, 0.1  # of a refit; the ridge's penalty
+
 pick_up = np.array([PICK_UP[site] for site in MONTAGE])
+
+
+@dataclass(frozen=True, eq=False)
+class Anatomy:
+    """What is fitted to real people, dB: `activity` (emotions, muscles), as ACTIVITY in the order
+    of EMOTIONS, and `site_gain` (sites,)."""
+
+    activity: np.ndarray
+    site_gain: np.ndarray
+
+    def powers(self) -> np.ndarray:
+        """The expected power of each emotion at each site, dB re 1 µV², (emotions, sites)."""
+        return REST + self.site_gain + 10 * np.log10(1 + self._shares().sum(axis=-1))
+
+    def refitted(self, emotions: Sequence[str], change: np.ndarray) -> Self:
+        """The Anatomy whose expected powers differ by `change`, dB (emotions, sites).
+
+        Ridge least squares (Gauss-Newton) in the gains and in the activity of the muscles in these
+        emotions; neutral faces stay relaxed.
+        """
+        rows = [EMOTIONS.index(emotion) for emotion in emotions]
+        n, (n_sites, n_muscles) = len(rows), pick_up.shape
+        target, gains = self.powers()[rows] + change, np.tile(np.eye(n_sites), (n, 1))
+        shift, fitted = np.zeros(n * n_muscles + n_sites), self
+        for _ in range(STEPS):
+            shares = fitted._shares()[rows]
+            slope = shares / (1 + shares.sum(axis=-1, keepdims=True))
+            slope[[emotion == "neutral" for emotion in emotions]] = 0
+            blocks = np.zeros((n, n_sites, n, n_muscles))
+            blocks[range(n), :, range(n)] = slope
+            x = np.hstack([blocks.reshape(n * n_sites, -1), gains])
+            y = (target - fitted.powers()[rows]).ravel() + x @ shift
+            shift = np.linalg.solve(x.T @ x + STIFFNESS * np.eye(len(shift)), x.T @ y)
+            activity = self.activity.copy()
+            activity[rows] += shift[:-n_sites].reshape(n, n_muscles)
+            fitted = type(self)(activity, self.site_gain + shift[-n_sites:])
+        return fitted
+
+    def _shares(self):
+        """Power of each muscle at each site, relative to rest, (emotions, sites, muscles)."""
+        return pick_up * 10 ** (self.activity[:, None] / 10)
+
+
+ANATOMY = Anatomy(np.array([ACTIVITY[e] for e in EMOTIONS], float), np.array(SITE_GAIN))

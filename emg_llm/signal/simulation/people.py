@@ -9,14 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from emg_llm.signal.recording import EMOTIONS, MONTAGE
-from emg_llm.signal.simulation.anatomy import (
-    MUSCLES,
-    RELAXED,
-    REST,
-    activity,
-    pick_up,
-    site_gain,
-)
+from emg_llm.signal.simulation.anatomy import ANATOMY, MUSCLES, RELAXED, REST, Anatomy, pick_up
 from emg_llm.signal.simulation.config import SimulationConfig
 from emg_llm.signal.simulation.units import UNITS, Pool
 
@@ -44,11 +37,15 @@ class Expression:
     rest: np.ndarray
     pick_up: np.ndarray
 
+    def powers(self) -> np.ndarray:
+        """The expected power at each site, µV² (sites,)."""
+        return self.pick_up @ self.muscles + self.rest
+
 
 class Face:
     """What stays the same over one simulated person's trials."""
 
-    def __init__(self, config: SimulationConfig, index: int) -> None:
+    def __init__(self, config: SimulationConfig, index: int, anatomy: Anatomy = ANATOMY) -> None:
         self.config, self.index = config, index
         rng = np.random.default_rng((config.seed, index))
         n_sites, n_muscles, n_emotions = len(MONTAGE), len(MUSCLES), len(EMOTIONS)
@@ -57,11 +54,11 @@ class Face:
         def normal(sd, *shape):
             return spread * sd * rng.standard_normal(shape)
 
-        self.gain = site_gain + normal(GAIN) + normal(GAIN_BY_SITE, n_sites)
+        self.gain = anatomy.site_gain + normal(GAIN) + normal(GAIN_BY_SITE, n_sites)
         wide = np.where(rng.random(n_sites) < RESTLESS, MORE_TONE, 1.0)
         self.tone = REST + normal(TONE) + wide * normal(TONE_BY_SITE, n_sites)
         self.placement = normal(PLACEMENT, n_sites, n_muscles)
-        habits = activity + normal(EXPRESSIVENESS) + normal(BY_EMOTION, n_emotions, 1)
+        habits = anatomy.activity + normal(EXPRESSIVENESS) + normal(BY_EMOTION, n_emotions, 1)
         habits = habits + normal(BY_MUSCLE, n_muscles) + normal(HABITS, n_emotions, n_muscles)
         habits = habits - WEAKER * (rng.random(habits.shape) < ABSENT * spread)
         for e in np.flatnonzero(rng.random(n_emotions) < ALIKE * spread):

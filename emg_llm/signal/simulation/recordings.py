@@ -7,7 +7,7 @@ import numpy as np
 from scipy import fft
 
 from emg_llm.signal.recording import EMOTIONS, MONTAGE, Recording
-from emg_llm.signal.simulation.anatomy import MUSCLES
+from emg_llm.signal.simulation.anatomy import ANATOMY, MUSCLES, Anatomy
 from emg_llm.signal.simulation.conditions import Conditions, conditions_of, disturb
 from emg_llm.signal.simulation.config import SimulationConfig, person_name, recording_name
 from emg_llm.signal.simulation.course import Course, held, posed
@@ -41,10 +41,10 @@ class Truth:
 class Person:
     """One simulated person, who makes recordings."""
 
-    def __init__(self, index: int, config: SimulationConfig) -> None:
+    def __init__(self, index: int, config: SimulationConfig, anatomy: Anatomy = ANATOMY) -> None:
         self.config, self.index = config, index
         self.name = person_name(config, index)
-        self.face = Face(config, index)
+        self.face = Face(config, index, anatomy)
 
     def record(self, emotion: str, trial: int) -> Recording:
         """A Recording in microvolts, (duration x rate, 8), the same for the same arguments."""
@@ -93,6 +93,7 @@ def simulate(
     subject: int = 0,
     trial: int = 0,
     config: SimulationConfig | None = None,
+    anatomy: Anatomy = ANATOMY,
     **settings: Any,
 ) -> Recording:
     """One simulated Recording; `settings` are fields of SimulationConfig. Raises ValueError."""
@@ -101,7 +102,7 @@ def simulate(
     config = config or SimulationConfig(**settings)
     if problem := config.problem():
         raise ValueError(f"This can't be simulated: {problem}.")
-    return Person(subject, config).record(emotion, trial)
+    return Person(subject, config, anatomy).record(emotion, trial)
 
 
 def _muscles(
