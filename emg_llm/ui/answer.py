@@ -41,10 +41,9 @@ def answer_html(
     )
     if truth is None:
         return html
-    made = f'<p class="truth">Made as <b>{escape(truth)}</b>.</p>'
     return (
         f'<emg-guess data-truth="{escape(truth)}">{_question(truth, mean)}'
-        f'<div class="revealed" hidden tabindex="-1">{html}{made}</div></emg-guess>'
+        f'<div class="revealed" hidden tabindex="-1">{html}</div></emg-guess>'
     )
 
 

@@ -38,13 +38,14 @@ def build_app(pipeline):
         opened = OpenRecordings()
         add_endpoints(pipeline, opened)  # first, so that no other event takes their names
         source = gr.State(None, time_to_live=KEEP_S)  # Source of the shown recording
-        title = f"{MARK}<div><h1>{TITLE}</h1><p>{TAGLINE}</p></div>"
-        gr.HTML(title, elem_id="title", padding=False)
-        gr.Markdown(
-            f"{analysis.escape(pipeline.trained_on)} "
-            "A research demo, not a medical device; not for diagnosis.",
-            elem_id="notice",
-        )
+        with gr.Row(elem_id="head"):
+            title = f"{MARK}<div><h1>{TITLE}</h1><p>{TAGLINE}</p></div>"
+            gr.HTML(title, elem_id="title", padding=False)
+            gr.Markdown(
+                f"{analysis.escape(pipeline.trained_on)} "
+                "A research demo, not a medical device; not for diagnosis.",
+                elem_id="notice",
+            )
         with gr.Tabs():
             with gr.Tab("Recording"):
                 first = _recording_tab(pipeline, opened, source)
@@ -196,7 +197,7 @@ class RecordingForm:
 
     def __init__(self):
         self.file = gr.File(
-            label="Recording (CSV, Excel, EDF, MAT, HDF5, NPY, …)",
+            label="Your recording: CSV, EDF, MAT, NPY, …",
             file_count="multiple",  # a header and its samples belong together
             file_types=analysis.FILE_TYPES,
             height=118,

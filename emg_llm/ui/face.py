@@ -105,6 +105,7 @@ def face_html(data: dict[str, Any]) -> str:
     last = len(data["sites"][0]["values"])
     leveled = data["unit"] == "dB"
     ends = [f"{number(data[end], 0)} {escape(data['unit'])}" for end in ("low", "high")]
+    ends[1] = f"+{ends[1]}" if leveled else ends[1]
     middle, what = ("typical", "Level against a typical recording") if leveled else ("", "RMS")
     return (
         f'<emg-face class="face" data-face="{escape(json.dumps(data, ensure_ascii=False))}">'

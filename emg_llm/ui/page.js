@@ -55,7 +55,8 @@ class Face extends HTMLElement {
   }
 
   attributeChangedCallback() {
-    if (this.isConnected) this.show();
+    // Gradio patches the old page into the new one, attributes before children.
+    if (this.isConnected) requestAnimationFrame(() => this.show());
   }
 
   show() {
@@ -159,10 +160,11 @@ class Guess extends HTMLElement {
 
   reveal(guess) {
     const { truth } = this.dataset;
-    const said = this.querySelector(".guessed");
-    const right = guess === truth ? ", and that is what was made" : "";
-    said.textContent = guess ? `You guessed ${guess}${right}.` : "";
-    said.hidden = !guess;
+    const made = `it was simulated as ${truth}.`;
+    const said = guess === truth ? "You are right: " : guess ? `You guessed ${guess}; ` : "";
+    const note = this.querySelector(".guessed");
+    note.textContent = said ? said + made : made[0].toUpperCase() + made.slice(1);
+    note.hidden = false;
     const answer = this.querySelector(".revealed");
     answer.hidden = false;
     this.querySelector(".question").hidden = true;

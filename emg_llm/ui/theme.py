@@ -11,12 +11,13 @@ FAVICON = HERE / "mark.svg"
 MARK = FAVICON.read_text(encoding="utf-8")
 # Gradio prefixes each selector with `.gradio-container`.
 CSS = "".join((HERE / f"{name}.css").read_text(encoding="utf-8") for name in ("style", "hero"))
-# The CSS above doesn't reach the accent on dark pages.
-HEAD = (
-    "<style>body { --muscle: #b4472e; } body.dark, body .dark "
-    "{ --color-accent: #4fa9dc !important; --muscle: #e08a72; }</style>"
-    f"<script>{(HERE / 'page.js').read_text(encoding='utf-8')}</script>"
-)
+# The CSS above doesn't reach what is around the page.
+AROUND = """
+body { --muscle: #b4472e; }
+body.dark, body .dark { --color-accent: #4fa9dc !important; --muscle: #e08a72; }
+@media (max-width: 640px) { .gradio-container > .main { padding: .6rem !important; } }
+"""
+HEAD = f"<style>{AROUND}</style><script>{(HERE / 'page.js').read_text(encoding='utf-8')}</script>"
 
 
 def theme():
