@@ -95,9 +95,7 @@ def agreement(prediction: Prediction, llms: Sequence[str]) -> str:
     return f"{text[:1].upper()}{text[1:]}."
 
 
-def worth_text(
-    prediction: Prediction, llms: Sequence[str], results: Any, share: float
-) -> str:
+def worth_text(prediction: Prediction, llms: Sequence[str], results: Any, share: float) -> str:
     """How often answers as sure as this one were right on people whom no model had seen.
 
     Empty where nobody measured the models that answer.

@@ -1,7 +1,6 @@
 """The page: its layout and its events."""
 
 import logging
-from functools import partial
 
 import gradio as gr
 
@@ -137,6 +136,9 @@ def _recording_tab(pipeline, opened, source):
         name = samples.pick(event)
         return sample_opened(view, name, samples.truths.get(name))
 
+    def first_opened(view):
+        return sample_opened(view, samples.first)
+
     def simulated(view, *settings):
         try:
             made = simulator.make_file(*settings)
@@ -158,7 +160,7 @@ def _recording_tab(pipeline, opened, source):
             return [gr.skip()] * len(shown)
         return safely(new, view)
 
-    def predict(new, to_guess):
+    def predict(new, to_guess=None):
         if not new:
             return [gr.skip(), gr.skip(), *download.clear(), *chat.unread()]
         try:
@@ -189,7 +191,7 @@ def _recording_tab(pipeline, opened, source):
     gr.on(changes, settings_changed, [source, *inputs, asked.channels], shown, **quiet)
     form.file.clear(lambda: [*nothing(EMPTY), *simulator.clear()], None, opening, **new)
     tabs.view.input(tabs.redraw, [source, tabs.view], tabs.signal, **quiet)
-    return (partial(sample_opened, name=samples.first), tabs.view, [*opening, *form.outputs])
+    return first_opened, tabs.view, [*opening, *form.outputs]
 
 
 class RecordingForm:

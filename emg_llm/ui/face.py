@@ -60,10 +60,8 @@ def face_data(recording: Recording, scale: LevelScale | None = None) -> dict[str
         return {"sites": []}
     places = on_the_face(recording)
     power, whole = measured.power[:, [*places]], measured.whole[[*places]]
-    known = {} if scale is None else {parse(name).place: k for k, name in enumerate(scale.names)}
-    leveled = recording.unit == "uV" and all(site in known for site, _ in places.values())
-    if leveled and scale is not None:
-        of = scale.at([known[site] for site, _ in places.values()])
+    of = None if scale is None else _scale_of(scale, [site for site, _ in places.values()])
+    if of is not None and recording.unit == "uV":
         power, whole = (np.where(np.isnan(x), x, of.continuous(x)) for x in (power, whole))
         low, high, unit = -LIMIT_DB, LIMIT_DB, "dB"
     else:
@@ -88,6 +86,13 @@ def face_data(recording: Recording, scale: LevelScale | None = None) -> dict[str
             for k, (i, (site, side)) in enumerate(places.items())
         ],
     }
+
+
+def _scale_of(scale, sites):
+    """The scale of dB at some sites, one of which may occur on both sides; or None."""
+    powers = zip(scale.names, scale.is_power, strict=True)
+    known = {parse(name).place: k for k, (name, is_power) in enumerate(powers) if is_power}
+    return scale.at([known[site] for site in sites]) if known.keys() >= {*sites} else None
 
 
 def _short(value):

@@ -1,7 +1,5 @@
 """The hero of the page: the answer beside the face, and what each model says."""
 
-from html import escape
-
 import gradio as gr
 
 from emg_llm.ui import answer
