@@ -34,8 +34,9 @@ def answer_html(
     share = mean[label]
     worth = worth_text(prediction, llms, results, share)
     html = (
-        f'<h2 class="emotion">{escape(label)}</h2>{_bar(share, len(mean), _whose(prediction, llms))}'
-        f'<p class="agree">{escape(agreement(prediction, llms))}</p>'
+        f'<h2 class="emotion">{escape(label)}</h2>'
+        + _bar(share, len(mean), _whose(prediction, llms))
+        + f'<p class="agree">{escape(agreement(prediction, llms))}</p>'
         + (f'<p class="worth">{escape(worth)}</p>' if worth else "")
         + notes
     )

@@ -47,15 +47,13 @@ def build_app(pipeline):
             )
         with gr.Tabs():
             with gr.Tab("Recording"):
-                first = _recording_tab(pipeline, opened, source)
+                _recording_tab(demo, pipeline, opened, source)
             with gr.Tab("Results and methods"):
                 results_tab(pipeline)
-        if pipeline.samples:  # the page opens with one
-            demo.load(*first, api_visibility="private", show_progress="hidden")
     return demo.queue(default_concurrency_limit=4, max_size=32)
 
 
-def _recording_tab(pipeline, opened, source):
+def _recording_tab(demo, pipeline, opened, source):
     truth = gr.State(None, time_to_live=KEEP_S)  # to be guessed: what a sample was made as
     with gr.Column(elem_id="stage"):
         samples = SampleCards(pipeline)
@@ -179,9 +177,13 @@ def _recording_tab(pipeline, opened, source):
     predicted = [*hero.answers, *download.outputs, *chat.readings]
     asks = [source, truth]
     predicting = source.change(predict, asks, predicted, concurrency_id="model", **quiet)
-    new = {"cancels": [predicting, *chat.asking], **quiet}
     inputs = [form.file, form.rate, form.unit, form.montage, tabs.view]
     opening = [*shown, *simulator.outputs]
+    under_way = [predicting, *chat.asking]
+    if samples.first:  # the page opens with it
+        opens = [*opening, *form.outputs]
+        under_way.append(demo.load(first_opened, tabs.view, opens, **quiet))
+    new = {"cancels": under_way, **quiet}
     gr.on([form.file.upload, form.file.delete], uploaded, inputs, opening, **new)
     samples.cards.click(sample_picked, tabs.view, [*opening, *form.outputs], **new)
     settings = [tabs.view, *simulator.inputs]
@@ -191,7 +193,6 @@ def _recording_tab(pipeline, opened, source):
     gr.on(changes, settings_changed, [source, *inputs, asked.channels], shown, **quiet)
     form.file.clear(lambda: [*nothing(EMPTY), *simulator.clear()], None, opening, **new)
     tabs.view.input(tabs.redraw, [source, tabs.view], tabs.signal, **quiet)
-    return first_opened, tabs.view, [*opening, *form.outputs]
 
 
 class RecordingForm:

@@ -88,7 +88,8 @@ class Face extends HTMLElement {
       mark.setAttribute("aria-label", `${site.channel}: ${this.words(value)}`);
     }
     const at = Number(this.slider.value);
-    const when = at ? `${number(start + (at - 0.5) * step, step < 0.1 ? 2 : 1)} s` : "whole recording";
+    const middle = number(start + (at - 0.5) * step, 2);
+    const when = at ? `${middle} s` : "whole recording";
     this.querySelector("output").textContent = when;
     this.slider.setAttribute("aria-valuetext", when);
     this.read();
