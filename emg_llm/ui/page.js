@@ -98,7 +98,7 @@ class Face extends HTMLElement {
   words(value) {
     if (value === null) return "no signal";
     const sign = this.data.unit === "dB" && value > 0 ? "+" : "";
-    return `${sign}${number(value)} ${this.data.unit}`;
+    return `${sign}${number(value)}\u00a0${this.data.unit}`;
   }
 
   // Name the chosen site, or else the strongest.
