@@ -65,6 +65,7 @@ class Face extends HTMLElement {
     this.slider = this.querySelector("input");
     this.slider.value = 0;
     this.chosen = null;
+    highlight(null);
     const stops = VIRIDIS.map((_, i) => colour(i / (VIRIDIS.length - 1)));
     this.querySelector(".scale i").style.background = `linear-gradient(to right, ${stops})`;
     this.paint();
