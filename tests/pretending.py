@@ -1,5 +1,7 @@
 """A pipeline that answers at once, and a recording for it, for tests of the app."""
 
+from types import SimpleNamespace
+
 import numpy as np
 
 from emg_llm.pipeline import Prediction
@@ -33,8 +35,12 @@ class FakePipeline:
         ],
     }
 
-    def __init__(self, samples=None):
+    def __init__(self, samples=None, truths=None):
         self.samples, self.montages = samples or {}, {}
+        self.config = {"truths": truths or {}}
+
+    def llm(self, name):
+        return SimpleNamespace(bridge=SimpleNamespace(scale=None))
 
     def __call__(self, recording):
         if recording.n_channels != 8:

@@ -18,7 +18,7 @@ pytestmark = pytest.mark.slow
 
 @pytest.fixture(scope="module")
 def sample(pipeline):
-    return emg_llm.read_recording(pipeline.samples["Anger, 2 kHz (.csv)"])
+    return emg_llm.read_recording(pipeline.samples["Person 2: hard"])
 
 
 def opened(quick_bundle, *llms):

@@ -34,7 +34,7 @@ CHAT_FIRST = "Which sites are strongest?"
 
 @pytest.fixture(scope="module")
 def sample(pipeline):
-    return emg_llm.read_recording(pipeline.samples["Anger, 2 kHz (.csv)"])
+    return emg_llm.read_recording(pipeline.samples["Person 2: hard"])
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ import pytest
 import emg_llm
 from emg_llm.plots import signals as plots
 from emg_llm.signal.quality import ChannelQuality, QualityReport
-from emg_llm.signal.recording import EMOTIONS, Recording
+from emg_llm.signal.recording import Recording
 
 
 def noise(seconds=1.0, rate=2000.0, channels=8, **settings):
@@ -90,26 +90,6 @@ def test_the_spectrum_peaks_where_the_signal_does_and_marks_the_mains():
     assert trace.x[np.argmax(trace.y)] == pytest.approx(130, abs=2)
     assert {shape.x0 for shape in figure.layout.shapes} >= {50, 100, 150}
     assert any("50 Hz" in a.text for a in figure.layout.annotations)
-
-
-def test_probabilities_are_marked_by_model_with_the_likeliest_label_on_top():
-    p = dict.fromkeys(EMOTIONS, 0.01) | {"fear": 0.89}
-    mean, *marks = plots.probability_figure({"svm": p, "cnn": p}).data
-    assert [mark.name for mark in marks] == ["svm", "cnn"]
-    for trace in (mean, *marks):
-        assert trace.y[-1] == "fear"
-        assert trace.x[-1] == pytest.approx(0.89)
-        assert len(trace.y) == 12
-    assert len({(mark.marker.color, mark.marker.symbol) for mark in marks}) == 2
-
-
-def test_the_bar_and_the_order_are_the_mean_of_the_language_models():
-    p = {"svm": {"fear": 0.9, "anger": 0.1}, "a": {"fear": 0.2, "anger": 0.8}}
-    p["b"] = {"fear": 0.4, "anger": 0.6}
-    mean, *_ = plots.probability_figure(p, ("a", "b")).data
-    assert list(mean.y) == ["fear", "anger"]
-    np.testing.assert_allclose(mean.x, [0.3, 0.7])
-    assert mean.name == "mean of the language models"
 
 
 def test_a_flat_channel_has_a_bar_of_no_length_in_the_snr_figure():

@@ -306,7 +306,7 @@ def test_a_space_starts_the_demo_from_the_hub(changeable, tmp_path):
         path.write_bytes(content)
     code = (
         "import emg_llm; p = emg_llm.EmotionPipeline.from_pretrained(); print(emg_llm.__file__);"
-        "r = emg_llm.read_recording(p.samples['Anger, 2 kHz (.csv)']); print(p(r).label, p.models)"
+        "r = emg_llm.read_recording(p.samples['Person 2: hard']); print(p(r).label, p.models)"
     )
     done = subprocess.run(
         [sys.executable, "-c", code],

@@ -193,7 +193,7 @@ def test_the_other_models_answer_while_one_on_a_server_fails(fake, monkeypatch):
     pipeline = emg_llm.EmotionPipeline.from_pretrained(llms=wanted)
     assert pipeline.llms == (LOCAL, "far")
     assert "can't be reached" in pipeline.not_loaded["gone"]
-    recording = emg_llm.read_recording(pipeline.samples["Anger, 2 kHz (.csv)"])
+    recording = emg_llm.read_recording(pipeline.samples["Person 2: hard"])
     fake.fault = "stalls"
     prediction = pipeline(recording)
     assert LOCAL in prediction.probabilities and "far" not in prediction.probabilities

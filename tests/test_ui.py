@@ -18,7 +18,7 @@ from emg_llm.signal.recording import EMOTIONS
 from emg_llm.ui import build_app, launch_options
 from emg_llm.ui.analysis import escape, make_source, plain_history
 from emg_llm.ui.llm_header import reading_html
-from emg_llm.ui.prediction import PredictionArea, prediction_json
+from emg_llm.ui.prediction import Hero, prediction_json
 from emg_llm.ui.results import results_frame
 from tests.pretending import TOKENS, FakePipeline, write_csv
 from tests.writing import write_wfdb
@@ -91,9 +91,9 @@ def test_the_columns_that_are_emg_may_be_named_to_every_endpoint(client, tmp_pat
 def test_a_withheld_emotion_is_said_instead_of_a_prediction():
     prediction = Prediction(None, {}, warnings=("Weak.",), withheld="It is a <leg>.")
     with gr.Blocks():
-        html, figure = PredictionArea(["a"]).show(prediction)
-    assert "No emotion is named. It is a &lt;leg&gt;." in html and "Weak." in html
-    assert not figure.visible
+        html, votes = Hero(FakePipeline()).show(prediction)
+    assert "No emotion named" in html and "It is a &lt;leg&gt;." in html and "Weak." in html
+    assert votes == ""
     assert prediction_json(prediction)["label"] is None
     assert prediction_json(prediction)["withheld"] == "It is a <leg>."
     assert "no emotion is named" in reading_html("a", prediction)

@@ -10,7 +10,6 @@ from emg_llm.ui.analysis import make_source
 from emg_llm.ui.chat import ChatArea, answered
 from emg_llm.ui.llm_header import reading_html
 from emg_llm.ui.opened import OpenRecordings
-from emg_llm.ui.prediction import cards_html
 from emg_llm.ui.streams import merged
 from tests.pretending import TOKENS, FakePipeline, P, write_csv
 
@@ -111,16 +110,3 @@ def test_what_a_language_model_read_is_shown_with_its_scores_and_as_text_only():
     assert "&lt;emg_0_3&gt; &lt;emg_1_7&gt;" in html
     assert re.findall(r'class="label">(\w+)<.*?class="share">(\d+ %)<', html)[0] == ("fear", "78 %")
     assert "can't read" in reading_html("other", Prediction("fear", {"svm": P}))
-
-
-@pytest.mark.parametrize(
-    ("llms", "told"),
-    [
-        ((), "44%, mean of all models"),
-        (("a",), "50%, by the language model"),
-        (("a", "b"), "65%, mean of the 2 language models"),
-    ],
-)
-def test_the_headline_says_whose_it_is(llms, told):
-    p = {"svm": {"fear": 0.02}, "a": {"fear": 0.5}, "b": {"fear": 0.8}}
-    assert told in cards_html(Prediction("fear", p), llms)

@@ -32,8 +32,15 @@ CERTAINTY = "certainty.json"
 FITTED = "S01", "S02", "S03", "S04"  # the real people whom the simulator is fitted to
 SAMPLE_SEED = 1000  # these people are in no training data
 ENCODERS = "cnn", "tcn"  # the first one makes the codes
-UNNAMED = "Happiness, 15 kHz (.npy)"  # a sample whose channels have no names
-MONTAGES = {UNNAMED: FACE}
+# Sample -> what it was made as, which visitors of the demo guess: names and files don't tell.
+SAMPLES = {
+    "Person 1": "happiness",  # of channels without names
+    "Person 2: hard": "anger",
+    "Person 3": "surprise",
+    "Person 4: broken": "contempt",
+}
+FILES = "person1.npy", "person2.csv", "person3.npz", "person4.npz"
+MONTAGES = {next(iter(SAMPLES)): FACE}
 LLMS = "nano-llama2", "nano-phi3", "nano-llama3"
 CHAT = "smollm2-135m"  # the demo's language model: pretrained, and it answers from reports
 # Of people whose codes no encoder has learned, so that it learns how often these are right.
@@ -197,6 +204,7 @@ def assemble(args, work, folder):
         "mean": tested["confidence"],  # of the mean of these language models
         "samples": write_samples(folder / "samples", load_encoder(folder / encoders[0])),
         "montages": MONTAGES,
+        "truths": SAMPLES,
     }
     (folder / "config.json").write_text(json.dumps(config, indent=2) + "\n")
     keys = "steps", "start_with", "loss", "n_parameters"
@@ -286,43 +294,52 @@ def write_samples(folder, encoder):
     next one.
     """
     folder.mkdir(parents=True)
-    files = {}
 
-    def simulated(emotion, first, **settings):
-        people = (simulate(emotion, k, seed=SAMPLE_SEED, **settings) for k in range(first, 100))
+    def simulated(person, **settings):
+        emotion = list(SAMPLES.values())[person]
+        people = (simulate(emotion, k, seed=SAMPLE_SEED, **settings) for k in range(person, 100))
         return next(recording for recording in people if not encoder.unlike(recording))
 
+    first, second, third, fourth = (folder / file for file in FILES)
     # The original project's layout: (45000, 8) volts at 15 kHz, starting with sentinel rows.
-    recording = simulated("happiness", 0, sampling_rate=15000.0)
-    volts = (recording.signal * 1e-6).astype(np.float32)
+    volts = (simulated(0, sampling_rate=15000.0).signal * 1e-6).astype(np.float32)
     volts[:1500] = -1000.0
-    np.save(folder / "happiness.npy", volts)
-    files[UNNAMED] = "happiness.npy"
+    np.save(first, volts)
+    _save_csv(second, simulated(1))
+    _save_npz(third, simulated(2))
+    _save_npz(fourth, _broken(simulated(3)))
+    return dict(zip(SAMPLES, FILES, strict=True))
 
-    recording = simulated("anger", 1)
+
+def _broken(recording):
+    """The recording with a lead that fell off the cheek, and mains hum on the forehead."""
+    x, names = recording.signal.copy(), recording.channel_names
+    phase = 2 * np.pi * 50 * np.arange(len(x)) / recording.sampling_rate
+    x[:, names.index("cheek")] = 0
+    x[:, names.index("forehead")] += 120 * np.sin(phase) + 40 * np.sin(3 * phase)  # µV
+    return recording.replace(signal=x)
+
+
+def _save_csv(path, recording):
     time = np.arange(recording.n_samples) / recording.sampling_rate
-    header = ",".join(["time (s)", *(f"{name} (uV)" for name in recording.channel_names)])
     np.savetxt(
-        folder / "anger.csv",
+        path,
         np.column_stack([time, recording.signal]),
         fmt=["%.4f"] + ["%.1f"] * recording.n_channels,
         delimiter=",",
-        header=header,
+        header=",".join(["time (s)", *(f"{name} (uV)" for name in recording.channel_names)]),
         comments="",
     )
-    files["Anger, 2 kHz (.csv)"] = "anger.csv"
 
-    for emotion, person in (("surprise", 2), ("neutral", 3)):
-        recording = simulated(emotion, person)
-        np.savez_compressed(
-            folder / f"{emotion}.npz",
-            signal=recording.signal.round(1),
-            sampling_rate=recording.sampling_rate,
-            unit="uV",
-            channel_names=np.array(recording.channel_names),
-        )
-        files[f"{emotion.capitalize()}, 2 kHz (.npz)"] = f"{emotion}.npz"
-    return files
+
+def _save_npz(path, recording):
+    np.savez_compressed(
+        path,
+        signal=recording.signal.round(1),
+        sampling_rate=recording.sampling_rate,
+        unit="uV",
+        channel_names=np.array(recording.channel_names),
+    )
 
 
 def make_parser():

@@ -1,4 +1,4 @@
-"""Plotly figures of recordings and probabilities: data in, figure out, no state.
+"""Plotly figures of recordings: data in, figure out, no state.
 
 Transparent backgrounds and grey text suit light and dark pages; colour-blind readers can
 distinguish the colours (Okabe & Ito, 2008, with yellow darkened and black lightened). The layout
@@ -7,17 +7,15 @@ is legible at a width of 350 pixels.
 
 import math
 import textwrap
-from itertools import cycle
 
 import numpy as np
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
-from emg_llm.plots.style import COLOURS, DOTTED, GRID, MODEL, TEXT, _colour, _escape, _styled
+from emg_llm.plots.style import DOTTED, MODEL, TEXT, _colour, _escape, _styled
 from emg_llm.signal.quality import GOOD_SNR_DB, USABLE_SNR_DB
 from emg_llm.signal.spectrum import MAINS, find_hum, spectrum
 
-SYMBOLS = "circle", "square", "diamond", "triangle-up", "cross", "x", "star", "pentagon"
 VERDICT_COLOURS = {"good": "#009E73", "usable": "#E69F00", "poor": "#D55E00"}
 SHADED = {"fillcolor": "rgba(213, 94, 0, 0.16)", "line": {"width": 0}, "layer": "below"}
 ENVELOPE_BINS = 800
@@ -112,47 +110,6 @@ def spectrum_figure(recording):
     figure.update_xaxes(title_text="frequency (Hz)")
     figure.update_yaxes(title_text=f"power density (dB re 1 {unit}²/Hz)")
     return _styled(figure, height=400 + 12 * recording.n_channels, top=28, left=48)
-
-
-def probability_figure(probabilities, llms=()):
-    """A row for each label, the likeliest on top, with a mark for each model.
-
-    probabilities: {model: {label: probability}}. llms: the language models among them. The bars
-    and the order show the mean over them, or over all models where there are none.
-    """
-    models = list(probabilities)
-    led_by = [m for m in models if m in llms] or models
-    labels = list(dict.fromkeys(label for p in probabilities.values() for label in p))
-    mean = {k: np.mean([probabilities[m].get(k, 0.0) for m in led_by]) for k in labels}
-    labels.sort(key=mean.get)  # a chart's first row is at the bottom
-    figure = go.Figure()
-    figure.add_bar(
-        y=labels,
-        x=[mean[label] for label in labels],
-        orientation="h",
-        width=0.35,
-        marker={"color": GRID, "line": {"width": 0}},
-        hovertemplate="%{y}: %{x:.1%}<extra>mean</extra>",
-        name="mean of all" if led_by == models else "mean of the language models",
-        showlegend=len(led_by) > 1,
-    )
-    for model, colour, symbol in zip(models, cycle(COLOURS), cycle(SYMBOLS), strict=False):
-        figure.add_scatter(
-            y=labels,
-            x=[probabilities[model].get(label, 0.0) for label in labels],
-            name=model,
-            mode="markers",
-            marker={"color": colour, "symbol": symbol, "size": 9},
-            cliponaxis=False,
-            hovertemplate="%{y}: %{x:.1%}" + MODEL,
-        )
-    top = max(max(p.values()) for p in probabilities.values())
-    figure.update_xaxes(
-        title_text="probability", tickformat=".0%", range=[-0.03 * top, 1.05 * top], nticks=6
-    )
-    figure.update_yaxes(tickfont={"size": 12})
-    height = 130 + 24 * len(labels)
-    return _styled(figure, height=height, top=8, left=80, showlegend=len(models) > 1)
 
 
 def snr_figure(report):

@@ -118,6 +118,16 @@ class LevelScale:
             fields["scaling"] = "person"
         return cls(**fields)
 
+    def at(self, columns: Sequence[int]) -> Self:
+        """The scale of some of its columns, by index, in any order and as often as given."""
+
+        def some(values):
+            return tuple(values[k] for k in columns) if values else ()
+
+        every = ("names", "is_power", "center", "step", "neutral")
+        typical = {p: some(v) for p, v in self.typical.items()}
+        return replace(self, typical=typical, **{n: some(getattr(self, n)) for n in every})
+
     def continuous(self, values: np.ndarray, measure: Measure | None = None) -> np.ndarray:
         """float (…, columns) -> levels before rounding, in the same shape."""
         x = _decibel(np.asarray(values, np.float64), np.array(self.is_power))

@@ -129,10 +129,10 @@ def rounded(frame, digits=4):
     return frame.assign(**numbers.map(lambda value: float(f"{value:.{digits}g}")))
 
 
-def number(value):
-    """A float with one decimal, or a dash if it is None or isn't finite."""
+def number(value, digits=1):
+    """A float with some decimals, or a dash if it is None or isn't finite."""
     known = value is not None and math.isfinite(value)
-    return f"{value:.1f}".replace("-", "−") if known else "–"
+    return f"{value:.{digits}f}".replace("-", "−") if known else "–"
 
 
 def plain_history(history):

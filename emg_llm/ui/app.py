@@ -12,17 +12,19 @@ from emg_llm.ui.channels import ChannelChoice, question_markdown
 from emg_llm.ui.chat import ChatArea
 from emg_llm.ui.endpoints import Page, add_endpoints
 from emg_llm.ui.opened import OpenRecordings
-from emg_llm.ui.prediction import PredictionArea
+from emg_llm.ui.prediction import Hero
 from emg_llm.ui.report import ReportDownload
 from emg_llm.ui.results import results_tab
+from emg_llm.ui.samples import SampleCards
 from emg_llm.ui.signals import SignalTabs
 from emg_llm.ui.simulator import SimulatorPanel
+from emg_llm.ui.theme import MARK
 
 log = logging.getLogger(__name__)
 
 TITLE = "EMG-LLM"
 TAGLINE = "Read emotion from facial surface EMG, and talk about it with language models."
-EMPTY = "Upload a recording or pick a sample: the signal, its quality and the emotion appear here."
+EMPTY = "Upload a recording or pick a sample: the emotion, the face and the signal appear here."
 BROKEN = "The models failed on this recording; the app's log has the details."
 KEEP_S = 3600  # uploads and sessions older than this are deleted
 
@@ -35,30 +37,36 @@ def build_app(pipeline):
         opened = OpenRecordings()
         add_endpoints(pipeline, opened)  # first, so that no other event takes their names
         source = gr.State(None, time_to_live=KEEP_S)  # Source of the shown recording
-        gr.Markdown(f"# {TITLE}\n{TAGLINE}", elem_id="title")
-        gr.Markdown(
-            f"{analysis.escape(pipeline.trained_on)} "
-            "A research demo, not a medical device; not for diagnosis.",
-            elem_id="notice",
-        )
+        with gr.Row(elem_id="head"):
+            title = f"{MARK}<div><h1>{TITLE}</h1><p>{TAGLINE}</p></div>"
+            gr.HTML(title, elem_id="title", padding=False)
+            gr.Markdown(
+                f"{analysis.escape(pipeline.trained_on)} "
+                "A research demo, not a medical device; not for diagnosis.",
+                elem_id="notice",
+            )
         with gr.Tabs():
             with gr.Tab("Recording"):
-                _recording_tab(pipeline, opened, source)
+                _recording_tab(demo, pipeline, opened, source)
             with gr.Tab("Results and methods"):
                 results_tab(pipeline)
     return demo.queue(default_concurrency_limit=4, max_size=32)
 
 
-def _recording_tab(pipeline, opened, source):
-    with gr.Row():
-        with gr.Column(scale=2, min_width=300):
-            form = RecordingForm(pipeline.samples, pipeline.montages)
-            simulator = SimulatorPanel()
+def _recording_tab(demo, pipeline, opened, source):
+    truth = gr.State(None, time_to_live=KEEP_S)  # to be guessed: what a sample was made as
+    with gr.Column(elem_id="stage"):
+        samples = SampleCards(pipeline)
+        with gr.Column(elem_id="upload"):
+            form = RecordingForm()
+        hero = Hero(pipeline)
+        with gr.Column(elem_id="about"):
             summary = gr.Markdown(EMPTY, elem_id="summary")
             asked = ChannelChoice()
-        with gr.Column(scale=3, min_width=320):
-            prediction = PredictionArea(pipeline.llms)
             download = ReportDownload()
+        with gr.Column(elem_id="more"):
+            form.add_settings()
+            simulator = SimulatorPanel()
     if len(pipeline.llms) > 1:
         tabs, chat = SignalTabs(opened), ChatArea(pipeline, opened, source)
     else:
@@ -74,32 +82,35 @@ def _recording_tab(pipeline, opened, source):
         form.settings,
         *asked.outputs,
         *tabs.outputs,
-        *prediction.outputs,
+        *hero.outputs,
         *download.outputs,
         *chat.outputs,
+        truth,
+        *samples.outputs,
     ]
 
-    def emptied():
-        return [*prediction.clear(), *download.clear(), *chat.clear()]
-
-    def show(new, view):
+    def show(new, view, sample, to_guess):
         """Values for `shown`; the prediction follows in an event of its own."""
         recording = opened(new)
         report = measured(recording)
         text = gr.Markdown(analysis.summary_markdown(report), elem_classes=report.value("quality"))
         filled = tabs.show(recording, view)
         choice = asked.keep(new.channels)
-        return [new, text, gr.skip(), *choice, *filled, *emptied()]
+        cleared = [*hero.read(recording), *download.clear(), *chat.clear()]
+        marked = [to_guess, *samples.mark(sample)]
+        return [new, text, gr.skip(), *choice, *filled, *cleared, *marked]
 
     def nothing(text, elem_class="", choice=None, lacks_rate=False):
         text = gr.Markdown(text, elem_classes=elem_class)
         settings = gr.Accordion(open=True) if lacks_rate else gr.skip()
-        cleared = [*tabs.clear(), *emptied()]
-        return [None, text, settings, *(choice or asked.keep(None)), *cleared]
+        cleared = [*tabs.clear(), *hero.clear(), *download.clear(), *chat.clear()]
+        marked = [None, *samples.mark()]
+        return [None, text, settings, *(choice or asked.keep(None)), *cleared, *marked]
 
-    def safely(new, view):
+    def safely(new, view, sample=None, to_guess=None):
+        """Values for `shown`; sample: the name of the one that is opened."""
         try:
-            return show(analysis.make_source(*new), view)
+            return show(analysis.make_source(*new), view, sample, to_guess)
         except ChannelsUnclear as error:
             choice = asked.ask(error)
             return nothing(question_markdown(error), "problem", choice)
@@ -114,10 +125,17 @@ def _recording_tab(pipeline, opened, source):
     def uploaded(path, rate, unit, montage, view):
         return [*safely((path, rate, unit, montage), view), *simulator.clear()]
 
-    def sample_picked(view: str, event: gr.EventData) -> list:
-        path, montage = form.sample(event.target)
+    def sample_opened(view, name, to_guess=None):
+        file = samples.paths[name], None, None, samples.montages.get(name)
         emptied = [*simulator.clear(), *form.empty()]
-        return [*safely((path, None, None, montage), view), *emptied]
+        return [*safely(file, view, name, to_guess), *emptied]
+
+    def sample_picked(view: str, event: gr.EventData) -> list:
+        name = samples.pick(event)
+        return sample_opened(view, name, samples.truths.get(name))
+
+    def first_opened(view):
+        return sample_opened(view, samples.first)
 
     def simulated(view, *settings):
         try:
@@ -140,54 +158,56 @@ def _recording_tab(pipeline, opened, source):
             return [gr.skip()] * len(shown)
         return safely(new, view)
 
-    def predict(new):
+    def predict(new, to_guess=None):
         if not new:
-            return [*prediction.clear(), *download.clear(), *chat.unread()]
+            return [gr.skip(), gr.skip(), *download.clear(), *chat.unread()]
         try:
             recording = opened(new)
             result = pipeline(recording)
             file = download.show(pipeline.report(recording))
-            return [*prediction.show(result), *file, *chat.read(result)]
+            return [*hero.show(result, to_guess), *file, *chat.read(result)]
         except RecordingError as error:
             problem = str(error)
         except Exception:
             log.exception("The prediction failed")
             problem = BROKEN
-        return [*prediction.problem(problem), *download.clear(), *chat.unread()]
+        return [*hero.problem(problem), *download.clear(), *chat.unread()]
 
     quiet = {"api_visibility": "private", "show_progress": "minimal"}
-    new = {"cancels": chat.asking, **quiet}
+    predicted = [*hero.answers, *download.outputs, *chat.readings]
+    asks = [source, truth]
+    predicting = source.change(predict, asks, predicted, concurrency_id="model", **quiet)
     inputs = [form.file, form.rate, form.unit, form.montage, tabs.view]
     opening = [*shown, *simulator.outputs]
+    under_way = [predicting, *chat.asking]
+    if samples.first:  # the page opens with it
+        opens = [*opening, *form.outputs]
+        under_way.append(demo.load(first_opened, tabs.view, opens, **quiet))
+    new = {"cancels": under_way, **quiet}
     gr.on([form.file.upload, form.file.delete], uploaded, inputs, opening, **new)
-    clicks = [button.click for button in form.samples]
-    gr.on(clicks, sample_picked, tabs.view, [*opening, *form.outputs], **new)
+    samples.cards.click(sample_picked, tabs.view, [*opening, *form.outputs], **new)
     settings = [tabs.view, *simulator.inputs]
     simulator.button.click(simulated, settings, [*opening, *form.outputs], **new)
     changes = [form.rate.submit, form.rate.blur, form.unit.input, form.montage.input]
     changes.append(asked.read.click)
     gr.on(changes, settings_changed, [source, *inputs, asked.channels], shown, **quiet)
     form.file.clear(lambda: [*nothing(EMPTY), *simulator.clear()], None, opening, **new)
-    predicted = [*prediction.outputs, *download.outputs, *chat.readings]
-    source.change(predict, source, predicted, concurrency_id="model", **quiet)
     tabs.view.input(tabs.redraw, [source, tabs.view], tabs.signal, **quiet)
 
 
 class RecordingForm:
-    """The upload, the samples, and the settings for reading the file."""
+    """The upload and the settings for reading the file."""
 
-    def __init__(self, samples, montages):
-        self.paths, self.montages = dict(samples), montages
+    def __init__(self):
         self.file = gr.File(
-            label="Recording (CSV, Excel, EDF, MAT, HDF5, NPY, …)",
+            label="Your recording: CSV, EDF, MAT, NPY, …",
             file_count="multiple",  # a header and its samples belong together
             file_types=analysis.FILE_TYPES,
-            height=170,
+            height=118,
         )
-        if self.paths:
-            gr.Markdown("Or pick a sample:", elem_classes="hint")
-        with gr.Row(elem_classes="samples"):
-            self.samples = [gr.Button(name, size="sm") for name in self.paths]
+
+    def add_settings(self):
+        """The fields for what the file doesn't state, in a place of their own."""
         with gr.Accordion("Sampling rate, unit and sites", open=False) as self.settings:
             gr.Markdown("Needed only if the file does not state them.", elem_classes="hint")
             with gr.Row():
@@ -204,11 +224,6 @@ class RecordingForm:
                     list(analysis.MONTAGES), value="auto", label="Sites", min_width=120
                 )
         self.outputs = [self.file, self.rate, self.unit, self.montage]
-
-    def sample(self, button):
-        """(path, montage or None) of a button's sample."""
-        name = list(self.paths)[self.samples.index(button)]
-        return self.paths[name], self.montages.get(name)
 
     def empty(self):
         """Values that empty `outputs`."""

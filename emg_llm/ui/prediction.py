@@ -1,75 +1,48 @@
-"""The prediction: the emotion, a card per model, and the probabilities."""
-
-from html import escape
+"""The hero of the page: the answer beside the face, and what each model says."""
 
 import gradio as gr
 
-from emg_llm.plots import signals as plots
+from emg_llm.ui import answer
+from emg_llm.ui.face import face_data, face_html, level_scale
+from emg_llm.ui.votes import votes_html
 
-EMPTY = '<div class="empty">The emotion and its probabilities appear here.</div>'
+EMPTY = '<p class="why">Upload a recording or pick a sample.</p>'
 
 
-class PredictionArea:
-    """`show(prediction)` and `problem(text)` fill `outputs`, `clear()` empties them."""
+class Hero:
+    """`read(recording)`, then `show(prediction)` or `problem(text)` fill `outputs`, `clear()`
+    empties them."""
 
-    def __init__(self, llms):
-        self.llms = tuple(llms)
-        self.cards = gr.HTML(EMPTY, padding=False, elem_classes="flush")
-        self.figure = gr.Plot(show_label=False, container=False, visible=False)
-        self.outputs = [self.cards, self.figure]
+    def __init__(self, pipeline):
+        self.pipeline = pipeline
+        with gr.Row(elem_id="hero", visible=False) as self.row:
+            with gr.Column(scale=5, min_width=280):
+                self.answer = gr.HTML(elem_id="answer", padding=False)
+                self.votes = gr.HTML(elem_id="votes", padding=False)
+            with gr.Column(scale=4, min_width=280):
+                self.face = gr.HTML(elem_id="face", padding=False)
+        self.answers = [self.answer, self.votes]
+        self.outputs = [self.row, self.face, *self.answers]
 
-    def show(self, prediction):
-        """Values for `outputs`."""
-        if prediction.withheld:
-            html = _warning(f"No emotion is named. {prediction.withheld}")
-            html += "".join(map(_warning, prediction.warnings))
-            return [html, gr.Plot(None, visible=False)]
-        return [
-            cards_html(prediction, self.llms),
-            gr.Plot(plots.probability_figure(prediction.probabilities, self.llms), visible=True),
-        ]
+    def read(self, recording):
+        """Values for `outputs`, before the models have answered."""
+        data = face_data(recording, level_scale(self.pipeline))
+        waiting = answer.waiting_html(len(self.pipeline.models))
+        return [gr.Row(visible=True), face_html(data), waiting, ""]
+
+    def show(self, prediction, truth=None):
+        """Values for `answers`."""
+        llms = self.pipeline.llms
+        html = answer.answer_html(prediction, llms, self.pipeline.results, truth)
+        return [html, votes_html(prediction, llms)]
 
     def problem(self, text):
-        """The reason why there is no prediction."""
-        return [_warning(f"No prediction: {text}"), gr.Plot(None, visible=False)]
+        """Values for `answers`: the reason why there is no prediction."""
+        return [answer.problem_html(text), ""]
 
     def clear(self):
         """Values that empty `outputs`."""
-        return [EMPTY, gr.Plot(None, visible=False)]
-
-
-def cards_html(prediction, llms):
-    """The label, each model's first choice and the warnings as HTML."""
-    cards = []
-    for model, probabilities in prediction.probabilities.items():
-        label = max(probabilities, key=probabilities.get)
-        agrees = " main" if label == prediction.label else ""
-        cards.append(
-            f'<div class="card{agrees}"><div class="model">{escape(model)}</div>'
-            f'<div class="label">{escape(label)}</div>'
-            f'<div class="share">{probabilities[label]:.0%}</div></div>'
-        )
-    html = (
-        f'<p class="headline">Prediction: <b>{escape(prediction.label)}</b> '
-        f"<small>{escape(_source(prediction, llms))}</small></p>"
-        f'<div class="cards">{"".join(cards)}</div>'
-    )
-    return html + "".join(map(_warning, prediction.warnings))
-
-
-def _warning(text):
-    return f'<div class="warning">{escape(text)}</div>'
-
-
-def _source(prediction, llms):
-    """The probability of the label, and whose it is."""
-    voters = [p for model, p in prediction.probabilities.items() if model in llms]
-    whose = f"mean of the {len(voters)} language models"
-    if len(voters) == 1:
-        whose = "by the language model"
-    elif not voters:
-        voters, whose = list(prediction.probabilities.values()), "mean of all models"
-    return f"{sum(p.get(prediction.label, 0.0) for p in voters) / len(voters):.0%}, {whose}"
+        return [gr.Row(visible=False), "", "", ""]
 
 
 def prediction_json(prediction):

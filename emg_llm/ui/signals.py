@@ -10,7 +10,6 @@ from emg_llm.plots import signals as plots
 from emg_llm.signal.quality import assess_quality
 from emg_llm.ui.analysis import cleaned_or_not, feature_frames, quality_frame, rounded
 
-EMPTY = '<div class="empty">The signal, its spectrum, features and quality appear here.</div>'
 RAW, CLEANED = "as recorded", "cleaned (20–450 Hz, mains removed)"
 
 
@@ -19,11 +18,10 @@ class SignalTabs:
 
     def __init__(self, opened):
         self.opened = opened  # OpenRecordings
-        self.empty = gr.HTML(EMPTY, padding=False, elem_classes="flush")
         with gr.Column(visible=False) as self.area, gr.Tabs():
             with gr.Tab("Signal"):
                 self.view = gr.Radio([RAW, CLEANED], value=RAW, show_label=False, container=False)
-                self.signal = gr.Plot(show_label=False, container=False)
+                self.signal = gr.Plot(show_label=False, container=False, elem_id="signal")
             with gr.Tab("Spectrum"):
                 self.spectrum = gr.Plot(show_label=False, container=False)
             with gr.Tab("Features"):
@@ -40,7 +38,7 @@ class SignalTabs:
             with gr.Tab("Quality"):
                 self.snr = gr.Plot(show_label=False, container=False)
                 self.quality = gr.Dataframe(label="By channel", interactive=False)
-        self.outputs = [self.empty, self.area, self.signal, self.spectrum, self.channels]
+        self.outputs = [self.area, self.signal, self.spectrum, self.channels]
         self.outputs += [self.segments, self.download, self.snr, self.quality]
 
     def show(self, recording, view):
@@ -48,7 +46,6 @@ class SignalTabs:
         report, cleaned = assess_quality(recording), cleaned_or_not(recording)
         channels, segments = feature_frames(cleaned)
         return [
-            gr.HTML(visible=False),
             gr.Column(visible=True),
             plots.signal_figure(cleaned if view == CLEANED else recording),
             plots.spectrum_figure(recording),
@@ -61,8 +58,7 @@ class SignalTabs:
 
     def clear(self):
         """Values that empty `outputs`."""
-        rest = [None] * (len(self.outputs) - 2)
-        return [gr.HTML(visible=True), gr.Column(visible=False), *rest]
+        return [gr.Column(visible=False), *[None] * (len(self.outputs) - 1)]
 
     def redraw(self, source, view):
         """The signal plot for a new view."""

@@ -6,10 +6,18 @@ import gradio as gr
 
 MAX_FILE_SIZE = "200mb"
 
+HERE = Path(__file__).parent
+FAVICON = HERE / "mark.svg"
+MARK = FAVICON.read_text(encoding="utf-8")
 # Gradio prefixes each selector with `.gradio-container`.
-CSS = Path(__file__).with_name("style.css").read_text(encoding="utf-8")
-# The CSS above doesn't reach the accent on dark pages.
-HEAD = "<style>body .dark, body.dark { --color-accent: #4fa9dc !important; }</style>"
+CSS = "".join((HERE / f"{name}.css").read_text(encoding="utf-8") for name in ("style", "hero"))
+# The CSS above doesn't reach what is around the page.
+AROUND = """
+body { --muscle: #b4472e; }
+body.dark, body .dark { --color-accent: #4fa9dc !important; --muscle: #e08a72; }
+@media (max-width: 640px) { .gradio-container > .main { padding: .6rem !important; } }
+"""
+HEAD = f"<style>{AROUND}</style><script>{(HERE / 'page.js').read_text(encoding='utf-8')}</script>"
 
 
 def theme():
@@ -45,6 +53,7 @@ def launch_options():
         "theme": theme(),
         "css": CSS,
         "head": HEAD,
+        "favicon_path": FAVICON,
         "max_file_size": MAX_FILE_SIZE,
         "run_history": False,
         "footer_links": ["api"],

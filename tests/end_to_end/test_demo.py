@@ -182,7 +182,7 @@ def browser():
 
 
 @contextmanager
-def page_of(browser, url, width, height):
+def page_of(browser, url, width, height, query=""):
     """A page that nobody has seen; fails on console errors and on requests elsewhere."""
     problems = []
     with browser.new_context(viewport={"width": width, "height": height}) as context:
@@ -191,7 +191,7 @@ def page_of(browser, url, width, height):
         page.on("pageerror", lambda error: problems.append(str(error)))
         page.on("console", lambda m: problems.append(m.text) if m.type == "error" else None)
         page.on("request", lambda r: _is_elsewhere(r.url, url) and problems.append(r.url))
-        page.goto(url)
+        page.goto(url + query)
         yield page
     assert problems == []
 
@@ -215,21 +215,25 @@ def _is_elsewhere(request, url):
 def test_a_person_uploads_sees_and_asks(browser, url, trial, words):
     with page_of(browser, url, 1280, 900) as page:
         page.get_by_text("not a medical device").wait_for()
-        _ask(page, "Why?")
-        page.get_by_text("Upload a recording or pick a sample first.").first.wait_for()
-
+        page.locator("#answer .agree").wait_for(timeout=ANSWER_MS)  # it opens with a sample
         page.locator("input[type=file]").first.set_input_files(words)
         page.get_by_text("This recording can't be used.").wait_for()
         assert page.locator(".js-plotly-plot").count() == 0
+        assert not page.locator("#hero").is_visible()
+        _ask(page, "Why?")
+        page.get_by_text("Upload a recording or pick a sample first.").first.wait_for()
 
         page.get_by_role("button", name="Remove this file").or_(
             page.get_by_label("Clear")
         ).first.click()
         page.locator("input[type=file]").first.set_input_files(trial)
         page.get_by_text("my_trial").first.wait_for()
-        page.locator(".headline").wait_for(timeout=ANSWER_MS)
-        page.locator(".js-plotly-plot").nth(1).wait_for()
-        assert page.locator(".headline b").inner_text() in emg_llm.EMOTIONS
+        page.locator("#answer .agree").wait_for(timeout=ANSWER_MS)
+        page.locator(".js-plotly-plot").first.wait_for()
+        assert page.locator(".emotion").text_content() in emg_llm.EMOTIONS
+        page.locator(".votes summary").click()
+        models = page.locator(".votes thead th").all_inner_texts()
+        assert {"svm", "cnn", "tcn"} < {*models}
         scored = page.locator(".scores li:first-child .label").all_inner_texts()
         names = page.locator("h4.llm").all_inner_texts()
         assert len(scored) == len(names) == page.locator(".answer").count()
@@ -277,8 +281,7 @@ def test_a_person_stops_all_answers_and_asks_again(browser, trial):
     _, url, _ = demo.launch(prevent_thread_lock=True, quiet=True, **launch_options())
     try:
         with page_of(browser, url, 1280, 900) as page:
-            page.locator(".samples button").first.click()
-            page.locator(".headline").wait_for()
+            page.locator("#answer .agree").wait_for()
             columns = page.locator(".answer")
             _ask(page, "Why?")
             for k in range(3):
@@ -303,7 +306,9 @@ def test_a_person_is_asked_for_the_rate_where_the_file_does_not_tell_it(browser,
         rate.fill("2000")
         rate.press("Tab")
         page.locator("#summary").get_by_text("2000 Hz").first.wait_for()
-        page.locator(".warning", has_text="No emotion is named").wait_for(timeout=ANSWER_MS)
+        page.get_by_text("No emotion named").wait_for(timeout=ANSWER_MS)
+        page.locator(".instead", has_text="Name the channels in the file").wait_for()
+        page.get_by_text("No channel names a site of the face").wait_for()
         page.locator(".samples button").first.click()
         page.wait_for_function("field => field.value === ''", arg=rate.element_handle())
 
@@ -321,7 +326,7 @@ def test_a_person_uploads_a_header_and_its_samples_and_takes_one_of_two_files_ba
             page.get_by_text("give both files together").wait_for()
             page.locator("input[type=file]").first.set_input_files(tmp_path / "record.dat")
             page.locator("#summary").get_by_text("1000 Hz").first.wait_for()
-            page.locator(".headline").wait_for()
+            page.locator("#answer .agree").wait_for()
             page.get_by_label("Clear").first.click()
             page.get_by_text("Upload a recording or pick a sample").first.wait_for()
             page.locator("input[type=file]").first.set_input_files([trial, header])
@@ -332,17 +337,103 @@ def test_a_person_uploads_a_header_and_its_samples_and_takes_one_of_two_files_ba
         demo.close()
 
 
-def test_a_sample_is_one_click_away_and_a_phone_needs_no_sideways_scrolling(browser, url):
+def test_a_phone_shows_the_answer_of_a_sample_without_scrolling(browser, url):
     with page_of(browser, url, 390, 844) as page:
-        page.locator(".samples button").first.click()
-        page.locator(".headline").wait_for(timeout=ANSWER_MS)
-        page.locator(".samples button").first.click()  # once more: nothing may get lost
-        page.wait_for_timeout(500)
-        page.locator(".headline").wait_for(timeout=ANSWER_MS)
-        page.locator(".js-plotly-plot").nth(1).wait_for()
+        page.locator("#answer .agree").wait_for(timeout=ANSWER_MS)
+        assert _bottom(page, ".worth") <= 844
+        page.locator(".samples button").nth(1).click()
+        page.locator(".question").wait_for(timeout=ANSWER_MS)
+        assert _bottom(page, ".question") <= 844
+        page.get_by_role("button", name="Show the answer").click()
+        assert _bottom(page, ".agree") <= 844
+        page.locator(".votes summary").click()
+        page.locator(".js-plotly-plot").first.wait_for()
         for tab in ("Spectrum", "Features", "Quality", "Signal", "Results and methods"):
             page.get_by_role("tab", name=tab).click()
             assert page.evaluate("document.documentElement.scrollWidth") <= 390
+
+
+def _bottom(page, selector):
+    box = page.locator(selector).first.bounding_box()
+    return box["y"] + box["height"]
+
+
+def test_a_sample_is_guessed_with_the_keyboard_before_its_emotion_is_shown(browser, url):
+    with page_of(browser, url, 1280, 900) as page:
+        page.locator("#answer .agree").wait_for(timeout=ANSWER_MS)
+        card = page.locator(".samples button", has_text="hard")
+        card.press("Enter")
+        page.locator(".question").wait_for(timeout=ANSWER_MS)
+        assert card.get_attribute("aria-pressed") == "true"
+        for told in (".revealed", "#votes details", ".scores"):
+            assert not page.locator(told).first.is_visible()
+        page.locator(".choices button").first.press("Enter")
+        page.locator(".guessed", has_text="simulated as anger").wait_for()
+        assert page.locator(".revealed .emotion").text_content() in emg_llm.EMOTIONS
+        assert page.locator("#votes details").is_visible()
+        assert page.locator(".scores").first.is_visible()
+
+
+def test_the_face_shows_levels_over_time_and_finds_a_site_in_the_signal(browser, url):
+    with page_of(browser, url, 1280, 900) as page:
+        page.locator("#answer .agree").wait_for(timeout=ANSWER_MS)
+        page.locator(".samples button", has_text="broken").click()  # Gradio patches the page
+        page.locator(".site.silent").wait_for(timeout=ANSWER_MS)
+        page.locator("#signal .js-plotly-plot").wait_for()
+        assert page.locator(".site.silent").get_attribute("aria-label") == "cheek: no signal"
+        marks = page.locator(".site")
+        assert marks.count() == 8 and "dB" in marks.first.get_attribute("aria-label")
+        colours = "marks => marks.map(mark => mark.style.getPropertyValue('--colour'))"
+        whole = marks.evaluate_all(colours)
+        assert len({*whole}) > 4
+        page.locator('.site[aria-label^="jaw"]').focus()
+        assert page.locator(".readout").inner_text().startswith("jaw, ")
+        rows = page.locator("#signal .cartesianlayer > .subplot")
+        dimmed = rows.evaluate_all("rows => rows.map(row => row.classList.contains('dimmed'))")
+        assert dimmed == [True] * 7 + [False]  # the jaw is the last channel
+        time = page.get_by_role("slider", name="Time")
+        time.press("End")
+        assert page.locator(".dimmed").count() == 0
+        assert time.get_attribute("aria-valuetext") == "2.95 s"
+        assert marks.evaluate_all(colours) != whole
+        page.get_by_role("button", name="Play").click()
+        page.get_by_role("button", name="Pause").click()
+        assert page.locator(".time output").inner_text().endswith(" s")
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_every_text_of_the_answer_has_a_contrast_of_four_and_a_half(browser, url, theme):
+    with page_of(browser, url, 1280, 900, f"?__theme={theme}") as page:
+        page.locator("#answer .agree").wait_for(timeout=ANSWER_MS)
+        page.locator(".votes summary").click()
+        faint = page.evaluate(FAINT, ["#head", "#samples", "#hero"])
+        assert faint == []
+
+
+# Texts whose contrast with what is behind them is below 4.5:1.
+FAINT = """selectors => {
+  const rgba = text => (text.match(/[\\d.]+/g) || [0, 0, 0, 0]).map(Number);
+  const light = rgb => rgb.slice(0, 3).map(c => c / 255)
+    .map(c => c <= .03928 ? c / 12.92 : ((c + .055) / 1.055) ** 2.4)
+    .reduce((sum, c, i) => sum + c * [.2126, .7152, .0722][i], 0);
+  const behind = element => {
+    for (let e = element; e; e = e.parentElement) {
+      const colour = rgba(getComputedStyle(e).backgroundColor);
+      if ((colour[3] ?? 1) === 1) return colour;
+    }
+    return [255, 255, 255];
+  };
+  const faint = [];
+  for (const element of document.querySelectorAll(selectors.map(s => `${s} *`).join())) {
+    const own = [...element.childNodes].some(n => n.nodeType === 3 && n.data.trim());
+    if (!own || !element.checkVisibility({ visibilityProperty: true })) continue;
+    const style = getComputedStyle(element);
+    const ink = rgba(element instanceof SVGElement ? style.fill : style.color);
+    const [a, b] = [light(ink), light(behind(element))].sort((x, y) => y - x);
+    if ((a + .05) / (b + .05) < 4.5) faint.push(`${element.textContent.trim()} ${ink}`);
+  }
+  return faint;
+}"""
 
 
 def test_a_person_simulates_a_recording_with_a_phone_and_opens_the_file_again(
@@ -360,7 +451,7 @@ def test_a_person_simulates_a_recording_with_a_phone_and_opens_the_file_again(
         panel.get_by_text("held from the first sample to the last").wait_for()
         panel.get_by_text("Person must be").wait_for(state="hidden")
         page.locator("#summary").get_by_text("This recording is simulated: person 7").wait_for()
-        page.locator(".headline, .warning").first.wait_for(timeout=ANSWER_MS)
+        page.locator("#answer .agree, #answer .instead").first.wait_for(timeout=ANSWER_MS)
         assert page.evaluate("document.documentElement.scrollWidth") <= 390
         with page.expect_download() as saved:
             panel.get_by_role("button", name="Download (.npz)").click()
@@ -373,8 +464,7 @@ def test_a_person_simulates_a_recording_with_a_phone_and_opens_the_file_again(
 
 def test_on_a_phone_the_newest_answer_is_scrolled_to(browser, url):
     with page_of(browser, url, 390, 844) as page:
-        page.locator(".samples button").first.click()
-        page.locator(".headline").wait_for(timeout=ANSWER_MS)
+        page.locator("#answer .agree").wait_for(timeout=ANSWER_MS)
         column = page.locator(".answer").first
         for k, question in enumerate(("Why?", "How good is the signal?", "Which emotion is this?")):
             _ask(page, question)
