@@ -14,7 +14,10 @@ if TYPE_CHECKING:
 
 TEXTS = ("label", "subject", "session", "split", "recording_id")  # "007" is a name, not a number
 NUMBERED = r"(?:id|no|nr|num|number|code|name|index|idx)?"
-PERSON = r"(?:subject|subj|sub|participant|person|patient|volunteer|user|respondent|proband(?:in)?|vpn?|ppt?|p(?=id))s?"
+PERSON = (
+    r"(?:subject|subj|sub|participant|person|patient|volunteer|user|respondent|proband(?:in)?|"
+    r"vpn?|ppt?|p(?=id))s?"
+)
 # What columns are called, without case, blanks and punctuation.
 ALIASES = {
     "label": r"labels?|emotions?|class|target",
