@@ -42,7 +42,9 @@ def told(
         if bridge.encoder is None or bridge.encoder in told:
             values = profile.facts(POWERS, trials) if privilege and bridge.scaling == ANY else None
             fits = bridge.scale is not None and tuple(bridge.scale.names) == profile.sites
-            told[bridge] = bridge.against(told.get(bridge.encoder), values if fits else None, privilege)
+            told[bridge] = bridge.against(
+                told.get(bridge.encoder), values if fits else None, privilege
+            )
     if all(before is after for before, after in told.items() if not isinstance(before, Bridge)):
         raise ProfileError(
             "The models of this bundle can't use this profile: none was trained with --scaling "
