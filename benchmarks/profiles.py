@@ -15,7 +15,7 @@ from tqdm.auto import tqdm
 from trl import TrlParser
 
 from emg_llm.data.datasets import load_dataset
-from emg_llm.evaluation.statistics import share_interval
+from emg_llm.evaluation.statistics import mean_interval
 from emg_llm.pipeline import EmotionPipeline
 from emg_llm.profile import Profile
 from emg_llm.profile.profile import NEUTRAL, trial
@@ -46,7 +46,7 @@ def main(args):
             figures.setdefault(name, []).append(right)
     print(f"| known | accuracy (95 % over {len(figures['nothing'])} people) |\n|---|---|")
     for name, values in figures.items():
-        low, high = share_interval(values, np.arange(len(values)))
+        low, high = mean_interval(values, np.arange(len(values)))
         print(f"| {name} | {np.mean(values):.3f} ({low:.3f}–{high:.3f}) |")
 
 

@@ -112,10 +112,11 @@ def missing(counts: dict[str, int], labels: Sequence[str]) -> list[str]:
     if NEUTRAL in none:
         sentences.append("A neutral recording is missing: it sets the zero of your levels.")
     expressions = [label for label in none if label != NEUTRAL]
-    if expressions and some:
+    if expressions and len(some) > 1:
+        it, is_ = ("it", "is") if len(expressions) == 1 else ("them", "are")
         sentences.append(
-            f"No recording of {listed(expressions)}: nothing is learned of how you show "
-            f"{'it' if len(expressions) == 1 else 'them'}."
+            f"No recording of {listed(expressions)}: nothing is learned of how you show {it}, and "
+            f"{'they' if it == 'them' else 'it'} {is_} named less often than without the profile."
         )
     if single:
         sentences.append(f"A single recording of {listed(single)}: two or three are better.")

@@ -11,8 +11,11 @@ from emg_llm.ui import analysis
 from emg_llm.ui.channels import ChannelChoice, question_markdown
 from emg_llm.ui.chat import ChatArea
 from emg_llm.ui.endpoints import Page, add_endpoints
+from emg_llm.ui.face_profile import FaceTab
+from emg_llm.ui.many import ManyTab
 from emg_llm.ui.opened import OpenRecordings
 from emg_llm.ui.prediction import PredictionArea
+from emg_llm.ui.profile_chip import ProfileChip
 from emg_llm.ui.report import ReportDownload
 from emg_llm.ui.results import results_tab
 from emg_llm.ui.signals import SignalTabs
@@ -41,15 +44,21 @@ def build_app(pipeline):
             "A research demo, not a medical device; not for diagnosis.",
             elem_id="notice",
         )
-        with gr.Tabs():
-            with gr.Tab("Recording"):
-                _recording_tab(pipeline, opened, source)
+        person = gr.State(None, time_to_live=KEEP_S)  # the pipeline that knows the visitor
+        with gr.Tabs() as pages:
+            with gr.Tab("Recording", id="recording"):
+                opening = _recording_tab(pipeline, opened, source, person)
+            with gr.Tab("Your face", id="face"):
+                FaceTab(pipeline, person)
+            with gr.Tab("Many files", id="many"):
+                ManyTab(pipeline, person).opens(pages, *opening)
             with gr.Tab("Results and methods"):
                 results_tab(pipeline)
     return demo.queue(default_concurrency_limit=4, max_size=32)
 
 
-def _recording_tab(pipeline, opened, source):
+def _recording_tab(pipeline, opened, source, person):
+    ProfileChip(person)
     with gr.Row():
         with gr.Column(scale=2, min_width=300):
             form = RecordingForm(pipeline.samples, pipeline.montages)
@@ -60,13 +69,13 @@ def _recording_tab(pipeline, opened, source):
             prediction = PredictionArea(pipeline.llms)
             download = ReportDownload()
     if len(pipeline.llms) > 1:
-        tabs, chat = SignalTabs(opened), ChatArea(pipeline, opened, source)
+        tabs, chat = SignalTabs(opened), ChatArea(pipeline, opened, source, person)
     else:
         with gr.Row():
             with gr.Column(scale=3, min_width=320):
                 tabs = SignalTabs(opened)
             with gr.Column(scale=2, min_width=320):
-                chat = ChatArea(pipeline, opened, source)
+                chat = ChatArea(pipeline, opened, source, person)
 
     shown = [
         source,
@@ -128,6 +137,9 @@ def _recording_tab(pipeline, opened, source):
         opens = safely((made[1], None, None, None), view)
         return [*opens, *simulator.show(*made), *form.empty()]
 
+    def from_table(new, view):
+        return [*safely(new, view), *simulator.clear(), *form.empty()]
+
     def same(old, *new):
         try:
             return old[:-1] == analysis.make_source(*new)[:-1]
@@ -140,13 +152,14 @@ def _recording_tab(pipeline, opened, source):
             return [gr.skip()] * len(shown)
         return safely(new, view)
 
-    def predict(new):
+    def predict(new, known):
         if not new:
             return [*prediction.clear(), *download.clear(), *chat.unread()]
         try:
             recording = opened(new)
-            result = pipeline(recording)
-            file = download.show(pipeline.report(recording))
+            model = known or pipeline
+            result = model(recording)
+            file = download.show(model.report(recording))
             return [*prediction.show(result), *file, *chat.read(result)]
         except RecordingError as error:
             problem = str(error)
@@ -169,8 +182,12 @@ def _recording_tab(pipeline, opened, source):
     gr.on(changes, settings_changed, [source, *inputs, asked.channels], shown, **quiet)
     form.file.clear(lambda: [*nothing(EMPTY), *simulator.clear()], None, opening, **new)
     predicted = [*prediction.outputs, *download.outputs, *chat.readings]
-    source.change(predict, source, predicted, concurrency_id="model", **quiet)
+    changed = [source.change, person.change]
+    gr.on(changed, predict, [source, person], predicted, concurrency_id="model", **quiet)
+    # Answers of before don't fit what the models say now.
+    person.change(lambda: [[] for _ in chat.histories], None, chat.histories, **quiet)
     tabs.view.input(tabs.redraw, [source, tabs.view], tabs.signal, **quiet)
+    return from_table, tabs.view, [*opening, *form.outputs]
 
 
 class RecordingForm:

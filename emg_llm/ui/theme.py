@@ -7,7 +7,8 @@ import gradio as gr
 MAX_FILE_SIZE = "200mb"
 
 # Gradio prefixes each selector with `.gradio-container`.
-CSS = Path(__file__).with_name("style.css").read_text(encoding="utf-8")
+STYLES = "style.css", "person.css"
+CSS = "".join(Path(__file__).with_name(name).read_text(encoding="utf-8") for name in STYLES)
 # The CSS above doesn't reach the accent on dark pages.
 HEAD = "<style>body .dark, body.dark { --color-accent: #4fa9dc !important; }</style>"
 
