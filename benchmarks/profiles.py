@@ -30,7 +30,7 @@ class ProfilesArguments:
     """Settings of the benchmark."""
 
     data: str = field(
-        default="simulated:subjects=10,trials=5,seed=5150,conditions=varied,diversity=1.4",
+        default="simulated:subjects=8,trials=4,seed=5150,conditions=varied,diversity=1.4",
         metadata={"help": "People the models don't know, with more than three recordings each."},
     )
     montage: str | None = field(default=None, metadata={"help": "As for the training scripts."})

@@ -62,10 +62,10 @@ class Figures:
         t = self.named
         if not t.n:
             return ""
+        before, after = (f"{n} ({100 * n / t.n:.0f} %)" for n in (t.before, t.after))
         return (
-            f"Without the profile {t.before} of {t.n} recordings are read right "
-            f"({t.before / t.n:.0%}), with it {t.after} ({t.after / t.n:.0%}); each was read by "
-            "models that knew only the others."
+            f"Of {t.n} recordings {before} are read right without the profile and {after} with it; "
+            "each was read by models that knew only the others."
         )
 
 

@@ -63,8 +63,6 @@ class FaceTab:
                     counts_html({}, pipeline.labels), padding=False, elem_classes="flush"
                 )
                 self.missing = gr.Markdown(elem_id="missing")
-                with gr.Column(elem_id="face-list"):
-                    gr.render([self.given, self.labels], triggers=[self.given.change])(self.rows)
             with gr.Column(scale=2, min_width=320):
                 with gr.Row():
                     self.learn = gr.Button(
@@ -78,6 +76,8 @@ class FaceTab:
                 gr.Markdown("Been here before?", elem_classes="hint")
                 self.load = gr.UploadButton("Load my profile (.json)", file_count="single")
                 self.loaded = gr.HTML(padding=False, elem_classes="flush", elem_id="loaded")
+        with gr.Column(elem_id="face-list"):
+            gr.render([self.given, self.labels], triggers=[self.given.change])(self.rows)
         # What every change of the recordings fills; a profile made before no longer fits them.
         self.stale = [self.counts, self.missing, self.prompt, self.asked, self.learn, self.empty]
         self.stale += [self.result, self.use, self.download, self.made]
@@ -122,37 +122,29 @@ class FaceTab:
 
     def rows(self, given, labels):
         """Draw a row for each recording, with its emotion to correct."""
-        names = [(UNKNOWN, ""), *self.pipeline.labels]
         for each in given:
-            path = each.source.path
-            with gr.Row(elem_classes="given", key=path):
-                if each.why:
-                    gr.HTML(
-                        f'<p class="refused"><b>{escape(each.name)}</b> {escape(each.why)}</p>',
-                        padding=False,
-                        key=f"{path} why",
-                    )
-                else:
-                    label = gr.Dropdown(
-                        names,
-                        value=labels.get(path, ""),
-                        label=each.name,
-                        key=f"{path} label",
-                        min_width=160,
-                    )
-                    label.input(
-                        self._relabel(path),
-                        [label, self.given, self.labels],
-                        [self.labels, *self.stale],
-                        **QUIET,
-                    )
-                remove = gr.Button("Remove", size="sm", min_width=80, key=f"{path} remove")
-                remove.click(
-                    self._remove(path),
-                    [self.given, self.labels],
-                    [self.status, self.given, self.labels, *self.stale],
-                    **QUIET,
-                )
+            with gr.Row(elem_classes="given", key=each.source.path):
+                self._row(each, labels.get(each.source.path, ""))
+
+    def _row(self, each, label):
+        path, state = each.source.path, [self.given, self.labels]
+        if each.why:
+            about = "" if each.why.startswith(each.name) else f"<b>{escape(each.name)}:</b> "
+            said = f'<p class="refused">{about}{escape(each.why)}</p>'
+            gr.HTML(said, padding=False, key=f"{path} why")
+        else:
+            named = gr.Dropdown(
+                [(UNKNOWN, ""), *self.pipeline.labels],
+                value=label,
+                label=each.name,
+                interactive=True,
+                min_width=120,
+                key=f"{path} label",
+            )
+            changed = [self.labels, *self.stale]
+            named.input(self._relabel(path), [named, *state], changed, **QUIET)
+        remove = gr.Button("Remove", size="sm", min_width=70, key=f"{path} remove")
+        remove.click(self._remove(path), state, [self.status, *state, *self.stale], **QUIET)
 
     def _relabel(self, path):
         def relabel(label, given, labels):

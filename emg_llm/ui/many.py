@@ -149,7 +149,7 @@ class ManyTab:
             yield self._show(said, kept, running=True)
             kept.append(self._one(pipeline, _unique(name, kept), files, settings))
         unread = sum(not k.row.emotion for k in kept)
-        with_profile = f" {person.profile.sentence[:-1]} known of the person." if person else ""
+        with_profile = " Read with your profile." if person else ""
         said = (
             f"{note}{len(kept) - unread} of {len(kept)} recordings have an emotion.{with_profile}"
         )
@@ -229,7 +229,7 @@ def frame(kept):
 
 
 def _share(value):
-    return f"{100 * value:.0f} %"
+    return f"{100 * value:.0f} %" if value < 0.995 else ">99 %"
 
 
 def _unique(name, kept):
