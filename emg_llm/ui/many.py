@@ -87,8 +87,10 @@ class ManyTab:
         )
         self.files.clear(self.clear, None, self.outputs, cancels=reading, **QUIET)
         chosen = [self.kept, self.first, self.second, person]
-        pair = [self.first.input, self.second.input, self.first.change]
-        gr.on(pair, self.compared, chosen, [self.said, self.figure], **QUIET)
+        shown = [self.said, self.figure]
+        gr.on([self.first.input, self.second.input], self.compared, chosen, shown, **QUIET)
+        for event in reading:  # what was hidden tells of no change
+            event.then(self.compared, chosen, shown, **QUIET)
 
     def opens(self, tabs, show, view, outputs):
         """Make a click on a row open its recording on the recording page.
