@@ -187,7 +187,10 @@ def run_predict(options):
             told = f"{each.quality:6}  {each.emotion:10}  {sure:>4}  {each.why}".rstrip()
             print(f"{each.file:{width}}  {told}", flush=True)
     if o.csv:
-        Path(o.csv).write_text(to_csv(rows), encoding="utf-8")
+        try:
+            Path(o.csv).write_text(to_csv(rows), encoding="utf-8")
+        except OSError as error:
+            raise ValueError(f"{o.csv} can't be written ({error.strerror}).") from None
     print(pipeline.trained_on, file=sys.stderr)
     if unread:
         raise ValueError(f"{unread} of {len(rows)} files could not be read.")

@@ -3,20 +3,26 @@
 import json
 from dataclasses import replace
 
+import gradio as gr
+import numpy as np
 import pytest
 
+from emg_llm import __main__ as commands
 from emg_llm.bridge import BRIDGES
 from emg_llm.bridge.codebook import Codebook
 from emg_llm.data.datasets import load_dataset
 from emg_llm.data.known import with_known
 from emg_llm.encoders.examples import examples_of
 from emg_llm.experiments.signal_models import known_features
+from emg_llm.pipeline import EmotionPipeline
 from emg_llm.profile import Profile, ProfileError
 from emg_llm.profile.figures import left_out, missing, why_not
 from emg_llm.profile.names import label_of
 from emg_llm.signal.levels import ANY
 from emg_llm.signal.recording import EMOTIONS
 from emg_llm.svm import EmotionSVM, dataset_features
+from emg_llm.ui.face_profile import FaceTab
+from emg_llm.ui.profile_chip import ProfileChip
 from tests.test_any import LABELS, NEW, TRAINED, fit, pipeline_of
 
 
@@ -208,3 +214,88 @@ def test_what_is_missing_is_said_and_too_few_recordings_give_no_figure(plain, mi
 )
 def test_the_name_of_a_file_tells_its_emotion(name, label):
     assert label_of(name, EMOTIONS) == label
+
+
+@pytest.fixture
+def tab(plain):
+    with gr.Blocks():
+        return FaceTab(plain, gr.State(None))
+
+
+@pytest.fixture(scope="module")
+def uploads(mine, tmp_path_factory):
+    """Files of a person, named after emotions, but for one; and a broken one."""
+    folder, paths = tmp_path_factory.mktemp("uploads"), []
+    for i, (recording, label) in enumerate(zip(*mine, strict=True)):
+        name = "unnamed" if i == 0 else f"S03_{label}_{i}"
+        path = folder / f"{name}.npz"
+        np.savez(
+            path,
+            signal=recording.signal,
+            sampling_rate=recording.sampling_rate,
+            unit="uV",
+            channel_names=np.array(recording.channel_names),
+        )
+        paths.append(str(path))
+    (folder / "broken.csv").write_text("hello")
+    return [*paths, str(folder / "broken.csv")]
+
+
+def test_on_the_page_names_tell_labels_a_table_corrects_them_and_the_profile_is_used(
+    tab, plain, mine, uploads, tmp_path
+):
+    *_, filled = tab.add(uploads, [], {}, None, "auto", "auto")
+    _, given, labels, counts, *_ = filled
+    assert len(given) == 10 and "no numbers" in next(g.why for g in given if g.name == "broken.csv")
+    first = next(g.source.path for g in given if g.name == "unnamed.npz")
+    assert labels[first] == "" and sum(map(bool, labels.values())) == 8
+    labels, counts, *_ = tab._relabel(first)(mine[1][0], given, labels)
+    assert counts.count("<b>3</b>") == 3
+    steps = list(tab.make(given, labels))
+    assert "Reading 9 of 9" in steps[-2][0]
+    html, profile, use, download = steps[-1]
+    assert "Your profile is ready" in html and "of 9" in html and use.visible and download.visible
+    known, said = tab.used(profile)
+    assert known.profile is profile and "in use" in said
+    profile.save(tmp_path / "me.json")
+    again, said = tab.take(str(tmp_path / "me.json"), None)
+    recording = mine[0][1]
+    assert again(recording).probabilities == known(recording).probabilities
+    assert "9 recordings of 3 emotions" in said
+    kept, said = tab.take(uploads[-1], known)
+    assert kept is known and "is not a profile" in said
+    assert plain.profile is None
+
+
+def test_one_neutral_recording_is_enough_and_what_is_missing_is_said(tab, mine, uploads):
+    neutral = uploads[next(i for i, e in enumerate(mine[1]) if e == "neutral" and i)]
+    *_, filled = tab.add([neutral], [], {}, None, "auto", "auto", "neutral")
+    _, given, labels, _, lacks, prompt, asked, learn, *_ = filled
+    assert learn.interactive and asked in LABELS and asked != "neutral"
+    assert asked in prompt.lower() and "single recording of neutral" in lacks
+    *_, (html, profile, *_) = tab.make(given, labels)
+    assert "too few recordings" in html and profile.zero[0] == "neutral"
+    *_, (html, profile, *_) = tab.make(given, dict.fromkeys(labels, "anger"))
+    assert "tell nothing of a person yet" in html and profile is None
+
+
+def test_the_chip_says_what_is_known_and_goes_with_the_profile(plain, profile):
+    row, text = ProfileChip.show(plain.with_profile(profile))
+    assert row.visible and "9 recordings of 3 emotions" in text
+    row, text = ProfileChip.show(None)
+    assert not row.visible and text == ""
+
+
+def test_the_command_writes_a_profile_and_its_figures(
+    plain, uploads, tmp_path, monkeypatch, capsys
+):
+    monkeypatch.setattr(EmotionPipeline, "from_pretrained", lambda *_, **__: plain)
+    out, labels = tmp_path / "me.json", ["--labels", "anger" + "," * 8]
+    assert commands.main(["profile", *uploads[:-1], "--output", str(out)]) == 0
+    said = capsys.readouterr().out
+    assert "unlabelled" in said and "Of 8 recordings" in said
+    assert len(Profile.load(out).labelled) == 8
+    assert commands.main(["profile", *uploads[:-2], "--output", str(out), *labels]) == 2
+    assert "--labels names 9 emotions for 8 files" in capsys.readouterr().err
+    assert commands.main(["profile", *uploads, "--output", str(out)]) == 2
+    assert "no numbers" in capsys.readouterr().err

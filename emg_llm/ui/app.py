@@ -185,7 +185,8 @@ def _recording_tab(pipeline, opened, source, person):
     changed = [source.change, person.change]
     gr.on(changed, predict, [source, person], predicted, concurrency_id="model", **quiet)
     # Answers of before don't fit what the models say now.
-    person.change(lambda: [[] for _ in chat.histories], None, chat.histories, **quiet)
+    empty = [[] for _ in chat.histories]
+    person.change(lambda: empty if empty[1:] else [], None, chat.histories, **quiet)
     tabs.view.input(tabs.redraw, [source, tabs.view], tabs.signal, **quiet)
     return from_table, tabs.view, [*opening, *form.outputs]
 

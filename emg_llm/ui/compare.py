@@ -52,16 +52,18 @@ def typical_neutral(pipeline):
 
 
 def _sentence(sites, values, names):
-    """Where the first is most above the second, and where most below."""
+    """How much stronger the first is on average, where most and where least."""
     apart = {site: a - b for site, a, b in zip(sites, *values, strict=True)}
     mean = sum(apart.values()) / len(apart)
     most, least = max(apart, key=apart.__getitem__), min(apart, key=apart.__getitem__)
     more = "stronger" if mean >= 0 else "weaker"
-    text = (
-        f"{names[0]} is on the mean {number(abs(mean))} dB {more} than {names[1]}: "
-        f"{_signed(apart[most])} dB {at_site(most)}"
+    text = f"{names[0]} is {number(abs(mean))} dB {more} than {names[1]} on average"
+    if len(apart) == 1:
+        return f"{text}."
+    return (
+        f"{text}; most {at_site(most)} ({_signed(apart[most])} dB), least {at_site(least)} "
+        f"({_signed(apart[least])} dB)."
     )
-    return f"{text}, {_signed(apart[least])} dB {at_site(least)}." if most != least else f"{text}."
 
 
 def _signed(value):

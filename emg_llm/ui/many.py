@@ -59,7 +59,9 @@ class ManyTab:
             buttons=["fullscreen"],
             elem_id="many-table",
         )
-        self.download = gr.DownloadButton("Download as CSV", size="sm", visible=False)
+        self.download = gr.DownloadButton(
+            "Download as CSV", size="sm", visible=False, elem_classes="narrow"
+        )
         with gr.Column(visible=False, elem_id="compare") as self.panel:
             gr.Markdown("### Compare two", elem_classes="heading")
             with gr.Row():
@@ -67,7 +69,7 @@ class ManyTab:
                 self.second = gr.Dropdown([], label="Against")
             self.said = gr.Markdown(elem_id="compared")
             self.figure = gr.Plot(show_label=False, container=False, visible=False)
-            self.open = gr.Button("Open this recording", size="sm")
+            self.open = gr.Button("Open this recording", size="sm", elem_classes="narrow")
         self.outputs = [self.status, self.table, self.kept, self.download, self.panel]
         self.outputs += [self.first, self.second, self.again, self.stop]
         self._wire(person)
