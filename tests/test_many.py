@@ -101,7 +101,7 @@ def test_files_of_one_name_can_be_told_apart(tab, tmp_path):
 
 def test_two_are_compared_by_rms_where_no_model_reads_levels(tab, tmp_path):
     write_csv(tmp_path / "a.csv")
-    quiet = np.loadtxt(tmp_path / "a.csv", delimiter=",")
+    quiet = np.loadtxt(tmp_path / "a.csv", delimiter=",", skiprows=1)
     quiet[:, 1:] /= 10
     head = (tmp_path / "a.csv").read_text().splitlines()[0]
     np.savetxt(tmp_path / "q.csv", quiet, delimiter=",", header=head, comments="")

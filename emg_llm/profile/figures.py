@@ -113,10 +113,10 @@ def missing(counts: dict[str, int], labels: Sequence[str]) -> list[str]:
         sentences.append("A neutral recording is missing: it sets the zero of your levels.")
     expressions = [label for label in none if label != NEUTRAL]
     if expressions and len(some) > 1:
-        it, is_ = ("it", "is") if len(expressions) == 1 else ("them", "are")
+        it = "it" if len(expressions) == 1 else "them"
         sentences.append(
-            f"No recording of {listed(expressions)}: nothing is learned of how you show {it}, and "
-            f"{'they' if it == 'them' else 'it'} {is_} named less often than without the profile."
+            f"No recording of {listed(expressions)}: the models will rarely name {it} once they "
+            "have learned the others."
         )
     if single:
         sentences.append(f"A single recording of {listed(single)}: two or three are better.")

@@ -22,10 +22,10 @@ log = logging.getLogger(__name__)
 
 MOST = 60  # recordings
 INTRO = (
-    "Faces differ. Give the models a few recordings of yours, labelled or not: they learn your "
-    "zero and how you show each emotion. Three of each emotion are plenty, and one neutral "
-    "recording is a start. Nothing is kept here: you take the profile with you, a small file "
-    "without signals and names."
+    "Faces differ. Give the models a few recordings of yours: they learn your zero from neutral or "
+    "unlabelled ones, and how you show an emotion from labelled ones. One of each emotion brings "
+    "most, three are plenty; give all emotions that you mean to have read. Nothing is kept here: "
+    "you take the profile with you, a small file without signals and names."
 )
 UNKNOWN = "not known"
 JOB = {"concurrency_id": "many", "concurrency_limit": 2, "api_visibility": "private"}
