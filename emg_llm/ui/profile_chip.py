@@ -1,7 +1,6 @@
 """The sign on a page that a profile is in use."""
 
 from html import escape
-from typing import Any
 
 import gradio as gr
 
@@ -11,7 +10,7 @@ QUIET = {"api_visibility": "private", "show_progress": "hidden"}
 class ProfileChip:
     """Says on a page that a profile is in use, with a way to drop it."""
 
-    def __init__(self, person: Any) -> None:
+    def __init__(self, person):
         with gr.Row(visible=False, elem_id="profile-chip") as self.row:
             self.text = gr.HTML(padding=False, elem_classes="flush")
             self.drop = gr.Button("Drop it", size="sm", min_width=80, scale=0)
