@@ -63,13 +63,20 @@ def _warning(text):
 
 def _source(prediction, llms):
     """The probability of the label, and whose it is."""
+    llms = prediction.voters or llms
     voters = [p for model, p in prediction.probabilities.items() if model in llms]
     whose = f"mean of the {len(voters)} language models"
+    if voters and prediction.known and not prediction.prompts.keys() & {*llms}:
+        return f"{_share(prediction, voters)}, mean of the encoders, which learned the person"
     if len(voters) == 1:
         whose = "by the language model"
     elif not voters:
         voters, whose = list(prediction.probabilities.values()), "mean of all models"
-    return f"{sum(p.get(prediction.label, 0.0) for p in voters) / len(voters):.0%}, {whose}"
+    return f"{_share(prediction, voters)}, {whose}"
+
+
+def _share(prediction, voters):
+    return f"{sum(p.get(prediction.label, 0.0) for p in voters) / len(voters):.0%}"
 
 
 def prediction_json(prediction):
