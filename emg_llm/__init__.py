@@ -26,6 +26,7 @@ _HOMES = {
     "load_dataset": "data.datasets",
     "EmotionPipeline": "pipeline",
     "Prediction": "pipeline",
+    "Profile": "profile",
 }
 
 __all__ = sorted(_HOMES)

@@ -1,5 +1,5 @@
-"""python -m emg_llm inspect | publish | deploy-space: look into recordings, and put trained models
-on the Hugging Face Hub."""
+"""python -m emg_llm inspect | predict | profile | publish | deploy-space: look into recordings,
+read emotions, learn a face, and put trained models on the Hugging Face Hub."""
 
 import argparse
 import json
@@ -33,12 +33,39 @@ def make_parser():
     )
     new.set_defaults(run=run_inspect)
     new.add_argument("files", metavar="FILE", nargs="+", help="a recording")
-    new.add_argument("--sampling-rate", help="Hz, where the file doesn't say it")
-    new.add_argument("--unit", help="of the values, where the file doesn't say it")
-    new.add_argument("--channels", help="names or numbers of the channels, with commas")
-    new.add_argument("--montage", help="the sites of the channels, with commas, or face")
+    _add_reading(new)
     new.add_argument("--json", action="store_true", help="print JSON, a line for each file")
     new.add_argument("--report", metavar="HTML", help="write a page with figures (one file)")
+    new = commands.add_parser(
+        "predict",
+        help="name the emotion in each of many recordings",
+        description="Prints a line for each recording: signal quality, emotion, confidence, or why "
+        "no emotion is named. A file that can't be read doesn't stop the others.",
+    )
+    new.set_defaults(run=run_predict)
+    new.add_argument("files", metavar="FILE", nargs="+", help="a recording, or a folder of them")
+    _add_reading(new)
+    new.add_argument("--bundle", help="folder or Hub id of the models (default: the packaged ones)")
+    new.add_argument("--profile", metavar="JSON", help="of the person in the recordings")
+    new.add_argument("--csv", metavar="CSV", help="write the table to this file, too")
+    new.add_argument("--json", action="store_true", help="print JSON, a line for each file")
+    new = commands.add_parser(
+        "profile",
+        help="learn a person's face from a few of their recordings",
+        description="Writes a small file without signals that --profile takes, and measures how "
+        "often each recording is read right by models that know the others. One neutral recording "
+        "is enough for the zero of the person's levels; labelled ones are learned.",
+    )
+    new.set_defaults(run=run_profile)
+    new.add_argument("files", metavar="FILE", nargs="+", help="a recording, or a folder of them")
+    new.add_argument("--output", metavar="JSON", required=True, help="the profile")
+    new.add_argument(
+        "--labels",
+        help="the emotion of each file, with commas, empty if unknown (default: as the file, its "
+        "name or its folder says)",
+    )
+    _add_reading(new)
+    new.add_argument("--bundle", help="folder or Hub id of the models (default: the packaged ones)")
     new = commands.add_parser(
         "publish",
         help="upload a bundle, and optionally its training conversations, to the Hub",
@@ -78,11 +105,18 @@ def make_parser():
     return parser
 
 
+def _add_reading(parser):
+    """The flags that say how files are read."""
+    parser.add_argument("--sampling-rate", help="Hz, where the file doesn't say it")
+    parser.add_argument("--unit", help="of the values, where the file doesn't say it")
+    parser.add_argument("--channels", help="names or numbers of the channels, with commas")
+    parser.add_argument("--montage", help="the sites of the channels, with commas, or face")
+
+
 def run_inspect(options):
     from emg_llm.report.measured import measured
     from emg_llm.report.retrieve import lines
     from emg_llm.signal.description import description
-    from emg_llm.signal.readers import read_recording
     from emg_llm.signal.recording import RecordingError
 
     o, refused = options, None
@@ -90,9 +124,7 @@ def run_inspect(options):
         raise ValueError("A report is of one file; name one with --report.")
     for path in o.files:
         try:
-            recording = read_recording(
-                path, o.sampling_rate, o.unit, montage=o.montage, channels=o.channels
-            )
+            recording = _read(path, o)
         except RecordingError as error:
             refused = error  # the others are inspected, too
             print(json.dumps({"file": path, "error": str(error)}) if o.json else f"{path}: {error}")
@@ -109,6 +141,90 @@ def run_inspect(options):
             print(f"Report: {o.report}", file=sys.stderr)
     if refused is not None:
         raise ValueError("Not every file could be read.")
+
+
+def _read(path, options):
+    from emg_llm.signal.readers import read_recording
+
+    o = options
+    return read_recording(path, o.sampling_rate, o.unit, montage=o.montage, channels=o.channels)
+
+
+def _files(paths):
+    """The files, and those in folders, at any depth."""
+    from emg_llm.signal.readers import SUPPORTED_EXTENSIONS
+
+    for path in map(Path, paths):
+        if not path.is_dir():
+            yield path
+            continue
+        inside = sorted(f for f in path.rglob("*") if f.suffix.lower() in SUPPORTED_EXTENSIONS)
+        if not inside:
+            raise ValueError(f"{path} holds no recording.")
+        yield from inside
+
+
+def run_predict(options):
+    from emg_llm.pipeline import EmotionPipeline
+    from emg_llm.report.rows import Row, row, to_csv
+    from emg_llm.signal.recording import RecordingError
+
+    o, rows, unread = options, [], 0
+    files = list(_files(o.files))
+    pipeline = EmotionPipeline.from_pretrained(o.bundle, profile=o.profile)
+    width = max(len(str(path)) for path in files)
+    for path in files:
+        try:
+            recording = _read(path, o)
+            each = row(str(path), pipeline.report(recording), pipeline(recording))
+        except RecordingError as error:
+            each, unread = Row(str(path), why=str(error)), unread + 1
+        rows.append(each)
+        if o.json:
+            print(json.dumps(vars(each)), flush=True)
+        else:
+            sure = "" if each.confidence is None else f"{each.confidence:.0%}"
+            told = f"{each.quality:6}  {each.emotion:10}  {sure:>4}  {each.why}".rstrip()
+            print(f"{each.file:{width}}  {told}", flush=True)
+    if o.csv:
+        try:
+            Path(o.csv).write_text(to_csv(rows), encoding="utf-8")
+        except OSError as error:
+            raise ValueError(f"{o.csv} can't be written ({error.strerror}).") from None
+    print(pipeline.trained_on, file=sys.stderr)
+    if unread:
+        raise ValueError(f"{unread} of {len(rows)} files could not be read.")
+
+
+def run_profile(options):
+    from emg_llm.pipeline import EmotionPipeline
+    from emg_llm.profile import Profile
+    from emg_llm.profile.figures import left_out, missing, why_not
+    from emg_llm.profile.names import label_of
+    from emg_llm.signal.recording import RecordingError
+
+    o, files = options, list(_files(options.files))
+    given = o.labels and [label.strip() for label in o.labels.split(",")]
+    if given and len(given) != len(files):
+        raise ValueError(f"--labels names {len(given)} emotions for {len(files)} files.")
+    pipeline = EmotionPipeline.from_pretrained(o.bundle)
+    recordings = [_read(path, o) for path in files]
+    labels = given or [
+        r.label if r.label in pipeline.labels else label_of(str(path), pipeline.labels)
+        for path, r in zip(files, recordings, strict=True)
+    ]
+    for path, label, recording in zip(files, labels, recordings, strict=True):
+        print(f"{label or 'unlabelled':12}{path}")
+        if why := pipeline.withheld(recording):
+            raise RecordingError(f"{path} can't be part of a profile. {why}")
+    profile = Profile.of(pipeline, recordings, labels)
+    profile.save(o.output)
+    print(f"{o.output}: {profile.sentence}", *missing(profile.counts, pipeline.labels), sep="\n")
+    figures = None
+    for figures in left_out(pipeline, profile, recordings.__getitem__):
+        print(f"\r{figures.named.n} of {len(profile.labelled)} read", end="", file=sys.stderr)
+    print("" if figures is None else "\n", end="", file=sys.stderr)
+    print(why_not(profile) if figures is None else figures.sentence)
 
 
 def _named(recording):

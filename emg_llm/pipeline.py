@@ -2,15 +2,11 @@
 
 import copy
 import logging
-from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from functools import cached_property, partial
 from pathlib import Path
-from threading import Lock
 from typing import Any, Self
-
-import numpy as np
 
 from emg_llm.bridge.codebook import Codebook
 from emg_llm.bridge.spelling import spell
@@ -20,20 +16,19 @@ from emg_llm.chat.oddities import UNCOMPARED, oddities
 from emg_llm.chat.turns import Chat, Message, likely
 from emg_llm.encoders import load_encoder
 from emg_llm.evaluation.confidence import Confidence
-from emg_llm.evaluation.confidence import log as log_of
-from emg_llm.evaluation.prediction import Prediction, finite, headline, mean_of
+from emg_llm.evaluation.prediction import Prediction, finite, headline, sets_of
 from emg_llm.hub.client import HubError, bundle_folder, part, resolve
 from emg_llm.hub.saved import read_json
+from emg_llm.llms.asking import ask
 from emg_llm.llms.available import AnyLLM, Bundle, load_llms
-from emg_llm.llms.loading import LlmError
-from emg_llm.registry import MEAN
+from emg_llm.profile import Profile
+from emg_llm.profile.applying import knowing, told
 from emg_llm.report import Report, models
 from emg_llm.report.check import check, marked, unmarked
 from emg_llm.report.measured import measured
 from emg_llm.report.retrieve import quoted
-from emg_llm.signal.levels import ANY
 from emg_llm.signal.montage import SitesError, arrange, site_warnings
-from emg_llm.signal.once import Memo, Prepared, fingerprint
+from emg_llm.signal.once import Prepared, Recent
 from emg_llm.signal.preprocessing import clean
 from emg_llm.signal.recording import Recording, RecordingError
 from emg_llm.svm import EmotionSVM
@@ -48,10 +43,15 @@ class EmotionPipeline:
 
     not_loaded: language model -> a sentence that says why it isn't loaded. Results for the last
     few recordings are cached, so a prediction and a chat about the same recording compute them
-    once; the recordings themselves are not kept.
+    once; the recordings themselves are not kept. profile: of the person whose recordings it reads.
     """
 
-    def __init__(self, folder: Path, llms: Sequence[str] | None = None) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        llms: Sequence[str] | None = None,
+        profile: Profile | str | Path | None = None,
+    ) -> None:
         self.folder = folder
         self.config = read_json(folder / "config.json")
         self.labels = tuple(self.config["labels"])
@@ -67,7 +67,10 @@ class EmotionPipeline:
         of = partial(part, folder, self.config), tuple(self.config["llms"])
         bundle = Bundle(*of, self.encoders[archs[0]], codebook)
         self._llms, self.not_loaded = load_llms(bundle, llms, ("svm", *archs))
-        self._recent, self._lock = OrderedDict(), Lock()
+        self._memo = Recent(REMEMBERED)  # the cached results for a recording
+        self.profile: Profile | None = None
+        if profile is not None:
+            vars(self).update(vars(self.with_profile(profile)))
 
     @classmethod
     def from_pretrained(
@@ -75,18 +78,19 @@ class EmotionPipeline:
         folder_or_id: str | Path | None = None,
         revision: str | None = None,
         llms: Sequence[str] | None = None,
+        profile: Profile | str | Path | None = None,
     ) -> Self:
         """Load the packaged bundle, or one from a folder or a Hub id.
 
         llms: the language models, by default the bundle's own; each a "NAME" from the bundle, an
         adapter's folder or Hub id, "NAME=ADAPTER", or "NAME=http://HOST:PORT/v1#MODEL" for one on
-        a server. `not_loaded` lists those that fail to load.
-        Raises HubError if there is no bundle.
+        a server. `not_loaded` lists those that fail to load. profile: see `with_profile`.
+        Raises HubError if there is no bundle, ProfileError.
         """
         folder = bundle_folder() if folder_or_id is None else resolve(folder_or_id, revision)
         if not (folder / "config.json").exists():
             raise HubError(f"{folder.name} holds no bundle; build one with `make bundle`.")
-        return cls(folder, llms)
+        return cls(folder, llms, profile)
 
     def knowing(
         self, *, neutral: Sequence[Recording] = (), several: Sequence[Recording] = ()
@@ -96,17 +100,27 @@ class EmotionPipeline:
         neutral: of the person's neutral face; or several: two or more of any kind, unlabelled.
         Models not trained with `--scaling any` read as before; ValueError if there are no others.
         """
-        if bool(neutral) == bool(several) or len(several) == 1:
-            raise ValueError("Give neutral recordings of the person, or at least two as `several`.")
-        bridges = [llm.bridge for llm in self._llms.values()]
-        models: dict[Any, Any] = dict.fromkeys((self.svm, *self.encoders.values(), *bridges))
-        if not any(model.scaling == ANY for model in models):
-            raise ValueError(
-                "The models of this bundle can't use recordings of the person, because none was "
-                "trained with --scaling any."
-            )
-        of = [Prepared.of(r) for r in neutral or several], "neutral" if neutral else "several"
-        told = {m: m.knowing(*of) if m.scaling == ANY else m for m in models}
+        return self._told(knowing(self._all, neutral, several))
+
+    def with_profile(self, profile: Profile | str | Path) -> Self:
+        """A pipeline of the same models that knows one person; profile: a Profile or its file.
+
+        Where it has labelled recordings, the encoders, which learned them, name the emotion.
+        Raises ProfileError for a file that is none, or a profile that doesn't fit the models.
+        """
+        profile = profile if isinstance(profile, Profile) else Profile.load(profile)
+        profile.check(self)
+        known = self._told(told(profile, *self._all))
+        known.profile = profile
+        return known
+
+    @property
+    def _all(self):
+        """(the SVM, the encoders by name, the bridges)."""
+        return self.svm, self.encoders, [llm.bridge for llm in self._llms.values()]
+
+    def _told(self, told):
+        """A pipeline of the models that know a person, by those that don't."""
         known = self.asking({n: m.reading_with(told[m.bridge]) for n, m in self._llms.items()})
         known.svm = told[self.svm]
         known.encoders = {arch: told[encoder] for arch, encoder in self.encoders.items()}
@@ -115,13 +129,23 @@ class EmotionPipeline:
     def asking(self, llms: dict[str, AnyLLM]) -> Self:
         """A pipeline of the same other models, with `llms` as its language models."""
         other = copy.copy(self)
-        other._llms, other._recent, other._lock = llms, OrderedDict(), Lock()
+        other._llms, other._memo = llms, Recent(REMEMBERED)
         return other
 
     @property
     def llms(self) -> tuple[str, ...]:
         """The names of the loaded language models."""
         return tuple(self._llms)
+
+    @property
+    def voters(self) -> tuple[str, ...]:
+        """The models whose mean probability decides."""
+        return tuple(self.encoders) if self._learned else self.llms
+
+    @property
+    def _learned(self):
+        """Whether the encoders learned labelled recordings of the person."""
+        return self.profile is not None and self.profile.learns
 
     @property
     def models(self) -> tuple[str, ...]:
@@ -184,6 +208,8 @@ class EmotionPipeline:
 
     def _withheld(self, recording):
         """(why the emotion is withheld or "", warnings)."""
+        if self.profile and (why := self.profile.unfit(recording)):
+            return why, ()
         try:
             arrange(clean(recording), self.sites)
         except SitesError as error:
@@ -235,7 +261,7 @@ class EmotionPipeline:
         recording = Prepared.of(recording)
 
         def make():
-            of_models = self(recording), self.llms, self.results, self.trained_on, llm
+            of_models = self(recording), self.voters, self.results, self.trained_on, llm
             return models.report(self._signal(recording), *of_models)
 
         return self._memo(recording).once(("report", llm), make)
@@ -259,16 +285,6 @@ class EmotionPipeline:
         scores = likely(model.labels, probabilities)
         return Chat(reading, scores[0][0], scores)
 
-    def _memo(self, recording):
-        """The cached results for this recording."""
-        key = recording.once("fingerprint", lambda: fingerprint(recording))
-        with self._lock:
-            memo = self._recent.setdefault(key, Memo())
-            self._recent.move_to_end(key)
-            if len(self._recent) > REMEMBERED:
-                self._recent.popitem(last=False)
-        return memo
-
     def _read(self, recording, llm):
         """(Reading, probabilities (labels,)) of one language model."""
         reading = self._reading(recording, llm)
@@ -284,22 +300,10 @@ class EmotionPipeline:
         if why:
             return Prediction(None, {}, warnings=tuple(oddities(recording)), withheld=why)
         models = {"svm": (self.svm.labels, self.svm)}
-        for arch, encoder in self.encoders.items():
-            models[arch] = encoder.config.labels, encoder
+        models |= {arch: (e.config.labels, e) for arch, e in self.encoders.items()}
         for name, llm in self._llms.items():
             models[name] = llm.labels, lambda r, llm=llm: self._read(r, llm)[1]
-        probabilities, failures, refused = {}, [], None
-        for model, (labels, predict) in models.items():
-            try:
-                probabilities[model] = dict(zip(labels, finite(predict(recording)), strict=True))
-            except RecordingError as error:
-                refused = refused or error
-                failures.append(f"{model} can't read this recording: {error}")
-            except LlmError as error:
-                failures.append(f"{model} is left out: {error}")
-            except Exception:
-                log.exception("The model %s failed", model)
-                failures.append(f"{model} failed and is left out; the log has the details.")
+        probabilities, failures, refused = ask(models, recording)
         if not probabilities and refused:
             raise refused
         warnings = (
@@ -312,24 +316,20 @@ class EmotionPipeline:
         if not probabilities:
             why = "Every model failed on this recording, so no emotion is named."
             return Prediction(None, {}, warnings=warnings, withheld=why)
-        read = {
-            n: self._read(recording, self._llms[n])[0] for n in self._llms if n in probabilities
-        }
+        read = {n: self._reading(recording, m) for n, m in self._llms.items() if n in probabilities}
         return Prediction(
-            headline(probabilities, self.llms),
+            headline(probabilities, self.voters),
             probabilities,
             {n: tuple(spell(t, self._llms[n].spelling) for t in r.tokens) for n, r in read.items()},
             {n: spell(r.prompt(), self._llms[n].spelling) for n, r in read.items()},
             warnings,
-            sets=self._sets(probabilities),
+            sets={} if self._learned else self._sets(probabilities),
+            voters=self.voters,
+            known=self.profile.sentence if self.profile else "",
         )
 
     def _sets(self, probabilities):
-        """model -> the labels in its set, for the models that have sets."""
+        """model -> the labels in its set, where no labels of the person were learned."""
         owners = {"svm": self.svm, **{a: e.config for a, e in self.encoders.items()}, **self._llms}
-        sets = {model: owners[model].confidence.label_set(p) for model, p in probabilities.items()}
-        if all(name in probabilities for name in self.config["llms"]):
-            mean = mean_of(probabilities, self.config["llms"])
-            calibrated = self.mean.probabilities(log_of(np.array([*map(mean.get, self.labels)])))
-            sets[MEAN] = self.mean.label_set(dict(zip(self.labels, calibrated, strict=True)))
-        return {model: labels for model, labels in sets.items() if labels}
+        of = {name: owner.confidence for name, owner in owners.items()}
+        return sets_of(probabilities, of, self.mean, self.config["llms"], self.labels)

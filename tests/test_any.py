@@ -1,10 +1,9 @@
 """Models of scaling "any": one for all that may be known of a person, and told which it is."""
 
 import json
-from collections import Counter, OrderedDict
+from collections import Counter
 from dataclasses import asdict, replace
 from itertools import combinations
-from threading import Lock
 
 import numpy as np
 import pytest
@@ -37,6 +36,7 @@ from emg_llm.hub.client import HubError
 from emg_llm.llms.model import EmgLLM
 from emg_llm.pipeline import EmotionPipeline
 from emg_llm.signal.levels import ANY, KNOWN, PRIVILEGES, SHARE, LevelScale
+from emg_llm.signal.once import Recent
 from emg_llm.svm import EmotionSVM, dataset_features
 
 LABELS = ("anger", "fear", "neutral")
@@ -319,7 +319,7 @@ def pipeline_of(encoder, codebook, svm, bridge, nano_folder):
     pipeline.config, pipeline.labels = {"llms": ["nano"]}, LABELS
     pipeline.mean, pipeline.svm, pipeline.encoders = Confidence(), svm, {"cnn": encoder}
     pipeline._llms = {"nano": EmgLLM("nano", model, tokenizer, LABELS, bridge)}
-    pipeline._recent, pipeline._lock = OrderedDict(), Lock()
+    pipeline._memo, pipeline.profile = Recent(8), None
     return pipeline
 
 

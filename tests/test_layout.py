@@ -14,7 +14,7 @@ FLOORS = (  # from the ground up; rooms on one floor don't know each other
     {"evaluation"},
     {"svm", "encoders"},
     {"bridge", "report"},
-    {"chat"},
+    {"chat", "profile"},
     {"llms"},
     {"experiments", "pipeline", "ui"},
     {"audit", "embeddings", "scripts"},

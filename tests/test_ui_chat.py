@@ -33,7 +33,7 @@ def asked(pipeline, message, chosen, histories=((), ())):
     """What `ask` yields after a recording was chosen: the LLMs' histories, step by step."""
     source = make_source(pipeline.samples["sample"])
     with gr.Blocks():
-        chat = ChatArea(pipeline, OpenRecordings(), gr.State(None))
+        chat = ChatArea(pipeline, OpenRecordings(), gr.State(None), gr.State(None))
     return [
         columns
         for _, _, *columns in chat.ask(Asking, message, source, chosen, *map(list, histories))
@@ -78,7 +78,7 @@ def test_a_slow_language_model_holds_up_no_other(sampled):
             yield "done"
 
     with gr.Blocks():
-        chat = ChatArea(Slow(sampled.samples), OpenRecordings(), gr.State(None))
+        chat = ChatArea(Slow(sampled.samples), OpenRecordings(), gr.State(None), gr.State(None))
     source = make_source(sampled.samples["sample"])
     steps = chat.ask(Asking, "Why?", source, chat.llms, [], [])
     slow, _ = next(c for _, _, *c in steps if c[1] and c[1][-1]["content"] == "done")

@@ -139,11 +139,23 @@ class Bridge(ABC):
 
         privilege: which of KNOWN they are. Raises SitesError.
         """
+        encoder = self.encoder and self.encoder.knowing(recordings, privilege)
+        scale = self.scale
+        values = None if scale is None else powers_there(recordings, scale.names)
+        return self.against(encoder, values, privilege)
+
+    def against(
+        self, encoder: EmgEncoder | None, values: np.ndarray | None, privilege: str
+    ) -> Self:
+        """The bridge for a person's single recordings, with an encoder that knows the person.
+
+        values: the powers (n, sites) of the known recordings, NaN at a site without a signal.
+        Parts that the bridge lacks are None.
+        """
         bridge = copy.copy(self)
-        if self.encoder is not None:
-            bridge.encoder = self.encoder.knowing(recordings, privilege)
-        if self.scale is not None:
-            bridge.known = {privilege: [powers_there(recordings, self.scale.names)]}
+        bridge.encoder = encoder
+        if values is not None and privilege:
+            bridge.known = {privilege: [values]}
         return bridge
 
     def read_dataset(

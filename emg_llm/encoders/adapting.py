@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import torch
+from torch import Tensor
 from torch.nn import functional as F
 
 from emg_llm.encoders.base import EmgEncoder
@@ -25,16 +26,32 @@ def calibrate(
     tuned = copy.deepcopy(encoder).cpu()
     examples = Examples(tuned, inputs, targets, np.zeros(len(inputs)))
     examples.shift_to_people(tuned)
-    tuned.settle(examples.shifts[0, 0])
-    examples.shifts.zero_()
-    if tuned.config.lead == "deep":
-        _tune(tuned, examples, seed)
-    else:
+    shift = examples.shifts[0, 0]
+    if tuned.config.lead != "deep":
         with torch.inference_mode():
-            levels = torch.stack([tuned.offset(*front) for front in examples.fronts])
-        levels = levels / tuned.spread
-        tuned.readouts.adapt(levels, examples.targets, tuned.config.confidence.temperature)
+            offsets = torch.stack([tuned.offset(*front) for front in examples.fronts])
+        return learned(tuned, offsets, examples.targets, shift)
+    tuned.settle(shift)
+    examples.shifts.zero_()
+    _tune(tuned, examples, seed)
     return tuned.eval()
+
+
+def learned(
+    encoder: EmgEncoder, offsets: Tensor, targets: Tensor | np.ndarray, shift: Tensor
+) -> EmgEncoder:
+    """A copy of an encoder, on its device, whose readouts learned a person's few recordings.
+
+    offsets: (n, levels), see `EmgEncoder.offset`; targets: int (n,); shift: (n_shift,), the
+    person's, see `EmgEncoder.zero`. A "deep" head reads no readout: such an encoder learns from
+    whole recordings alone, see `calibrate`.
+    """
+    tuned = copy.deepcopy(encoder).cpu()
+    before = tuned.center.clone()
+    tuned.settle(shift.cpu())
+    levels = (offsets.to(before) + before - tuned.center) / tuned.spread
+    tuned.readouts.adapt(levels, torch.as_tensor(targets), tuned.config.confidence.temperature)
+    return tuned.to(encoder.device).eval()
 
 
 def _tune(encoder, examples, seed, steps=60, learning_rate=1e-3):

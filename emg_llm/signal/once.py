@@ -1,8 +1,9 @@
 """A cache of computed values, and recordings that cache what is computed from them."""
 
 import hashlib
+from collections import OrderedDict
 from collections.abc import Callable, Hashable
-from threading import RLock
+from threading import Lock, RLock
 from typing import Any, Self
 
 import numpy as np
@@ -48,6 +49,22 @@ class Prepared(Recording):
 
     def once(self, key: Hashable, make: Callable[[], Any]) -> Any:
         return self._memo.once(key, make)
+
+
+class Recent:
+    """A Memo for each of the last `most` recordings; equal recordings share one."""
+
+    def __init__(self, most: int) -> None:
+        self._most, self._memos, self._lock = most, OrderedDict(), Lock()
+
+    def __call__(self, recording: Recording) -> Memo:
+        key = recording.once("fingerprint", lambda: fingerprint(recording))
+        with self._lock:
+            memo = self._memos.setdefault(key, Memo())
+            self._memos.move_to_end(key)
+            if len(self._memos) > self._most:
+                self._memos.popitem(last=False)
+        return memo
 
 
 def fingerprint(recording: Recording) -> bytes:

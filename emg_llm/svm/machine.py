@@ -4,6 +4,7 @@ It chooses its features and settings inside the training people, by cross-valida
 """
 
 import copy
+import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
@@ -167,9 +168,23 @@ class EmotionSVM(Pushable):
     def knowing(self, recordings: Sequence[Recording], privilege: str) -> Self:
         """An SVM of the same machines for single recordings of a person of whom `recordings` are
         known. privilege: which of KNOWN they are. Raises SitesError."""
+        return self.against(np.stack([self.facts(r) for r in recordings]), privilege)
+
+    def against(self, rows: np.ndarray, privilege: str) -> Self:
+        """As `knowing`, from the `facts` (n, columns) of the known recordings."""
         svm = copy.copy(self)
-        svm.known = {privilege: [np.stack([row_of(r, *self.reads) for r in recordings])]}
+        svm.known = {privilege: [rows]}
         return svm
+
+    def facts(self, recording: Recording) -> np.ndarray:
+        """float64 (columns,): what it reads of a recording; NaN at a site without a signal."""
+        return row_of(recording, *self.reads)
+
+    @property
+    def fingerprint(self) -> str:
+        """A hash of what it reads and of how it scales that."""
+        described = json.dumps([self.labels, self.columns, self._described], default=float)
+        return hashlib.sha256(described.encode()).hexdigest()[:16]
 
     @property
     def scaling(self) -> str:
@@ -207,7 +222,7 @@ class EmotionSVM(Pushable):
 
     def __call__(self, recording):
         """Probabilities (labels,) for one recording. Raises SitesError, see `arrange`."""
-        return self.predict_proba(row_of(recording, *self.reads)[None], known=self.known)[0]
+        return self.predict_proba(self.facts(recording)[None], known=self.known)[0]
 
     def save_pretrained(self, folder):
         import skops.io

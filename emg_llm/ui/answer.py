@@ -30,12 +30,13 @@ def answer_html(
     notes = "".join(f'<p class="warning">{escape(text)}</p>' for text in prediction.warnings)
     if prediction.withheld:
         return withheld_html(prediction.withheld) + notes
-    label, mean = str(prediction.label), mean_of(prediction.probabilities, llms)
+    voters = prediction.voters or llms
+    label, mean = str(prediction.label), mean_of(prediction.probabilities, voters)
     share = mean[label]
     worth = worth_text(prediction, llms, results, share)
     html = (
         f'<h2 class="emotion">{escape(label)}</h2>'
-        + _bar(share, len(mean), _whose(prediction, llms))
+        + _bar(share, len(mean), _whose(prediction, voters))
         + f'<p class="agree">{escape(agreement(prediction, llms))}</p>'
         + (f'<p class="worth">{escape(worth)}</p>' if worth else "")
         + notes
@@ -99,8 +100,10 @@ def agreement(prediction: Prediction, llms: Sequence[str]) -> str:
 def worth_text(prediction: Prediction, llms: Sequence[str], results: Any, share: float) -> str:
     """How often answers as sure as this one were right on people whom no model had seen.
 
-    Empty where nobody measured the models that answer.
+    Empty where nobody measured the models that answer, or with a profile.
     """
+    if prediction.known:
+        return ""
     led = leading(results) if isinstance(results, dict) else {}
     rows = {m["model"]: m for m in led.get("models") or [] if isinstance(m, dict) and "model" in m}
     voters = [name for name in prediction.probabilities if name in llms]
@@ -133,6 +136,8 @@ def _nearest_bin(row: Mapping[str, Any], share: float) -> Mapping[str, Any] | No
 def _whose(prediction, llms):
     """Whose mean the shown probability is."""
     voters = [name for name in prediction.probabilities if name in llms]
+    if prediction.known and not prediction.prompts.keys() & {*voters}:
+        return "mean of the encoders, which learned the person"
     if len(voters) > 1:
         return f"mean of {len(voters)} language models"
     return "by the language model" if voters else "mean of all models"

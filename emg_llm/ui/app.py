@@ -11,8 +11,11 @@ from emg_llm.ui import analysis
 from emg_llm.ui.channels import ChannelChoice, question_markdown
 from emg_llm.ui.chat import ChatArea
 from emg_llm.ui.endpoints import Page, add_endpoints
+from emg_llm.ui.face_profile import FaceTab
+from emg_llm.ui.many import ManyTab
 from emg_llm.ui.opened import OpenRecordings
 from emg_llm.ui.prediction import Hero
+from emg_llm.ui.profile_chip import ProfileChip
 from emg_llm.ui.report import ReportDownload
 from emg_llm.ui.results import results_tab
 from emg_llm.ui.samples import SampleCards
@@ -45,15 +48,21 @@ def build_app(pipeline):
                 "A research demo, not a medical device; not for diagnosis.",
                 elem_id="notice",
             )
-        with gr.Tabs():
-            with gr.Tab("Recording"):
-                _recording_tab(demo, pipeline, opened, source)
+        person = gr.State(None, time_to_live=KEEP_S)  # the pipeline that knows the visitor
+        with gr.Tabs() as pages:
+            with gr.Tab("Recording", id="recording"):
+                opening = _recording_tab(demo, pipeline, opened, source, person)
+            with gr.Tab("Your face", id="face"):
+                FaceTab(pipeline, person)
+            with gr.Tab("Many files", id="many"):
+                ManyTab(pipeline, person).opens(pages, *opening)
             with gr.Tab("Results and methods"):
                 results_tab(pipeline)
     return demo.queue(default_concurrency_limit=4, max_size=32)
 
 
-def _recording_tab(demo, pipeline, opened, source):
+def _recording_tab(demo, pipeline, opened, source, person):
+    ProfileChip(person)
     truth = gr.State(None, time_to_live=KEEP_S)  # to be guessed: what a sample was made as
     with gr.Column(elem_id="stage"):
         samples = SampleCards(pipeline)
@@ -68,13 +77,13 @@ def _recording_tab(demo, pipeline, opened, source):
             form.add_settings()
             simulator = SimulatorPanel()
     if len(pipeline.llms) > 1:
-        tabs, chat = SignalTabs(opened), ChatArea(pipeline, opened, source)
+        tabs, chat = SignalTabs(opened), ChatArea(pipeline, opened, source, person)
     else:
         with gr.Row():
             with gr.Column(scale=3, min_width=320):
                 tabs = SignalTabs(opened)
             with gr.Column(scale=2, min_width=320):
-                chat = ChatArea(pipeline, opened, source)
+                chat = ChatArea(pipeline, opened, source, person)
 
     shown = [
         source,
@@ -146,6 +155,9 @@ def _recording_tab(demo, pipeline, opened, source):
         opens = safely((made[1], None, None, None), view)
         return [*opens, *simulator.show(*made), *form.empty()]
 
+    def from_table(new, view):
+        return [*safely(new, view), *simulator.clear(), *form.empty()]
+
     def same(old, *new):
         try:
             return old[:-1] == analysis.make_source(*new)[:-1]
@@ -158,13 +170,14 @@ def _recording_tab(demo, pipeline, opened, source):
             return [gr.skip()] * len(shown)
         return safely(new, view)
 
-    def predict(new, to_guess=None):
+    def predict(new, known, to_guess=None):
         if not new:
             return [gr.skip(), gr.skip(), *download.clear(), *chat.unread()]
         try:
             recording = opened(new)
-            result = pipeline(recording)
-            file = download.show(pipeline.report(recording))
+            model = known or pipeline
+            result = model(recording)
+            file = download.show(model.report(recording))
             return [*hero.show(result, to_guess), *file, *chat.read(result)]
         except RecordingError as error:
             problem = str(error)
@@ -175,8 +188,12 @@ def _recording_tab(demo, pipeline, opened, source):
 
     quiet = {"api_visibility": "private", "show_progress": "minimal"}
     predicted = [*hero.answers, *download.outputs, *chat.readings]
-    asks = [source, truth]
-    predicting = source.change(predict, asks, predicted, concurrency_id="model", **quiet)
+    asks = [source, person, truth]
+    changed = [source.change, person.change]
+    predicting = gr.on(changed, predict, asks, predicted, concurrency_id="model", **quiet)
+    # Answers of before don't fit what the models say now.
+    empty = [[] for _ in chat.histories]
+    person.change(lambda: empty if empty[1:] else [], None, chat.histories, **quiet)
     inputs = [form.file, form.rate, form.unit, form.montage, tabs.view]
     opening = [*shown, *simulator.outputs]
     under_way = [predicting, *chat.asking]
@@ -193,6 +210,7 @@ def _recording_tab(demo, pipeline, opened, source):
     gr.on(changes, settings_changed, [source, *inputs, asked.channels], shown, **quiet)
     form.file.clear(lambda: [*nothing(EMPTY), *simulator.clear()], None, opening, **new)
     tabs.view.input(tabs.redraw, [source, tabs.view], tabs.signal, **quiet)
+    return from_table, tabs.view, [*opening, *form.outputs]
 
 
 class RecordingForm:

@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Iterator
+from typing import Any
 
 import gradio as gr
 
@@ -33,13 +34,13 @@ BROKEN = "Something went wrong while answering; the app's log has the details."
 
 
 class ChatArea:
-    """The chat's components.
+    """The chat's components. person: the State of the pipeline that knows the visitor, or None.
 
     outputs: the readings and the histories of all LLMs, emptied by `clear()`. readings: filled by
     `read(prediction)`. asking: the streaming events.
     """
 
-    def __init__(self, pipeline, opened, source):
+    def __init__(self, pipeline, opened, source, person):
         self.pipeline, self.opened, self.llms = pipeline, opened, tuple(pipeline.llms)
         self.readings, self.histories, self.asking = [], [], []
         gr.Markdown("### Talk about this recording", elem_classes="heading")
@@ -55,7 +56,7 @@ class ChatArea:
         self.outputs = [*self.readings, *self.histories]
         if self.llms:
             gr.Markdown(LEGEND, elem_classes="hint", elem_id="legend")
-            self._wire(source)
+            self._wire(source, person)
 
     @property
     def side_by_side(self):
@@ -95,11 +96,11 @@ class ChatArea:
                     self.histories.append(gr.Chatbot(label=llm, height=height, **CHATBOT))
                 self.columns.append(column)
 
-    def _wire(self, source):
+    def _wire(self, source, person):
         asking = gr.on(
             [self.box.submit, *(chip.click for chip in self.chips)],
             self.ask,
-            [self.box, source, self.chosen, *self.histories],
+            [self.box, source, person, self.chosen, *self.histories],
             [self.box, self.stop, *self.histories],
             show_progress="hidden",
             concurrency_id="model",
@@ -128,6 +129,7 @@ class ChatArea:
         event: gr.EventData,
         message: str | None,
         source: Source | None,
+        person: Any,
         chosen: list[str],
         *before: list,
     ) -> Iterator[list]:
@@ -155,17 +157,18 @@ class ChatArea:
             for i in active:
                 show(i, str(error))
         else:
-            streams = {i: self.replies(message, recording, i, earlier[i]) for i in active}
+            about = person or self.pipeline, recording
+            streams = {i: self.replies(*about, message, i, earlier[i]) for i in active}
             for news in merged(streams):
                 for i, text in news.items():
                     show(i, text)
                 yield [gr.skip(), gr.skip(), *histories]
         yield [gr.skip(), gr.Button(visible=False), *histories]
 
-    def replies(self, message, recording, i, history):
+    def replies(self, pipeline, recording, message, i, history):
         """The growing reply of one LLM; errors become text in the chat."""
         try:
-            yield from stream(self.pipeline, recording, message, self.llms[i], history)
+            yield from stream(pipeline, recording, message, self.llms[i], history)
         except (RecordingError, LlmError) as error:
             yield str(error)
         except Exception:

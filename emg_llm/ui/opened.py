@@ -32,7 +32,7 @@ class OpenRecordings:
         with self._lock:
             memo = self._open.setdefault(key, Memo())
             self._open.move_to_end(key)
-        recording = memo.once("recording", lambda: _read(source))
+        recording = memo.once("recording", lambda: read_source(source))
         with self._lock:
             self._bytes[key] = recording.signal.nbytes
             self._forget()
@@ -49,7 +49,8 @@ class OpenRecordings:
             self._bytes.pop(key, None)
 
 
-def _read(source):
+def read_source(source):
+    """The recording of a Source, read anew. Raises RecordingError."""
     try:
         path, rate, unit, montage, parts, channels, _ = source
         # Only what was uploaded is read, whatever else lies beside it.

@@ -10,7 +10,8 @@ HERE = Path(__file__).parent
 FAVICON = HERE / "mark.svg"
 MARK = FAVICON.read_text(encoding="utf-8")
 # Gradio prefixes each selector with `.gradio-container`.
-CSS = "".join((HERE / f"{name}.css").read_text(encoding="utf-8") for name in ("style", "hero"))
+STYLES = "style", "hero", "person"
+CSS = "".join((HERE / f"{name}.css").read_text(encoding="utf-8") for name in STYLES)
 # The CSS above doesn't reach what is around the page.
 AROUND = """
 body { --muscle: #b4472e; }

@@ -16,7 +16,7 @@ def votes_html(prediction: Prediction, llms: Sequence[str]) -> str:
     by_model = prediction.probabilities
     if not by_model:
         return ""
-    mean = mean_of(by_model, llms)
+    mean = mean_of(by_model, prediction.voters or llms)
     labels = sorted(mean, key=mean.__getitem__, reverse=True)
     shown = [k for k in labels if max(p.get(k, 0.0) for p in by_model.values()) >= LEAST]
     voters = [name for name in by_model if name in llms]
