@@ -57,16 +57,16 @@ class EmotionPipeline:
         self.labels = tuple(self.config["labels"])
         self.trained_on = self.config["trained_on"]
         self.mean = Confidence.from_dict(self.config.get("mean", {}))  # of its language models
-        self.svm = EmotionSVM.from_pretrained(part(folder, self.config, "svm"))
+        place = partial(part, folder, self.config)
+        self.svm = EmotionSVM.from_pretrained(place("svm"))
         archs = self.config["encoders"]
-        self.encoders = {
-            arch: load_encoder(part(folder, self.config, f"encoders/{arch}")) for arch in archs
-        }
-        codebook = Codebook.from_pretrained(part(folder, self.config, "codebook"))
+        self.encoders = {arch: load_encoder(place(f"encoders/{arch}")) for arch in archs}
         # The first encoder makes the codes.
-        of = partial(part, folder, self.config), tuple(self.config["llms"])
-        bundle = Bundle(*of, self.encoders[archs[0]], codebook)
-        self._llms, self.not_loaded = load_llms(bundle, llms, ("svm", *archs))
+        coder = self.encoders[archs[0]], Codebook.from_pretrained(place("codebook"))
+        names = *self.config["llms"], *self.config.get("more_llms", ())
+        wanted = self.config["llms"] if llms is None else llms
+        bundle = Bundle(place, names, *coder)
+        self._llms, self.not_loaded = load_llms(bundle, wanted, ("svm", *archs))
         self._memo = Recent(REMEMBERED)  # the cached results for a recording
         self.profile: Profile | None = None
         if profile is not None:
@@ -166,8 +166,8 @@ class EmotionPipeline:
     @property
     def samples(self) -> dict[str, Path]:
         """name -> path of the bundle's sample recordings."""
-        files = self.config.get("samples", {})
-        return {name: self.folder / "samples" / file for name, file in files.items()}
+        at = self.folder / "samples"
+        return {name: at / file for name, file in self.config.get("samples", {}).items()}
 
     @property
     def montages(self) -> dict[str, str]:
@@ -179,16 +179,14 @@ class EmotionPipeline:
         if not self._llms:
             raise ValueError("No language model is loaded, so chat is unavailable.")
         if name is not None and name not in self._llms:
-            raise ValueError(
-                f"Unknown language model {name!r}; choose one of {', '.join(self.llms)}."
-            )
+            names = ", ".join(self.llms)
+            raise ValueError(f"Unknown language model {name!r}; choose one of {names}.")
         return self._llms[name or self.llms[0]]
 
     def __call__(self, recording: Recording) -> Prediction:
         """Predict the emotion, or say why it is withheld, see `withheld`.
 
-        A model that fails is left out, with a warning. Raises RecordingError if the recording
-        can't be read at all.
+        A model that fails is left out, with a warning. Raises RecordingError if none can read it.
         """
         recording = Prepared.of(recording)
         prediction = self._memo(recording).once("prediction", lambda: self._predict(recording))
@@ -232,21 +230,18 @@ class EmotionPipeline:
     ) -> Iterator[str]:
         """Stream one language model's answer to `message` about a recording, piece by piece.
 
-        A grounded model answers from the report of the recording. For others the conversation
-        starts with their prompt, the emotion that they score highest, their scores and the
-        strongest sites; where the emotion is withheld, the nearest statements of the report are the
-        answer. history: earlier messages, {"role": "user" | "assistant", "content": text}, with or
-        without marks.
+        A grounded model answers from the report. Others go on from their prompt and the emotion
+        that they score highest; where it is withheld, the nearest statements are the answer.
+        history: earlier messages, {"role": "user" | "assistant", "content": text}.
         """
         model, messages = self.llm(llm), list(history)
-        if model.grounded:
-            chat = Grounded(self.report(recording, llm)).after(messages)
-            yield from model.reply(chat.asked(message))
-        elif self.withheld(recording):
+        if self.withheld(recording) and not model.grounded:
             earlier = [m["content"] for m in messages if m["role"] == "user"]
             yield quoted(self.report(recording), message, earlier)
-        else:
-            yield from model.reply(self._begun(recording, llm).after(messages).asked(message))
+            return
+        grounded = Grounded(self.report(recording, llm)) if model.grounded else None
+        chat = grounded or self._begun(recording, llm)
+        yield from model.reply(chat.after(messages).asked(message))
 
     def checked(self, recording: Recording, reply: str) -> str:
         """A complete `reply`, with what it states of the signal marked, see `report.check`."""
@@ -304,7 +299,7 @@ class EmotionPipeline:
         for name, llm in self._llms.items():
             models[name] = llm.labels, lambda r, llm=llm: self._read(r, llm)[1]
         probabilities, failures, refused = ask(models, recording)
-        if not probabilities and refused:
+        if refused and not probabilities:
             raise refused
         warnings = (
             *oddities(recording),

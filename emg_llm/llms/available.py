@@ -43,17 +43,17 @@ class Bundle:
 
 
 def load_llms(
-    bundle: Bundle, wanted: Iterable[str] | None = None, taken: Iterable[str] = ()
+    bundle: Bundle, wanted: Iterable[str], taken: Iterable[str] = ()
 ) -> tuple[dict[str, AnyLLM], dict[str, str]]:
     """({name: language model}, {name: why it is not loaded}), each in the order of `wanted`.
 
-    wanted: "NAME", "NAME=ADAPTER" or "NAME=http://HOST:PORT/v1#MODEL", see `load_llm`; None means
-    the bundle's own. taken: names of other models. LLMs with equal prompts share one bridge, and
+    wanted: "NAME", "NAME=ADAPTER" or "NAME=http://HOST:PORT/v1#MODEL", see `load_llm`. taken:
+    names of other models. LLMs with equal prompts share one bridge, and
     adapters are merged into their weights.
     """
     llms: dict[str, AnyLLM] = {}
     missing, bridges = {}, {}
-    for each in bundle.names if wanted is None else wanted:
+    for each in wanted:
         source, _, adapter = each.partition("=")
         name = source
         if not adapter or is_address(adapter):

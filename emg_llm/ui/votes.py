@@ -22,7 +22,8 @@ def votes_html(prediction: Prediction, llms: Sequence[str]) -> str:
     voters = [name for name in by_model if name in llms]
     columns = dict(by_model)
     if len(voters) != 1:
-        columns = {"mean of LLMs" if voters else "mean": mean} | columns
+        whose = "mean of LLMs" if voters and not prediction.known else "mean"
+        columns = {whose: mean} | columns
     head = "".join(f'<th scope="col">{escape(name)}</th>' for name in columns)
     tops = {name: max(p, key=p.__getitem__) for name, p in columns.items()}
     rows = "".join(
