@@ -71,7 +71,7 @@ def grounded_conversation(
     chat = Grounded(report)
     names = [name for name, row in askings().items() if _can(row, report)]
     weights = np.array([RARE.get(name, 1.0) for name in names])
-    last = None
+    last = ""
     for name in rng.choice(names, n, p=weights / weights.sum()):
         follows = last in OF_SITE and rng.random() < FOLLOWED
         row = askings()[last if follows else str(name)]

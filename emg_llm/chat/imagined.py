@@ -13,7 +13,7 @@ from emg_llm.bridge import Bridge
 from emg_llm.chat.asking import grounded_conversation
 from emg_llm.chat.levels import levels
 from emg_llm.chat.turns import share_gpt
-from emg_llm.data.datasets import Dataset
+from emg_llm.data.datasets import Dataset, DatasetError
 from emg_llm.evaluation.prediction import Prediction, headline
 from emg_llm.registry import MEAN, REGISTRY
 from emg_llm.report import Report
@@ -46,9 +46,15 @@ def grounded_rows(
     n_questions: int,
     rng: np.random.Generator,
 ) -> Iterator[dict[str, Any]]:
-    """`n` training rows: chats of `n_questions` about the reports on some recordings."""
+    """`n` training rows: chats of `n_questions` about the reports on some recordings.
+
+    Raises DatasetError for a feature table.
+    """
     for i in rng.choice(np.asarray(rows, int), n, replace=n > len(rows)):
-        report = imagined(dataset.item(int(i)), bridge, rng)
+        recording = dataset.item(int(i))
+        if not isinstance(recording, Recording):
+            raise DatasetError("Reports need recordings; a feature table has none.")
+        report = imagined(recording, bridge, rng)
         chat = grounded_conversation(report, rng, n_questions)
         yield {
             "conversations": share_gpt(chat.turns),
