@@ -23,6 +23,7 @@ from emg_llm.llms.asking import ask
 from emg_llm.llms.available import AnyLLM, Bundle, load_llms
 from emg_llm.profile import Profile
 from emg_llm.profile.applying import knowing, told
+from emg_llm.registry import REPORT
 from emg_llm.report import Report, models
 from emg_llm.report.check import check, marked, unmarked
 from emg_llm.report.measured import measured
@@ -177,10 +178,9 @@ class EmotionPipeline:
     def llm(self, name: str | None = None) -> AnyLLM:
         """The language model `name`, by default the first. Raises ValueError for unknown names."""
         if not self._llms:
-            raise ValueError("No language model is loaded, so chat is unavailable.")
+            raise ValueError("No language model is loaded.")
         if name is not None and name not in self._llms:
-            names = ", ".join(self.llms)
-            raise ValueError(f"Unknown language model {name!r}; choose one of {names}.")
+            raise ValueError(f"No language model {name!r}; choose from {', '.join(self.llms)}.")
         return self._llms[name or self.llms[0]]
 
     def __call__(self, recording: Recording) -> Prediction:
@@ -231,15 +231,15 @@ class EmotionPipeline:
         """Stream one language model's answer to `message` about a recording, piece by piece.
 
         A grounded model answers from the report. Others go on from their prompt and the emotion
-        that they score highest; where it is withheld, the nearest statements are the answer.
-        history: earlier messages, {"role": "user" | "assistant", "content": text}.
+        that they score highest; where it is withheld, or `llm` is "report", the report's nearest
+        statements are the answer. history: {"role": "user" | "assistant", "content": text}, ….
         """
-        model, messages = self.llm(llm), list(history)
-        if self.withheld(recording) and not model.grounded:
+        messages, model = list(history), None if llm == REPORT else self.llm(llm)
+        if model is None or (self.withheld(recording) and not model.grounded):
             earlier = [m["content"] for m in messages if m["role"] == "user"]
             yield quoted(self.report(recording), message, earlier)
             return
-        grounded = Grounded(self.report(recording, llm)) if model.grounded else None
+        grounded = model.grounded and Grounded(self.report(recording, llm))
         chat = grounded or self._begun(recording, llm)
         yield from model.reply(chat.after(messages).asked(message))
 

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 
 MEAN = "mean of language models"  # in results and predictions, a model of its own
+REPORT = "report"  # answers with its statements, without a language model
 LORA_R, LORA_ALPHA, LORA_DROPOUT = 16, 32, 0.1  # the original project's values
 
 

@@ -265,7 +265,7 @@ def test_what_a_reply_states_is_marked_as_the_signal_has_it(pipeline, sample):
 
 def test_an_unknown_language_model_is_said_in_one_sentence(pipeline, sample):
     with pytest.raises(
-        ValueError, match=r"Unknown language model 'gpt-9'; choose one of nano-llama2, nano-phi3"
+        ValueError, match=r"No language model 'gpt-9'; choose from nano-llama2, nano-phi3"
     ):
         next(pipeline.chat(sample, "Why?", llm="gpt-9"))
 

@@ -29,14 +29,14 @@ class Asking:
     target = None
 
 
-def asked(pipeline, message, chosen, histories=((), ())):
+def asked(pipeline, message, chosen, histories=((), (), ())):
     """What `ask` yields after a recording was chosen: the LLMs' histories, step by step."""
     source = make_source(pipeline.samples["sample"])
     with gr.Blocks():
         chat = ChatArea(pipeline, OpenRecordings(), gr.State(None), gr.State(None))
     return [
         columns
-        for _, _, *columns in chat.ask(Asking, message, source, chosen, *map(list, histories))
+        for _, _, *columns in chat.ask(Asking, message, source, None, chosen, *map(list, histories))
     ]
 
 
@@ -46,14 +46,15 @@ def sampled(tmp_path_factory):
 
 
 def test_all_chosen_language_models_answer_and_are_marked_when_they_are_complete(sampled):
-    steps = asked(sampled, "Why?", sampled.llms)
-    for column, llm in zip(steps[-1], sampled.llms, strict=True):
+    names = "report", *sampled.llms
+    steps = asked(sampled, "Why?", names)
+    for column, llm in zip(steps[-1], names, strict=True):
         question, answer = column
         assert question == {"role": "user", "content": "Why?"}
         assert answer["content"] == f"{llm} read 8 channels ✓ and 0 earlier messages: Why?"
     said = [{"role": "user", "content": "Hi"}, {"role": "assistant", "content": "Hello."}]
-    first, second = asked(sampled, "Why?", ["nano-phi3"], (said, said))[-1]
-    assert first == said
+    report, first, second = asked(sampled, "Why?", ["nano-phi3"], (said, said, said))[-1]
+    assert report == first == said
     assert second[:2] == said and "2 earlier" in second[-1]["content"]
 
 
@@ -80,11 +81,11 @@ def test_a_slow_language_model_holds_up_no_other(sampled):
     with gr.Blocks():
         chat = ChatArea(Slow(sampled.samples), OpenRecordings(), gr.State(None), gr.State(None))
     source = make_source(sampled.samples["sample"])
-    steps = chat.ask(Asking, "Why?", source, chat.llms, [], [])
-    slow, _ = next(c for _, _, *c in steps if c[1] and c[1][-1]["content"] == "done")
+    steps = chat.ask(Asking, "Why?", source, None, chat.llms, [], [], [])
+    _, slow, _ = next(c for _, _, *c in steps if c[2] and c[2][-1]["content"] == "done")
     assert slow[-1]["content"] == ""
     free.set()
-    *_, (_, _, slow, _) = steps
+    *_, (_, _, _, slow, _) = steps
     assert slow[-1]["content"] == "done"
 
 

@@ -51,13 +51,13 @@ def test_an_upload_its_prediction_its_views_and_a_chat_read_the_file_once(tmp_pa
     path = write_csv(tmp_path / "trial.csv")
     source, *_ = does["uploaded"](path, None, "auto", None, RAW)
     assert source.path == path
-    does["predict"](source)
+    does["predict"](source, None)
     for view in (CLEANED, RAW, CLEANED):
         does["redraw"](source, view)
     event = SimpleNamespace(target=None)
-    n_llms = len(FakePipeline.llms)
+    n_llms = 1 + len(FakePipeline.llms)  # the report answers too
     for _ in range(2):
-        assert list(does["ask"](event, "Why?", source, FakePipeline.llms, *[[]] * n_llms))
+        assert list(does["ask"](event, "Why?", source, None, FakePipeline.llms, *[[]] * n_llms))
     assert counts == {"read_recording": 1, "dct": len(MONTAGE), "QualityReport": 1}
 
 

@@ -152,7 +152,7 @@ def test_a_simulated_recording_opens_like_an_upload_with_its_truth_and_a_downloa
     assert "Simulated: <b>fear</b>" in text and "The expression begins at" in text
     downloads = [v.value["path"] for v in values if isinstance(v, gr.DownloadButton) and v.value]
     assert source.path in downloads
-    assert '<h2 class="emotion">fear</h2>' in shown(does["predict"](source))
+    assert '<h2 class="emotion">fear</h2>' in shown(does["predict"](source, None))
     again, *_ = does["simulated"](RAW, *PANEL)
     assert np.array_equal(*(emg_llm.read_recording(s.path).signal for s in (source, again)))
 

@@ -56,7 +56,7 @@ def build_app(pipeline):
                 FaceTab(pipeline, person)
             with gr.Tab("Many files", id="many"):
                 ManyTab(pipeline, person).opens(pages, *opening)
-            with gr.Tab("Results and methods"):
+            with gr.Tab("Results"):
                 results_tab(pipeline)
     return demo.queue(default_concurrency_limit=4, max_size=32)
 

@@ -1,4 +1,4 @@
-"""The chat: one question, and a column of streamed answers for each LLM."""
+"""The chat: one question, and a column of answers for the report and for each LLM."""
 
 import logging
 from collections.abc import Iterator
@@ -7,6 +7,7 @@ from typing import Any
 import gradio as gr
 
 from emg_llm.llms.loading import LlmError
+from emg_llm.registry import REPORT
 from emg_llm.signal.recording import RecordingError
 from emg_llm.ui.analysis import Source, plain_history
 from emg_llm.ui.llm_header import not_loaded_html, reading_html, unread_html
@@ -25,7 +26,6 @@ LEGEND = (
     "✓ agrees with the measurement in this recording · ✗ does not; the measured value follows. "
     "An emotion and its certainty are not measured, so they get no mark."
 )
-NO_LLM = "No language model is loaded, so chat is unavailable."
 CHATBOT = {"show_label": False, "layout": "bubble", "feedback_options": None, "allow_tags": False}
 CHATBOT |= {"buttons": ["copy"], "placeholder": PLACEHOLDER, "elem_classes": "answer"}
 MAX_MESSAGE = 1000  # characters
@@ -36,27 +36,23 @@ BROKEN = "Something went wrong while answering; the app's log has the details."
 class ChatArea:
     """The chat's components. person: the State of the pipeline that knows the visitor, or None.
 
-    outputs: the readings and the histories of all LLMs, emptied by `clear()`. readings: filled by
-    `read(prediction)`. asking: the streaming events.
+    llms: all that answer, the report first. outputs: their readings and histories, emptied by
+    `clear()`. readings: filled by `read(prediction)`. asking: the streaming events.
     """
 
     def __init__(self, pipeline, opened, source, person):
-        self.pipeline, self.opened, self.llms = pipeline, opened, tuple(pipeline.llms)
+        self.pipeline, self.opened, self.llms = pipeline, opened, (REPORT, *pipeline.llms)
         self.readings, self.histories, self.asking = [], [], []
         gr.Markdown("### Talk about this recording", elem_classes="heading")
-        if not self.llms:
-            gr.Markdown(NO_LLM)
-            self._not_loaded()
-        elif self.side_by_side:  # on a phone, below the answers would be far down
+        if self.side_by_side:  # on a phone, below the answers would be far down
             self._question()
             self._answers(height=360)
         else:
             self._answers(height=420)
             self._question()
         self.outputs = [*self.readings, *self.histories]
-        if self.llms:
-            gr.Markdown(LEGEND, elem_classes="hint", elem_id="legend")
-            self._wire(source, person)
+        gr.Markdown(LEGEND, elem_classes="hint", elem_id="legend")
+        self._wire(source, person)
 
     @property
     def side_by_side(self):
@@ -81,15 +77,18 @@ class ChatArea:
             gr.HTML(html, padding=False, elem_id="not-loaded", elem_classes="flush")
 
     def _answers(self, height):
-        names = list(self.llms)
         self.chosen = gr.CheckboxGroup(
-            names, value=names, label="Models that answer", visible=self.side_by_side
+            list(self.llms),
+            value=[REPORT],
+            label="Who answers",
+            visible=self.side_by_side,
+            elem_id="answerers",
         )
         self._not_loaded()
         self.columns = []
         with gr.Row(elem_classes="answers"):
             for llm in self.llms:
-                with gr.Column(min_width=280) as column:
+                with gr.Column(min_width=280, visible=llm == REPORT) as column:
                     self.readings.append(
                         gr.HTML(unread_html(llm), padding=False, elem_classes="flush")
                     )
@@ -133,7 +132,7 @@ class ChatArea:
         chosen: list[str],
         *before: list,
     ) -> Iterator[list]:
-        """Stream the answers of the chosen LLMs, by default of the first."""
+        """Stream the answers of the chosen ones, by default of the report."""
         if event.target in self.chips:
             message = QUESTIONS[self.chips.index(event.target)]
         message = (message or "").strip()

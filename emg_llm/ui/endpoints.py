@@ -8,13 +8,14 @@ from gradio.data_classes import ListFiles
 
 from emg_llm.llms.loading import LlmError
 from emg_llm.plots import signals as plots
+from emg_llm.registry import REPORT
 from emg_llm.report.measured import measured
 from emg_llm.signal.montage import FACE
 from emg_llm.signal.quality import assess_quality
 from emg_llm.signal.recording import EMOTIONS, RecordingError
 from emg_llm.signal.simulation.config import COURSES, POSED
 from emg_llm.ui import analysis
-from emg_llm.ui.chat import MAX_MESSAGE, NO_LLM, stream
+from emg_llm.ui.chat import MAX_MESSAGE, stream
 from emg_llm.ui.prediction import prediction_json
 from emg_llm.ui.simulated import BOUNDS, make, save
 
@@ -78,6 +79,7 @@ def add_endpoints(pipeline, opened):
     ):
         """Stream the growing reply of one LLM to a message about the recording.
 
+        llm: by default the first; "report" for the statements that are nearest to the question.
         The last one marks its statements about the recording: ✓ agrees with the measurement, ✗
         does not.
         """
@@ -91,10 +93,9 @@ def add_endpoints(pipeline, opened):
                 history = analysis.plain_history(history)
             except ValueError as error:
                 raise RecordingError(str(error)) from None
-            if not pipeline.llms:
-                raise RecordingError(NO_LLM)
             recording = open_file(file, sampling_rate, unit, montage, channels)
-            yield from stream(pipeline, recording, message, llm or pipeline.llms[0], history)
+            name = llm or next(iter(pipeline.llms), REPORT)
+            yield from stream(pipeline, recording, message, name, history)
 
     # Clients call the parameters by these names.
     def simulate(

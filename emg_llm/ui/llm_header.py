@@ -3,19 +3,26 @@
 from html import escape
 
 from emg_llm.chat.turns import likely
+from emg_llm.registry import REPORT
 
 UNREAD = '<p class="hint">Its scores and its prompt appear here.</p>'
 WITHHELD = '<p class="hint">Not asked, because no emotion is named.</p>'
+QUOTED = (
+    '<p class="hint">Answers with the statements of the report that are nearest to the question. '
+    "No language model writes them.</p>"
+)
 REFUSED = '<p class="hint">It can\'t read this recording.</p>'
 
 
 def unread_html(llm):
     """The header before there is a recording."""
-    return _named(llm, UNREAD)
+    return _named(llm, QUOTED if llm == REPORT else UNREAD)
 
 
 def reading_html(llm, prediction):
     """The likeliest labels with bars, and the prompt, folded away."""
+    if llm == REPORT:
+        return _named(llm, QUOTED)
     if prediction.withheld:
         return _named(llm, WITHHELD)
     probabilities = prediction.probabilities.get(llm)

@@ -234,9 +234,11 @@ def test_a_person_uploads_sees_and_asks(browser, url, trial, words):
         page.locator(".votes summary").click()
         models = page.locator(".votes thead th").all_inner_texts()
         assert {"svm", "cnn", "tcn"} < {*models}
+        _choose_all(page)
         scored = page.locator(".scores li:first-child .label").all_inner_texts()
         names = page.locator("h4.llm").all_inner_texts()
-        assert len(scored) == len(names) == page.locator(".answer").count()
+        assert 1 + len(scored) == len(names) == page.locator(".answer").count()
+        assert names[0] == "report"
         page.locator("details.folded summary").last.click()
         page.get_by_text("EMG features: ").last.wait_for()
         for tab in ("Spectrum", "Features", "Quality"):
@@ -245,7 +247,7 @@ def test_a_person_uploads_sees_and_asks(browser, url, trial, words):
 
         _ask(page, "Which emotion is this?")
         page.wait_for_function(  # in each column the emotion that this language model scores
-            "scored => [...document.querySelectorAll('.answer')].every((column, i) => "
+            "scored => [...document.querySelectorAll('.answer')].slice(1).every((column, i) => "
             "[...column.querySelectorAll('.message.bot')]"
             ".some(answer => answer.innerText.toLowerCase().includes(scored[i])))",
             arg=scored,
@@ -282,16 +284,17 @@ def test_a_person_stops_all_answers_and_asks_again(browser, trial):
     try:
         with page_of(browser, url, 1280, 900) as page:
             page.locator("#answer .agree").wait_for()
+            _choose_all(page)
             columns = page.locator(".answer")
             _ask(page, "Why?")
-            for k in range(3):
+            for k in range(4):
                 columns.nth(k).get_by_text("more more").wait_for()
             page.get_by_role("button", name="Stop").click()
             page.get_by_role("button", name="Stop").wait_for(state="hidden")
             _ask(page, "And now?")
-            for k, llm in enumerate(pipeline.llms):
+            for k, llm in enumerate(("report", *pipeline.llms)):
                 columns.nth(k).get_by_text(f"{llm} knows 2.").wait_for()
-            assert sorted(pipeline.stopped) == ["a", "b", "c"]
+            assert sorted(pipeline.stopped) == ["a", "b", "c", "report"]
     finally:
         demo.close()
 
@@ -322,6 +325,7 @@ def test_a_person_uploads_a_header_and_its_samples_and_takes_one_of_two_files_ba
     _, url, _ = demo.launch(prevent_thread_lock=True, quiet=True, **launch_options())
     try:
         with page_of(browser, url, 1280, 900) as page:
+            page.locator("#answer .agree").wait_for()  # of the sample that it opens with
             page.locator("input[type=file]").first.set_input_files(header)
             page.get_by_text("give both files together").wait_for()
             page.locator("input[type=file]").first.set_input_files(tmp_path / "record.dat")
@@ -348,7 +352,7 @@ def test_a_phone_shows_the_answer_of_a_sample_without_scrolling(browser, url):
         assert _bottom(page, ".agree") <= 844
         page.locator(".votes summary").click()
         page.locator(".js-plotly-plot").first.wait_for()
-        for tab in ("Spectrum", "Features", "Quality", "Signal", "Results and methods"):
+        for tab in ("Spectrum", "Features", "Quality", "Signal", "Results"):
             page.get_by_role("tab", name=tab).click()
             assert page.evaluate("document.documentElement.scrollWidth") <= 390
 
@@ -365,6 +369,7 @@ def test_a_sample_is_guessed_with_the_keyboard_before_its_emotion_is_shown(brows
         card.press("Enter")
         page.locator(".question").wait_for(timeout=ANSWER_MS)
         assert card.get_attribute("aria-pressed") == "true"
+        _choose_all(page)
         for told in (".revealed", "#votes details", ".scores"):
             assert not page.locator(told).first.is_visible()
         page.locator(".choices button").first.press("Enter")
@@ -476,6 +481,14 @@ def test_on_a_phone_the_newest_answer_is_scrolled_to(browser, url):
             "const [inner, outer] = [end, column].map(e => e.getBoundingClientRect());"
             "return inner.top >= outer.top && inner.bottom <= outer.bottom; }"
         )
+
+
+def _choose_all(page):
+    """Let the language models answer beside the report."""
+    boxes = page.locator("#answerers input")
+    for k in range(boxes.count()):
+        boxes.nth(k).check()
+    page.locator("h4.llm").last.wait_for()
 
 
 def _ask(page, question):
