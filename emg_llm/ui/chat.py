@@ -17,9 +17,9 @@ log = logging.getLogger(__name__)
 
 QUESTIONS = (
     "Which emotion is this?",
-    "What was measured?",
+    "Which muscle is most active?",
+    "When are the muscles active?",
     "How good is the signal?",
-    "What does RMS mean?",
 )
 PLACEHOLDER = "<p class='hint'>Ask for the emotion, what was measured, and how certain it is.</p>"
 LEGEND = (
