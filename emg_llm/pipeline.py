@@ -64,9 +64,8 @@ class EmotionPipeline:
         self.encoders = {arch: load_encoder(place(f"encoders/{arch}")) for arch in archs}
         # The first encoder makes the codes.
         coder = self.encoders[archs[0]], Codebook.from_pretrained(place("codebook"))
-        names = *self.config["llms"], *self.config.get("more_llms", ())
-        wanted = self.config["llms"] if llms is None else llms
-        bundle = Bundle(place, names, *coder)
+        bundle = Bundle(place, tuple(self.config["llms"]), *coder)
+        wanted = bundle.names if llms is None else llms
         self._llms, self.not_loaded = load_llms(bundle, wanted, ("svm", *archs))
         self._memo = Recent(REMEMBERED)  # the cached results for a recording
         self.profile: Profile | None = None

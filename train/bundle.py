@@ -42,10 +42,6 @@ SAMPLES = {
 FILES = "person1.npy", "person2.csv", "person3.npz", "person4.npz"
 MONTAGES = {next(iter(SAMPLES)): FACE}
 LLMS = "nano-llama2", "nano-phi3", "nano-llama3"
-CHAT = "smollm2-135m"  # the demo's language model: pretrained, and it answers from reports
-# Of people whose codes no encoder has learned, so that it learns how often these are right.
-CHAT_DATA = "simulated:subjects=160,trials=1,conditions=varied,diversity=1.4,seed=2"
-QUESTIONS = SCRIPTS.parent / "tests" / "questions.jsonl"
 # Of the language models: many variants of a recording, each seen once, in large batches.
 LEARNING = {"num_train_epochs": 1, "per_device_train_batch_size": 64, "learning_rate": 2e-3}
 # Nothing is chosen on these people: measure them, and change nothing afterwards.
@@ -150,11 +146,6 @@ def steps(args, work):
                 *fewer("--max_steps", 2),
             ],
         )
-    if not args.quick:
-        people = "--data", CHAT_DATA, "--seed", args.seed, *known, *codec, "--bridge", "both"
-        talks = "--variants", 1, "--follow_ups", 0, "--reports", 170
-        yield "conversations", "chat", [*people, *talks]
-        yield "sft", f"adapters/{CHAT}", ["--llm", CHAT, "--dataset_name", work / "chat"]
     adapters = [work / "adapters" / llm for llm in LLMS]
     few = "--answers", 0, "--inputs", 0, "--controls", False
     yield "evaluate", "evaluation", ["--model", *adapters, *data, *codec, *few]
