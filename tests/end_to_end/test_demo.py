@@ -235,6 +235,10 @@ def test_a_person_uploads_sees_and_asks(browser, url, trial, words):
         models = page.locator(".votes thead th").all_inner_texts()
         assert {"svm", "cnn", "tcn"} < {*models}
         _choose_all(page)
+        page.wait_for_function(  # each language model has its scores
+            "() => document.querySelectorAll('.scores').length + 1 =="
+            " document.querySelectorAll('.answer').length"
+        )
         scored = page.locator(".scores li:first-child .label").all_inner_texts()
         names = page.locator("h4.llm").all_inner_texts()
         assert 1 + len(scored) == len(names) == page.locator(".answer").count()
@@ -488,7 +492,9 @@ def _choose_all(page):
     boxes = page.locator("#answerers input")
     for k in range(boxes.count()):
         boxes.nth(k).check()
-    page.locator("h4.llm").last.wait_for()
+    page.wait_for_function(
+        "n => document.querySelectorAll('.answer').length == n", arg=boxes.count()
+    )
 
 
 def _ask(page, question):
