@@ -64,9 +64,7 @@ def askings() -> dict[str, Asking]:
     }
 
 
-def grounded_conversation(
-    report: Report, rng: np.random.Generator, n: int, testing: bool = False
-) -> Grounded:
+def grounded_conversation(report: Report, rng: np.random.Generator, n: int) -> Grounded:
     """A chat of `n` questions about a report, with answers."""
     chat = Grounded(report)
     names = [name for name, row in askings().items() if _can(row, report)]
@@ -75,11 +73,11 @@ def grounded_conversation(
     for name in rng.choice(names, n, p=weights / weights.sum()):
         follows = last in OF_SITE and rng.random() < FOLLOWED
         row = askings()[last if follows else str(name)]
-        question, answer = exchange(row, report, rng, testing, AGAIN if follows else ())
+        question, answer = exchange(row, report, rng, AGAIN if follows else ())
         if not follows and rng.random() < TWICE:
             more = askings()[str(rng.choice(names))]
             if more.about and row.about and more.name != row.name:
-                again, also = exchange(more, report, rng, testing)
+                again, also = exchange(more, report, rng)
                 question = f"{question.rstrip('?.! ')} {_joint(rng)} {_lower(again)}"
                 answer = f"{answer} {also}"
         chat = chat.asked(typed(question, rng)).answered(answer)
@@ -91,11 +89,10 @@ def exchange(
     row: Asking,
     report: Report,
     rng: np.random.Generator,
-    testing: bool = False,
     wordings: Sequence[str] = (),
 ) -> tuple[str, str]:
     """(question, answer) of one kind; wordings: others than its own."""
-    wording = str(rng.choice(list(wordings) or row.wordings(testing)))
+    wording = str(rng.choice(list(wordings) or row.wordings()))
     there = list(rng.permutation(report.sites))
     site, other = map(str, (there * 2)[:2])
     names = {

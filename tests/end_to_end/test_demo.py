@@ -1,109 +1,21 @@
 """The demo as a person and as a program meet it: started like `make demo`, then used."""
 
-import os
 import pickle
-import shutil
-import socket
-import subprocess
-import sys
 import time
 import zipfile
-from contextlib import contextmanager
-from pathlib import Path
 
-import httpx
 import numpy as np
 import pytest
-from gradio_client import Client, handle_file
+from gradio_client import handle_file
 from gradio_client.exceptions import AppError
 
 import emg_llm
 from emg_llm.ui import build_app, launch_options
+from tests.end_to_end.pages import ANSWER_MS, ask, bottom, choose_all, page_of
 from tests.pretending import FakePipeline
 from tests.writing import write_wfdb
 
-ROOT = Path(__file__).parents[2]
-START_S = 180
-ANSWER_MS = 120_000
-CHROMIUM_OPTIONS = (
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-)
-
 pytestmark = pytest.mark.slow
-
-
-@pytest.fixture(scope="module")
-def url(tmp_path_factory):
-    """The address of a running demo without network access to the Hub."""
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        port = s.getsockname()[1]
-    url, log = f"http://127.0.0.1:{port}/", tmp_path_factory.mktemp("demo") / "log.txt"
-    environment = os.environ | {
-        "GRADIO_SERVER_NAME": "127.0.0.1",
-        "GRADIO_SERVER_PORT": str(port),
-        "GRADIO_TEMP_DIR": str(tmp_path_factory.mktemp("uploads")),
-        "HF_HUB_OFFLINE": "1",
-    }
-    with log.open("w") as output:
-        demo = subprocess.Popen(
-            [sys.executable, "app.py"], cwd=ROOT, env=environment, stdout=output, stderr=output
-        )
-        try:
-            _wait_until_served(url, demo, log)
-            yield url
-            assert "Traceback" not in log.read_text()
-        finally:
-            demo.terminate()
-            demo.wait(20)
-
-
-def _wait_until_served(url, demo, log):
-    end = time.monotonic() + START_S
-    while time.monotonic() < end:
-        assert demo.poll() is None, log.read_text()
-        try:
-            if httpx.get(url, timeout=5).is_success:
-                return
-        except httpx.HTTPError:
-            time.sleep(0.5)
-    pytest.fail(f"The demo did not start: {log.read_text()}")
-
-
-@pytest.fixture(scope="module")
-def client(url):
-    return Client(url, verbose=False)
-
-
-@pytest.fixture(scope="module")
-def trial(tmp_path_factory):
-    """A CSV file as a person would export it."""
-    recording = emg_llm.simulate("happiness", subject=3)
-    path = tmp_path_factory.mktemp("files") / "my_trial.csv"
-    time_s = np.arange(recording.n_samples) / recording.sampling_rate
-    np.savetxt(
-        path,
-        np.column_stack([time_s, recording.signal]),
-        fmt="%.6g",
-        delimiter=",",
-        header=",".join(["time", *(f"{name} (uV)" for name in recording.channel_names)]),
-        comments="",
-    )
-    return path
-
-
-@pytest.fixture(scope="module")
-def words(tmp_path_factory):
-    """A file that is no recording."""
-    path = tmp_path_factory.mktemp("files") / "words.csv"
-    path.write_text("dear diary,\ntoday I smiled a lot\n")
-    return path
 
 
 def test_a_program_analyses_predicts_and_chats(client, trial):
@@ -170,48 +82,6 @@ def test_a_single_channel_is_shown_and_the_emotion_withheld_in_words(client, tmp
     assert found["label"] is None and "montage" in found["withheld"]
 
 
-@pytest.fixture(scope="module")
-def browser():
-    """A headless Chromium."""
-    playwright = pytest.importorskip("playwright.sync_api")
-    with playwright.sync_playwright() as p:
-        path = _chromium(p.chromium.executable_path)
-        browser = p.chromium.launch(executable_path=path, args=CHROMIUM_OPTIONS)
-        yield browser
-        browser.close()
-
-
-@contextmanager
-def page_of(browser, url, width, height, query=""):
-    """A page that nobody has seen; fails on console errors and on requests elsewhere."""
-    problems = []
-    with browser.new_context(viewport={"width": width, "height": height}) as context:
-        page = context.new_page()
-        page.set_default_timeout(30_000)
-        page.on("pageerror", lambda error: problems.append(str(error)))
-        page.on("console", lambda m: problems.append(m.text) if m.type == "error" else None)
-        page.on("request", lambda r: _is_elsewhere(r.url, url) and problems.append(r.url))
-        page.goto(url + query)
-        yield page
-    assert problems == []
-
-
-def _chromium(of_playwright):
-    names = ("chromium", "chromium-browser", "google-chrome")
-    found = (os.environ.get("CHROMIUM"), *map(shutil.which, names), of_playwright)
-    for path in found:
-        if path and os.path.exists(path):
-            return path
-    message = "There is no Chromium for the browser tests; `make browser` installs one."
-    if os.environ.get("CI") == "true":
-        pytest.fail(message)
-    pytest.skip(message)
-
-
-def _is_elsewhere(request, url):
-    return not request.startswith((url, "data:", "blob:", "about:"))
-
-
 def test_a_person_uploads_sees_and_asks(browser, url, trial, words):
     with page_of(browser, url, 1280, 900) as page:
         page.get_by_text("not a medical device").wait_for()
@@ -220,7 +90,7 @@ def test_a_person_uploads_sees_and_asks(browser, url, trial, words):
         page.get_by_text("This recording can't be used.").wait_for()
         assert page.locator(".js-plotly-plot").count() == 0
         assert not page.locator("#hero").is_visible()
-        _ask(page, "Why?")
+        ask(page, "Why?")
         page.get_by_text("Upload a recording or pick a sample first.").first.wait_for()
 
         page.get_by_role("button", name="Remove this file").or_(
@@ -234,7 +104,7 @@ def test_a_person_uploads_sees_and_asks(browser, url, trial, words):
         page.locator(".votes summary").click()
         models = page.locator(".votes thead th").all_inner_texts()
         assert {"svm", "cnn", "tcn"} < {*models}
-        _choose_all(page)
+        choose_all(page)
         page.wait_for_function(  # each language model has its scores
             "() => document.querySelectorAll('.scores').length + 1 =="
             " document.querySelectorAll('.answer').length"
@@ -249,7 +119,7 @@ def test_a_person_uploads_sees_and_asks(browser, url, trial, words):
             page.get_by_role("tab", name=tab).click()
         page.get_by_text("SNR (dB)").first.wait_for()
 
-        _ask(page, "Which emotion is this?")
+        ask(page, "Which emotion is this?")
         page.wait_for_function(  # in each column the emotion that this language model scores
             "scored => [...document.querySelectorAll('.answer')].slice(1).every((column, i) => "
             "[...column.querySelectorAll('.message.bot')]"
@@ -288,14 +158,14 @@ def test_a_person_stops_all_answers_and_asks_again(browser, trial):
     try:
         with page_of(browser, url, 1280, 900) as page:
             page.locator("#answer .agree").wait_for()
-            _choose_all(page)
+            choose_all(page)
             columns = page.locator(".answer")
-            _ask(page, "Why?")
+            ask(page, "Why?")
             for k in range(4):
                 columns.nth(k).get_by_text("more more").wait_for()
             page.get_by_role("button", name="Stop").click()
             page.get_by_role("button", name="Stop").wait_for(state="hidden")
-            _ask(page, "And now?")
+            ask(page, "And now?")
             for k, llm in enumerate(("report", *pipeline.llms)):
                 columns.nth(k).get_by_text(f"{llm} knows 2.").wait_for()
             assert sorted(pipeline.stopped) == ["a", "b", "c", "report"]
@@ -348,22 +218,17 @@ def test_a_person_uploads_a_header_and_its_samples_and_takes_one_of_two_files_ba
 def test_a_phone_shows_the_answer_of_a_sample_without_scrolling(browser, url):
     with page_of(browser, url, 390, 844) as page:
         page.locator("#answer .agree").wait_for(timeout=ANSWER_MS)
-        assert _bottom(page, ".worth") <= 844
+        assert bottom(page, ".worth") <= 844
         page.locator(".samples button").nth(1).click()
         page.locator(".question").wait_for(timeout=ANSWER_MS)
-        assert _bottom(page, ".question") <= 844
+        assert bottom(page, ".question") <= 844
         page.get_by_role("button", name="Show the answer").click()
-        assert _bottom(page, ".agree") <= 844
+        assert bottom(page, ".agree") <= 844
         page.locator(".votes summary").click()
         page.locator(".js-plotly-plot").first.wait_for()
         for tab in ("Spectrum", "Features", "Quality", "Signal", "Results"):
             page.get_by_role("tab", name=tab).click()
             assert page.evaluate("document.documentElement.scrollWidth") <= 390
-
-
-def _bottom(page, selector):
-    box = page.locator(selector).first.bounding_box()
-    return box["y"] + box["height"]
 
 
 def test_a_sample_is_guessed_with_the_keyboard_before_its_emotion_is_shown(browser, url):
@@ -373,7 +238,7 @@ def test_a_sample_is_guessed_with_the_keyboard_before_its_emotion_is_shown(brows
         card.press("Enter")
         page.locator(".question").wait_for(timeout=ANSWER_MS)
         assert card.get_attribute("aria-pressed") == "true"
-        _choose_all(page)
+        choose_all(page)
         for told in (".revealed", "#votes details", ".scores"):
             assert not page.locator(told).first.is_visible()
         page.locator(".choices button").first.press("Enter")
@@ -476,7 +341,7 @@ def test_on_a_phone_the_newest_answer_is_scrolled_to(browser, url):
         page.locator("#answer .agree").wait_for(timeout=ANSWER_MS)
         column = page.locator(".answer").first
         for k, question in enumerate(("Why?", "How good is the signal?", "Which emotion is this?")):
-            _ask(page, question)
+            ask(page, question)
             column.locator(".message.user").nth(k).wait_for()
             page.get_by_role("button", name="Stop").wait_for(state="hidden", timeout=ANSWER_MS)
         page.wait_for_function(
@@ -485,25 +350,3 @@ def test_on_a_phone_the_newest_answer_is_scrolled_to(browser, url):
             "const [inner, outer] = [end, column].map(e => e.getBoundingClientRect());"
             "return inner.top >= outer.top && inner.bottom <= outer.bottom; }"
         )
-
-
-def _choose_all(page):
-    """Let the language models answer beside the report."""
-    boxes = page.locator("#answerers input")
-    for k in range(boxes.count()):
-        boxes.nth(k).check()
-    page.wait_for_function(
-        "n => document.querySelectorAll('.answer').length == n", arg=boxes.count()
-    )
-
-
-def _ask(page, question):
-    """Ask as a person would, who presses again: Gradio hears nothing while it ends an answer."""
-    box = page.locator("#question textarea")
-    box.fill(question)
-    for _ in range(20):
-        page.get_by_role("button", name="Ask", exact=True).click()
-        page.wait_for_timeout(500)
-        if not box.input_value():
-            return
-    raise AssertionError(f"{question!r} was not taken.")
