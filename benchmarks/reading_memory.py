@@ -28,22 +28,21 @@ from tests.making import RATE, emg, save
 
 MOST = 3.0
 SLOW = (".xlsx", ".ods")  # to write, and no format for as many samples
-CHANNELS = 8
 
 
-def large_file(path: Path, samples: int) -> Path:
-    """A recording of eight channels; text has a column of times and three digits."""
-    signal = emg(samples, CHANNELS)
+def large_file(path: Path, samples: int, channels: int) -> Path:
+    """A recording; text has a column of times and three digits."""
+    signal = emg(samples, channels)
     if path.suffix not in (".csv", ".tsv", ".txt"):
         return save(path, signal)
     sign = "," if path.suffix == ".csv" else "\t"
-    header = sign.join(["time (s)", *(f"EMG{i} (mV)" for i in range(1, CHANNELS + 1))])
+    header = sign.join(["time (s)", *(f"EMG{i} (mV)" for i in range(1, channels + 1))])
     with path.open("w") as stream:
         stream.write(header + "\n")
         for first in range(0, samples, 50_000):
             rows = slice(first, first + 50_000)
             part = np.column_stack([np.arange(samples)[rows] / RATE, signal[rows]])
-            np.savetxt(stream, part, fmt=["%.6f", *["%.3f"] * CHANNELS], delimiter=sign)
+            np.savetxt(stream, part, fmt=["%.6f", *["%.3f"] * channels], delimiter=sign)
     return path
 
 
@@ -83,6 +82,7 @@ def measure(small: str, large: str, reader: str) -> None:
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--samples", type=int, default=300_000)
+    parser.add_argument("--channels", type=int, default=8)
     parser.add_argument("--endings", nargs="+")
     parser.add_argument("--measure", nargs=3, help=argparse.SUPPRESS)
     args = parser.parse_args()
@@ -96,8 +96,8 @@ def main() -> int:
     )
     for ending in endings:
         with tempfile.TemporaryDirectory() as folder:
-            small = save(Path(folder) / f"small{ending}", emg(200, CHANNELS))
-            large = large_file(Path(folder) / f"large{ending}", args.samples)
+            small = save(Path(folder) / f"small{ending}", emg(200, args.channels))
+            large = large_file(Path(folder) / f"large{ending}", args.samples, args.channels)
             readers = [f.reader for f in FORMATS if f.apart and ending in f.endings]
             told = []
             for reader in ("", *(readers if ending != ".mat" else ())):

@@ -8,7 +8,7 @@ import re
 import numpy as np
 
 from emg_llm.signal.readers.chosen import that_are_emg
-from emg_llm.signal.readers.clock import evenly_rises, rises
+from emg_llm.signal.readers.clock import BLOCK, evenly_rises, rises
 from emg_llm.signal.readers.names import (
     CLASS,
     EMG,
@@ -112,7 +112,7 @@ def _without_clocks_and_marks(values, exact, names, keys, units, notes):
     for i, key in enumerate(keys):
         column = exact.get(i, values[:, i]).astype(np.float64)
         leading = keep[0] == i
-        whole = bool(((column == np.round(column)) | np.isnan(column)).all())
+        whole = _is_whole(column)
         timed = _called_time(key, units[i]) and (rises(column) or not _changes(column))
         counts = whole and _counts(column)
         if (INDEX.fullmatch(key) and whole and (counts or rises(column))) or (
@@ -178,6 +178,12 @@ def _called_time(key, unit):
 def _may_be_time(key, leading):
     """Whether a column that rises evenly may be a clock; a slow sensor rises, too."""
     return (leading or not key) and not EMG.search(key) and not other_kind(key)
+
+
+def _is_whole(column):
+    """Whether all values are whole numbers or missing."""
+    pieces = (column[k : k + BLOCK] for k in range(0, len(column), BLOCK))
+    return all(((p == np.round(p)) | np.isnan(p)).all() for p in pieces)
 
 
 def _marks(key, column, whole):
