@@ -238,8 +238,8 @@ class EmotionPipeline:
             earlier = [m["content"] for m in messages if m["role"] == "user"]
             yield quoted(self.report(recording), message, earlier)
             return
-        grounded = model.grounded and Grounded(self.report(recording, llm))
-        chat = grounded or self._begun(recording, llm)
+        about, facts = (recording, llm), model.grounded
+        chat = Grounded(self.report(*about), facts=facts) if facts else self._begun(*about)
         yield from model.reply(chat.after(messages).asked(message))
 
     def checked(self, recording: Recording, reply: str) -> str:

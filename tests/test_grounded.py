@@ -6,11 +6,12 @@ import numpy as np
 import pytest
 
 from emg_llm.bridge.text import Text
-from emg_llm.chat.asking import answering, askings, exchange, grounded_conversation, typed
-from emg_llm.chat.grounded import UNTOLD, Grounded, facts
+from emg_llm.chat.asking import UNKNOWN, answer, answering, asked, grounded_conversation, typed
+from emg_llm.chat.grounded import UNTOLD, WHOLE, Grounded, nearest, whole
 from emg_llm.chat.imagined import grounded_rows, imagined
 from emg_llm.data.datasets import load_dataset
 from emg_llm.experiments.judge import judge
+from emg_llm.report.askings import askings
 from emg_llm.report.check import check
 from emg_llm.report.retrieve import retrieve
 from emg_llm.report.statements import kinds, shown
@@ -52,24 +53,25 @@ def test_answers_are_true_name_no_other_emotion_and_take_their_numbers_from_the_
     n = withheld = 0
     for seed in range(12):
         report, rng = imagine(seed), np.random.default_rng(seed)
-        told = re.findall(r"\d+(?:\.\d+)?", facts(report))
+        told = re.findall(r"\d+(?:\.\d+)?", whole(report))
         withheld += report.value("emotion") is None
         for row in askings().values():
             if len(report.sites) < 2 and "{other}" in " ".join(row.ask):
                 continue
-            question, answer = exchange(row, report, rng)
-            assert not [f for f in check(answer, report) if f.holds is False], (question, answer)
-            failed = judge(answer, {}, report, [question]).failed
-            assert not {"another emotion", "false", "empty"} & {*failed}, (question, answer)
-            said = re.findall(r"\d+(?:\.\d+)?", answer)
-            assert {*said} <= {*told}, (question, answer)
+            question, on = asked(row, report, rng)
+            reply = answer(row, report, rng, on)
+            assert not [f for f in check(reply, report) if f.holds is False], (question, reply)
+            failed = judge(reply, {}, report, [question]).failed
+            assert not {"another emotion", "false", "empty"} & {*failed}, (question, reply)
+            said = re.findall(r"\d+(?:\.\d+)?", reply)
+            assert {*said} <= {*told}, (question, reply)
             n += 1
     assert n > 600 and 1 < withheld < 8
 
 
 def test_facts_are_all_that_a_report_states_but_for_what_holds_of_every_recording(reports):  # noqa: F811
     for report in reports.values():
-        text = facts(report)
+        text = whole(report)
         assert len(text) < 2400
         for s in report:
             if s.kind in UNTOLD or s.kind in ("sites", "accuracy", "withheld"):
@@ -97,10 +99,10 @@ def test_without_an_emotion_questions_about_it_get_the_reason(reports):  # noqa:
 
 def test_a_place_may_follow_alone_and_two_questions_come_in_one(imagine):
     chats = [grounded_conversation(imagine(1), np.random.default_rng(k), 16) for k in range(20)]
-    asked = [m["content"] for chat in chats for m in chat.later if m["role"] == "user"]
+    questions = [m["content"] for chat in chats for m in chat.later if m["role"] == "user"]
     follow = re.compile(r"(?i)(and|what about|and at) (the |above|below|beside)|.* too\b")
-    assert sum(bool(follow.match(q)) for q in asked) > 3
-    assert sum(" and " in q for q in asked) > 10
+    assert sum(bool(follow.match(q)) for q in questions) > 3
+    assert sum(" and " in q for q in questions) > 10
     assert all(len(chat.later) == 32 for chat in chats)
 
 
@@ -117,14 +119,42 @@ def test_a_chat_goes_on_after_earlier_messages_without_their_marks(reports):  # 
         {"role": "user", "content": "How long is it?"},
         {"role": "assistant", "content": "It is 3 s ✓ long."},
     ]
-    chat = Grounded(reports["normal"]).after(earlier).asked("And the jaw?")
+    chat = Grounded(reports["normal"], facts=WHOLE).after(earlier).asked("And the jaw?")
     assert [m["role"] for m in chat.turns] == ["system", "user", "assistant", "user"]
     assert chat.turns[2]["content"] == "It is 3 s long."
-    assert facts(chat.report) in chat.turns[0]["content"]
+    assert whole(chat.report) in chat.turns[0]["content"]
     assert [m["content"] for m in chat.shorter().later] == ["And the jaw?"]
     assert chat.shorter().shorter() is None
     many = Grounded(reports["normal"]).after(earlier[1:] * 20)
     assert len(many.later) == 12 and many.later[0]["role"] == "user"
+
+
+def test_what_matters_comes_with_each_question(reports):  # noqa: F811
+    report = reports["normal"]
+    earlier = [
+        {"role": "user", "content": "How strong is the jaw?"},
+        {"role": "assistant", "content": "RMS at the jaw: 8 µV."},
+    ]
+    _, first, reply, second = Grounded(report).after(earlier).asked("And the cheek?").turns
+    assert report.get("rms:jaw").sentence in first["content"]
+    assert first["content"].endswith("\n\nHow strong is the jaw?")
+    assert reply["content"] == "RMS at the jaw: 8 µV."
+    assert report.get("rms:cheek").sentence in second["content"]
+    assert len(second["content"]) < 500
+    told = [s.kind for s in nearest(report, "Is it good, and which emotion is it?")]
+    assert told == [kind for kind in kinds() if kind in told] and 1 < len({*told}) <= 4
+    assert [*nearest(report, "xyzzy")]  # three things that are known
+
+
+def test_answers_take_their_words_from_what_comes_with_the_question(imagine):
+    unknown = 0
+    for seed in range(20):
+        chat = grounded_conversation(imagine(seed), np.random.default_rng(seed), 6)
+        for question, reply in zip(chat.turns[1::2], chat.turns[2::2], strict=True):
+            told = re.findall(r"\d+(?:\.\d+)?", question["content"])
+            assert {*re.findall(r"\d+(?:\.\d+)?", reply["content"])} <= {*told}
+            unknown += reply["content"].startswith(UNKNOWN)
+    assert 5 < unknown < 40
 
 
 def test_rows_are_of_training_people_and_have_no_label_to_score():
@@ -139,14 +169,14 @@ def test_rows_are_of_training_people_and_have_no_label_to_score():
 
 
 def test_the_retriever_finds_the_answer_to_most_wordings_that_are_kept_for_testing(reports):  # noqa: F811
-    """Nothing is chosen with these in view: 0.70 when this was written."""
+    """Nothing is chosen with these in view: 0.80 when this was written."""
     rng, found = np.random.default_rng(0), []
     for row in askings().values():
         for k, wording in enumerate(row.wordings(testing=True)):
             report = reports[("normal", "dead", "clipped", "arm")[k % 4]]
-            question, _ = exchange(row, report, rng, [wording])
+            question, _ = asked(row, report, rng, [wording])
             wanted = answering(row, report)
             if wanted:
                 kinds_found = {s.kind for s in retrieve(report, question)}
                 found.append(wanted[0].kind in kinds_found)
-    assert len(found) > 200 and np.mean(found) > 0.65
+    assert len(found) > 200 and np.mean(found) > 0.75

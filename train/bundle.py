@@ -120,7 +120,7 @@ def steps(args, work):
     known = "--scaling", ANY
     yield "svm", "svm", [*data, *known]
     for arch in ENCODERS:
-        flags = "--arch", arch, "--lead", "combination", "--epochs", 2 if args.quick else 18
+        flags = "--arch", arch, "--lead", "pattern", "--epochs", 2 if args.quick else 18
         yield "encoder", f"encoders/{arch}", [*data, *known, *flags]
     yield "codebook", "codebook", [*data, "--encoder", coder]
     yield (

@@ -18,6 +18,7 @@ from trl import TrlParser
 
 from emg_llm.bridge import BRIDGES
 from emg_llm.chat.conversations import build_rows, passes
+from emg_llm.chat.grounded import NEAREST
 from emg_llm.chat.imagined import grounded_rows
 from emg_llm.chat.parts import OWNED, write_parts
 from emg_llm.data.contents import training_protocol
@@ -118,7 +119,7 @@ def write(folder, data, args, dataset, split, sources, measured=None):
         "made": {k: v for k, v in asdict(args).items() if k in CARD},
     }
     if args.reports:
-        info["grounded"] = True
+        info["grounded"] = NEAREST
     if measured:
         info["refit"] = True
     write_parts(folder, parts, info)

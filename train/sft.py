@@ -167,7 +167,7 @@ def train(args, training, rows, info, source, checkpoint=None):
         round_adapter(trainer.model)
     name = args.llm or Path(source).name
     of = info["labels"], info["bridge"]
-    reads = {"spelling": spelling, "grounded": info.get("grounded", False)}
+    reads = {"spelling": spelling, "grounded": info.get("grounded", "")}
     return trainer, EmgLLM(name, trainer.model, tokenizer, *of, **reads)
 
 

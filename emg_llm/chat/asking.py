@@ -1,97 +1,62 @@
 """Conversations to learn answering from: what people ask of a report, and answers built from it.
 
-The table of questions, `questions.yaml`, says which statements answer which kind of question. An
-answer is the sentences of these statements, so it is as true and as certain as the report.
+An answer is the sentences of the statements that answer a kind of question, so it is as true and as
+certain as the report.
 """
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
-from functools import cache
-from pathlib import Path
+from dataclasses import replace
 
 import numpy as np
-import yaml
 
-from emg_llm.chat.grounded import Grounded, short
+from emg_llm.chat.grounded import Grounded, nearest, short
 from emg_llm.report import Report, Statement
+from emg_llm.report.askings import EMOTIONAL, Asking, askings
 from emg_llm.report.lexicon import WORDS
 from emg_llm.report.retrieve import known, lines
 from emg_llm.report.statements import kinds
 from emg_llm.signal.montage import SYNONYMS, parse
 from emg_llm.signal.recording import EMOTIONS
 
-HELD_OUT = 5  # every so many-th wording is kept for testing
 UNKNOWN = "I don't know that.", "That isn't in the recording.", "I can't tell that."
 OTHERWISE = "What I know:"
-EMOTIONAL = {"emotion", "probability", "second", "model", "agreement", "withheld"}
 OF_SITE = "rms_at", "level_at", "snr_at", "onset_at"  # a place may follow alone: "And the jaw?"
 AGAIN = "And the {site}?", "What about the {site}?", "And at the {site}?", "the {site} too?"
-TWICE, TYPING, FOLLOWED, SYNONYM = 0.08, 0.12, 0.35, 0.25  # shares
+TWICE, TYPING, FOLLOWED, SYNONYM, LACKING = 0.08, 0.12, 0.35, 0.25, 0.1  # shares
+OTHERS = 3  # statements that are told instead, at most
 PLACED = re.compile(r"(?:\b(?:at|on|of) )?\bthe (above|below|beside) ")  # "at the above the eye"
 RARE = {"trial": 0.3, "samples": 0.5, "line": 0.5, "term_db": 0.5, "chance": 0.5}  # weights
 
 
-@dataclass(frozen=True)
-class Asking:
-    """A kind of question: the kinds of statements that answer it, at most so many of them; its
-    wordings; and what may come before the answer."""
-
-    name: str
-    about: tuple[str, ...]
-    most: int
-    ask: tuple[str, ...]
-    say: tuple[str, ...]
-
-    def wordings(self, testing: bool = False) -> list[str]:
-        """Those to learn from, or those that are kept for testing."""
-        return [w for k, w in enumerate(self.ask) if (k % HELD_OUT == HELD_OUT - 1) == testing]
-
-
-@cache
-def askings() -> dict[str, Asking]:
-    """The table of questions, by name."""
-    text = Path(__file__).with_name("questions.yaml").read_text(encoding="utf-8")
-    return {
-        name: Asking(
-            name,
-            tuple(row["about"]),
-            row.get("most", len(row["about"])),
-            tuple(row["ask"]),
-            tuple(row.get("say", ())),
-        )
-        for name, row in yaml.safe_load(text).items()
-    }
-
-
 def grounded_conversation(report: Report, rng: np.random.Generator, n: int) -> Grounded:
-    """A chat of `n` questions about a report, with answers."""
-    chat = Grounded(report)
+    """A chat of `n` questions about a report, answered from the statements that come with each."""
+    chat, earlier = Grounded(_lacking(report, rng)), []
     names = [name for name, row in askings().items() if _can(row, report)]
     weights = np.array([RARE.get(name, 1.0) for name in names])
     last = ""
     for name in rng.choice(names, n, p=weights / weights.sum()):
         follows = last in OF_SITE and rng.random() < FOLLOWED
         row = askings()[last if follows else str(name)]
-        question, answer = exchange(row, report, rng, AGAIN if follows else ())
+        question, on = asked(row, report, rng, AGAIN if follows else ())
+        asks = [(row, on)]
         if not follows and rng.random() < TWICE:
             more = askings()[str(rng.choice(names))]
             if more.about and row.about and more.name != row.name:
-                again, also = exchange(more, report, rng)
+                again, also = asked(more, report, rng)
                 question = f"{question.rstrip('?.! ')} {_joint(rng)} {_lower(again)}"
-                answer = f"{answer} {also}"
-        chat = chat.asked(typed(question, rng)).answered(answer)
-        last = row.name
+                asks.append((more, also))
+        question = typed(question, rng)
+        told = nearest(chat.report, question, earlier)
+        chat = chat.asked(question).answered(" ".join(answer(a, told, rng, o) for a, o in asks))
+        earlier, last = [*earlier, question], row.name
     return chat
 
 
-def exchange(
-    row: Asking,
-    report: Report,
-    rng: np.random.Generator,
-    wordings: Sequence[str] = (),
-) -> tuple[str, str]:
-    """(question, answer) of one kind; wordings: others than its own."""
+def asked(
+    row: Asking, report: Report, rng: np.random.Generator, wordings: Sequence[str] = ()
+) -> tuple[str, list[str]]:
+    """(a question of one kind, the channels that it names); wordings: others than its own."""
     wording = str(rng.choice(list(wordings) or row.wordings()))
     there = list(rng.permutation(report.sites))
     site, other = map(str, (there * 2)[:2])
@@ -102,13 +67,18 @@ def exchange(
         "emotion": str(rng.choice(EMOTIONS)),
     }
     on = [place for key, place in (("site", site), ("other", other)) if f"{{{key}}}" in wording]
-    said = answering(row, report, on if "{elsewhere}" not in wording else ())
     question = PLACED.sub(r"\1 ", wording.format(**names))
-    before = f"{rng.choice(row.say)} " if row.say else ""
+    return question, on if "{elsewhere}" not in wording else []
+
+
+def answer(row: Asking, told: Report, rng: np.random.Generator, on: Sequence[str] = ()) -> str:
+    """An answer to a kind of question from what is told; on: the channels that it names."""
+    said = answering(row, told, on)
     if not said:
-        told = lines(short(known(report))).replace("\n", " ")
-        return question, f"{rng.choice(UNKNOWN)} {OTHERWISE} {told}"
-    return question, before + " ".join(lines(short(said)).split("\n"))
+        rest = lines(short(known(told) or [*told][:OTHERS])).replace("\n", " ")
+        return f"{rng.choice(UNKNOWN)} {OTHERWISE} {rest}"
+    before = f"{rng.choice(row.say)} " if row.say else ""
+    return before + lines(short(said)).replace("\n", " ")
 
 
 def answering(row: Asking, report: Report, on: Sequence[str] = ()) -> list[Statement]:
@@ -141,6 +111,12 @@ def typed(question: str, rng: np.random.Generator) -> str:
             slip = rng.choice([swapped, question[k], question[k] * 2 + question[k + 1]])
             question = question[:k] + str(slip) + question[k + 2 :]
     return question
+
+
+def _lacking(report, rng):
+    """A report without some kinds of statements, so that it leaves questions open."""
+    gone = {kind for kind in kinds() if rng.random() < LACKING}
+    return replace(report, statements=tuple(s for s in report if s.kind not in gone))
 
 
 def _can(row, report):

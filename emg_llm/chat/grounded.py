@@ -1,4 +1,4 @@
-"""Chats that are answered from the report of a recording: its facts, then questions."""
+"""Chats that are answered from the report of a recording: its facts, and questions."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -8,6 +8,7 @@ from emg_llm.chat.turns import Message
 from emg_llm.report import Report, Statement
 from emg_llm.report.check import unmarked
 from emg_llm.report.models import LIMITS, TERMS
+from emg_llm.report.retrieve import known, lines, retrieve
 from emg_llm.report.statements import shown
 
 ABOUT = (
@@ -24,22 +25,37 @@ ROW = {  # what a line on a channel says of it
 UNTOLD = {"mains", *LIMITS, *TERMS}
 SHORTENED = {"accuracy": " (", "withheld": ";"}  # up to where they are told
 MOST_REMEMBERED = 6  # questions and answers before the last question
+NEAREST, WHOLE = "nearest", "whole"  # of a report: what comes with each question, or first
+NEAR = 4  # kinds of statements with each question
 
 
 @dataclass(frozen=True)
 class Grounded:
     """A chat about a recording: what its report states, and questions and answers.
 
-    Unlike a `Chat` it holds no codes, and needs no emotion: that is one of the statements.
+    Unlike a `Chat` it holds no codes, and needs no emotion: that is one of the statements. facts:
+    WHOLE, the report in compact form comes first; or NEAREST, the few statements that matter for
+    it come with each question, as suits a small model.
     """
 
     report: Report
     later: tuple[Message, ...] = ()
+    facts: str = NEAREST
 
     @property
     def turns(self) -> list[Message]:
         """All messages, for training and inference alike."""
-        return [{"role": "system", "content": f"{ABOUT}\n{facts(self.report)}"}, *self.later]
+        if self.facts == WHOLE:
+            return [{"role": "system", "content": f"{ABOUT}\n{whole(self.report)}"}, *self.later]
+        turns, earlier = [{"role": "system", "content": ABOUT}], []
+        for message in self.later:
+            if message["role"] == "user":
+                question = message["content"]
+                told = lines(short(nearest(self.report, question, earlier)))
+                message = message | {"content": f"{told}\n\n{question}"}
+                earlier = [*earlier, question]
+            turns.append(message)
+        return turns
 
     def asked(self, question: str) -> "Grounded":
         """The chat with one more question."""
@@ -62,7 +78,13 @@ class Grounded:
         return replace(self, later=self.later[2:]) if len(self.later) > 2 else None
 
 
-def facts(report: Report) -> str:
+def nearest(report: Report, question: str, earlier: Sequence[str] = ()) -> Report:
+    """What of a report is told with a question: in its order, so that place tells nothing."""
+    told = retrieve(report, question, earlier, NEAR) or known(report)
+    return replace(report, statements=tuple(told))
+
+
+def whole(report: Report) -> str:
     """The statements of a report in compact form: a line for each channel, the strongest first."""
     rows = list(_by_channel(report))
     listed = {"sites", "model"} if rows else {"model"}  # the lines name the channels

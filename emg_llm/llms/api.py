@@ -19,7 +19,7 @@ import numpy as np
 
 from emg_llm.bridge.reading import NO_EMG, Reading
 from emg_llm.bridge.spelling import spell_messages
-from emg_llm.chat.grounded import Grounded
+from emg_llm.chat.grounded import WHOLE, Grounded
 from emg_llm.chat.turns import ANSWER, Chat, Message
 from emg_llm.evaluation.confidence import Confidence
 from emg_llm.llms.loading import LlmError, end_of_turn
@@ -74,7 +74,7 @@ class ApiLLM:
         confidence: Confidence | None = None,
         spelling: str = "plain",
         tokenizer: PreTrainedTokenizerBase | None = None,
-        grounded: bool = True,
+        grounded: str = WHOLE,
     ) -> None:
         self.name, self.server, self.labels = name, server, tuple(labels)
         self.bridge, self.spelling, self.tokenizer = bridge, spelling, tokenizer

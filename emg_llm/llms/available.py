@@ -136,7 +136,7 @@ def load_api(bundle: Bundle, name: str, address: str) -> ApiLLM:
         Confidence.from_dict(config.get("confidence", config)),
         config.get("spelling", "new"),
         load_tokenizer(folder if own else base, llm=config["name"]),
-        config.get("grounded", False),
+        config.get("grounded", ""),
     )
 
 

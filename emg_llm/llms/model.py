@@ -48,8 +48,9 @@ class EmgLLM(Pushable):
     """A chat LLM that reads EMG.
 
     bridge: turns a recording into its prompt. confidence: turns the label scores into
-    probabilities. spelling: of EMG codes, see `bridge.spelling`. grounded: whether it answers from
-    a report (`chat.grounded`). base: the source of the model under the adapter, if known.
+    probabilities. spelling: of EMG codes, see `bridge.spelling`. grounded: which statements
+    of a report it answers from, "" for none (`chat.grounded`). base: the source of the model under
+    the adapter, if known.
     """
 
     base: str | None = None
@@ -64,7 +65,7 @@ class EmgLLM(Pushable):
         bridge: Bridge | dict | None,
         confidence: Confidence | None = None,
         spelling: str = "new",
-        grounded: bool = False,
+        grounded: str = "",
     ) -> None:
         self.name = name
         self.model = model.eval()
@@ -311,7 +312,7 @@ class EmgLLM(Pushable):
             # Older configurations have temperature and prior themselves.
             Confidence.from_dict(config.get("confidence", config)),
             config.get("spelling", "new"),
-            config.get("grounded", False),
+            config.get("grounded", ""),
         )
         llm.base = str(base or config["base"])
         return llm

@@ -1,7 +1,8 @@
 """Which statements of a report matter for a question, and their text.
 
-No rule says what a question means: words are compared by their letters, so that typing errors and
-endings cost little, and weighted by how few kinds of statements they point at.
+Two looks at a question are added up: at each word, compared by its letters, so that typing errors
+and endings cost little, and weighted by how few kinds of statements it points at; and at all of
+them together, as the nearest of the questions that people ask.
 """
 
 import re
@@ -10,6 +11,7 @@ from functools import cache
 
 import numpy as np
 
+from emg_llm.report.askings import meant
 from emg_llm.report.lexicon import WORDS, folded, places_of
 from emg_llm.report.sentence import is_at
 from emg_llm.report.statements import Report, Statement, kinds, shown
@@ -19,20 +21,25 @@ MOST = 3  # statements for one question, those of one kind at several channels c
 GRAM = 3  # letters that are compared at once
 ALIKE = 0.5  # share of grams from which on two words may be the same
 MISSPELT = 0.6  # the same for a place
-LEAST = 0.5  # of the best score: what is worth telling
+LEAST = 0.25  # of the best score: what is worth telling
 EARLIER = 0.4  # weight of the question before, where this one hardly says anything
 FEW_WORDS = 3  # that say something, up to which the question before counts
+MEANT = 1.0  # weight of what a question means as a whole
+ENOUGH = 2.0  # of the words' score, which counts as one
 WORTH = 1.2  # weight of the words that also name a kind in replies
-NOTHING = 0.8  # a best score below this is of a question about something else
+NOTHING = 0.35  # a best score below this is of a question about something else
 KNOWN = ("quality", "strongest", "emotion", "withheld", "snr")  # what can be told instead
 STOP = frozenset(map(str, WORDS["stop"]))
 
 
-def retrieve(report: Report, question: str, earlier: Sequence[str] = ()) -> list[Statement]:
+def retrieve(
+    report: Report, question: str, earlier: Sequence[str] = (), most: int = MOST
+) -> list[Statement]:
     """The statements that matter for a question, the best first.
 
-    earlier: the questions before it. Of statements about single channels, those of the channels
-    that the question names, or else all. Nothing is found for a question about something else.
+    earlier: the questions before it; most: kinds of statements. Of statements about single
+    channels, those of the channels that the question names, or else all. Nothing is found for a
+    question about something else.
     """
     on, words = _asked(report, question)
     scores = _scores(words)
@@ -47,13 +54,18 @@ def retrieve(report: Report, question: str, earlier: Sequence[str] = ()) -> list
             scores[k] += 0.5 * (kind.per == "site") + (kind.name in ("rms", "level"))
     if on == ():  # a place that the recording doesn't have
         scores[list(kinds()).index("elsewhere")] += 2
+    whole = meant(report, question)
     there = {s.kind for s in report}
-    scored = {kind: s for kind, s in zip(kinds(), scores, strict=True) if kind in there}
+    scored = {
+        kind: min(s, ENOUGH) / ENOUGH + MEANT * whole.get(kind, 0.0)
+        for kind, s in zip(kinds(), scores, strict=True)
+        if kind in there
+    }
     best = max(scored.values(), default=0.0)
-    if best < NOTHING:
+    if best < NOTHING + MEANT * whole.get("", 0.0):
         return []
     order = sorted(scored, key=lambda kind: -scored[kind])
-    kept = [kind for kind in order if scored[kind] >= LEAST * best][:MOST]
+    kept = [kind for kind in order if scored[kind] >= LEAST * best][:most]
     return [s for kind in kept for s in _of(report, kind, on)]
 
 
