@@ -4,9 +4,9 @@ import copy
 import logging
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
-from functools import cached_property, partial
+from functools import partial
 from pathlib import Path
-from typing import Any, Self
+from typing import Self
 
 from emg_llm.bridge.codebook import Codebook
 from emg_llm.bridge.spelling import spell
@@ -17,8 +17,8 @@ from emg_llm.chat.turns import Chat, Message, likely
 from emg_llm.encoders import load_encoder
 from emg_llm.evaluation.confidence import Confidence
 from emg_llm.evaluation.prediction import Prediction, finite, headline, sets_of
+from emg_llm.hub.bundle import BundleFolder
 from emg_llm.hub.client import HubError, bundle_folder, part, resolve
-from emg_llm.hub.saved import read_json
 from emg_llm.llms.asking import ask
 from emg_llm.llms.available import AnyLLM, Bundle, load_llms
 from emg_llm.profile import Profile
@@ -39,7 +39,7 @@ log = logging.getLogger(__name__)
 REMEMBERED = 8  # recordings whose results are cached
 
 
-class EmotionPipeline:
+class EmotionPipeline(BundleFolder):
     """The SVM, encoders, codebook and language models of one bundle.
 
     not_loaded: language model -> a sentence that says why it isn't loaded. Results for the last
@@ -53,10 +53,7 @@ class EmotionPipeline:
         llms: Sequence[str] | None = None,
         profile: Profile | str | Path | None = None,
     ) -> None:
-        self.folder = folder
-        self.config = read_json(folder / "config.json")
-        self.labels = tuple(self.config["labels"])
-        self.trained_on = self.config["trained_on"]
+        super().__init__(folder)
         self.mean = Confidence.from_dict(self.config.get("mean", {}))  # of its language models
         place = partial(part, folder, self.config)
         self.svm = EmotionSVM.from_pretrained(place("svm"))
@@ -64,7 +61,8 @@ class EmotionPipeline:
         self.encoders = {arch: load_encoder(place(f"encoders/{arch}")) for arch in archs}
         # The first encoder makes the codes.
         coder = self.encoders[archs[0]], Codebook.from_pretrained(place("codebook"))
-        bundle = Bundle(place, tuple(self.config["llms"]), *coder)
+        names = *self.config["llms"], *self.config.get("talkers", ())
+        bundle = Bundle(place, names, *coder)
         wanted = bundle.names if llms is None else llms
         self._llms, self.not_loaded = load_llms(bundle, wanted, ("svm", *archs))
         self._memo = Recent(REMEMBERED)  # the cached results for a recording
@@ -140,7 +138,17 @@ class EmotionPipeline:
     @property
     def voters(self) -> tuple[str, ...]:
         """The models whose mean probability decides."""
-        return tuple(self.encoders) if self._learned else self.llms
+        return tuple(self.encoders) if self._learned else self.readers
+
+    @property
+    def readers(self) -> tuple[str, ...]:
+        """The language models that read the emotion: all but those that only talk, if any do."""
+        return tuple(name for name in self._llms if name not in self.talkers) or self.llms
+
+    @property
+    def talkers(self) -> tuple[str, ...]:
+        """The language models that are there to talk, and aren't asked for an emotion."""
+        return tuple(name for name in self._llms if name in self.config.get("talkers", ()))
 
     @property
     def _learned(self):
@@ -149,30 +157,13 @@ class EmotionPipeline:
 
     @property
     def models(self) -> tuple[str, ...]:
-        """The names of all models, in display order."""
-        return ("svm", *self.encoders, *self.llms)
-
-    @cached_property
-    def results(self) -> dict[str, Any]:
-        """The bundle's results.json."""
-        path = self.folder / "results.json"
-        return read_json(path) if path.exists() else {}
+        """The names of all models that read the emotion, in display order."""
+        return ("svm", *self.encoders, *self.readers)
 
     @property
     def sites(self) -> tuple[str, ...]:
         """The sites that the models read, in their order."""
         return tuple(next(iter(self.encoders.values())).config.sites)
-
-    @property
-    def samples(self) -> dict[str, Path]:
-        """name -> path of the bundle's sample recordings."""
-        at = self.folder / "samples"
-        return {name: at / file for name, file in self.config.get("samples", {}).items()}
-
-    @property
-    def montages(self) -> dict[str, str]:
-        """name -> montage of the sample recordings whose channels have no names."""
-        return self.config.get("montages", {})
 
     def llm(self, name: str | None = None) -> AnyLLM:
         """The language model `name`, by default the first. Raises ValueError for unknown names."""
@@ -250,9 +241,11 @@ class EmotionPipeline:
     def report(self, recording: Recording, llm: str | None = None) -> Report:
         """All statements of a recording: its file, its signal, and what the models say of it.
 
-        llm: the one whose emotion it is, by default the mean of all. Raises RecordingError.
+        llm: the one whose emotion it is, by default the mean of all, as of one that only talks.
+        Raises RecordingError.
         """
         recording = Prepared.of(recording)
+        llm = llm if llm in self.readers else None
 
         def make():
             of_models = self(recording), self.voters, self.results, self.trained_on, llm
@@ -295,7 +288,8 @@ class EmotionPipeline:
             return Prediction(None, {}, warnings=tuple(oddities(recording)), withheld=why)
         models = {"svm": (self.svm.labels, self.svm)}
         models |= {arch: (e.config.labels, e) for arch, e in self.encoders.items()}
-        for name, llm in self._llms.items():
+        llms = {name: self._llms[name] for name in self.readers}
+        for name, llm in llms.items():
             models[name] = llm.labels, lambda r, llm=llm: self._read(r, llm)[1]
         probabilities, failures, refused = ask(models, recording)
         if refused and not probabilities:
@@ -305,17 +299,17 @@ class EmotionPipeline:
             *site_warnings(recording.channel_names, self.sites),
             *unsure,
             *failures,
-            *filter(None, (llm.note for name, llm in self._llms.items() if name in probabilities)),
+            *filter(None, (llm.note for name, llm in llms.items() if name in probabilities)),
         )
         if not probabilities:
             why = "Every model failed on this recording, so no emotion is named."
             return Prediction(None, {}, warnings=warnings, withheld=why)
-        read = {n: self._reading(recording, m) for n, m in self._llms.items() if n in probabilities}
+        read = {n: self._reading(recording, m) for n, m in llms.items() if n in probabilities}
         return Prediction(
             headline(probabilities, self.voters),
             probabilities,
-            {n: tuple(spell(t, self._llms[n].spelling) for t in r.tokens) for n, r in read.items()},
-            {n: spell(r.prompt(), self._llms[n].spelling) for n, r in read.items()},
+            {n: tuple(spell(t, llms[n].spelling) for t in r.tokens) for n, r in read.items()},
+            {n: spell(r.prompt(), llms[n].spelling) for n, r in read.items()},
             warnings,
             sets={} if self._learned else self._sets(probabilities),
             voters=self.voters,

@@ -67,13 +67,13 @@ REGISTRY = {
         lora_dropout=0.0,
         half_adapter=True,
         training={
-            "learning_rate": 7e-4,
-            "per_device_train_batch_size": 2,
+            "learning_rate": 1e-3,
+            "per_device_train_batch_size": 8,
             "num_train_epochs": 1,
             "activation_checkpointing": False,
             "max_length": 2048,
             "save_strategy": "steps",  # hours on a CPU: an interrupt loses minutes
-            "save_steps": 190,
+            "save_steps": 100,
             "save_total_limit": 2,
         },
     ),

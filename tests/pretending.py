@@ -18,7 +18,8 @@ class FakePipeline:
     labels = EMOTIONS
     models = ("svm", "cnn", "nano-llama2", "nano-phi3")
     not_loaded = {"tinyllama": "It needs 3 GB & more."}  # noqa: RUF012
-    llms = ("nano-llama2", "nano-phi3")
+    llms = readers = ("nano-llama2", "nano-phi3")
+    talkers = ()
     trained_on = "Trained on simulated facial EMG of 24 simulated people."
     results = {  # noqa: RUF012
         "command": "python train/bundle.py",

@@ -42,10 +42,14 @@ SAMPLES = {
 FILES = "person1.npy", "person2.csv", "person3.npz", "person4.npz"
 MONTAGES = {next(iter(SAMPLES)): FACE}
 LLMS = "nano-llama2", "nano-phi3", "nano-llama3"
+TALKER = "smollm2-135m"  # a pretrained one, which answers from the report of a recording
+# It learns the labels too, from codes alone.
+TALKS = {"bridge": "tokens", "variants": 4, "follow_ups": 0, "reports": 420, "questions": 6}
 # Of the language models: many variants of a recording, each seen once, in large batches.
 LEARNING = {"num_train_epochs": 1, "per_device_train_batch_size": 64, "learning_rate": 2e-3}
 # Nothing is chosen on these people: measure them, and change nothing afterwards.
 NEW_PEOPLE = "simulated:subjects=20,trials=2,seed=90417"
+QUESTIONS = SCRIPTS.parent / "tests" / "questions.jsonl"
 FEW_NEW_PEOPLE = "simulated:subjects=3,trials=1,seed=90417"
 
 
@@ -77,6 +81,10 @@ class BundleArguments:
         default=None, metadata={"help": "Output folder of the bundle (default: emg_llm/bundle)."}
     )
     fresh: bool = field(default=False, metadata={"help": "Repeat finished steps."})
+    talker: bool = field(
+        default=True,
+        metadata={"help": f"Fine-tune {TALKER} as well, which takes an hour of two cores."},
+    )
     quick: bool = field(
         default=False, metadata={"help": "Train everything for a few steps only, as a test."}
     )
@@ -146,6 +154,13 @@ def steps(args, work):
                 *fewer("--max_steps", 2),
             ],
         )
+    talker = work / "adapters" / TALKER
+    if args.talker:
+        once = ["--data", args.data.replace("trials=2", "trials=1"), "--seed", args.seed]
+        made = [item for k, v in TALKS.items() for item in (f"--{k}", v)]
+        yield "conversations", "talks", [*once, *known, *codec, *made]
+        learning = "--dataset_name", work / "talks", "--seed", args.seed
+        yield "sft", f"adapters/{TALKER}", ["--llm", TALKER, *learning]
     adapters = [work / "adapters" / llm for llm in LLMS]
     few = "--answers", 0, "--inputs", 0, "--controls", False
     yield "evaluate", "evaluation", ["--model", *adapters, *data, *codec, *few]
@@ -159,10 +174,17 @@ def steps(args, work):
         for privilege in PRIVILEGES:
             people = "--data", args.real, "--montage", FACE, "--scaling", privilege
             yield "evaluate", f"real/{privilege}", ["--model", *models, *people, *codec, *few]
+            if args.talker:
+                flags = ["--model", talker, *people, *codec, *few]
+                yield "evaluate", f"talker/{privilege}", flags
     if is_simulated(args.data):
         people = ["--data", FEW_NEW_PEOPLE if args.quick else NEW_PEOPLE, "--seed", args.seed]
         chats = fewer("--answers", 4, "--inputs", 4, "--replies", 6) or ("--replies", 100)
+        chats = *chats, "--questions", QUESTIONS
         yield "evaluate", "new_people", ["--model", *models, *people, *codec, *chats]
+        if args.talker:
+            flags = ["--model", talker, *people, *codec, *few, "--questions", QUESTIONS]
+            yield "evaluate", "talker/new_people", flags
 
 
 def assemble(args, work, folder):
@@ -186,12 +208,16 @@ def assemble(args, work, folder):
     evaluated = (f"evaluation/{name}" for name in (*LLMS, "mean"))
     models = [read(m) for m in ("svm", *encoders, *evaluated)]
     tested = models[-1]
+    if args.talker:
+        shutil.copytree(work / "adapters" / TALKER, folder / "adapters" / TALKER, ignore=skip)
+        models.append(read(f"adapters/{TALKER}") | {"talks": True})
     n_test = tested["n_subjects"]
     config = {
         "labels": [e for e in EMOTIONS if e in models[0]["labels"]],
         "trained_on": trained_on(args.data, n_test, (work / "certainty" / CERTAINTY).exists()),
         "encoders": ENCODERS,
         "llms": LLMS,
+        "talkers": [TALKER] if args.talker else [],
         "mean": tested["confidence"],  # of the mean of these language models
         "samples": write_samples(folder / "samples", load_encoder(folder / encoders[0])),
         "montages": MONTAGES,
@@ -206,36 +232,42 @@ def assemble(args, work, folder):
         "seed": args.seed,
         "protocol": tested["protocol"],
         "models": models,
-        **new_people(work / "new_people"),
-        **real_people(work / "real"),
+        **new_people(work),
+        **real_people(work),
         "codebook": read("codebook")["depths"],
         "bases": {llm: {k: r[k] for k in keys if k in r} for llm, r in bases.items()},
     }
     (folder / "results.json").write_text(json.dumps(results, indent=2) + "\n")
 
 
-def new_people(folder):
+def new_people(work):
     """{"new_people": the data and the results of all models on people whom nothing was chosen on},
     or nothing where the training data isn't simulated."""
-    models = _of_all(folder)
+    models = _of_all(work, "new_people", "new_people")
     return {"new_people": {"data": models[0]["data"], "models": models}} if models else {}
 
 
-def real_people(folder):
+def real_people(work):
     """{"real_people": {privilege: the results of all models}}, or nothing where no real people
     were measured."""
-    results = {privilege: _of_all(folder / privilege) for privilege in PRIVILEGES}
+    results = {p: _of_all(work, f"real/{p}", p) for p in PRIVILEGES}
     for model in (model for models in results.values() for model in models):
         model.pop("per_subject", None)  # names of real people stay here
         model["data"] = Path(model["data"]).name
     return {"real_people": results} if all(results.values()) else {}
 
 
-def _of_all(folder):
-    files = [folder / name / "results.json" for name in ("svm", *ENCODERS, *LLMS, "mean")]
+def _of_all(work, place, of_talker):
+    """The results of all models in one evaluation, and of the one that talks in its own."""
+    names = "svm", *ENCODERS, *LLMS, "mean"
+    files = [work / place / name / "results.json" for name in names]
     if not all(file.exists() for file in files):
         return []
-    return [json.loads(file.read_text()) for file in files]
+    models = [json.loads(file.read_text()) for file in files]
+    talker = work / "talker" / of_talker / "results.json"
+    if talker.exists():
+        models.append(json.loads(talker.read_text()) | {"talks": True})
+    return models
 
 
 def trained_on(data, n_test, certainty=False):

@@ -52,6 +52,7 @@ def _row(model):
         "the encoder's label": _share(model.get("encoder", {}).get("agreement")),
         "facts that hold": f"{_share(replies['true'])} of {replies['n_facts']}" if replies else "–",
         "comparisons": _share(pairs),
+        "questions answered": _share(model.get("questions", {}).get("answered")),
     }
 
 

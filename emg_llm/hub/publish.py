@@ -100,7 +100,7 @@ def plan(
             return staging.copy_dataset(conversations, folder, names, recordings)
 
         yield item("conversations", "conversations", stage_conversations, "dataset")
-    for llm in config["llms"]:
+    for llm in (*config["llms"], *config.get("talkers", ())):
         yield item(f"adapters/{llm}", f"{llm}-adapter", model(f"adapters/{llm}", results.get(llm)))
 
     def stage_bundle(folder, pins):

@@ -105,7 +105,8 @@ def worth_text(prediction: Prediction, llms: Sequence[str], results: Any, share:
     if prediction.known:
         return ""
     led = leading(results) if isinstance(results, dict) else {}
-    rows = {m["model"]: m for m in led.get("models") or [] if isinstance(m, dict) and "model" in m}
+    measured = [m for m in led.get("models") or [] if isinstance(m, dict) and "model" in m]
+    rows = {m["model"]: m for m in measured if not m.get("talks")}
     voters = [name for name in prediction.probabilities if name in llms]
     alone = {*prediction.probabilities} - {*voters}
     # Another set of language models has another mean.

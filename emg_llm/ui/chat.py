@@ -41,7 +41,8 @@ class ChatArea:
     """
 
     def __init__(self, pipeline, opened, source, person):
-        self.pipeline, self.opened, self.llms = pipeline, opened, (REPORT, *pipeline.llms)
+        self.pipeline, self.opened = pipeline, opened
+        self.llms = REPORT, *(pipeline.talkers or pipeline.llms)
         self.readings, self.histories, self.asking = [], [], []
         gr.Markdown("### Talk about this recording", elem_classes="heading")
         if self.side_by_side:  # on a phone, below the answers would be far down
@@ -90,7 +91,7 @@ class ChatArea:
             for llm in self.llms:
                 with gr.Column(min_width=280, visible=llm == REPORT) as column:
                     self.readings.append(
-                        gr.HTML(unread_html(llm), padding=False, elem_classes="flush")
+                        gr.HTML(self._unread(llm), padding=False, elem_classes="flush")
                     )
                     self.histories.append(gr.Chatbot(label=llm, height=height, **CHATBOT))
                 self.columns.append(column)
@@ -176,11 +177,15 @@ class ChatArea:
 
     def read(self, prediction):
         """Values for `readings`."""
-        return [reading_html(llm, prediction) for llm in self.llms]
+        talkers = self.pipeline.talkers
+        return [reading_html(llm, prediction, llm in talkers) for llm in self.llms]
 
     def unread(self):
         """Values that empty `readings`."""
-        return [unread_html(llm) for llm in self.llms]
+        return [self._unread(llm) for llm in self.llms]
+
+    def _unread(self, llm):
+        return unread_html(llm, llm in self.pipeline.talkers)
 
     def clear(self):
         """Values that empty `outputs`."""

@@ -11,18 +11,22 @@ QUOTED = (
     '<p class="hint">Answers with the statements of the report that are nearest to the question. '
     "No language model writes them.</p>"
 )
+TALKS = (
+    '<p class="hint">A small language model that answers from the statements nearest to the '
+    "question. What it says can be wrong.</p>"
+)
 REFUSED = '<p class="hint">It can\'t read this recording.</p>'
 
 
-def unread_html(llm):
-    """The header before there is a recording."""
-    return _named(llm, QUOTED if llm == REPORT else UNREAD)
+def unread_html(llm, talks=False):
+    """The header before there is a recording; talks: whether the LLM reads no emotion."""
+    return _named(llm, QUOTED if llm == REPORT else TALKS if talks else UNREAD)
 
 
-def reading_html(llm, prediction):
+def reading_html(llm, prediction, talks=False):
     """The likeliest labels with bars, and the prompt, folded away."""
-    if llm == REPORT:
-        return _named(llm, QUOTED)
+    if llm == REPORT or talks:
+        return unread_html(llm, talks)
     if prediction.withheld:
         return _named(llm, WITHHELD)
     probabilities = prediction.probabilities.get(llm)

@@ -32,7 +32,7 @@ class Hero:
 
     def show(self, prediction, truth=None):
         """Values for `answers`."""
-        llms = self.pipeline.llms
+        llms = self.pipeline.readers
         html = answer.answer_html(prediction, llms, self.pipeline.results, truth)
         return [html, votes_html(prediction, llms)]
 
