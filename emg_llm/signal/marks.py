@@ -13,6 +13,7 @@ from emg_llm.signal.preprocessing import clean
 from emg_llm.signal.quality import assess_quality
 from emg_llm.signal.quality.values import clipped_samples
 from emg_llm.signal.recording import Recording, RecordingError
+from emg_llm.signal.spectrum import slower
 
 MOST_ONSETS = 25  # of a channel in view; more of them mark nothing
 
@@ -54,10 +55,11 @@ def _marks(recording):
     names, gaps = recording.channel_names, recording.gaps
     active: dict[str, list[tuple[float, float]]] = {name: [] for name in names}
     peak = None
+    slow = slower(recording)  # its power says as much, in a fraction of the memory
     with suppress(RecordingError):  # too short to be cleaned
-        for a in activations(recording):
+        for a in activations(slow):
             active[a.channel].append((a.onset, a.offset))
-        course = activity(clean(recording))
+        course = activity(clean(slow))
         peak = course[2] if course else None
     clips = {c.name for c in assess_quality(recording).channels if "clipped" in c.faults}
     none = np.zeros((0, 2))
