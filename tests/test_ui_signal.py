@@ -44,7 +44,7 @@ def drawn(html):
 
 
 def asking(**detail):
-    return SimpleNamespace(_data=detail)
+    return SimpleNamespace(_data={"key": "7"} | detail)
 
 
 SOURCE = Source("a.npy", asked_at=7)
@@ -74,6 +74,7 @@ def test_the_cleaned_signal_is_shown_in_the_same_window(tabs):
 )
 def test_a_window_that_is_none_changes_nothing(tabs, detail):
     assert tabs.zoom(SOURCE, RAW, asking(**detail)) == [gr.skip(), gr.skip()]
+    assert tabs.zoom(SOURCE, RAW, asking(start=1, end=2, key="6")) == [gr.skip(), gr.skip()]
     assert tabs.zoom(None, RAW, asking(start=1, end=2)) == [gr.skip(), gr.skip()]
     assert tabs.zoom(SOURCE, RAW, SimpleNamespace(_data=None)) == [gr.skip(), gr.skip()]
 

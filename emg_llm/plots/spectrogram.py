@@ -26,7 +26,7 @@ def spectrogram(
     length = round(WINDOW_S * rate)
     if length < 16 or len(x) < 2 * length:
         return None
-    hop = int(np.clip(len(x) / COLUMNS, max(1, length // 8), length // 2))
+    hop = int(np.clip(len(x) / COLUMNS, max(1, length // 8), length))
     windows = np.lib.stride_tricks.sliding_window_view(x, length)[::hop]
     shape = np.hanning(length).astype(np.float32)
     values = (windows - windows.mean(axis=1, keepdims=True)) * shape
@@ -52,6 +52,7 @@ def spectrogram_figure(recording: Recording, channel: int) -> go.Figure:
     if found := spectrogram(recording, channel):
         time, frequency, level = found
         known = level[np.isfinite(level)]
+        unit = unit_label(recording.unit)
         low, high = np.percentile(known, SHOWN) if known.size else (0, 1)
         figure.add_heatmap(
             x=time,
@@ -60,7 +61,11 @@ def spectrogram_figure(recording: Recording, channel: int) -> go.Figure:
             colorscale="Viridis",
             zmin=low,
             zmax=high,
-            colorbar={"title": {"text": "dB"}, "thickness": 10, "outlinewidth": 0},
+            colorbar={
+                "title": {"text": f"dB re<br>1 {unit}²/Hz"},
+                "thickness": 10,
+                "outlinewidth": 0,
+            },
             hovertemplate="%{x:.2f} s, %{y:.0f} Hz: %{z:.1f} dB<extra></extra>",
         )
         for line in find_hum(recording).lines[:6]:
@@ -68,6 +73,4 @@ def spectrogram_figure(recording: Recording, channel: int) -> go.Figure:
                 figure.add_hline(line, line=DOTTED | {"color": "#ffffff"}, opacity=0.8)
     figure.update_xaxes(title_text="time (s)", range=whole, showgrid=False)
     figure.update_yaxes(title_text="frequency (Hz)", showgrid=False)
-    unit = unit_label(recording.unit)
-    figure.update_layout(meta=f"dB re 1 {unit}²/Hz")
     return _styled(figure, height=300, top=10, left=48, showlegend=False)

@@ -63,6 +63,7 @@ text { fill: var(--body-text-color-subdued); font: 12px var(--font);
 .legend .absent { opacity: 1;
   background: color-mix(in srgb, var(--body-text-color-subdued) 30%, transparent); }
 .legend .clipped { background: var(--mark); height: .3rem; vertical-align: 2px; }
+@media (hover: none), (pointer: coarse) { .mouse { display: none; } }
 @media (max-width: 640px) {
   :host { --gutter: 5.4rem; --right: 2.4rem; }
   .names { font-size: 11.5px; } output { margin-left: 0; width: 100%; text-align: left; }
@@ -123,7 +124,10 @@ class Signal extends HTMLElement {
     const data = JSON.parse(this.dataset.signal);
     const isNew = data.key !== this.data?.key;
     this.data = data;
-    if (isNew) [this.asked, this.gain, this.chosen] = [null, 1, null];
+    if (isNew) {
+      clearTimeout(this.timer);
+      [this.asked, this.gain, this.chosen] = [null, 1, null];
+    }
     if (this.asked && near(this.asked, data.view)) this.asked = null; // not what was asked before
     if (!this.asked) this.view = data.view;
     const names = data.rows.map(({ name }) => {
@@ -136,7 +140,8 @@ class Signal extends HTMLElement {
     const note = data.size === 1 ? "every sample is shown"
       : `the lowest and the highest sample of every ${number(bin, bin < 10 ? 1 : 0)} ms`;
     this.find(".legend").innerHTML = data.kinds.map((kind) =>
-      `<li><i class="${kind}"></i>${LEGEND[kind]}</li>`).join("") + `<li>${note}</li>`;
+      `<li><i class="${kind}"></i>${LEGEND[kind]}</li>`).join("")
+      + `<li>${note}</li><li class="mouse">drag to zoom, double-click for everything</li>`;
     this.draw();
   }
 
@@ -151,7 +156,8 @@ class Signal extends HTMLElement {
     clearTimeout(this.timer);
     this.timer = setTimeout(() => {
       this.asked = this.view;
-      const detail = { start: this.view[0], end: this.view[1], width: this.width };
+      const [{ key }, [start, end]] = [this.data, this.view];
+      const detail = { key, start, end, width: this.width };
       this.dispatchEvent(new CustomEvent("emg-window", { bubbles: true, composed: true, detail }));
     }, 50);
   }

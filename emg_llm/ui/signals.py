@@ -138,7 +138,8 @@ class SignalTabs:
         except RecordingError:
             return [gr.skip(), gr.skip()]
         window = trace.window_of(recording, asked.get("start"), asked.get("end"))
-        if window is None:
+        # Another recording may have been opened since.
+        if window is None or asked.get("key") != str(source.asked_at):
             return [gr.skip(), gr.skip()]
         return [self._trace(recording, view, source.asked_at, window, asked.get("width")), window]
 

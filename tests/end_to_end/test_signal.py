@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from emg_llm.ui import build_app, launch_options
-from tests.end_to_end.pages import page_of
+from tests.end_to_end.pages import ANSWER_MS, page_of
 from tests.pretending import FakePipeline
 from tests.test_ui_signal import Encoders
 
@@ -47,7 +47,7 @@ def url(tmp_path_factory):
 def test_a_person_looks_closer_until_every_sample_is_seen(browser, url, width, height):
     with page_of(browser, url, width, height) as page:
         signal = page.locator("emg-signal")
-        page.locator("emg-signal svg.row").first.wait_for()
+        page.locator("emg-signal svg.row").first.wait_for(timeout=ANSWER_MS)
         seen = signal.evaluate(SEEN)
         assert seen["view"] == [0, 15] and seen["size"] > 1 and 6 < seen["peak"] < 7
         assert page.locator("emg-signal .band").count() == 8
@@ -56,7 +56,7 @@ def test_a_person_looks_closer_until_every_sample_is_seen(browser, url, width, h
         assert names.first.bounding_box()["x"] < page.locator("svg.row").first.bounding_box()["x"]
 
         page.locator(".strip button.some").nth(2).click()  # the window of the burst
-        page.wait_for_function(ANSWERED)
+        page.wait_for_function(ANSWERED, timeout=ANSWER_MS)
         seen = signal.evaluate(SEEN)
         assert seen["view"] == [6, 9] and page.locator(".strip .frame").is_visible()
         assert page.locator(".strip button.none").count() == 2
@@ -64,7 +64,7 @@ def test_a_person_looks_closer_until_every_sample_is_seen(browser, url, width, h
         page.locator("emg-signal .plot").focus()
         for _ in range(4):
             page.keyboard.press("+")
-        page.wait_for_function(ANSWERED)
+        page.wait_for_function(ANSWERED, timeout=ANSWER_MS)
         near = signal.evaluate(SEEN)
         assert near["size"] == 1 and near["view"][1] - near["view"][0] < 0.2
         assert page.locator("emg-signal .band").count() == 0
@@ -75,6 +75,6 @@ def test_a_person_looks_closer_until_every_sample_is_seen(browser, url, width, h
         assert signal.evaluate(SEEN)["view"] == near["view"]
         page.keyboard.press("Escape")
         page.get_by_role("button", name="Whole recording").click()
-        page.wait_for_function(ANSWERED)
+        page.wait_for_function(ANSWERED, timeout=ANSWER_MS)
         assert signal.evaluate(SEEN)["view"] == [0, 15]
         assert not page.locator(".strip .frame").is_visible()
