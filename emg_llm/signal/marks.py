@@ -15,8 +15,6 @@ from emg_llm.signal.quality.values import clipped_samples
 from emg_llm.signal.recording import Recording, RecordingError
 from emg_llm.signal.spectrum import slower
 
-MOST_ONSETS = 25  # of a channel in view; more of them mark nothing
-
 
 @dataclass(frozen=True, eq=False)
 class Marks:
@@ -42,8 +40,10 @@ class Marks:
             return np.stack([found[first, 0], found[last, 1]], axis=1) if len(found) else found
 
         peak = self.peak if self.peak is not None and start <= self.peak <= end else None
-        by_channel = ([*map(within, of)] for of in (self.active, self.lacking, self.clipped))
-        return Marks(*by_channel, within(self.invalid), peak)
+        active, lacking, clipped = (
+            [*map(within, of)] for of in (self.active, self.lacking, self.clipped)
+        )
+        return Marks(active, lacking, clipped, within(self.invalid), peak)
 
 
 def marks(recording: Recording) -> Marks:

@@ -146,7 +146,7 @@ def strip_html(read: Sequence[Window], whole: tuple[float, float]) -> str:
         f'data-summary="{_counts(lanes)}">'
         f'<p class="hint">{ABOUT}</p><div class="lanes" role="group" '
         f'aria-label="Emotion over time">{rows}<div class="over"><i class="frame"></i></div></div>'
-        f'<div class="ticks" aria-hidden="true">{ticks}</div><output></output>'
+        f'<div class="ticks" aria-hidden="true">{ticks}</div><output>{_counts(lanes)}</output>'
         "</emg-strip>"
     )
 

@@ -4,7 +4,6 @@ class Strip extends HTMLElement {
   connectedCallback() {
     this.follow = ({ detail }) => this.frame(detail);
     document.addEventListener("emg-view", this.follow);
-    this.tell(null);
     if (this.listens) return;
     this.listens = true;
     this.addEventListener("click", (event) => this.show(event.target.closest("button")));
