@@ -7,21 +7,24 @@ is legible at a width of 350 pixels.
 
 import math
 import textwrap
+from typing import Any
 
 import numpy as np
 import plotly.graph_objects as go
-from plotly.subplots import make_subplots
 
 from emg_llm.plots.style import DOTTED, MODEL, TEXT, _colour, _escape, _styled
+from emg_llm.signal.envelope import envelope, scale
+from emg_llm.signal.gaps import runs
+from emg_llm.signal.marks import marks
 from emg_llm.signal.quality import GOOD_SNR_DB, USABLE_SNR_DB
+from emg_llm.signal.recording import Recording
 from emg_llm.signal.spectrum import MAINS, find_hum, spectrum
 
 VERDICT_COLOURS = {"good": "#009E73", "usable": "#E69F00", "poor": "#D55E00"}
-SHADED = {"fillcolor": "rgba(213, 94, 0, 0.16)", "line": {"width": 0}, "layer": "below"}
-ENVELOPE_BINS = 800
+INK, ACCENT, CLIPPED = "#66748a", "#0072B2", "#D55E00"
+FILLS = {"active": "rgba(0, 114, 178, 0.16)", "absent": "rgba(115, 123, 136, 0.28)"}
+ROW_PX, GAP = 74, 0.1  # of a row: its height, and the share of it that is empty
 MAX_FREQUENCY = 500.0  # Hz
-WIDE_SPREAD = 4.0
-MEDIAN_OF = 200_000  # samples
 
 
 def unit_label(unit):
@@ -29,51 +32,100 @@ def unit_label(unit):
     return {"uV": "µV", "a.u.": "arbitrary units"}.get(unit, unit)
 
 
-def signal_figure(recording):
-    """Stacked channels over the file's time, at the same scale, each around its own median.
+def signal_figure(recording: Recording) -> go.Figure:
+    """Channels in rows over the file's time, all at one scale, each around its own median.
 
-    Long recordings appear as the envelope of their minima and maxima. Invalid stretches, and the
-    gaps of single channels, are shaded and empty.
+    A long recording is a band from the lowest to the highest sample of each bin, a short one a
+    line through its samples. Where each channel is active is shaded, and where it is clipped has a
+    bar on top; what has no samples is grey and empty.
     """
     n, unit = recording.n_channels, unit_label(recording.unit)
-    y, step = _envelope(recording)  # (points, channels), samples
-    step /= recording.sampling_rate
-    center = _centers(recording)
-    half = _half_range(y - center)
-    figure = make_subplots(rows=n, cols=1, shared_xaxes=True, vertical_spacing=min(0.25 / n, 0.1))
+    found, (center, half) = envelope(recording), scale(recording)
+    marked = marks(recording).between(-math.inf, math.inf, found.step if found.size > 1 else 0)
+    time = found.start + found.step * np.arange(len(found.low) + 1)
+    data, shapes = [], [_stretches(marked.invalid, "paper", fillcolor=FILLS["absent"])]
+    layout: dict[str, Any] = {}
     for i, name in enumerate(recording.channel_names):
-        figure.add_scatter(
-            y=y[:, i].astype(np.float32),
-            x0=recording.start,
-            dx=step,
-            name=name,
-            line={"color": _colour(i), "width": 1},
-            hovertemplate=f"%{{x:.3f}} s: %{{y:.1f}} {unit}<extra></extra>",
-            row=i + 1,
-            col=1,
+        number = str(i + 1) if i else ""
+        top = 1 - i / n
+        layout[f"yaxis{number}"] = {
+            "domain": [max(0.0, top - (1 - GAP) / n), top],
+            "range": [center[i] - half, center[i] + half],
+            "tickvals": [center[i]],
+            "ticktext": [_wrapped(name)],
+            "fixedrange": True,
+        }
+        domain = f"y{number} domain"
+        shapes.append(_stretches(marked.active[i], domain, fillcolor=FILLS["active"]))
+        shapes.append(_stretches(marked.lacking[i], domain, fillcolor=FILLS["absent"]))
+        on_top = {"fillcolor": CLIPPED, "layer": "above", "top": 0.08}
+        shapes.append(_stretches(marked.clipped[i], domain, **on_top))
+        if found.size == 1:
+            trace = {"x0": found.start, "dx": found.step, "y": found.low[:, i]}
+        else:
+            x, y = _band(time, found.low[:, i], found.high[:, i])
+            trace = {"x": x.astype(np.float32), "y": y.astype(np.float32)}
+            trace |= {"fill": "toself", "fillcolor": INK, "hoveron": "points"}
+        data.append(
+            {
+                "type": "scatter",
+                "mode": "lines",
+                "yaxis": f"y{number}",
+                "name": name,
+                "line": {"color": INK, "width": 1 if found.size == 1 else 0.6},
+                "hovertemplate": f"%{{x:.3f}} s: %{{y:.1f}} {unit}<extra></extra>",
+                **trace,
+            }
         )
-        axis = "y" if i == 0 else f"y{i + 1}"
-        _note(figure, f"<b>{_escape(name)}</b>", f"{axis} domain", _colour(i))
-        figure.update_yaxes(
-            range=[center[i] - half, center[i] + half], dtick=_nice(half), row=i + 1, col=1
-        )
-    empty = np.isnan(y)
-    everywhere = empty.all(axis=1)
-    # One shape for many stretches: hundreds of shapes take Plotly seconds, here and in the page.
-    alone = [(f"y{i + 1 if i else ''} domain", empty[:, i] & ~everywhere) for i in range(n)]
-    figure.layout.shapes = [
-        {"type": "path", "path": path, "xref": "x", "yref": yref} | SHADED
-        for yref, mask in [("paper", everywhere), *alone]
-        if (path := _boxes(mask, recording.start, step))
-    ]
-    figure.update_xaxes(title_text="time (s)", row=n, col=1)
+    whole = [recording.start, recording.start + recording.duration]
     # Plotly's own range would begin with the valid signal.
-    figure.update_xaxes(range=[recording.start, recording.start + recording.duration])
-    note = f"amplitude in {unit}, all channels at the same scale"
-    if empty.any():
-        note += "<br>shaded: invalid samples"
-    _note(figure, note, "paper", yshift=17, align="left")
-    return _styled(figure, height=max(200, 74 * n + 90), top=56, left=44, showlegend=False)
+    layout["xaxis"] = {"title": {"text": "time (s)"}, "range": whole, "anchor": f"y{number}"}
+    if marked.peak is not None:
+        shapes.append({"type": "line", "x0": marked.peak, "x1": marked.peak, "y0": 0, "y1": 1})
+        shapes[-1] |= {"xref": "x", "yref": "paper", "line": DOTTED}
+    figure = go.Figure({"data": data, "layout": layout | {"shapes": [*filter(None, shapes)]}})
+    _scale_bar(figure, f"y{number}", center[-1] - half, nice(0.45 * half), unit)
+    _styled(figure, height=max(200, ROW_PX * n + 90), top=16, left=44, showlegend=False)
+    return figure.update_layout(margin_r=56)
+
+
+def _scale_bar(figure, yref, bottom, value, unit):
+    """One bar beside the last row: all rows have the same scale."""
+    place = {"xref": "paper", "yref": yref, "x0": 1.012, "x1": 1.012}
+    figure.add_shape(
+        type="line", y0=bottom, y1=bottom + value, line={"color": TEXT, "width": 2}, **place
+    )
+    label = f"{value:g} {'a.u.' if unit == 'arbitrary units' else unit}".replace(" ", "<br>")
+    at = {"xref": "paper", "x": 1.018, "xanchor": "left", "align": "left"}
+    figure.add_annotation(
+        text=label, yref=yref, y=bottom + value / 2, showarrow=False, font={"size": 11}, **at
+    )
+
+
+def _band(time, low, high):
+    """The outline of a band with steps, a part for each run of bins: x, y with NaN between."""
+    there, parts = ~np.isnan(low), []
+    for first, last in runs(there, 1):
+        edges = np.repeat(time[first : last + 1], 2)[1:-1]
+        upper, lower = np.repeat(high[first:last], 2), np.repeat(low[first:last], 2)
+        x, y = np.r_[edges, edges[::-1], np.nan], np.r_[upper, lower[::-1], np.nan]
+        parts.append((x, y))
+    if not parts:
+        return time[:0], low[:0]
+    x, y = (np.concatenate(part) for part in zip(*parts, strict=True))
+    return x[:-1], y[:-1]
+
+
+def _stretches(spans, yref, fillcolor, layer="below", top=1.0):
+    """One shape for many stretches, float (stretches, 2) s; hundreds of shapes take seconds."""
+    path = " ".join(f"M{a:.6g},{1 - top:g}V1H{b:.6g}V{1 - top:g}Z" for a, b in spans)
+    if not path:
+        return None
+    line = {"width": 0}
+    return {"type": "path", "path": path, "xref": "x", "yref": yref, "fillcolor": fillcolor} | {
+        "line": line,
+        "layer": layer,
+    }
 
 
 def spectrum_figure(recording):
@@ -132,69 +184,20 @@ def snr_figure(report):
                 marker={"color": colour, "line": {"width": 0}},
                 hovertemplate="%{y}: %{text}<br>against it: %{customdata}" + MODEL,
             )
-    for level in (USABLE_SNR_DB, GOOD_SNR_DB):
-        figure.add_vline(level, line=DOTTED)
+    for level, name in ((USABLE_SNR_DB, "usable"), (GOOD_SNR_DB, "good")):
+        said = {"text": f"{name} from {level:g}", "font": {"size": 10}, "textangle": 0}
+        height = {"y": 1.0, "yanchor": "bottom", "xanchor": "left" if name == "good" else "right"}
+        figure.add_vline(level, line=DOTTED, annotation=said | height)
     figure.update_yaxes(categoryorder="array", categoryarray=[_wrapped(c.name) for c in channels])
-    figure.update_xaxes(title_text=f"SNR (dB), dotted at {USABLE_SNR_DB:g} and {GOOD_SNR_DB:g}")
+    figure.update_xaxes(title_text="SNR (dB)")
     figure.update_layout(bargap=0.3)
-    return _styled(figure, height=max(200, 36 * len(channels) + 110), top=8, left=80)
+    return _styled(figure, height=max(200, 36 * len(channels) + 110), top=22, left=80)
 
 
-def _note(figure, text, yref, colour=TEXT, **more):
-    """Left-aligned text above an axis or, for "paper", above the whole figure."""
-    font = {"size": 11, "color": colour}
-    place = {"x": 0, "xref": "paper", "xanchor": "left", "y": 1, "yref": yref, "yanchor": "bottom"}
-    figure.add_annotation(text=text, font=font, showarrow=False, **place, **more)
-
-
-def _envelope(recording, bins=ENVELOPE_BINS):
-    """(points, channels), alternating minima and maxima, NaN where invalid; samples per point.
-
-    A short signal keeps every sample.
-    """
-    signal, size = recording.signal, math.ceil(recording.n_samples / bins)
-    if size <= 2:
-        present = [recording.present(i) for i in range(recording.n_channels)]
-        return np.where(np.stack(present, axis=1), signal, np.nan), 1.0
-    n, whole, rest = signal.shape[1], len(signal) // size, len(signal) % size
-    y = np.full((whole + (rest > 0), 2, n), np.nan, np.float32)
-    for i in range(n):  # one at a time: a long recording is large
-        x = np.where(recording.present(i), signal[:, i], np.float32(np.nan))
-        rows = x[: whole * size].reshape(whole, size)
-        y[:whole, 0, i], y[:whole, 1, i] = (
-            np.fmin.reduce(rows, axis=1),
-            np.fmax.reduce(rows, axis=1),
-        )
-        if rest:
-            y[whole, :, i] = np.fmin.reduce(x[-rest:]), np.fmax.reduce(x[-rest:])
-    return y.reshape(-1, n), size / 2
-
-
-def _centers(recording):
-    """The median of each channel's valid samples, of some of them where there are many."""
-    rows = np.flatnonzero(recording.valid)
-    if not len(rows):
-        return np.zeros(recording.n_channels)
-    return np.median(recording.signal[rows[:: 1 + len(rows) // MEDIAN_OF]], axis=0)
-
-
-def _half_range(centred):
-    """Half the height of every row; one outlying channel must not flatten the others."""
-    spread = np.nan_to_num(np.nanmax(np.abs(centred), axis=0, initial=0.0))
-    typical = np.median(spread[spread > 0]) if (spread > 0).any() else 1.0
-    return 1.08 * float(min(spread.max(initial=0.0) or 1.0, WIDE_SPREAD * typical))
-
-
-def _nice(value):
-    """A round number above half of `value`: a row has three ticks, at its multiples."""
-    power = 10.0 ** math.floor(math.log10(value))
-    return next(k * power for k in (8, 6, 5, 4, 3, 2, 1) if k * power <= value * (1 + 1e-9))
-
-
-def _boxes(mask, start, step):
-    """A path around each run of True, from 0 to 1 in y; mask: bool, `step` seconds apart."""
-    edges = np.flatnonzero(np.diff(mask.astype(np.int8), prepend=0, append=0)).reshape(-1, 2)
-    return " ".join(f"M{a:.6g},0V1H{b:.6g}V0Z" for a, b in start + step * edges)
+def nice(least: float) -> float:
+    """The least round number that is `least` or more."""
+    power = 10.0 ** math.floor(math.log10(least))
+    return next(k * power for k in (1, 2, 5, 10) if k * power >= least * (1 - 1e-9))
 
 
 def _wrapped(name, width=16):

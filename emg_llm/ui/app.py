@@ -77,11 +77,11 @@ def _recording_tab(demo, pipeline, opened, source, person):
             form.add_settings()
             simulator = SimulatorPanel()
     if len(pipeline.llms) > 1:
-        tabs, chat = SignalTabs(opened), ChatArea(pipeline, opened, source, person)
+        tabs, chat = SignalTabs(opened, source), ChatArea(pipeline, opened, source, person)
     else:
         with gr.Row():
             with gr.Column(scale=3, min_width=320):
-                tabs = SignalTabs(opened)
+                tabs = SignalTabs(opened, source)
             with gr.Column(scale=2, min_width=320):
                 chat = ChatArea(pipeline, opened, source, person)
 
@@ -103,7 +103,7 @@ def _recording_tab(demo, pipeline, opened, source, person):
         recording = opened(new)
         report = measured(recording)
         text = gr.Markdown(analysis.summary_markdown(report), elem_classes=report.value("quality"))
-        filled = tabs.show(recording, view)
+        filled = tabs.show(recording, view, new.asked_at)
         choice = asked.keep(new.channels)
         cleared = [*hero.read(recording), *download.clear(), *chat.clear()]
         marked = [to_guess, *samples.mark(sample)]
@@ -191,12 +191,19 @@ def _recording_tab(demo, pipeline, opened, source, person):
     asks = [source, person, truth]
     changed = [source.change, person.change]
     predicting = gr.on(changed, predict, asks, predicted, concurrency_id="model", **quiet)
+    source.change(tabs.details, source, tabs.detailed, **quiet)
+
+    def emotions(new, known):
+        yield from tabs.emotions(known or pipeline, new)
+
+    long = {"concurrency_id": "over time", "api_visibility": "private", "show_progress": "hidden"}
+    watching = gr.on(changed, emotions, [source, person], tabs.strip, **long)
     # Answers of before don't fit what the models say now.
     empty = [[] for _ in chat.histories]
     person.change(lambda: empty if empty[1:] else [], None, chat.histories, **quiet)
     inputs = [form.file, form.rate, form.unit, form.montage, tabs.view]
     opening = [*shown, *simulator.outputs]
-    under_way = [predicting, *chat.asking]
+    under_way = [predicting, watching, *chat.asking]
     if samples.first:  # the page opens with it
         opens = [*opening, *form.outputs]
         under_way.append(demo.load(first_opened, tabs.view, opens, **quiet))
@@ -209,7 +216,6 @@ def _recording_tab(demo, pipeline, opened, source, person):
     changes.append(asked.read.click)
     gr.on(changes, settings_changed, [source, *inputs, asked.channels], shown, **quiet)
     form.file.clear(lambda: [*nothing(EMPTY), *simulator.clear()], None, opening, **new)
-    tabs.view.input(tabs.redraw, [source, tabs.view], tabs.signal, **quiet)
     return from_table, tabs.view, [*opening, *form.outputs]
 
 

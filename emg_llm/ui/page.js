@@ -16,18 +16,9 @@ function number(value, digits = 1) {
   return value.toFixed(digits).replace("-", "−");
 }
 
-// Dim all rows of the signal figure but those of one channel; null shows all again.
+// Dim all rows of the signal but those of one channel; null shows all again.
 function highlight(channel) {
-  for (const plot of document.querySelectorAll("#signal .js-plotly-plot")) {
-    const kept = new Set();
-    for (const trace of plot.data ?? []) {
-      if (trace.name === channel) kept.add(`${trace.xaxis ?? "x"}${trace.yaxis ?? "y"}`);
-    }
-    for (const row of plot.querySelectorAll(".cartesianlayer > .subplot")) {
-      const own = [...row.classList].some((name) => kept.has(name));
-      row.classList.toggle("dimmed", kept.size > 0 && !own);
-    }
-  }
+  for (const signal of document.querySelectorAll("emg-signal")) signal.highlight?.(channel);
 }
 
 class Face extends HTMLElement {

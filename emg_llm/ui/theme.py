@@ -10,7 +10,7 @@ HERE = Path(__file__).parent
 FAVICON = HERE / "mark.svg"
 MARK = FAVICON.read_text(encoding="utf-8")
 # Gradio prefixes each selector with `.gradio-container`.
-STYLES = "style", "hero", "person"
+STYLES = "style", "hero", "person", "strip"
 CSS = "".join((HERE / f"{name}.css").read_text(encoding="utf-8") for name in STYLES)
 # The CSS above doesn't reach what is around the page.
 AROUND = """
@@ -18,7 +18,9 @@ body { --muscle: #b4472e; }
 body.dark, body .dark { --color-accent: #4fa9dc !important; --muscle: #e08a72; }
 @media (max-width: 640px) { .gradio-container > .main { padding: .6rem !important; } }
 """
-HEAD = f"<style>{AROUND}</style><script>{(HERE / 'page.js').read_text(encoding='utf-8')}</script>"
+SCRIPTS = "page", "signal", "strip"  # later ones use earlier ones
+JS = "".join((HERE / f"{name}.js").read_text(encoding="utf-8") for name in SCRIPTS)
+HEAD = f"<style>{AROUND}</style><script>{JS}</script>"
 
 
 def theme():

@@ -88,7 +88,7 @@ def test_a_person_uploads_sees_and_asks(browser, url, trial, words):
         page.locator("#answer .agree").wait_for(timeout=ANSWER_MS)  # it opens with a sample
         page.locator("input[type=file]").first.set_input_files(words)
         page.get_by_text("This recording can't be used.").wait_for()
-        assert page.locator(".js-plotly-plot").count() == 0
+        page.locator("emg-signal").wait_for(state="detached")
         assert not page.locator("#hero").is_visible()
         ask(page, "Why?")
         page.get_by_text("Upload a recording or pick a sample first.").first.wait_for()
@@ -99,7 +99,7 @@ def test_a_person_uploads_sees_and_asks(browser, url, trial, words):
         page.locator("input[type=file]").first.set_input_files(trial)
         page.get_by_text("my_trial").first.wait_for()
         page.locator("#answer .agree").wait_for(timeout=ANSWER_MS)
-        page.locator(".js-plotly-plot").first.wait_for()
+        page.locator("emg-signal svg.row").first.wait_for()
         assert page.locator(".emotion").text_content() in emg_llm.EMOTIONS
         page.locator(".votes summary").click()
         models = page.locator(".votes thead th").all_inner_texts()
@@ -225,7 +225,7 @@ def test_a_phone_shows_the_answer_of_a_sample_without_scrolling(browser, url):
         page.get_by_role("button", name="Show the answer").click()
         assert bottom(page, ".agree") <= 844
         page.locator(".votes summary").click()
-        page.locator(".js-plotly-plot").first.wait_for()
+        page.locator("emg-signal svg.row").first.wait_for()
         for tab in ("Spectrum", "Features", "Quality", "Signal", "Results"):
             page.get_by_role("tab", name=tab).click()
             assert page.evaluate("document.documentElement.scrollWidth") <= 390
@@ -253,7 +253,7 @@ def test_the_face_shows_levels_over_time_and_finds_a_site_in_the_signal(browser,
         page.locator("#answer .agree").wait_for(timeout=ANSWER_MS)
         page.locator(".samples button", has_text="broken").click()  # Gradio patches the page
         page.locator(".site.silent").wait_for(timeout=ANSWER_MS)
-        page.locator("#signal .js-plotly-plot").wait_for()
+        page.locator("emg-signal svg.row").first.wait_for()
         assert page.locator(".site.silent").get_attribute("aria-label") == "cheek: no signal"
         marks = page.locator(".site")
         assert marks.count() == 8 and "dB" in marks.first.get_attribute("aria-label")
@@ -262,7 +262,7 @@ def test_the_face_shows_levels_over_time_and_finds_a_site_in_the_signal(browser,
         assert len({*whole}) > 4
         page.locator('.site[aria-label^="jaw"]').focus()
         assert page.locator(".readout").inner_text().startswith("jaw, ")
-        rows = page.locator("#signal .cartesianlayer > .subplot")
+        rows = page.locator("emg-signal svg.row")
         dimmed = rows.evaluate_all("rows => rows.map(row => row.classList.contains('dimmed'))")
         assert dimmed == [True] * 7 + [False]  # the jaw is the last channel
         time = page.get_by_role("slider", name="Time")

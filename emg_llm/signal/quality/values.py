@@ -92,7 +92,21 @@ def clipped(x: np.ndarray, low: float, high: float) -> float:
     Values pile up where a thin rim holds more of them than the strip next to it; those are counted
     that follow each other.
     """
-    share, span = 0.0, high - low
+    return sum((float(both.sum() / len(x)) for both in _piles(x, low, high)), 0.0)
+
+
+def clipped_samples(x: np.ndarray) -> np.ndarray:
+    """bool (samples,): which samples of a channel lie in a pile at an end of its range."""
+    at = np.zeros(len(x), bool)
+    for both in _piles(x, float(x.min()), float(x.max())):
+        at[1:] |= both
+        at[:-1] |= both
+    return at
+
+
+def _piles(x, low, high):
+    """For each end with a pile, bool (samples - 1,): which neighbours lie in it."""
+    span = high - low
     for upper in (True, False):
         rim = x >= high - RIM * span if upper else x <= low + RIM * span
         wide = x >= high - INSIDE * span if upper else x <= low + INSIDE * span
@@ -102,8 +116,7 @@ def clipped(x: np.ndarray, low: float, high: float) -> float:
         both = rim[1:] & rim[:-1]
         if n <= MIN_PILE * len(x):  # so few may lie there by chance, unless they are equal
             both &= x[1:] == x[:-1]
-        share += float(both.sum() / len(x))
-    return share
+        yield both
 
 
 def clipped_share(x: np.ndarray) -> np.ndarray:
