@@ -36,7 +36,7 @@ from emg_llm.svm import EmotionSVM
 
 log = logging.getLogger(__name__)
 
-REMEMBERED = 8  # recordings whose results are cached
+REMEMBERED = 64  # recordings whose results are cached
 
 
 class EmotionPipeline:
@@ -139,13 +139,8 @@ class EmotionPipeline:
 
     @property
     def voters(self) -> tuple[str, ...]:
-        """The models whose mean probability decides."""
-        return tuple(self.encoders) if self._learned else self.llms
-
-    @property
-    def _learned(self):
-        """Whether the encoders learned labelled recordings of the person."""
-        return self.profile is not None and self.profile.learns
+        """The models whose mean probability decides; encoders, if they learned the person."""
+        return tuple(self.encoders) if self.profile and self.profile.learns else self.llms
 
     @property
     def models(self) -> tuple[str, ...]:
@@ -191,6 +186,10 @@ class EmotionPipeline:
         prediction = self._memo(recording).once("prediction", lambda: self._predict(recording))
         self._signal(recording)  # while what it needs is at hand
         return prediction
+
+    def remembers(self, recording: Recording) -> bool:
+        """Whether the prediction for this recording is computed already."""
+        return "prediction" in self._memo(Prepared.of(recording))
 
     def withheld(self, recording: Recording) -> str:
         """Why no emotion is named for this recording, in one sentence, or "".
@@ -295,8 +294,8 @@ class EmotionPipeline:
             return Prediction(None, {}, warnings=tuple(oddities(recording)), withheld=why)
         models = {"svm": (self.svm.labels, self.svm)}
         models |= {arch: (e.config.labels, e) for arch, e in self.encoders.items()}
-        for name, llm in self._llms.items():
-            models[name] = llm.labels, lambda r, llm=llm: self._read(r, llm)[1]
+        llms = self._llms.items()
+        models |= {name: (m.labels, lambda r, m=m: self._read(r, m)[1]) for name, m in llms}
         probabilities, failures, refused = ask(models, recording)
         if refused and not probabilities:
             raise refused
@@ -305,19 +304,19 @@ class EmotionPipeline:
             *site_warnings(recording.channel_names, self.sites),
             *unsure,
             *failures,
-            *filter(None, (llm.note for name, llm in self._llms.items() if name in probabilities)),
+            *filter(None, (llm.note for name, llm in llms if name in probabilities)),
         )
         if not probabilities:
             why = "Every model failed on this recording, so no emotion is named."
             return Prediction(None, {}, warnings=warnings, withheld=why)
-        read = {n: self._reading(recording, m) for n, m in self._llms.items() if n in probabilities}
+        read = {n: self._reading(recording, m) for n, m in llms if n in probabilities}
         return Prediction(
             headline(probabilities, self.voters),
             probabilities,
             {n: tuple(spell(t, self._llms[n].spelling) for t in r.tokens) for n, r in read.items()},
             {n: spell(r.prompt(), self._llms[n].spelling) for n, r in read.items()},
             warnings,
-            sets={} if self._learned else self._sets(probabilities),
+            sets={} if self.profile and self.profile.learns else self._sets(probabilities),
             voters=self.voters,
             known=self.profile.sentence if self.profile else "",
         )

@@ -4,6 +4,7 @@ from html import escape
 
 from emg_llm.chat.turns import likely
 from emg_llm.registry import REPORT
+from emg_llm.ui.busy import BUSY
 
 UNREAD = '<p class="hint">Its scores and its prompt appear here.</p>'
 WITHHELD = '<p class="hint">Not asked, because no emotion is named.</p>'
@@ -11,6 +12,7 @@ QUOTED = (
     '<p class="hint">Answers with the statements of the report that are nearest to the question. '
     "No language model writes them.</p>"
 )
+BUSY_HERE = '<p class="hint">Busy with other people\'s recordings.</p>'
 REFUSED = '<p class="hint">It can\'t read this recording.</p>'
 
 
@@ -27,7 +29,7 @@ def reading_html(llm, prediction):
         return _named(llm, WITHHELD)
     probabilities = prediction.probabilities.get(llm)
     if probabilities is None:
-        return _named(llm, REFUSED)
+        return _named(llm, BUSY_HERE if BUSY in prediction.warnings else REFUSED)
     rows = "".join(
         f'<li><span class="label">{escape(label)}</span>'
         f'<span class="bar" aria-hidden="true"><i style="width:{percent}%"></i></span>'
