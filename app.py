@@ -12,6 +12,10 @@ import socket
 # Gradio reads it on import. No usage data leaves the machine.
 os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
 
+# Uploads and what Gradio makes of them lie in a folder of the app's own, which is deleted when it
+# ends, or by the next one if it was killed. Until then, none is kept for more than an hour.
+UPLOADS, EVERY_S, KEEP_S = "emg-llm-uploads-", 300, 3000
+
 
 def main(arguments=None):
     """Parse the command line and serve until interrupted."""
@@ -40,6 +44,16 @@ def main(arguments=None):
     if not is_free(name, port):  # before the models are loaded, which takes time
         parser.exit(1, busy)
 
+    from emg_llm.hub.temporary import staging_folder, sweep
+
+    with staging_folder(UPLOADS, os.environ.get("GRADIO_TEMP_DIR")) as folder:
+        os.environ["GRADIO_TEMP_DIR"] = str(folder)  # Gradio reads it on import
+        sweep(folder, EVERY_S, KEEP_S)
+        serve(parser, options, name, int(port), busy)
+
+
+def serve(parser, options, name, port, busy):
+    """Load the models and serve the app until interrupted."""
     import torch
 
     from emg_llm.hub.client import HubError
@@ -55,7 +69,7 @@ def main(arguments=None):
     for llm, reason in pipeline.not_loaded.items():
         print(f"{llm} is not loaded. {reason}")
     try:
-        build_app(pipeline).launch(server_name=name, server_port=int(port), **launch_options())
+        build_app(pipeline).launch(server_name=name, server_port=port, **launch_options())
     except OSError:  # taken in the meantime
         parser.exit(1, busy)
 

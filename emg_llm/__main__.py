@@ -115,6 +115,7 @@ def _add_reading(parser):
 
 def run_inspect(options):
     from emg_llm.report.measured import measured
+    from emg_llm.report.page import channel_table, recording_page
     from emg_llm.report.retrieve import lines
     from emg_llm.signal.description import description
     from emg_llm.signal.recording import RecordingError
@@ -134,10 +135,9 @@ def run_inspect(options):
         if o.json:
             print(json.dumps({"file": path} | told | report.as_dict()))
         else:
-            print(f"{path}:", *said, f"{_channel_table(told).to_string()}\n", sep="\n")
+            print(f"{path}:", *said, f"{channel_table(recording).to_string()}\n", sep="\n")
         if o.report:
-            page = _page(recording, said, _channel_table(told).reset_index())
-            Path(o.report).write_text(page, encoding="utf-8")
+            Path(o.report).write_text(recording_page(recording, said), encoding="utf-8")
             print(f"Report: {o.report}", file=sys.stderr)
     if refused is not None:
         raise ValueError("Not every file could be read.")
@@ -158,10 +158,24 @@ def _files(paths):
         if not path.is_dir():
             yield path
             continue
-        inside = sorted(f for f in path.rglob("*") if f.suffix.lower() in SUPPORTED_EXTENSIONS)
+        some = (f for f in path.rglob("*") if f.suffix.lower() in SUPPORTED_EXTENSIONS)
+        inside = sorted(f for f in some if f.stem.lower() != "manifest")
         if not inside:
             raise ValueError(f"{path} holds no recording.")
         yield from inside
+
+
+def _recordings(options):
+    """(path, recording) of the files and folders that are given; a manifest in a folder says how
+    its files are read, and their labels."""
+    from emg_llm.data.manifests import listed_in, manifest_in
+
+    for path in map(Path, options.files):
+        if path.is_dir() and (manifest := manifest_in(path)):
+            for recording in listed_in(manifest, options.montage):
+                yield path / recording.recording_id, recording
+        else:
+            yield from ((file, _read(file, options)) for file in _files([path]))
 
 
 def run_predict(options):
@@ -203,12 +217,12 @@ def run_profile(options):
     from emg_llm.profile.names import label_of
     from emg_llm.signal.recording import RecordingError
 
-    o, files = options, list(_files(options.files))
+    o = options
+    files, recordings = zip(*_recordings(o), strict=True)
     given = o.labels and [label.strip() for label in o.labels.split(",")]
     if given and len(given) != len(files):
         raise ValueError(f"--labels names {len(given)} emotions for {len(files)} files.")
     pipeline = EmotionPipeline.from_pretrained(o.bundle)
-    recordings = [_read(path, o) for path in files]
     labels = given or [
         r.label if r.label in pipeline.labels else label_of(str(path), pipeline.labels)
         for path, r in zip(files, recordings, strict=True)
@@ -232,23 +246,6 @@ def _named(recording):
     label = f"label {recording.label}" if recording.label else ""
     if names := ", ".join(filter(None, (label, recording.subject))):
         yield f"The file names: {names}."
-
-
-def _channel_table(told):
-    import pandas as pd
-
-    table = pd.DataFrame(told["channels"]).set_index("name").round(3)
-    return table.rename(columns={"rms": "unfiltered rms"})  # the sentences tell the filtered one
-
-
-def _page(recording, said, table):
-    """A self-contained page about one recording."""
-    from emg_llm.plots.page import report_page
-    from emg_llm.plots.signals import signal_figure, spectrum_figure
-
-    figures = {"Signal": ("As recorded.", signal_figure(recording))}
-    figures["Spectrum"] = ("Of the valid samples.", spectrum_figure(recording))
-    return report_page(recording.recording_id, said, figures, {"Channels": table})
 
 
 def run_publish(options):

@@ -36,7 +36,7 @@ from emg_llm.svm import EmotionSVM
 
 log = logging.getLogger(__name__)
 
-REMEMBERED = 8  # recordings whose results are cached
+REMEMBERED = 64  # recordings whose results are cached
 
 
 class EmotionPipeline(BundleFolder):
@@ -137,8 +137,8 @@ class EmotionPipeline(BundleFolder):
 
     @property
     def voters(self) -> tuple[str, ...]:
-        """The models whose mean probability decides."""
-        return tuple(self.encoders) if self._learned else self.readers
+        """The models whose mean probability decides; encoders, if they learned the person."""
+        return tuple(self.encoders) if self.profile and self.profile.learns else self.readers
 
     @property
     def readers(self) -> tuple[str, ...]:
@@ -149,11 +149,6 @@ class EmotionPipeline(BundleFolder):
     def talkers(self) -> tuple[str, ...]:
         """The language models that are there to talk, and aren't asked for an emotion."""
         return tuple(name for name in self._llms if name in self.config.get("talkers", ()))
-
-    @property
-    def _learned(self):
-        """Whether the encoders learned labelled recordings of the person."""
-        return self.profile is not None and self.profile.learns
 
     @property
     def models(self) -> tuple[str, ...]:
@@ -182,6 +177,10 @@ class EmotionPipeline(BundleFolder):
         prediction = self._memo(recording).once("prediction", lambda: self._predict(recording))
         self._signal(recording)  # while what it needs is at hand
         return prediction
+
+    def remembers(self, recording: Recording) -> bool:
+        """Whether the prediction for this recording is computed already."""
+        return "prediction" in self._memo(Prepared.of(recording))
 
     def withheld(self, recording: Recording) -> str:
         """Why no emotion is named for this recording, in one sentence, or "".
@@ -289,8 +288,7 @@ class EmotionPipeline(BundleFolder):
         models = {"svm": (self.svm.labels, self.svm)}
         models |= {arch: (e.config.labels, e) for arch, e in self.encoders.items()}
         llms = {name: self._llms[name] for name in self.readers}
-        for name, llm in llms.items():
-            models[name] = llm.labels, lambda r, llm=llm: self._read(r, llm)[1]
+        models |= {n: (m.labels, lambda r, m=m: self._read(r, m)[1]) for n, m in llms.items()}
         probabilities, failures, refused = ask(models, recording)
         if refused and not probabilities:
             raise refused
@@ -311,7 +309,7 @@ class EmotionPipeline(BundleFolder):
             {n: tuple(spell(t, llms[n].spelling) for t in r.tokens) for n, r in read.items()},
             {n: spell(r.prompt(), llms[n].spelling) for n, r in read.items()},
             warnings,
-            sets={} if self._learned else self._sets(probabilities),
+            sets={} if self.profile and self.profile.learns else self._sets(probabilities),
             voters=self.voters,
             known=self.profile.sentence if self.profile else "",
         )

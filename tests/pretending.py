@@ -1,10 +1,12 @@
 """A pipeline that answers at once, and a recording for it, for tests of the app."""
 
+import copy
 from types import SimpleNamespace
 
 import numpy as np
 
 from emg_llm.pipeline import Prediction
+from emg_llm.profile import Profile
 from emg_llm.report.measured import measured
 from emg_llm.signal.recording import EMOTIONS, RecordingError
 
@@ -39,6 +41,18 @@ class FakePipeline:
     def __init__(self, samples=None, truths=None):
         self.samples, self.montages = samples or {}, {}
         self.config = {"truths": truths or {}}
+
+    def asking(self, llms):
+        other = copy.copy(self)
+        other.llms = tuple(llms)
+        other.models = tuple(m for m in self.models if m not in self.llms or m in llms)
+        return other
+
+    def remembers(self, recording):
+        return False
+
+    def with_profile(self, profile):
+        return Profile.load(profile) and self
 
     def llm(self, name):
         return SimpleNamespace(bridge=SimpleNamespace(scale=None))

@@ -40,13 +40,14 @@ def test_a_busy_port_is_said_in_one_sentence_with_a_way_out(name):
     assert done.stderr.count("\n") == 1
 
 
-def test_a_port_that_is_taken_while_the_models_load_is_said_too(monkeypatch, capsys):
+def test_a_port_that_is_taken_while_the_models_load_is_said_too(monkeypatch, capsys, tmp_path):
     import app
     from emg_llm.pipeline import EmotionPipeline
     from tests.pretending import FakePipeline
 
     with socket.create_server(("127.0.0.1", 0)) as other:
         monkeypatch.setenv("GRADIO_SERVER_PORT", str(other.getsockname()[1]))
+        monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path))  # which the app replaces
         monkeypatch.setattr(app, "is_free", lambda *_: True)
         monkeypatch.setattr(EmotionPipeline, "from_pretrained", lambda *_, **__: FakePipeline())
         with pytest.raises(SystemExit) as ended:
@@ -55,7 +56,7 @@ def test_a_port_that_is_taken_while_the_models_load_is_said_too(monkeypatch, cap
     assert "GRADIO_SERVER_PORT=" in capsys.readouterr().err
 
 
-def test_models_that_are_not_loaded_are_named_and_the_address_stays(monkeypatch, capsys):
+def test_models_that_are_not_loaded_are_named_and_the_address_stays(monkeypatch, capsys, tmp_path):
     import gradio as gr
 
     import app
@@ -63,10 +64,12 @@ def test_models_that_are_not_loaded_are_named_and_the_address_stays(monkeypatch,
     from tests.pretending import FakePipeline
 
     served = {}
+    monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path))
     monkeypatch.setattr(app, "is_free", lambda *_: True)
     monkeypatch.setattr(EmotionPipeline, "from_pretrained", lambda *_, **__: FakePipeline())
     monkeypatch.setattr(gr.Blocks, "launch", lambda self, **options: served.update(options))
     monkeypatch.setenv("GRADIO_SERVER_NAME", "127.0.0.1")
     app.main([])
     assert served["server_name"] == "127.0.0.1"
+    assert list(tmp_path.iterdir()) == []  # no uploads are left
     assert "tinyllama is not loaded. It needs 3 GB" in capsys.readouterr().out

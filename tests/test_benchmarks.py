@@ -4,6 +4,7 @@ import json
 import re
 import sys
 from dataclasses import asdict, fields
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ import pytest
 from emg_llm.encoders.augmentation import Augmentation
 from emg_llm.signal.bank.table import bank_features
 from emg_llm.signal.preprocessing import Segments
+from emg_llm.ui.busy import BUSY
 from tests.scripts import load_script
 
 
@@ -104,3 +106,15 @@ def test_what_libemg_computes_otherwise_is_computed_from_our_features():
             assert features.agreement(1.01 * expected[shared.theirs], same) < 1
             assert shared.reason
         assert shared.reason or shared.same
+
+
+def test_a_crowd_notices_an_answer_about_another_file_and_counts_busy_models():
+    crowd = load_script("crowd", "benchmarks")
+    tally, stated = crowd.Tally(), [{"id": "duration", "value": 2.05}]
+    answer = {"recording": "person_1", "statements": stated, "probabilities": {"svm": {}}}
+    answer["warnings"] = [BUSY]
+    crowd.check(answer, Path("person_1.npy"), 2.05, tally)
+    assert not tally.trouble and tally.busy == 1
+    crowd.check(answer, Path("person_1.npy"), 2.1, tally)
+    crowd.check(answer, Path("person_2.npy"), 2.05, tally)
+    assert tally.trouble == {"a prediction of another file": 2}

@@ -12,13 +12,13 @@ import scipy.fft
 import scipy.signal
 
 import emg_llm
+from emg_llm import pipeline as pipelines
 from emg_llm.bridge import Bridge
 from emg_llm.chat.turns import Chat, likely
 from emg_llm.encoders.base import EncoderConfig
 from emg_llm.evaluation.confidence import Confidence
 from emg_llm.hub.client import HubError
 from emg_llm.llms.model import EmgLLM
-from emg_llm.pipeline import REMEMBERED
 from emg_llm.registry import MEAN
 from emg_llm.signal.quality import assess
 from emg_llm.signal.recording import EMOTIONS
@@ -44,6 +44,14 @@ def unread(sample):
 
 
 NUMBERS = itertools.count(1)
+FEW = 4
+
+
+@pytest.fixture
+def forgetful(pipeline, monkeypatch):
+    """The pipeline, which remembers few recordings."""
+    monkeypatch.setattr(pipelines, "REMEMBERED", FEW)
+    return pipeline.asking(pipeline._llms)
 
 
 @pytest.fixture
@@ -162,20 +170,20 @@ def test_a_recording_is_cleaned_judged_embedded_read_and_scored_once(pipeline, u
 
 
 def test_what_is_known_is_kept_of_the_last_few_recordings_and_found_again_the_same(
-    pipeline, unread, done
+    forgetful, unread, done
 ):
     recording = unread()
-    first = pipeline(recording)
-    for k in range(REMEMBERED):
-        assert pipeline(recording) is first, k
-        pipeline(unread())
+    first = forgetful(recording)
+    for k in range(FEW):
+        assert forgetful(recording) is first, k
+        forgetful(unread())
     done.clear()
-    assert pipeline(recording) == first  # it was asked for again and again, so it is still known
+    assert forgetful(recording) == first  # it was asked for again and again, so it is still known
     assert not done
-    for _ in range(REMEMBERED):
-        pipeline(unread())
+    for _ in range(FEW):
+        forgetful(unread())
     done.clear()
-    again = pipeline(recording)
+    again = forgetful(recording)
     assert again == first and again is not first and done["probabilities"] == len(LLMS)
 
 
@@ -201,15 +209,15 @@ def test_another_recording_is_never_taken_for_the_one_before(pipeline, sample):
         assert pipeline(sample.replace(**change)) is not first
 
 
-def test_people_who_ask_at_once_get_what_one_would(pipeline, unread, done):
+def test_people_who_ask_at_once_get_what_one_would(forgetful, unread, done):
     one, other = unread(), unread()
     with ThreadPoolExecutor(4) as pool:
-        at_once = list(pool.map(pipeline, [one, other] * 2))
+        at_once = list(pool.map(forgetful, [one, other] * 2))
     assert done["read"] == 2 and done["probabilities"] == 2 * len(LLMS)
     assert at_once[:2] == at_once[2:] and at_once[0] != at_once[1]
-    for _ in range(REMEMBERED):
-        pipeline(unread())
-    assert [pipeline(one), pipeline(other)] == at_once[:2]
+    for _ in range(FEW):
+        forgetful(unread())
+    assert [forgetful(one), forgetful(other)] == at_once[:2]
 
 
 def test_the_llms_score_the_prompt_that_their_bridge_makes(pipeline, sample):

@@ -299,3 +299,17 @@ def test_the_command_writes_a_profile_and_its_figures(
     assert "--labels names 9 emotions for 8 files" in capsys.readouterr().err
     assert commands.main(["profile", *uploads, "--output", str(out)]) == 2
     assert "no numbers" in capsys.readouterr().err
+
+
+def test_a_manifest_in_the_folder_says_the_labels_and_is_no_recording(
+    plain, uploads, tmp_path, monkeypatch, capsys
+):
+    monkeypatch.setattr(EmotionPipeline, "from_pretrained", lambda *_, **__: plain)
+    lines = [f"{path},{label}" for path, label in zip(uploads[:2], ("anger", "fear"), strict=True)]
+    (tmp_path / "manifest.csv").write_text("\n".join(["path,label", *lines]))
+    out = tmp_path / "me.json"
+    assert commands.main(["profile", str(tmp_path), "--output", str(out)]) == 0
+    assert {t.label for t in Profile.load(out).labelled} == {"anger", "fear"}
+    (tmp_path / "manifest.csv").write_text("path,label\n")
+    assert commands.main(["profile", str(tmp_path), "--output", str(out)]) == 2
+    assert "lists no recordings" in capsys.readouterr().err

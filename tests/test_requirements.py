@@ -25,7 +25,7 @@ def normal(name):
 
 def pinned(lines):
     pins = (line.partition(";")[0].strip().split("==") for line in lines)
-    return {normal(name): pin for name, pin in pins}
+    return {normal(name.partition("[")[0]): pin for name, pin in pins}
 
 
 def lines_of(file):

@@ -166,9 +166,10 @@ def test_a_manifest_that_is_uploaded_opens_no_file_that_it_names(client, tmp_pat
     assert not [p.name for p in reachable if "load_dataset" in p.read_text()]
 
 
-def test_only_four_endpoints_are_offered(client):
+def test_only_five_endpoints_are_offered(client):
     assert set(client.view_api(return_format="dict")["named_endpoints"]) == {
         "/analyze",
+        "/analyze_emg",
         "/predict",
         "/chat",
         "/simulate",

@@ -7,6 +7,7 @@ import pytest
 from emg_llm.pipeline import Prediction
 from emg_llm.ui import build_app
 from emg_llm.ui.analysis import make_source
+from emg_llm.ui.busy import Turns
 from emg_llm.ui.chat import ChatArea, answered
 from emg_llm.ui.llm_header import reading_html
 from emg_llm.ui.opened import OpenRecordings
@@ -33,7 +34,7 @@ def asked(pipeline, message, chosen, histories=((), (), ())):
     """What `ask` yields after a recording was chosen: the LLMs' histories, step by step."""
     source = make_source(pipeline.samples["sample"])
     with gr.Blocks():
-        chat = ChatArea(pipeline, OpenRecordings(), gr.State(None), gr.State(None))
+        chat = ChatArea(Turns(pipeline), OpenRecordings(), gr.State(None), gr.State(None))
     return [
         columns
         for _, _, *columns in chat.ask(Asking, message, source, None, chosen, *map(list, histories))
@@ -79,7 +80,9 @@ def test_a_slow_language_model_holds_up_no_other(sampled):
             yield "done"
 
     with gr.Blocks():
-        chat = ChatArea(Slow(sampled.samples), OpenRecordings(), gr.State(None), gr.State(None))
+        chat = ChatArea(
+            Turns(Slow(sampled.samples)), OpenRecordings(), gr.State(None), gr.State(None)
+        )
     source = make_source(sampled.samples["sample"])
     steps = chat.ask(Asking, "Why?", source, None, chat.llms, [], [], [])
     _, slow, _ = next(c for _, _, *c in steps if c[2] and c[2][-1]["content"] == "done")

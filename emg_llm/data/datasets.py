@@ -14,19 +14,14 @@ import numpy as np
 
 from emg_llm.data.conventions import (
     DatasetError,
-    file_of,
-    known_columns,
-    one_spelling,
-    read_table,
     split_column,
-    text_of,
     texts_of,
     told,
     why_no_feature,
-    with_paths,
 )
 from emg_llm.data.folders import files_of
 from emg_llm.data.lazy import KeptRecordings, Lazy, arranged
+from emg_llm.data.manifests import TABLES, labelled, manifest_in, reader_of
 from emg_llm.signal.montage import montage_sites
 from emg_llm.signal.once import Memo
 from emg_llm.signal.recording import EMOTIONS, Recording, RecordingError
@@ -40,7 +35,6 @@ from emg_llm.signal.simulation import (
     trials,
 )
 
-TABLES = (".csv", ".tsv", ".txt", ".parquet")
 PARTS = ("train", "validation", "test", "calibration")
 Rows = Sequence[int] | np.ndarray
 PER_RECORDING = "ids", "labels", "subjects", "splits", "sessions"
@@ -196,8 +190,8 @@ def _of_recordings(name, n, make, splits=None):
 def _folder(path, montage):
     from emg_llm.signal.readers import SUPPORTED_EXTENSIONS, read_recording
 
-    if manifests := sorted(p for p in path.glob("manifest.*") if p.suffix.lower() in TABLES):
-        return _table_or_manifest(manifests[0], montage)
+    if manifest := manifest_in(path):
+        return _table_or_manifest(manifest, montage)
     files = files_of(path, SUPPORTED_EXTENSIONS)
 
     def make(i):
@@ -209,41 +203,11 @@ def _folder(path, montage):
 
 
 def _table_or_manifest(path, montage):
-    import pandas as pd
-
-    try:
-        if path.suffix.lower() == ".parquet":
-            table = pd.read_parquet(path)
-        else:
-            table = read_table(path)
-    except Exception as error:
-        raise DatasetError(f"{path.name} can't be read as a table: {error}.") from None
-    table = with_paths(known_columns(table), path.name)
-    if "label" not in table:
-        raise DatasetError(
-            f"{path.name} has no 'label' column; add one that names each row's emotion."
-        )
-    table = table.dropna(subset="label").reset_index(drop=True)
-    table["label"] = one_spelling(table["label"])
+    table = labelled(path)
     if "path" in table:
-        return _manifest(path, table, montage)
+        make, splits = reader_of(path, table, montage), split_column(table, PARTS)
+        return _of_recordings(f"{path.parent.name}/{path.name}", len(table), make, splits)
     return _feature_table(path.name, table)
-
-
-def _manifest(path, table, montage):
-    from emg_llm.signal.readers import read_recording
-
-    rows = table.to_dict("records")
-
-    def make(i):
-        place, label = str(rows[i]["path"]), str(rows[i]["label"])
-        rest = {k: text_of(rows[i].get(k)) for k in ("sampling_rate", "unit", "subject", "session")}
-        rest["channels"] = text_of(rows[i].get("channels"))
-        rest["montage"] = text_of(rows[i].get("montage")) or montage
-        return read_recording(file_of(path.parent, place), label=label, recording_id=place, **rest)
-
-    splits = split_column(table, PARTS)
-    return _of_recordings(f"{path.parent.name}/{path.name}", len(rows), make, splits)
 
 
 def _feature_table(name, table):

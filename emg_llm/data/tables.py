@@ -1,5 +1,6 @@
-"""CSV that is safe to open in a spreadsheet: text in it can't run as a formula."""
+"""CSV that is safe to open in a spreadsheet: text in it can't run as a formula; Parquet."""
 
+from io import BytesIO
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -14,6 +15,13 @@ def csv_bytes(table: "pd.DataFrame") -> bytes:
     words = table.select_dtypes(exclude="number")
     table = table.assign(**words.map(_plain)) if len(words.columns) else table
     return table.rename(columns=_plain).to_csv(index=False).encode()
+
+
+def parquet_bytes(table: "pd.DataFrame") -> bytes:
+    """A pandas table as Parquet, with its columns' types."""
+    stream = BytesIO()
+    table.to_parquet(stream, index=False)
+    return stream.getvalue()
 
 
 def _plain(value):

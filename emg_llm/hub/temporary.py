@@ -1,4 +1,5 @@
-"""Temporary folders for uploads; they are removed even if their process is killed."""
+"""Temporary folders, for what is published and what is uploaded; the next one that is made removes
+those of killed processes."""
 
 import os
 import shutil
@@ -20,10 +21,16 @@ YOUNG = 2  # seconds; a folder this new may not be locked yet
 
 
 @contextmanager
-def staging_folder() -> Iterator[Path]:
-    """A temporary folder; creating one also removes the folders of killed processes."""
-    _remove_abandoned()
-    with _ended_in_order(), tempfile.TemporaryDirectory(prefix=PREFIX) as folder:
+def staging_folder(prefix: str = PREFIX, place: str | None = None) -> Iterator[Path]:
+    """A temporary folder; creating one also removes the folders of killed processes.
+
+    prefix: of its name, by which those are told; place: where it is made, by default where
+    temporary folders are.
+    """
+    place = place or tempfile.gettempdir()
+    Path(place).mkdir(parents=True, exist_ok=True)
+    _remove_abandoned(prefix, place)
+    with _ended_in_order(), tempfile.TemporaryDirectory(prefix=prefix, dir=place) as folder:
         if fcntl is None:
             yield Path(folder)
             return
@@ -50,11 +57,35 @@ def _ended_in_order():
             signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
 
-def _remove_abandoned():
-    """Remove this user's staging folders that no process holds."""
+def sweep(folder: Path, every_s: float, keep_s: float) -> None:
+    """From now on, delete the files in a folder that are older than `keep_s`."""
+
+    def run():
+        while folder.exists():
+            time.sleep(every_s)
+            delete_older(folder, keep_s)
+
+    threading.Thread(target=run, daemon=True).start()
+
+
+def delete_older(folder: Path, age_s: float) -> None:
+    """Delete the files in a folder that are older, and the folders that are left empty."""
+    before = time.time() - age_s
+    for path in sorted(folder.rglob("*"), reverse=True):
+        with suppress(OSError):  # somebody else may have deleted it
+            if path.lstat().st_ctime >= before:
+                continue
+            if path.is_dir() and not path.is_symlink():
+                path.rmdir()  # fails where something is in it
+            else:
+                path.unlink()
+
+
+def _remove_abandoned(prefix, place):
+    """Remove this user's folders of a prefix that no process holds."""
     if fcntl is None:
         return
-    for folder in Path(tempfile.gettempdir()).glob(f"{PREFIX}*"):
+    for folder in Path(place).glob(f"{prefix}*"):
         with suppress(OSError):
             lock = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
             try:

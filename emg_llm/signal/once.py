@@ -24,6 +24,9 @@ class Memo:
                 self._values[key] = make()
             return self._values[key]
 
+    def __contains__(self, key: Hashable) -> bool:
+        return key in self._values
+
 
 class Prepared(Recording):
     """A Recording that caches everything computed from it, for use by several models.

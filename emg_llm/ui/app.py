@@ -1,13 +1,15 @@
 """The page: its layout and its events."""
 
 import logging
+from pathlib import Path
 
 import gradio as gr
 
 from emg_llm.report.measured import measured
-from emg_llm.signal.readers.unclear import ChannelsUnclear
+from emg_llm.signal.readers.unclear import ChannelsUnclear, RateUnknown
 from emg_llm.signal.recording import RecordingError
-from emg_llm.ui import analysis
+from emg_llm.ui import analysis, rate
+from emg_llm.ui.busy import MODEL, QUEUED, Turns
 from emg_llm.ui.channels import ChannelChoice, question_markdown
 from emg_llm.ui.chat import ChatArea
 from emg_llm.ui.endpoints import Page, add_endpoints
@@ -16,7 +18,8 @@ from emg_llm.ui.many import ManyTab
 from emg_llm.ui.opened import OpenRecordings
 from emg_llm.ui.prediction import Hero
 from emg_llm.ui.profile_chip import ProfileChip
-from emg_llm.ui.report import ReportDownload
+from emg_llm.ui.rate import RateChoice
+from emg_llm.ui.report import TakeAway
 from emg_llm.ui.results import results_tab
 from emg_llm.ui.samples import SampleCards
 from emg_llm.ui.signals import SignalTabs
@@ -28,17 +31,20 @@ log = logging.getLogger(__name__)
 TITLE = "EMG-LLM"
 TAGLINE = "Read emotion from facial surface EMG, and talk about it with language models."
 EMPTY = "Upload a recording or pick a sample: the emotion, the face and the signal appear here."
+PROGRAMS = Path(__file__).with_name("programs.md")
 BROKEN = "The models failed on this recording; the app's log has the details."
-KEEP_S = 3600  # uploads and sessions older than this are deleted
+# Uploads and sessions are looked at every 10 minutes, and none is kept for more than an hour.
+EVERY_S, KEEP_S = 600, 3000
 
 
 def build_app(pipeline):
     """The app around an EmotionPipeline; launch it with `**launch_options()`."""
     with Page(
-        title=TITLE, analytics_enabled=False, fill_width=True, delete_cache=(600, KEEP_S)
+        title=TITLE, analytics_enabled=False, fill_width=True, delete_cache=(EVERY_S, KEEP_S)
     ) as demo:
         opened = OpenRecordings()
-        add_endpoints(pipeline, opened)  # first, so that no other event takes their names
+        turns = Turns(pipeline)
+        add_endpoints(pipeline, opened, turns)  # first, so that no other event takes their names
         source = gr.State(None, time_to_live=KEEP_S)  # Source of the shown recording
         with gr.Row(elem_id="head"):
             title = f"{MARK}<div><h1>{TITLE}</h1><p>{TAGLINE}</p></div>"
@@ -51,18 +57,21 @@ def build_app(pipeline):
         person = gr.State(None, time_to_live=KEEP_S)  # the pipeline that knows the visitor
         with gr.Tabs() as pages:
             with gr.Tab("Recording", id="recording"):
-                opening = _recording_tab(demo, pipeline, opened, source, person)
+                opening = _recording_tab(demo, turns, opened, source, person)
             with gr.Tab("Your face", id="face"):
                 FaceTab(pipeline, person)
             with gr.Tab("Many files", id="many"):
                 ManyTab(pipeline, person).opens(pages, *opening)
             with gr.Tab("Results"):
                 results_tab(pipeline)
-    return demo.queue(default_concurrency_limit=4, max_size=32)
+        with gr.Accordion("For programs: Python, HTTP, MCP", open=False, elem_id="programs"):
+            gr.Markdown(PROGRAMS.read_text(encoding="utf-8"))
+    return demo.queue(default_concurrency_limit=4, max_size=QUEUED)
 
 
-def _recording_tab(demo, pipeline, opened, source, person):
+def _recording_tab(demo, turns, opened, source, person):
     ProfileChip(person)
+    pipeline = turns.pipeline
     truth = gr.State(None, time_to_live=KEEP_S)  # to be guessed: what a sample was made as
     with gr.Column(elem_id="stage"):
         samples = SampleCards(pipeline)
@@ -71,28 +80,26 @@ def _recording_tab(demo, pipeline, opened, source, person):
         hero = Hero(pipeline)
         with gr.Column(elem_id="about"):
             summary = gr.Markdown(EMPTY, elem_id="summary")
-            asked = ChannelChoice()
-            download = ReportDownload()
+            asked, rates = ChannelChoice(), RateChoice()
+            take = TakeAway(turns, opened)
         with gr.Column(elem_id="more"):
             form.add_settings()
             simulator = SimulatorPanel()
-    if len(pipeline.llms) > 1:
-        tabs, chat = SignalTabs(opened, source), ChatArea(pipeline, opened, source, person)
-    else:
-        with gr.Row():
-            with gr.Column(scale=3, min_width=320):
-                tabs = SignalTabs(opened, source)
-            with gr.Column(scale=2, min_width=320):
-                chat = ChatArea(pipeline, opened, source, person)
+    with gr.Row(elem_id="work"):
+        with gr.Column(scale=3, min_width=320):
+            tabs = SignalTabs(opened, source)
+        with gr.Column(scale=2, min_width=320, elem_id="talk"):
+            chat = ChatArea(turns, opened, source, person)
 
     shown = [
         source,
         summary,
         form.settings,
         *asked.outputs,
+        *rates.outputs,
         *tabs.outputs,
         *hero.outputs,
-        *download.outputs,
+        *take.outputs,
         *chat.outputs,
         truth,
         *samples.outputs,
@@ -104,27 +111,32 @@ def _recording_tab(demo, pipeline, opened, source, person):
         report = measured(recording)
         text = gr.Markdown(analysis.summary_markdown(report), elem_classes=report.value("quality"))
         filled = tabs.show(recording, view, new.asked_at)
-        choice = asked.keep(new.channels)
-        cleared = [*hero.read(recording), *download.clear(), *chat.clear()]
+        choice = [*asked.keep(new.channels), *rates.hide()]
+        cleared = [*hero.read(recording), *take.show(), *chat.clear()]
         marked = [to_guess, *samples.mark(sample)]
         return [new, text, gr.skip(), *choice, *filled, *cleared, *marked]
 
     def nothing(text, elem_class="", choice=None, lacks_rate=False):
         text = gr.Markdown(text, elem_classes=elem_class)
         settings = gr.Accordion(open=True) if lacks_rate else gr.skip()
-        cleared = [*tabs.clear(), *hero.clear(), *download.clear(), *chat.clear()]
+        cleared = [*tabs.clear(), *hero.clear(), *take.clear(), *chat.clear()]
         marked = [None, *samples.mark()]
-        return [None, text, settings, *(choice or asked.keep(None)), *cleared, *marked]
+        choice = choice or [*asked.keep(None), *rates.hide()]
+        return [None, text, settings, *choice, *cleared, *marked]
 
     def safely(new, view, sample=None, to_guess=None):
         """Values for `shown`; sample: the name of the one that is opened."""
         try:
             return show(analysis.make_source(*new), view, sample, to_guess)
         except ChannelsUnclear as error:
-            choice = asked.ask(error)
+            choice = [*asked.ask(error), *rates.hide()]
             return nothing(question_markdown(error), "problem", choice)
         except RecordingError as error:
             choice = asked.keep(new[4] if len(new) > 4 else None)
+            if isinstance(error, RateUnknown):
+                text = rate.question_markdown(error)
+                return nothing(text, "problem", [*choice, *rates.ask()], lacks_rate=True)
+            choice += rates.hide()
             # The file may lack only its sampling rate.
             return nothing(analysis.problem_markdown(error), "problem", choice, lacks_rate=True)
         except Exception:
@@ -170,27 +182,38 @@ def _recording_tab(demo, pipeline, opened, source, person):
             return [gr.skip()] * len(shown)
         return safely(new, view)
 
+    def rate_chosen(
+        event: gr.EventData,
+        old: analysis.Source | None,
+        path: list[str] | None,
+        unit: str,
+        montage: str,
+        view: str,
+        channels: list[int] | None,
+    ) -> list:
+        hertz = rates.chosen(event)
+        return [*settings_changed(old, path, hertz, unit, montage, view, channels), hertz]
+
     def predict(new, known, to_guess=None):
         if not new:
-            return [gr.skip(), gr.skip(), *download.clear(), *chat.unread()]
+            return [gr.skip(), gr.skip(), *chat.unread()]
         try:
             recording = opened(new)
-            model = known or pipeline
-            result = model(recording)
-            file = download.show(model.report(recording))
-            return [*hero.show(result, to_guess), *file, *chat.read(result)]
+            result, _ = turns.read(known, recording)
+            return [*hero.show(result, to_guess), *chat.read(result)]
         except RecordingError as error:
             problem = str(error)
         except Exception:
             log.exception("The prediction failed")
             problem = BROKEN
-        return [*hero.problem(problem), *download.clear(), *chat.unread()]
+        return [*hero.problem(problem), *chat.unread()]
 
     quiet = {"api_visibility": "private", "show_progress": "minimal"}
-    predicted = [*hero.answers, *download.outputs, *chat.readings]
+    predicted = [*hero.answers, *chat.readings]
+    take.wire(source, person, chat)
     asks = [source, person, truth]
     changed = [source.change, person.change]
-    predicting = gr.on(changed, predict, asks, predicted, concurrency_id="model", **quiet)
+    predicting = gr.on(changed, predict, asks, predicted, **MODEL, **quiet)
     source.change(tabs.details, source, tabs.detailed, **quiet)
 
     def emotions(new, known):
@@ -215,6 +238,8 @@ def _recording_tab(demo, pipeline, opened, source, person):
     changes = [form.rate.submit, form.rate.blur, form.unit.input, form.montage.input]
     changes.append(asked.read.click)
     gr.on(changes, settings_changed, [source, *inputs, asked.channels], shown, **quiet)
+    given = [source, form.file, form.unit, form.montage, tabs.view, asked.channels]
+    gr.on([b.click for b in rates.buttons], rate_chosen, given, [*shown, form.rate], **quiet)
     form.file.clear(lambda: [*nothing(EMPTY), *simulator.clear()], None, opening, **new)
     return from_table, tabs.view, [*opening, *form.outputs]
 

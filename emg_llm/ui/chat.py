@@ -10,6 +10,7 @@ from emg_llm.llms.loading import LlmError
 from emg_llm.registry import REPORT
 from emg_llm.signal.recording import RecordingError
 from emg_llm.ui.analysis import Source, plain_history
+from emg_llm.ui.busy import BUSY_CHAT, MODEL
 from emg_llm.ui.llm_header import not_loaded_html, reading_html, unread_html
 from emg_llm.ui.streams import merged
 
@@ -30,6 +31,7 @@ CHATBOT = {"show_label": False, "layout": "bubble", "feedback_options": None, "a
 CHATBOT |= {"buttons": ["copy"], "placeholder": PLACEHOLDER, "elem_classes": "answer"}
 MAX_MESSAGE = 1000  # characters
 MAX_HISTORY = 12  # messages
+MAX_REPLY = 8000  # characters of a message before
 BROKEN = "Something went wrong while answering; the app's log has the details."
 
 
@@ -40,9 +42,9 @@ class ChatArea:
     `clear()`. readings: filled by `read(prediction)`. asking: the streaming events.
     """
 
-    def __init__(self, pipeline, opened, source, person):
-        self.pipeline, self.opened = pipeline, opened
-        self.llms = REPORT, *(pipeline.talkers or pipeline.llms)
+    def __init__(self, turns, opened, source, person):
+        self.turns, self.opened, self.pipeline = turns, opened, turns.pipeline
+        self.llms = REPORT, *(self.pipeline.talkers or self.pipeline.llms)
         self.readings, self.histories, self.asking = [], [], []
         gr.Markdown("### Talk about this recording", elem_classes="heading")
         if self.side_by_side:  # on a phone, below the answers would be far down
@@ -103,9 +105,8 @@ class ChatArea:
             [self.box, source, person, self.chosen, *self.histories],
             [self.box, self.stop, *self.histories],
             show_progress="hidden",
-            concurrency_id="model",
-            concurrency_limit=1,
             api_visibility="private",
+            **MODEL,
         )
         self.asking.append(asking)
         self.stop.click(
@@ -136,8 +137,7 @@ class ChatArea:
         """Stream the answers of the chosen ones, by default of the report."""
         if event.target in self.chips:
             message = QUESTIONS[self.chips.index(event.target)]
-        message = (message or "").strip()
-        if not message:
+        if not (message or "").strip():
             yield ["", gr.Button(visible=False), *before]
             return
         earlier = [plain_history(history) for history in before]
@@ -152,23 +152,25 @@ class ChatArea:
             show(i, "")
         yield ["", gr.Button(visible=True), *histories]
         try:
-            recording = self.opened(source)
+            message, recording = asked(message), self.opened(source)
         except RecordingError as error:
             for i in active:
                 show(i, str(error))
         else:
-            about = person or self.pipeline, recording
-            streams = {i: self.replies(*about, message, i, earlier[i]) for i in active}
-            for news in merged(streams):
-                for i, text in news.items():
-                    show(i, text)
-                yield [gr.skip(), gr.skip(), *histories]
+            writes = active != [0]  # more than the report
+            with self.turns.turn(person, recording, writes) as (pipeline, busy):
+                about = pipeline, recording, message
+                streams = {i: self.replies(*about, i, earlier[i], busy) for i in active}
+                for news in merged(streams):
+                    for i, text in news.items():
+                        show(i, text)
+                    yield [gr.skip(), gr.skip(), *histories]
         yield [gr.skip(), gr.Button(visible=False), *histories]
 
-    def replies(self, pipeline, recording, message, i, history):
+    def replies(self, pipeline, recording, message, i, history, busy=False):
         """The growing reply of one LLM; errors become text in the chat."""
         try:
-            yield from stream(pipeline, recording, message, self.llms[i], history)
+            yield from stream(pipeline, recording, message, self.llms[i], history, busy)
         except (RecordingError, LlmError) as error:
             yield str(error)
         except Exception:
@@ -192,9 +194,20 @@ class ChatArea:
         return [*self.unread(), *([] for _ in self.histories)]
 
 
-def stream(pipeline, recording, message, llm, history):
-    """The growing reply of one LLM; the complete one has its statements marked."""
-    text = ""
+def asked(message):
+    """The question, without blanks around it. Raises RecordingError for none and for a long one."""
+    message = (message or "").strip()
+    if not 0 < len(message) <= MAX_MESSAGE:
+        raise RecordingError(f"Ask something in at most {MAX_MESSAGE} characters.")
+    return message
+
+
+def stream(pipeline, recording, message, llm, history, busy=False):
+    """The growing reply of one LLM; the complete one has its statements marked.
+
+    busy: whether the language models are, so that the report answers for them.
+    """
+    text, llm = (BUSY_CHAT, REPORT) if busy and llm != REPORT else ("", llm)
     for piece in pipeline.chat(recording, message, llm=llm, history=answered(history)):
         text += piece
         yield text
@@ -207,6 +220,7 @@ def answered(history):
     """The last messages of a history, without questions stopped before their answer."""
     kept = []
     for message in history:
+        message = message | {"content": message["content"][:MAX_REPLY]}
         if message["role"] == "assistant" and not message["content"].strip():
             kept = kept[:-1]
         else:

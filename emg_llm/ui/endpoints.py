@@ -1,4 +1,7 @@
-"""The endpoints `/analyze`, `/predict`, `/chat` and `/simulate`, for gradio_client and HTTP."""
+"""The endpoints for gradio_client and HTTP; three of them are tools of the MCP server.
+
+A tool has the name of its function, and the function's docstring as its description.
+"""
 
 import logging
 from contextlib import contextmanager
@@ -8,14 +11,17 @@ from gradio.data_classes import ListFiles
 
 from emg_llm.llms.loading import LlmError
 from emg_llm.plots import signals as plots
+from emg_llm.profile import ProfileError
 from emg_llm.registry import REPORT
 from emg_llm.report.measured import measured
+from emg_llm.report.retrieve import lines
 from emg_llm.signal.montage import FACE
 from emg_llm.signal.quality import assess_quality
 from emg_llm.signal.recording import EMOTIONS, RecordingError
 from emg_llm.signal.simulation.config import COURSES, POSED
 from emg_llm.ui import analysis
-from emg_llm.ui.chat import MAX_MESSAGE, stream
+from emg_llm.ui.busy import MODEL
+from emg_llm.ui.chat import asked, stream
 from emg_llm.ui.prediction import prediction_json
 from emg_llm.ui.simulated import BOUNDS, make, save
 
@@ -32,16 +38,31 @@ class Page(gr.Blocks):
         super().validate_inputs(block_fn, inputs)
 
 
-def add_endpoints(pipeline, opened):
-    """Add invisible components that name and type the endpoints; opened: OpenRecordings."""
+def _no_tool(function):
+    """Keep an endpoint, whose answers are plots and files, from the MCP server's tools."""
+    function._mcp_type = "none"
+    return function
+
+
+def add_endpoints(pipeline, opened, turns):
+    """Add invisible components that name and type the endpoints.
+
+    opened: OpenRecordings; turns: Turns, at the language models.
+    """
 
     def open_file(*settings):
         return opened(analysis.make_source(*settings))
 
+    @_no_tool
     def analyze(file, sampling_rate=None, unit="auto", montage="auto", channels=""):
         """The quality as text, plots of signal and spectrum, features and quality by channel.
 
-        channels: the columns that are EMG, by name or by number from 1, with commas.
+        Args:
+            file: the recording.
+            sampling_rate: Hz, where the file doesn't state it.
+            unit: of the values, where the file doesn't state it.
+            montage: "face" for the standard order, or the site of each channel, with commas.
+            channels: the columns that are EMG, by name or by number from 1, with commas.
         """
         with _explained():
             recording = open_file(file, sampling_rate, unit, montage, channels)
@@ -56,18 +77,46 @@ def add_endpoints(pipeline, opened):
                 plots.snr_figure(report),
             )
 
-    def predict(file, sampling_rate=None, unit="auto", montage="auto", channels=""):
-        """The emotion or why it is withheld, all probabilities, each LLM's prompt, and the report's
-        statements, as JSON.
+    def analyze_emg(file, sampling_rate=None, unit="auto", montage="auto", channels=""):
+        """Read a surface-EMG recording and measure it, without any emotion: size and sampling rate,
+        signal quality with reasons, strength, signal-to-noise ratio, hum and onset by channel.
+        JSON: "report" holds the sentences, "statements" their values with units.
 
-        montage: "face" for the standard order, or the site of each channel, with commas.
-        channels: the columns that are EMG, by name or by number from 1, with commas.
+        Args:
+            file: the recording: the URL of a file, or a data URI as in data:text/csv;base64,...
+            sampling_rate: Hz, where the file doesn't state it.
+            unit: of the values, where the file doesn't state it.
+            montage: "face" for the standard order, or the site of each channel, with commas.
+            channels: the columns that are EMG, by name or by number from 1, with commas.
         """
         with _explained():
             recording = open_file(file, sampling_rate, unit, montage, channels)
-            return prediction_json(pipeline(recording)) | pipeline.report(recording).as_dict()
+            report = measured(recording)
+            return {"report": lines(report)} | report.as_dict()
 
-    def chat(
+    def predict_emotion(
+        file, sampling_rate=None, unit="auto", montage="auto", channels="", profile=None
+    ):
+        """Name the emotion in a recording of facial surface EMG, or say why none is named. JSON:
+        "label" (null where "withheld" says why), "probabilities" by model, "warnings", each
+        language model's prompt, and "statements", all that was measured. It guesses at a face, not
+        at a mind, and is no medical device.
+
+        Args:
+            file: the recording: the URL of a file, or a data URI as in data:text/csv;base64,...
+            sampling_rate: Hz, where the file doesn't state it.
+            unit: of the values, where the file doesn't state it.
+            montage: "face" for the standard order, or the site of each channel, with commas.
+            channels: the columns that are EMG, by name or by number from 1, with commas.
+            profile: the person's profile, a JSON file that the app made under "Your face".
+        """
+        with _explained():
+            recording = open_file(file, sampling_rate, unit, montage, channels)
+            known = pipeline.with_profile(profile) if profile else None
+            prediction, report = turns.read(known, recording)
+            return prediction_json(prediction) | report.as_dict()
+
+    def ask_about_emg(
         message,
         file,
         sampling_rate=None,
@@ -77,16 +126,22 @@ def add_endpoints(pipeline, opened):
         montage="auto",
         channels="",
     ):
-        """Stream the growing reply of one LLM to a message about the recording.
+        """Ask a question about a recording of facial surface EMG, such as "Which muscle is most
+        active?". In the answer ✓ marks a statement that agrees with the measurement, ✗ one that
+        doesn't, followed by the measured value.
 
-        llm: by default the first; "report" for the statements that are nearest to the question.
-        The last one marks its statements about the recording: ✓ agrees with the measurement, ✗
-        does not.
+        Args:
+            message: the question, in at most 1000 characters.
+            file: the recording: the URL of a file, or a data URI as in data:text/csv;base64,...
+            sampling_rate: Hz, where the file doesn't state it.
+            unit: of the values, where the file doesn't state it.
+            llm: who answers; "report" quotes the measured statements nearest to the question.
+            history: earlier messages, a list of {"role": "user" or "assistant", "content": text}.
+            montage: "face" for the standard order, or the site of each channel, with commas.
+            channels: the columns that are EMG, by name or by number from 1, with commas.
         """
         with _explained():
-            message = (message or "").strip()
-            if not 0 < len(message) <= MAX_MESSAGE:
-                raise RecordingError(f"Ask something in at most {MAX_MESSAGE} characters.")
+            message = asked(message)
             if history is not None and not isinstance(history, list):
                 history = [history]
             try:
@@ -95,9 +150,11 @@ def add_endpoints(pipeline, opened):
                 raise RecordingError(str(error)) from None
             recording = open_file(file, sampling_rate, unit, montage, channels)
             name = llm or next(iter(pipeline.llms), REPORT)
-            yield from stream(pipeline, recording, message, name, history)
+            with turns.turn(None, recording, writes=name != REPORT) as (model, busy):
+                yield from stream(model, recording, message, name, history, busy)
 
     # Clients call the parameters by these names.
+    @_no_tool
     def simulate(
         emotion, course, person, intensity, severity, noise, sampling_rate, duration, take
     ):
@@ -119,10 +176,15 @@ def add_endpoints(pipeline, opened):
         montage = gr.Dropdown(
             ["auto", FACE], value="auto", label="montage", allow_custom_value=True
         )
+        montage.api_info = lambda: {"type": "string"}
         channels = gr.Textbox(label="channels", value="")
+        profile = gr.File(label="profile", file_types=[".json"])
         message = gr.Textbox(label="message")
-        llm = gr.Dropdown(list(pipeline.llms), value=next(iter(pipeline.llms), None), label="llm")
+        who = [*pipeline.llms, REPORT]
+        llm = gr.Dropdown(who, value=who[0], label="llm")
         history = gr.JSON(label="history", value=None)
+        # What tools are told of a field; a schema without a type would be none.
+        history.api_info = lambda: {"type": "array", "items": {"type": "object"}}
         gr.Button().click(
             analyze,
             [*recording, montage, channels],
@@ -137,18 +199,24 @@ def add_endpoints(pipeline, opened):
             api_name="analyze",
         )
         gr.Button().click(
-            predict,
+            analyze_emg,
             [*recording, montage, channels],
-            gr.JSON(label="prediction"),
-            api_name="predict",
-            concurrency_id="model",
+            gr.JSON(label="report"),
+            api_name="analyze_emg",
         )
         gr.Button().click(
-            chat,
+            predict_emotion,
+            [*recording, montage, channels, profile],
+            gr.JSON(label="prediction"),
+            api_name="predict",
+            **MODEL,
+        )
+        gr.Button().click(
+            ask_about_emg,
             [message, *recording, llm, history, montage, channels],
             gr.Textbox(label="reply"),
             api_name="chat",
-            concurrency_id="model",
+            **MODEL,
         )
         emotion = gr.Dropdown(list(EMOTIONS), value=None, label="emotion", allow_custom_value=True)
         course = gr.Dropdown(list(COURSES), value=POSED, label="course", allow_custom_value=True)
@@ -187,7 +255,7 @@ def _explained():
         yield
     except gr.Error:
         raise
-    except (RecordingError, LlmError) as error:
+    except (RecordingError, LlmError, ProfileError) as error:
         raise gr.Error(str(error), print_exception=False) from None
     except Exception:
         log.exception("An endpoint failed")

@@ -14,6 +14,7 @@ from emg_llm.profile.profile import Trial, trial
 from emg_llm.signal.once import Prepared
 from emg_llm.signal.recording import RecordingError
 from emg_llm.ui import analysis, batch
+from emg_llm.ui.busy import MANY
 from emg_llm.ui.face_result import EMPTY, counts_html, result_html
 from emg_llm.ui.prompts import next_label, prompt
 from emg_llm.ui.prompts import order as asking_order
@@ -28,7 +29,6 @@ INTRO = (
     "you take the profile with you, a small file without signals and names."
 )
 UNKNOWN = "not known"
-JOB = {"concurrency_id": "many", "concurrency_limit": 2, "api_visibility": "private"}
 QUIET = {"api_visibility": "private", "show_progress": "hidden"}
 FAILED = "The profile could not be made; the app's log has the details."
 
@@ -102,11 +102,11 @@ class FaceTab:
     def _wire(self):
         fields, state = self.fields.inputs, [self.given, self.labels]
         filled = [self.status, *state, *self.stale]
-        self.files.upload(self.add, [self.files, *state, *fields], [*filled, self.files], **JOB)
+        self.files.upload(self.add, [self.files, *state, *fields], [*filled, self.files], **MANY)
         one = [self.one, *state, *fields, self.asked]
-        self.one.upload(self.add, one, [*filled, self.one], **JOB)
+        self.one.upload(self.add, one, [*filled, self.one], **MANY)
         changed = [field.change for field in fields]
-        gr.on(changed, self.read_again, [*state, *fields], filled, **JOB)
+        gr.on(changed, self.read_again, [*state, *fields], filled, **MANY)
         self.asked.input(
             lambda label, given, labels: prompt(label, counted(given, labels)),
             [self.asked, *state],
@@ -115,7 +115,7 @@ class FaceTab:
         )
         self.skip.click(self.skipped, [self.asked, *state], [self.asked, self.prompt], **QUIET)
         outputs = [self.result, self.made, self.use, self.download]
-        self.learn.click(self.make, state, outputs, **JOB)
+        self.learn.click(self.make, state, outputs, **MANY)
         self.empty.click(lambda: self._filled("", [], {}), None, filled, **QUIET)
         self.use.click(self.used, self.made, [self.person, self.loaded], **QUIET)
         self.load.upload(self.take, [self.load, self.person], [self.person, self.loaded], **QUIET)

@@ -4,6 +4,7 @@ from html import escape
 
 from emg_llm.chat.turns import likely
 from emg_llm.registry import REPORT
+from emg_llm.ui.busy import BUSY
 
 UNREAD = '<p class="hint">Its scores and its prompt appear here.</p>'
 WITHHELD = '<p class="hint">Not asked, because no emotion is named.</p>'
@@ -15,6 +16,7 @@ TALKS = (
     '<p class="hint">A small language model that answers from the statements nearest to the '
     "question. What it says can be wrong.</p>"
 )
+BUSY_HERE = '<p class="hint">Busy with other people\'s recordings.</p>'
 REFUSED = '<p class="hint">It can\'t read this recording.</p>'
 
 
@@ -31,7 +33,7 @@ def reading_html(llm, prediction, talks=False):
         return _named(llm, WITHHELD)
     probabilities = prediction.probabilities.get(llm)
     if probabilities is None:
-        return _named(llm, REFUSED)
+        return _named(llm, BUSY_HERE if BUSY in prediction.warnings else REFUSED)
     rows = "".join(
         f'<li><span class="label">{escape(label)}</span>'
         f'<span class="bar" aria-hidden="true"><i style="width:{percent}%"></i></span>'

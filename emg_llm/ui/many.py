@@ -12,6 +12,7 @@ from emg_llm.signal.readers import UPLOADED_EXTENSIONS
 from emg_llm.signal.recording import RecordingError
 from emg_llm.ui import batch
 from emg_llm.ui.analysis import Source, escape
+from emg_llm.ui.busy import MANY
 from emg_llm.ui.compare import TYPICAL, compare
 
 log = logging.getLogger(__name__)
@@ -23,7 +24,6 @@ INTRO = (
 )
 HEADS = "File", "Signal", "Emotion", "Confidence", "Why no emotion"
 WIDTHS = ["26%", "10%", "14%", "12%", "38%"]
-JOB = {"concurrency_id": "many", "concurrency_limit": 2, "api_visibility": "private"}
 QUIET = {"api_visibility": "private", "show_progress": "hidden"}
 
 
@@ -78,9 +78,9 @@ class ManyTab:
         given = [self.files, person, *self.fields.inputs]
         of_folder = [self.folder, person, *self.fields.inputs]
         reading = [
-            gr.on([self.files.upload, self.files.delete], self.read, given, self.outputs, **JOB),
-            self.folder.upload(self.read_folder, of_folder, self.outputs, **JOB),
-            self.again.click(self.read_again, [self.kept, *given[1:]], self.outputs, **JOB),
+            gr.on([self.files.upload, self.files.delete], self.read, given, self.outputs, **MANY),
+            self.folder.upload(self.read_folder, of_folder, self.outputs, **MANY),
+            self.again.click(self.read_again, [self.kept, *given[1:]], self.outputs, **MANY),
         ]
         stopped = [self.again, self.stop]
         ended = {"cancels": reading, "queue": False, **QUIET}

@@ -4,6 +4,8 @@ from pathlib import Path
 
 import gradio as gr
 
+from emg_llm.ui.limits import Limits
+
 MAX_FILE_SIZE = "200mb"
 
 HERE = Path(__file__).parent
@@ -62,6 +64,8 @@ def launch_options():
         "footer_links": ["api"],
         "show_error": False,
         "ssr_mode": False,
-        "mcp_server": False,
-        "enable_monitoring": False,
+        "mcp_server": True,
+        "app_kwargs": {"middleware": [(Limits, (), {})]},
+        # Counts and times of calls alone, for which the API page asks; no dashboard.
+        "enable_monitoring": None,
     }

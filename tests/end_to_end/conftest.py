@@ -28,7 +28,7 @@ CHROMIUM_OPTIONS = (
 )
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def url(tmp_path_factory):
     """The address of a running demo without network access to the Hub."""
     with socket.socket() as s:
@@ -66,12 +66,12 @@ def _wait_until_served(url, demo, log):
     pytest.fail(f"The demo did not start: {log.read_text()}")
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def client(url):
     return Client(url, verbose=False)
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def trial(tmp_path_factory):
     """A CSV file as a person would export it."""
     recording = emg_llm.simulate("happiness", subject=3)
@@ -88,7 +88,7 @@ def trial(tmp_path_factory):
     return path
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def words(tmp_path_factory):
     """A file that is no recording."""
     path = tmp_path_factory.mktemp("files") / "words.csv"
@@ -96,7 +96,7 @@ def words(tmp_path_factory):
     return path
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def browser():
     """A headless Chromium."""
     playwright = pytest.importorskip("playwright.sync_api")

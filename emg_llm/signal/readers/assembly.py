@@ -21,6 +21,7 @@ from emg_llm.signal.readers.raw import (
     check_size,
     is_turned,
 )
+from emg_llm.signal.readers.unclear import RateUnknown
 from emg_llm.signal.readers.units import (
     UNITS,
     bare,
@@ -230,7 +231,7 @@ def _sampling_rate(name, given, stored, time, step, original, notes):
         notes.append("The file doesn't state its sampling rate; 15 kHz was assumed from its shape.")
     if rate is None:
         coarse = "" if time is None else ", and its times are too coarse to tell it"
-        raise RecordingError(
+        raise RateUnknown(
             f"{name} doesn't state its sampling rate{coarse}; enter it in Hz (in a script, "
             "sampling_rate=…, or a sampling_rate column in the manifest)."
         )

@@ -1,4 +1,4 @@
-"""The question where nothing tells which columns are EMG: their names, and what each looks like."""
+"""Questions where a file doesn't tell: its rate, or which columns are EMG and how they look."""
 
 import numpy as np
 
@@ -20,6 +20,10 @@ class ChannelsUnclear(RecordingError):
     def __init__(self, message: str, why: str, columns: tuple[tuple[int, str, str], ...]) -> None:
         super().__init__(message)
         self.why, self.columns = why, columns
+
+
+class RateUnknown(RecordingError):
+    """A recording without a sampling rate; `read_recording(..., sampling_rate=...)` says it."""
 
 
 def unclear(name: str, why: str, values: np.ndarray, names: tuple[str, ...]) -> ChannelsUnclear:
