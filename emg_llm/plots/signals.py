@@ -154,7 +154,7 @@ def spectrum_figure(recording):
                     harmonic,
                     line=DOTTED,
                     opacity=0.7,
-                    annotation_text=name if harmonic == frequency else None,
+                    annotation_text=name if harmonic == frequency else "",
                     annotation_position="top right" if frequency == MAINS[-1] else "top",
                     annotation_font={"size": 10, "color": TEXT},
                 )

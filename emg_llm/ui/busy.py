@@ -63,7 +63,7 @@ class Turns:
         if (
             busy
             and prediction.probabilities
-            and not set(self.pipeline.llms) & {*prediction.probabilities}
+            and not set(self.pipeline.readers) & {*prediction.probabilities}
         ):
             prediction = replace(prediction, warnings=(*prediction.warnings, BUSY))
         return prediction, report

@@ -32,6 +32,9 @@ CHATBOT |= {"buttons": ["copy"], "placeholder": PLACEHOLDER, "elem_classes": "an
 MAX_MESSAGE = 1000  # characters
 MAX_HISTORY = 12  # messages
 MAX_REPLY = 8000  # characters of a message before
+# On a phone the question is asked from the bottom of the page.
+TO_ANSWERS = """() => document.querySelector('#talk .answers')
+?.scrollIntoView({block: 'nearest', behavior: 'smooth'})"""
 BROKEN = "Something went wrong while answering; the app's log has the details."
 
 
@@ -99,8 +102,9 @@ class ChatArea:
                 self.columns.append(column)
 
     def _wire(self, source, person):
+        triggers = [self.box.submit, *(chip.click for chip in self.chips)]
         asking = gr.on(
-            [self.box.submit, *(chip.click for chip in self.chips)],
+            triggers,
             self.ask,
             [self.box, source, person, self.chosen, *self.histories],
             [self.box, self.stop, *self.histories],
@@ -109,6 +113,7 @@ class ChatArea:
             **MODEL,
         )
         self.asking.append(asking)
+        gr.on(triggers, None, js=TO_ANSWERS, api_visibility="private")
         self.stop.click(
             lambda: gr.Button(visible=False),
             None,

@@ -1,12 +1,8 @@
 """The tabs of a recording: signal, spectrum, features, quality."""
 
-import re
-
 import gradio as gr
 import numpy as np
-from gradio.processing_utils import save_bytes_to_cache
 
-from emg_llm.data.tables import csv_bytes
 from emg_llm.plots import signals as plots
 from emg_llm.plots.features import feature_figure
 from emg_llm.plots.spectrogram import spectrogram_figure
@@ -57,7 +53,6 @@ class SignalTabs:
                     self.segments = gr.Dataframe(
                         label="Segments", interactive=False, max_height=320
                     )
-                    self.download = gr.DownloadButton("Download the segments as CSV", size="sm")
             with gr.Tab("Quality"):
                 gr.Markdown(LIMITS, elem_classes="hint")
                 self.snr = gr.Plot(show_label=False, container=False)
@@ -65,7 +60,7 @@ class SignalTabs:
         self.outputs = [self.area, self.signal, self.window, self.strip]
         self.detailed = [self.spectrum, self.channel, self.spectrogram]
         self.detailed += [self.heat_map, self.channels]
-        self.detailed += [self.segments, self.download, self.snr, self.quality]
+        self.detailed += [self.segments, self.snr, self.quality]
         self.view.input(self.redraw, [source, self.view, self.window], self.signal, **QUIET)
         drawn = [source, self.channel], self.spectrogram
         self.channel.input(self.redraw_spectrogram, *drawn, **QUIET)
@@ -97,7 +92,6 @@ class SignalTabs:
             feature_figure(channels),
             rounded(channels),
             rounded(segments),
-            self._csv(recording, segments),
             plots.snr_figure(report),
             quality_frame(report),
         ]
@@ -148,11 +142,3 @@ class SignalTabs:
         shown = cleaned_or_not(recording) if view == CLEANED else recording
         bins = int(width) if isinstance(width, int | float) and 0 < width < 1e4 else BINS
         return trace.trace_html(trace.trace_data(recording, shown, window, bins), str(key))
-
-    def _csv(self, recording, segments):
-        """A file in Gradio's cache, which is deleted with the uploads."""
-        if segments is None:
-            return None
-        name = re.sub(r"[^\w-]+", "_", recording.recording_id)[:80] or "recording"
-        data, place = csv_bytes(segments), self.download.GRADIO_CACHE
-        return save_bytes_to_cache(data, f"{name}_features.csv", place)

@@ -66,7 +66,7 @@ def _looks():
 
 
 def _hero(pipeline, recording):
-    llms, votes = pipeline.llms, ""
+    llms, votes = pipeline.readers, ""
     try:
         prediction = pipeline(recording)
         answer = answer_html(prediction, llms, pipeline.results)
