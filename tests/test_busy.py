@@ -13,6 +13,11 @@ from tests.pretending import FakePipeline
 from tests.test_takeaway import noise
 
 
+@pytest.fixture(autouse=True)
+def one_at_a_time(monkeypatch):
+    monkeypatch.setattr(busy, "AT_ONCE", 1)
+
+
 class Remembering(FakePipeline):
     def remembers(self, recording):
         return True

@@ -44,7 +44,7 @@ def sites_of(pipeline, recording, kind):
 
 def typical_neutral(pipeline):
     """Site -> level of the training people's neutral recordings, where a model keeps it."""
-    for name in pipeline.readers:
+    for name in pipeline.llms:
         scale = getattr(pipeline.llm(name).bridge, "scale", None)
         if scale is not None and scale.neutral:
             return dict(zip(scale.names, scale.neutral, strict=True))
