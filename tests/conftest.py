@@ -137,7 +137,7 @@ def quick_bundle(tmp_path_factory, run_script):
 
 
 def _build_quick_bundle(place, run_script):
-    flags = ["--quick", "--talker", "False", "--data", SMALL_DATA, "--work_dir", place / "work"]
+    flags = ["--quick", "--data", SMALL_DATA, "--work_dir", place / "work"]
 
     def run_step(script, *flags):
         done = run_script(script, *flags)

@@ -40,6 +40,7 @@ def test_every_step_of_the_bundle_is_a_command_that_its_script_takes(tmp_path):
     bundle = scripts.load_script("bundle")
     parser = bundle.make_parser()
     flags = ["--work_dir", str(tmp_path), "--real", "faces.csv", "--fitted_to", "features.csv"]
+    flags += ["--talker", "True"]
     [args] = parser.parse_args_into_dataclasses(args=flags)
     steps = list(bundle.steps(args, tmp_path))
     places = [folder for _, folder, _ in steps]

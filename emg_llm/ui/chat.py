@@ -49,7 +49,7 @@ class ChatArea:
         self.turns, self.opened, self.pipeline = turns, opened, turns.pipeline
         self.llms = REPORT, *(self.pipeline.talkers or self.pipeline.llms)
         self.readings, self.histories, self.asking = [], [], []
-        gr.Markdown("### Talk about this recording", elem_classes="heading")
+        gr.Markdown("## Talk about this recording", elem_classes="heading")
         if self.side_by_side:  # on a phone, below the answers would be far down
             self._question()
             self._answers(height=360)

@@ -63,7 +63,7 @@ class ManyTab:
             "Download as CSV", size="sm", visible=False, elem_classes="narrow"
         )
         with gr.Column(visible=False, elem_id="compare") as self.panel:
-            gr.Markdown("### Compare two", elem_classes="heading")
+            gr.Markdown("## Compare two", elem_classes="heading")
             with gr.Row():
                 self.first = gr.Dropdown([], label="This recording")
                 self.second = gr.Dropdown([], label="Against")

@@ -18,7 +18,7 @@ ABOUT = Path(__file__).with_name("about.md")
 def results_tab(pipeline):
     """A table and figures of `pipeline.results`."""
     results = pipeline.results if isinstance(pipeline.results, dict) else {}
-    gr.Markdown(f"### Results\n{escape(pipeline.trained_on)}", elem_classes="heading")
+    gr.Markdown(f"## Results\n{escape(pipeline.trained_on)}", elem_classes="heading")
     table = results_frame(results)
     if table.empty:
         gr.Markdown("This bundle has no results.", elem_classes="hint")
@@ -26,7 +26,7 @@ def results_tab(pipeline):
         gr.Dataframe(table, interactive=False, show_label=False)
     if not (real := real_frame(results)).empty:
         gr.Markdown(
-            "### Real people\nAccuracy on recordings made from the powers of real faces, of which "
+            "## Real people\nAccuracy on recordings made from the powers of real faces, of which "
             "no model has learned, by what is known of the person; and the calibration error.",
             elem_classes="heading",
         )
@@ -76,7 +76,7 @@ def _figures(models):
         with gr.Row():
             for title, figure in pair:
                 with gr.Column(min_width=320):
-                    gr.Markdown(f"### {escape(title)}", elem_classes="heading")
+                    gr.Markdown(f"## {escape(title)}", elem_classes="heading")
                     gr.Plot(figure, show_label=False, container=False)
             if len(pair) == 1:
                 gr.Column(min_width=320)  # keeps the last figure as narrow as the others

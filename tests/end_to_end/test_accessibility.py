@@ -1,0 +1,21 @@
+"""Every page holds to the rules of axe-core, on a screen and on a phone, light and dark."""
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+
+from tests.end_to_end.pages import page_of
+
+TABS = "Recording", "Your face", "Many files", "Results"
+
+
+@pytest.mark.parametrize("width", [1440, 390])
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_axe_finds_nothing_on_any_page(browser, url, width, scheme):
+    with page_of(browser, f"{url}?__theme={scheme}", width, 900) as page:
+        page.wait_for_selector("#signal svg")
+        page.wait_for_function("document.querySelector('#hero')?.innerText.includes('%')")
+        for tab in TABS:
+            page.get_by_role("tab", name=tab, exact=True).first.click()
+            page.wait_for_timeout(500)  # until it is drawn
+            found = Axe().run(page).response["violations"]
+            assert not [(v["id"], [n["target"] for n in v["nodes"]]) for v in found], tab
