@@ -37,8 +37,13 @@ def asked(pipeline, message, chosen, histories=((), (), ())):
         chat = ChatArea(Turns(pipeline), OpenRecordings(), gr.State(None), gr.State(None))
     return [
         columns
-        for _, _, *columns in chat.ask(Asking, message, source, None, chosen, *map(list, histories))
+        for _, _, *columns in chat.ask(Asking, message, source, None, chosen, *of(chat, histories))
     ]
+
+
+def of(chat, histories):
+    """The questions to click, and histories."""
+    return [*(chip.value for chip in chat.chips), *map(list, histories)]
 
 
 @pytest.fixture(scope="module")
@@ -84,7 +89,7 @@ def test_a_slow_language_model_holds_up_no_other(sampled):
             Turns(Slow(sampled.samples)), OpenRecordings(), gr.State(None), gr.State(None)
         )
     source = make_source(sampled.samples["sample"])
-    steps = chat.ask(Asking, "Why?", source, None, chat.llms, [], [], [])
+    steps = chat.ask(Asking, "Why?", source, None, chat.llms, *of(chat, ([], [], [])))
     _, slow, _ = next(c for _, _, *c in steps if c[2] and c[2][-1]["content"] == "done")
     assert slow[-1]["content"] == ""
     free.set()

@@ -199,8 +199,8 @@ def _recording_tab(demo, turns, opened, source, person):
             return [gr.skip(), gr.skip(), *chat.unread()]
         try:
             recording = opened(new)
-            result, _ = turns.read(known, recording)
-            return [*hero.show(result, to_guess), *chat.read(result)]
+            result, report = turns.read(known, recording)
+            return [*hero.show(result, to_guess), *chat.read(result, report)]
         except RecordingError as error:
             problem = str(error)
         except Exception:

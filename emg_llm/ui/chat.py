@@ -12,16 +12,11 @@ from emg_llm.signal.recording import RecordingError
 from emg_llm.ui.analysis import Source, plain_history
 from emg_llm.ui.busy import BUSY_CHAT, MODEL
 from emg_llm.ui.llm_header import not_loaded_html, reading_html, unread_html
+from emg_llm.ui.questions import suggested
 from emg_llm.ui.streams import merged
 
 log = logging.getLogger(__name__)
 
-QUESTIONS = (
-    "Which emotion is this?",
-    "Which muscle is most active?",
-    "When are the muscles active?",
-    "How good is the signal?",
-)
 PLACEHOLDER = "<p class='hint'>Ask for the emotion, what was measured, and how certain it is.</p>"
 LEGEND = (
     "✓ agrees with the measurement in this recording · ✗ does not; the measured value follows. "
@@ -35,6 +30,7 @@ MAX_REPLY = 8000  # characters of a message before
 # On a phone the question is asked from the bottom of the page.
 TO_ANSWERS = """() => document.querySelector('#talk .answers')
 ?.scrollIntoView({block: 'nearest', behavior: 'smooth'})"""
+STOPPED = " *(stopped)*"
 BROKEN = "Something went wrong while answering; the app's log has the details."
 
 
@@ -56,6 +52,7 @@ class ChatArea:
         else:
             self._answers(height=420)
             self._question()
+        self.readings += self.chips
         self.outputs = [*self.readings, *self.histories]
         gr.Markdown(LEGEND, elem_classes="hint", elem_id="legend")
         self._wire(source, person)
@@ -67,7 +64,7 @@ class ChatArea:
 
     def _question(self):
         with gr.Row(elem_classes="chips"):
-            self.chips = [gr.Button(q, size="sm", variant="secondary") for q in QUESTIONS]
+            self.chips = [gr.Button(q, size="sm", variant="secondary") for q in suggested()]
         self.box = gr.Textbox(
             placeholder="Your question",
             show_label=False,
@@ -106,7 +103,7 @@ class ChatArea:
         asking = gr.on(
             triggers,
             self.ask,
-            [self.box, source, person, self.chosen, *self.histories],
+            [self.box, source, person, self.chosen, *self.chips, *self.histories],
             [self.box, self.stop, *self.histories],
             show_progress="hidden",
             api_visibility="private",
@@ -115,9 +112,9 @@ class ChatArea:
         self.asking.append(asking)
         gr.on(triggers, None, js=TO_ANSWERS, api_visibility="private")
         self.stop.click(
-            lambda: gr.Button(visible=False),
-            None,
-            self.stop,
+            self.stopped,
+            [self.chosen, *self.histories],
+            [self.stop, *self.histories],
             cancels=self.asking,
             queue=False,
             api_visibility="private",
@@ -137,11 +134,15 @@ class ChatArea:
         source: Source | None,
         person: Any,
         chosen: list[str],
-        *before: list,
+        *before: Any,
     ) -> Iterator[list]:
-        """Stream the answers of the chosen ones, by default of the report."""
+        """Stream the answers of the chosen ones, by default of the report.
+
+        before: the questions to click, then the histories.
+        """
+        questions, before = before[: len(self.chips)], before[len(self.chips) :]
         if event.target in self.chips:
-            message = QUESTIONS[self.chips.index(event.target)]
+            message = questions[self.chips.index(event.target)]
         if not (message or "").strip():
             yield ["", gr.Button(visible=False), *before]
             return
@@ -182,14 +183,23 @@ class ChatArea:
             log.exception("The chat failed")
             yield BROKEN
 
-    def read(self, prediction):
-        """Values for `readings`."""
+    def stopped(self, chosen, *before):
+        """The answers that were being written, marked as stopped."""
+        histories = [plain_history(history) for history in before]
+        for llm, history in zip(self.llms, histories, strict=True):
+            if history and (llm in chosen or (not chosen and llm == REPORT)):
+                history[-1]["content"] = f"{history[-1]['content']}{STOPPED}"
+        return [gr.Button(visible=False), *histories]
+
+    def read(self, prediction, report):
+        """Values for `readings`: what each says, and questions that fit."""
         talkers = self.pipeline.talkers
-        return [reading_html(llm, prediction, llm in talkers) for llm in self.llms]
+        said = [reading_html(llm, prediction, llm in talkers) for llm in self.llms]
+        return [*said, *suggested(report)]
 
     def unread(self):
         """Values that empty `readings`."""
-        return [self._unread(llm) for llm in self.llms]
+        return [*(self._unread(llm) for llm in self.llms), *suggested()]
 
     def _unread(self, llm):
         return unread_html(llm, llm in self.pipeline.talkers)
@@ -225,7 +235,7 @@ def answered(history):
     """The last messages of a history, without questions stopped before their answer."""
     kept = []
     for message in history:
-        message = message | {"content": message["content"][:MAX_REPLY]}
+        message = message | {"content": message["content"].removesuffix(STOPPED)[:MAX_REPLY]}
         if message["role"] == "assistant" and not message["content"].strip():
             kept = kept[:-1]
         else:
