@@ -2,6 +2,7 @@
 
 import asyncio
 import base64
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import httpx
@@ -46,7 +47,9 @@ def with_session(url, work):
             await session.initialize()
             return await work(session)
 
-    return asyncio.run(run())
+    # A browser's test in this process leaves a loop running in this thread.
+    with ThreadPoolExecutor(1) as pool:
+        return pool.submit(asyncio.run, run()).result()
 
 
 def called(url, tool, **arguments):

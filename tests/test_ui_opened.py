@@ -12,6 +12,7 @@ from emg_llm.signal.recording import MONTAGE, RecordingError
 from emg_llm.ui import build_app, opened
 from emg_llm.ui.analysis import make_source
 from emg_llm.ui.opened import OpenRecordings
+from emg_llm.ui.questions import suggested
 from emg_llm.ui.signals import CLEANED, RAW
 from tests.making import counting
 from tests.pretending import FakePipeline, write_csv
@@ -56,8 +57,9 @@ def test_an_upload_its_prediction_its_views_and_a_chat_read_the_file_once(tmp_pa
         does["redraw"](source, view)
     event = SimpleNamespace(target=None)
     n_llms = 1 + len(FakePipeline.llms)  # the report answers too
+    before = [*suggested(), *[[]] * n_llms]
     for _ in range(2):
-        assert list(does["ask"](event, "Why?", source, None, FakePipeline.llms, *[[]] * n_llms))
+        assert list(does["ask"](event, "Why?", source, None, FakePipeline.llms, *before))
     assert counts == {"read_recording": 1, "dct": len(MONTAGE), "QualityReport": 1}
 
 

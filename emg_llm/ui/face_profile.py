@@ -87,7 +87,12 @@ class FaceTab:
         labels = asking_order(self.pipeline.labels)
         with gr.Tabs():
             with gr.Tab("Several at once"):
-                self.files = gr.File(label="Your recordings", file_count="multiple", height=130)
+                self.files = gr.File(
+                    label="Your recordings",
+                    file_count="multiple",
+                    height=130,
+                    elem_id="face-files",
+                )
                 gr.Markdown(
                     "Names such as Anger_2.csv or wut_1.npy tell the emotion; correct it below.",
                     elem_classes="hint",

@@ -62,4 +62,4 @@ def not_loaded_html(reasons):
 
 
 def _named(llm, html):
-    return f'<h4 class="llm">{escape(llm)}</h4>{html}'
+    return f'<h3 class="llm">{escape(llm)}</h3>{html}'

@@ -17,7 +17,7 @@ def page_of(browser, url, width, height, query=""):
         page.on("request", lambda r: _is_elsewhere(r.url, url) and problems.append(r.url))
         page.goto(url + query)
         yield page
-    assert problems == []
+    assert not problems, problems
 
 
 def _is_elsewhere(request, url):

@@ -11,7 +11,7 @@ TABS = "Recording", "Your face", "Many files", "Results"
 @pytest.mark.parametrize("width", [1440, 390])
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_axe_finds_nothing_on_any_page(browser, url, width, scheme):
-    with page_of(browser, f"{url}?__theme={scheme}", width, 900) as page:
+    with page_of(browser, url, width, 900, f"?__theme={scheme}") as page:
         page.wait_for_selector("#signal svg")
         page.wait_for_function("document.querySelector('#hero')?.innerText.includes('%')")
         for tab in TABS:

@@ -110,7 +110,7 @@ def test_a_person_uploads_sees_and_asks(browser, url, trial, words):
             " document.querySelectorAll('.answer').length"
         )
         scored = page.locator(".scores li:first-child .label").all_inner_texts()
-        names = page.locator("h4.llm").all_inner_texts()
+        names = page.locator("h3.llm").all_inner_texts()
         assert 1 + len(scored) == len(names) == page.locator(".answer").count()
         assert names[0] == "report"
         page.locator("details.folded summary").last.click()
@@ -183,7 +183,7 @@ def test_a_person_is_asked_for_the_rate_where_the_file_does_not_tell_it(browser,
         page.get_by_role("button", name="2000 Hz", exact=True).click()
         page.locator("#summary").get_by_text("2000 Hz").first.wait_for()
         assert rate.input_value() == "2000" and not page.locator("#rates").is_visible()
-        page.get_by_text("No emotion named").wait_for(timeout=ANSWER_MS)
+        page.get_by_role("heading", name="No emotion named").wait_for(timeout=ANSWER_MS)
         page.locator(".instead", has_text="Name the channels in the file").wait_for()
         page.get_by_text("No channel names a site of the face").wait_for()
         page.locator(".samples button").first.click()
