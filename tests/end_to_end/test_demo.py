@@ -176,6 +176,7 @@ def test_a_person_stops_all_answers_and_asks_again(browser, trial):
 def test_a_person_is_asked_for_the_rate_where_the_file_does_not_tell_it(browser, url, tmp_path):
     np.save(tmp_path / "bare.npy", emg_llm.simulate("fear").signal)
     with page_of(browser, url, 1280, 900) as page:
+        page.locator("#answer .agree").wait_for(timeout=ANSWER_MS)  # it opens with a sample
         page.locator("input[type=file]").first.set_input_files(tmp_path / "bare.npy")
         page.get_by_text("How many samples per second?").wait_for()
         rate = page.get_by_label("Sampling rate (Hz)")
