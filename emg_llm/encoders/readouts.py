@@ -22,6 +22,7 @@ NAMES = {
 LANDMARKS = 512  # maximum number of training recordings in the kernel
 POWER_FREEDOM, PATTERN_FREEDOM = 10.0, 1.0  # prior variance of a person's weights
 LOUD = 3.0  # weight of a person's own analysis relative to the readout
+OWN = 3  # recordings of each label for an analysis of a person alone; with two it misleads
 UNSEEN = -8.0  # score of a label without training recordings
 MOST_INPUTS = 256  # maximum number of principal components for a covariance
 
@@ -104,13 +105,13 @@ class Readouts(nn.Module):
         temperature: of the current scores.
 
         The weights become the posterior mode, with the current weights as the prior mean. If
-        every label has two recordings, a discriminant analysis of these alone is added.
+        every label has `OWN` recordings, a discriminant analysis of these alone is added.
         """
         level, targets = (
             level.clone(),
             torch.as_tensor(targets),
         )  # inference tensors have no gradients
-        every_twice = torch.bincount(targets, minlength=self.n_labels).min() >= 2
+        enough = torch.bincount(targets, minlength=self.n_labels).min() >= OWN
         x = (level[:, -self.n_channels :] - self.middle) / self.reach
         for scores, inputs, weights, straight, freedom in (
             (self.power, x, (self.near, self.curved, self.power_bias), self.curved, POWER_FREEDOM),
@@ -123,7 +124,7 @@ class Readouts(nn.Module):
             ),
         ):
             _likeliest(lambda scores=scores: scores(level) / temperature, weights, targets, freedom)
-            if every_twice:
+            if enough:
                 own, bias = _discriminant(inputs.double().numpy(), targets.numpy(), self.n_labels)
                 own, bias = torch.as_tensor(own).to(straight), torch.as_tensor(bias).to(straight)
                 # An analysis of so few recordings is overconfident: rescale its scores.
