@@ -5,6 +5,7 @@
 Starts the demo, opens its first sample, asks a question, and saves what a screen and a phone show.
 """
 
+import argparse
 import os
 import socket
 import subprocess
@@ -27,6 +28,7 @@ WAIT_MS = 120_000
 
 
 def main():
+    argparse.ArgumentParser(description=__doc__.partition("\n")[0]).parse_args()
     with socket.socket() as s:
         s.bind(("127.0.0.1", 0))
         port = s.getsockname()[1]
