@@ -1,5 +1,7 @@
 """The tabs of a recording: signal, spectrum, features, quality."""
 
+from typing import Any
+
 import gradio as gr
 import numpy as np
 
@@ -124,7 +126,7 @@ class SignalTabs:
         except RecordingError:  # nothing is open, or it expired
             return gr.skip()
 
-    def zoom(self, source, view, event: gr.EventData):
+    def zoom(self, source: Any, view: str, event: gr.EventData) -> list[Any]:
         """Values for `signal` and `window`: the stretch that the page asks for."""
         asked = event._data if isinstance(event._data, dict) else {}
         try:
