@@ -149,7 +149,8 @@ def curve_figure(points, x, title, chance=None):
 
 
 def comparison_figure(results):
-    """Accuracy of {name: results} with intervals; a circle marks the encoder behind the codes."""
+    """Accuracy of {name: results} with intervals, against chance and against EMG that is noise; a
+    circle marks the encoder behind the codes."""
     figure = go.Figure()
     figure.add_scatter(
         x=[r["accuracy"] for r in results.values()],
@@ -169,6 +170,17 @@ def comparison_figure(results):
             name="its encoder",
             marker={"color": COLOURS[1], "size": 12, "symbol": "circle-open"},
             hovertemplate="encoder of %{y}: %{x:.1%}<extra></extra>",
+        )
+    of_noise = {name: (r.get("controls") or {}).get("noise_emg") for name, r in results.items()}
+    noise = {_escape(n): c["accuracy"] for n, c in of_noise.items() if isinstance(c, dict)}
+    if noise:
+        figure.add_scatter(
+            x=list(noise.values()),
+            y=list(noise),
+            mode="markers",
+            name="noise instead of EMG",
+            marker={"color": TEXT, "size": 9, "symbol": "x-thin-open"},
+            hovertemplate="%{y}, noise instead of EMG: %{x:.1%}<extra></extra>",
         )
     for chance in {r["chance"] for r in results.values()}:
         figure.add_vline(chance, line=DOTTED)

@@ -159,9 +159,17 @@ def spectrum_figure(recording):
                     annotation_font={"size": 10, "color": TEXT},
                 )
         figure.update_xaxes(range=[0, top])
+        there = level[:, (power.density[shown] > 0).any(axis=0)]
+        if there.size:  # a dead channel would flatten the others
+            figure.update_yaxes(range=[float(there.min()) - 3, float(there.max()) + 3])
     figure.update_xaxes(title_text="frequency (Hz)")
     figure.update_yaxes(title_text=f"power density (dB re 1 {unit}²/Hz)")
     return _styled(figure, height=400 + 12 * recording.n_channels, top=28, left=48)
+
+
+def _decibels(value):
+    """With a minus sign, and none for zero."""
+    return f"{value:.0f} dB".replace("-0 ", "0 ").replace("-", "−")
 
 
 def snr_figure(report):
@@ -174,7 +182,7 @@ def snr_figure(report):
             figure.add_bar(
                 y=[_wrapped(c.name) for c in rows],
                 x=[c.snr_db if math.isfinite(c.snr_db) else 0.0 for c in rows],
-                text=["no signal" if c.flat else f"{c.snr_db:.0f} dB" for c in rows],
+                text=["no signal" if c.flat else _decibels(c.snr_db) for c in rows],
                 customdata=[", ".join(c.faults) or "nothing" for c in rows],
                 textposition="auto",
                 textangle=0,

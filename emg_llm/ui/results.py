@@ -19,7 +19,9 @@ def results_tab(pipeline):
     """A table and figures of `pipeline.results`."""
     results = pipeline.results if isinstance(pipeline.results, dict) else {}
     gr.Markdown(f"## Results\n{escape(pipeline.trained_on)}", elem_classes="heading")
-    table = results_frame(results)
+    table, models = results_frame(results), _models(results)
+    if figure := _drawn(_accuracies, models):
+        gr.Plot(figure, show_label=False, container=False)
     if table.empty:
         gr.Markdown("This bundle has no results.", elem_classes="hint")
     else:
@@ -39,7 +41,8 @@ def results_tab(pipeline):
         facts.append(f"Measured with `{command}`")
     if facts:
         gr.Markdown("  \n".join(facts), elem_classes="hint")
-    _figures(_models(results))
+    _figures(models)
+    _confusions(models)
     gr.Markdown(ABOUT.read_text(encoding="utf-8"))
 
 
@@ -66,10 +69,6 @@ def _figures(models):
         ("Confidence and accuracy", result_plots.reliability_figure, models),
         ("Accuracy of the most confident answers", result_plots.abstention_figure, models),
         ("By person", result_plots.subject_figure, models),
-        *(
-            (f"Confusion matrix of {m.get('model', '?')}", result_plots.confusion_figure, m)
-            for m in models
-        ),
     ]
     drawn = [(title, figure) for title, make, held in shown if (figure := _drawn(make, held))]
     for pair in (drawn[i : i + 2] for i in range(0, len(drawn), 2)):
@@ -80,6 +79,26 @@ def _figures(models):
                     gr.Plot(figure, show_label=False, container=False)
             if len(pair) == 1:
                 gr.Column(min_width=320)  # keeps the last figure as narrow as the others
+
+
+def _confusions(models):
+    """The confusion matrix of one model, the last by default, since it is the mean."""
+    drawn = {str(m.get("model", "?")): _drawn(result_plots.confusion_figure, m) for m in models}
+    drawn = {name: figure for name, figure in drawn.items() if figure}
+    if not drawn:
+        return
+    last = [*drawn][-1]
+    gr.Markdown("## Confusion matrix", elem_classes="heading")
+    choice = gr.Dropdown([*drawn], value=last, label="Of")
+    shown = gr.Plot(drawn[last], show_label=False, container=False)
+    quiet = {"api_visibility": "private", "show_progress": "hidden"}
+    choice.input(drawn.get, choice, shown, **quiet)
+
+
+def _accuracies(models):
+    """A dot for each model that was measured, or None."""
+    found = {str(m["model"]): m for m in models if m.get("accuracy_ci95")}
+    return result_plots.comparison_figure(found) if found else None
 
 
 def _drawn(make, held):
