@@ -47,6 +47,15 @@ def test_the_confusion_figure_shows_shares_of_the_true_label_and_counts():
     assert np.array(heat.text).tolist() == [["3", "1"], ["", ""]]
 
 
+def test_accuracies_stand_against_those_of_noise_and_chance():
+    measured = {"accuracy": 0.6, "accuracy_ci95": [0.5, 0.7], "chance": 0.25}
+    noise = measured | {"controls": {"noise_emg": {"accuracy": 0.2}}}
+    dots, crosses = result_plots.comparison_figure({"a": measured, "b": noise}).data
+    assert list(dots.x) == [0.6, 0.6] and list(dots.error_x.array) == pytest.approx([0.1, 0.1])
+    assert (list(crosses.x), list(crosses.y)) == ([0.2], ["b"])
+    assert "noise" in crosses.name
+
+
 def test_numbers_in_the_confusion_figure_can_be_read_on_light_and_dark_pages():
     (heat,) = result_plots.confusion_figure(results()).data
     least = 1 / 10_000  # share of a cell that holds one of many recordings

@@ -272,6 +272,18 @@ def test_results_are_drawn_as_far_as_they_go():
     assert len(plots_of(bundle)) == 5
 
 
+def test_one_confusion_matrix_is_shown_and_the_others_can_be_chosen():
+    models = [measured("svm"), measured("cnn", 1)]
+    pipeline = FakePipeline()
+    pipeline.results = {"models": models}
+    demo = build_app(pipeline)
+    [choice] = [b for b in demo.blocks.values() if isinstance(b, gr.Dropdown) and b.label == "Of"]
+    assert [name for name, _ in choice.choices] == ["svm", "cnn"] and choice.value == "cnn"
+    [show] = [f.fn for f in demo.fns.values() if choice in f.inputs]
+    counts = [int(n or 0) for row in show("svm").data[0].text for n in row]
+    assert counts == np.ravel(models[0]["confusion_matrix"]).tolist()
+
+
 def test_results_of_another_shape_are_left_out_of_the_figures():
     odd = measured("svm") | {"calibration": 3, "abstention": {"share": []}, "per_subject": [1]}
     assert len(plots_of({"models": [odd]})) == 2  # the accuracies, the confusion matrix
