@@ -60,8 +60,8 @@ def over_time(pipeline: Any, recording: Recording) -> Iterator[Window]:
 
     What the pipeline withholds of a recording it withholds of a window.
     """
-    # A copy, so that the windows displace no results of other recordings.
-    alone = pipeline.asking({name: pipeline.llm(name) for name in pipeline.llms})
+    # Without language models; a copy, so that the windows displace no results of other recordings.
+    alone = pipeline.asking({})
     try:
         cleaned = clean(recording)
     except RecordingError as error:
