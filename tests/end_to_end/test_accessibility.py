@@ -5,6 +5,7 @@ from axe_playwright_python.sync_playwright import Axe
 
 from tests.end_to_end.pages import page_of
 
+DRAWN = "![...document.querySelectorAll('.empty')].some(box => box.checkVisibility())"
 TABS = "Recording", "Your face", "Many files", "Results"
 
 
@@ -16,6 +17,7 @@ def test_axe_finds_nothing_on_any_page(browser, url, width, scheme):
         page.wait_for_function("document.querySelector('#hero')?.innerText.includes('%')")
         for tab in TABS:
             page.get_by_role("tab", name=tab, exact=True).first.click()
-            page.wait_for_timeout(500)  # until it is drawn
+            page.wait_for_timeout(500)  # of a fade
+            page.wait_for_function(DRAWN)
             found = Axe().run(page).response["violations"]
             assert not [(v["id"], [n["target"] for n in v["nodes"]]) for v in found], tab
