@@ -2,7 +2,7 @@
 
 import copy
 import logging
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
@@ -28,6 +28,7 @@ from emg_llm.report import Report, models
 from emg_llm.report.check import check, marked, unmarked
 from emg_llm.report.measured import measured
 from emg_llm.report.retrieve import quoted
+from emg_llm.report.sentence import Fact
 from emg_llm.signal.montage import SitesError, arrange, site_warnings
 from emg_llm.signal.once import Prepared, Recent
 from emg_llm.signal.preprocessing import clean
@@ -232,10 +233,15 @@ class EmotionPipeline(BundleFolder):
         chat = Grounded(self.report(*about), facts=facts) if facts else self._begun(*about)
         yield from model.reply(chat.after(messages).asked(message))
 
-    def checked(self, recording: Recording, reply: str) -> str:
+    def checked(
+        self,
+        recording: Recording,
+        reply: str,
+        dress: Callable[[str, Fact], str] | None = None,
+    ) -> str:
         """A complete `reply`, with what it states of the signal marked, see `report.check`."""
         plain = unmarked(reply)  # marks that the model wrote would look like ours
-        return marked(plain, check(plain, self._signal(Prepared.of(recording))))
+        return marked(plain, check(plain, self._signal(Prepared.of(recording))), dress)
 
     def report(self, recording: Recording, llm: str | None = None) -> Report:
         """All statements of a recording: its file, its signal, and what the models say of it.

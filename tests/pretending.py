@@ -75,7 +75,7 @@ class FakePipeline:
     def report(self, recording, llm=None):
         return measured(recording)
 
-    def checked(self, recording, reply):
+    def checked(self, recording, reply, dress=None):
         return reply.replace("8 channels", "8 channels ✓")
 
 

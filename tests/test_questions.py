@@ -28,6 +28,6 @@ def test_a_stopped_answer_says_so_and_no_model_reads_that():
     chat = object.__new__(ChatArea)
     chat.llms = "report", "nano-phi3"
     asked = [{"role": "user", "content": "Why?"}, {"role": "assistant", "content": "It is"}]
-    _, report, nano = chat.stopped(["nano-phi3"], asked, [dict(m) for m in asked])
+    _, report, nano = chat.stopped([1], asked, [dict(m) for m in asked])
     assert nano[-1]["content"] == f"It is{STOPPED}" and report == asked
     assert answered(nano)[-1]["content"] == "It is"

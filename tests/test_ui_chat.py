@@ -37,7 +37,9 @@ def asked(pipeline, message, chosen, histories=((), (), ())):
         chat = ChatArea(Turns(pipeline), OpenRecordings(), gr.State(None), gr.State(None))
     return [
         columns
-        for _, _, *columns in chat.ask(Asking, message, source, None, chosen, *of(chat, histories))
+        for _, _, _, *columns in chat.ask(
+            Asking, message, source, None, chosen, *of(chat, histories)
+        )
     ]
 
 
@@ -90,10 +92,10 @@ def test_a_slow_language_model_holds_up_no_other(sampled):
         )
     source = make_source(sampled.samples["sample"])
     steps = chat.ask(Asking, "Why?", source, None, chat.llms, *of(chat, ([], [], [])))
-    _, slow, _ = next(c for _, _, *c in steps if c[2] and c[2][-1]["content"] == "done")
+    _, slow, _ = next(c for _, _, _, *c in steps if c[2] and c[2][-1]["content"] == "done")
     assert slow[-1]["content"] == ""
     free.set()
-    *_, (_, _, _, slow, _) = steps
+    *_, (*_, slow, _) = steps
     assert slow[-1]["content"] == "done"
 
 

@@ -55,7 +55,7 @@ def _with_unit(part: Sentence, q: Quantity) -> Fact | None:
     if not candidates:
         return part.fact(q, None, "", "")
     kind = (best or candidates[0]).kind
-    return part.fact(q, best is not None, values(candidates), kind)
+    return part.fact(q, best is not None, values([best] if best else candidates), kind)
 
 
 def _nearest(candidates: list[Statement], on: tuple[str, ...], own: bool) -> list[Statement]:

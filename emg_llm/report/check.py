@@ -6,7 +6,7 @@ Emotions and certainties are not measured, so nothing here is about them.
 """
 
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from emg_llm.report.amounts import amounts
 from emg_llm.report.directions import directions
@@ -27,9 +27,14 @@ def check(reply: str, report: Report) -> tuple[Fact, ...]:
     return tuple(sorted(facts, key=lambda fact: (fact.end, fact.start)))
 
 
-def marked(reply: str, facts: Iterable[Fact]) -> str:
+def marked(
+    reply: str, facts: Iterable[Fact], dress: Callable[[str, Fact], str] | None = None
+) -> str:
     """The reply with ✓ after each correct statement, ✗ and the measured value after a wrong one,
-    and "(not checked)" where nothing measured tells."""
+    and "(not checked)" where nothing measured tells.
+
+    dress: what is shown in place of the words of a statement that was checked.
+    """
     ends: dict[int, list[Fact]] = {}
     for fact in facts:  # statements that end at the same place share a mark
         if fact.marked:
@@ -38,7 +43,12 @@ def marked(reply: str, facts: Iterable[Fact]) -> str:
         wrong = [f.measured for f in ends[end] if f.holds is False]
         known = any(f.holds is not None for f in ends[end])
         mark = f" ✗ (measured: {'; '.join(dict.fromkeys(wrong))})" if wrong else " ✓"
-        reply = reply[:end] + (mark if known else " (not checked)") + reply[end:]
+        words, after = reply[:end], (mark if known else " (not checked)") + reply[end:]
+        if dress and known:
+            first = min(ends[end], key=lambda f: f.start)
+            start = max([first.start, *(e for e in ends if e < end)])
+            words = words[:start] + dress(words[start:], first)
+        reply = words + after
     return reply
 
 

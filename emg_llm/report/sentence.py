@@ -15,6 +15,7 @@ FILLER = re.compile(
     r"electrodes?|microvolts?|rms|median|both)(?![a-z])"
 )
 FAULTS = tuple(name for name, kind in kinds().items() if kind.list)
+TIMES = "active", "peak", "onset"  # kinds that are about points in time
 DIRECTED = ("strongest", "weakest", *FAULTS)  # kinds that are about the places beside them
 
 
@@ -23,7 +24,8 @@ class Fact:
     """What reply[start:end] states about the recording, of one of the kinds of statements.
 
     holds: None where it could not be checked. measured: the correct value as text. marked: False
-    for what no signal shows, such as an emotion.
+    for what no signal shows, such as an emotion. on: the channels that it is about. at: the times
+    that it is about, in seconds.
     """
 
     start: int
@@ -32,6 +34,8 @@ class Fact:
     measured: str
     kind: str
     marked: bool = True
+    on: tuple[str, ...] = ()
+    at: tuple[float, ...] = ()
 
 
 class Sentence:
@@ -142,8 +146,14 @@ class Sentence:
         return every if not on else [s for s in every if not s.on or is_at(s, on, self.report)]
 
     def fact(self, span: Span | Quantity, holds: bool | None, measured: str, kind: str) -> Fact:
-        at = self.offset
-        return Fact(at + span.start, at + span.end, holds, measured, kind)
+        on, own = self.on(span.start)
+        row = kinds().get(kind)
+        if row is None or not (own or row.per == "site"):
+            on = ()
+        in_seconds = isinstance(span, Quantity) and span.dimension == "s" and kind in TIMES
+        at = span.values if isinstance(span, Quantity) and in_seconds else ()
+        start, end = self.offset + span.start, self.offset + span.end
+        return Fact(start, end, holds, measured, kind, on=on, at=at)
 
 
 def place(site: str) -> str:

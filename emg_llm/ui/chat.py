@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 import gradio as gr
@@ -11,6 +12,7 @@ from emg_llm.registry import REPORT
 from emg_llm.signal.recording import RecordingError
 from emg_llm.ui.analysis import Source, plain_history
 from emg_llm.ui.busy import BUSY_CHAT, MODEL
+from emg_llm.ui.facts import link, unlinked
 from emg_llm.ui.llm_header import not_loaded_html, reading_html, unread_html
 from emg_llm.ui.questions import suggested
 from emg_llm.ui.streams import merged
@@ -23,7 +25,7 @@ LEGEND = (
     "An emotion and its certainty are not measured, so they get no mark."
 )
 CHATBOT = {"show_label": False, "layout": "bubble", "feedback_options": None, "allow_tags": False}
-CHATBOT |= {"buttons": ["copy"], "placeholder": PLACEHOLDER, "elem_classes": "answer"}
+CHATBOT |= {"buttons": [], "placeholder": PLACEHOLDER, "elem_classes": "answer"}
 MAX_MESSAGE = 1000  # characters
 MAX_HISTORY = 12  # messages
 MAX_REPLY = 8000  # characters of a message before
@@ -45,6 +47,7 @@ class ChatArea:
         self.turns, self.opened, self.pipeline = turns, opened, turns.pipeline
         self.llms = REPORT, *(self.pipeline.talkers or self.pipeline.llms)
         self.readings, self.histories, self.asking = [], [], []
+        self.writing = gr.State([])  # which of them write
         gr.Markdown("## Talk about this recording", elem_classes="heading")
         if self.side_by_side:  # on a phone, below the answers would be far down
             self._question()
@@ -55,6 +58,8 @@ class ChatArea:
         self.readings += self.chips
         self.outputs = [*self.readings, *self.histories]
         gr.Markdown(LEGEND, elem_classes="hint", elem_id="legend")
+        copy = gr.Button("Copy the conversation", size="sm", elem_id="copy-talk")
+        copy.click(None, js="() => copyTalk()", api_visibility="private")
         self._wire(source, person)
 
     @property
@@ -104,16 +109,27 @@ class ChatArea:
             triggers,
             self.ask,
             [self.box, source, person, self.chosen, *self.chips, *self.histories],
-            [self.box, self.stop, *self.histories],
+            [self.box, self.stop, self.writing, *self.histories],
             show_progress="hidden",
             api_visibility="private",
             **MODEL,
         )
         self.asking.append(asking)
+        for who, history in enumerate(self.histories):
+            self.asking.append(
+                history.retry(
+                    partial(self.again, who),
+                    [source, person, *self.histories],
+                    [self.stop, self.writing, *self.histories],
+                    show_progress="hidden",
+                    api_visibility="private",
+                    **MODEL,
+                )
+            )
         gr.on(triggers, None, js=TO_ANSWERS, api_visibility="private")
         self.stop.click(
             self.stopped,
-            [self.chosen, *self.histories],
+            [self.writing, *self.histories],
             [self.stop, *self.histories],
             cancels=self.asking,
             queue=False,
@@ -144,11 +160,25 @@ class ChatArea:
         if event.target in self.chips:
             message = questions[self.chips.index(event.target)]
         if not (message or "").strip():
-            yield ["", gr.Button(visible=False), *before]
+            yield ["", gr.Button(visible=False), [], *before]
             return
-        earlier = [plain_history(history) for history in before]
-        histories = list(earlier)
         active = [i for i, llm in enumerate(self.llms) if llm in chosen] or [0]
+        earlier = [plain_history(history) for history in before]
+        for step in self._answering(message, source, person, active, earlier):
+            yield ["", *step]
+
+    def again(self, who: int, source: Source | None, person: Any, *before: Any) -> Iterator[list]:
+        """Stream another answer of one of them to its last question."""
+        earlier = [plain_history(history) for history in before]
+        asked = [k for k, message in enumerate(earlier[who]) if message["role"] == "user"]
+        if asked:
+            message = earlier[who][asked[-1]]["content"]
+            earlier[who] = earlier[who][: asked[-1]]
+            yield from self._answering(message, source, person, [who], earlier)
+
+    def _answering(self, message, source, person, active, earlier):
+        """Values for the button that stops, for `writing` and for all histories."""
+        histories = list(earlier)
 
         def show(i, text):
             question = {"role": "user", "content": message}
@@ -156,7 +186,7 @@ class ChatArea:
 
         for i in active:
             show(i, "")
-        yield ["", gr.Button(visible=True), *histories]
+        yield [gr.Button(visible=True), active, *histories]
         try:
             message, recording = asked(message), self.opened(source)
         except RecordingError as error:
@@ -171,24 +201,24 @@ class ChatArea:
                     for i, text in news.items():
                         show(i, text)
                     yield [gr.skip(), gr.skip(), *histories]
-        yield [gr.skip(), gr.Button(visible=False), *histories]
+        yield [gr.Button(visible=False), [], *histories]
 
     def replies(self, pipeline, recording, message, i, history, busy=False):
         """The growing reply of one LLM; errors become text in the chat."""
         try:
-            yield from stream(pipeline, recording, message, self.llms[i], history, busy)
+            yield from stream(pipeline, recording, message, self.llms[i], history, busy, link)
         except (RecordingError, LlmError) as error:
             yield str(error)
         except Exception:
             log.exception("The chat failed")
             yield BROKEN
 
-    def stopped(self, chosen, *before):
+    def stopped(self, writing, *before):
         """The answers that were being written, marked as stopped."""
         histories = [plain_history(history) for history in before]
-        for llm, history in zip(self.llms, histories, strict=True):
-            if history and (llm in chosen or (not chosen and llm == REPORT)):
-                history[-1]["content"] = f"{history[-1]['content']}{STOPPED}"
+        for i in writing:
+            if histories[i]:
+                histories[i][-1]["content"] += STOPPED
         return [gr.Button(visible=False), *histories]
 
     def read(self, prediction, report):
@@ -217,16 +247,17 @@ def asked(message):
     return message
 
 
-def stream(pipeline, recording, message, llm, history, busy=False):
+def stream(pipeline, recording, message, llm, history, busy=False, dress=None):
     """The growing reply of one LLM; the complete one has its statements marked.
 
-    busy: whether the language models are, so that the report answers for them.
+    busy: whether the language models are, so that the report answers for them. dress: see
+    `report.check.marked`.
     """
     text, llm = (BUSY_CHAT, REPORT) if busy and llm != REPORT else ("", llm)
     for piece in pipeline.chat(recording, message, llm=llm, history=answered(history)):
         text += piece
         yield text
-    marked = pipeline.checked(recording, text)
+    marked = pipeline.checked(recording, text, dress)
     if marked != text:
         yield marked
 
@@ -235,7 +266,8 @@ def answered(history):
     """The last messages of a history, without questions stopped before their answer."""
     kept = []
     for message in history:
-        message = message | {"content": message["content"].removesuffix(STOPPED)[:MAX_REPLY]}
+        content = unlinked(message["content"]).removesuffix(STOPPED)[:MAX_REPLY]
+        message = message | {"content": content}
         if message["role"] == "assistant" and not message["content"].strip():
             kept = kept[:-1]
         else:

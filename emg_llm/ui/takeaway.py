@@ -18,6 +18,7 @@ from emg_llm.signal.recording import RecordingError
 from emg_llm.ui.analysis import cleaned_or_not, plain_history
 from emg_llm.ui.answer import answer_html, problem_html
 from emg_llm.ui.face import face_data, face_html, level_scale
+from emg_llm.ui.facts import unlinked
 from emg_llm.ui.votes import votes_html
 
 HERE = Path(__file__).parent
@@ -88,7 +89,7 @@ def _conversations(histories):
 
 def _said(message, who):
     by = "You" if message["role"] == "user" else who
-    text = escape(message["content"][:MOST_CHARACTERS])
+    text = escape(unlinked(message["content"][:MOST_CHARACTERS]))
     return f'<p class="said {message["role"]}"><b>{escape(by)}</b>{text}</p>'
 
 
