@@ -14,9 +14,9 @@ import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import numpy as np
 from trl import TrlParser
 
+from emg_llm.data.samples import MONTAGES, SAMPLES, write_samples
 from emg_llm.data.whole import UNFINISHED, whole
 from emg_llm.encoders import load_encoder
 from emg_llm.experiments.tables import real_table, table
@@ -25,25 +25,15 @@ from emg_llm.scripts import run
 from emg_llm.signal.levels import ANY, PRIVILEGES
 from emg_llm.signal.montage import FACE
 from emg_llm.signal.recording import EMOTIONS
-from emg_llm.signal.simulation import is_simulated, simulate
+from emg_llm.signal.simulation import is_simulated
 
 SCRIPTS = Path(__file__).parent
 CERTAINTY = "certainty.json"
 FITTED = "S01", "S02", "S03", "S04"  # the real people whom the simulator is fitted to
-SAMPLE_SEED = 1000  # these people are in no training data
 ENCODERS = "cnn", "tcn"  # the first one makes the codes
 # Real people are read best by the pattern readout, but language models read them worse from its
 # codes than from those of the combination.
 LEADS = {"cnn": "combination", "tcn": "pattern"}
-# Sample -> what it was made as, which visitors of the demo guess: names and files don't tell.
-SAMPLES = {
-    "Person 1": "happiness",  # of channels without names
-    "Person 2: hard": "anger",
-    "Person 3": "surprise",
-    "Person 4: broken": "contempt",
-}
-FILES = "person1.npy", "person2.csv", "person3.npz", "person4.npz"
-MONTAGES = {next(iter(SAMPLES)): FACE}
 LLMS = "nano-llama2", "nano-phi3", "nano-llama3"
 TALKER = "smollm2-135m"  # a pretrained one, which answers from the report of a recording
 # It learns the labels too, from codes alone.
@@ -172,7 +162,8 @@ def steps(args, work):
     if args.fitted_to:  # after the confidence of their mean is fitted to simulated people
         short = fewer("--subjects", 12, "--repeats", 1)
         flags = "--real", args.fitted_to, "--people", *FITTED, "--seed", args.seed
-        yield "certainty", "certainty", [*flags, "--models", *models, *short]
+        every = [*models, talker] if args.talker else models
+        yield "certainty", "certainty", [*flags, "--models", *every, *short]
     if args.real:
         for privilege in PRIVILEGES:
             people = "--data", args.real, "--montage", FACE, "--scaling", privilege
@@ -222,7 +213,7 @@ def assemble(args, work, folder):
         "llms": LLMS,
         "talkers": [TALKER] if args.talker else [],
         "mean": tested["confidence"],  # of the mean of these language models
-        "samples": write_samples(folder / "samples", load_encoder(folder / encoders[0])),
+        "samples": write_samples(folder / "samples", load_encoder(folder / encoders[0]).unlike),
         "montages": MONTAGES,
         "truths": SAMPLES,
     }
@@ -311,61 +302,6 @@ def drop_tokenizer(adapter, base):
         for pattern in ("tokenizer*", "special_tokens_map.json", "chat_template.jinja"):
             for file in adapter.glob(pattern):
                 file.unlink()
-
-
-def write_samples(folder, encoder):
-    """Write recordings of people that no model has seen, in three formats: {name: file}.
-
-    encoder: of the bundle; a person whom it finds unlike its training people gives way to the
-    next one.
-    """
-    folder.mkdir(parents=True)
-
-    def simulated(person, **settings):
-        emotion = list(SAMPLES.values())[person]
-        people = (simulate(emotion, k, seed=SAMPLE_SEED, **settings) for k in range(person, 100))
-        return next(recording for recording in people if not encoder.unlike(recording))
-
-    first, second, third, fourth = (folder / file for file in FILES)
-    # The original project's layout: (45000, 8) volts at 15 kHz, starting with sentinel rows.
-    volts = (simulated(0, sampling_rate=15000.0).signal * 1e-6).astype(np.float32)
-    volts[:1500] = -1000.0
-    np.save(first, volts)
-    _save_csv(second, simulated(1))
-    _save_npz(third, simulated(2))
-    _save_npz(fourth, _broken(simulated(3)))
-    return dict(zip(SAMPLES, FILES, strict=True))
-
-
-def _broken(recording):
-    """The recording with a lead that fell off the cheek, and mains hum on the forehead."""
-    x, names = recording.signal.copy(), recording.channel_names
-    phase = 2 * np.pi * 50 * np.arange(len(x)) / recording.sampling_rate
-    x[:, names.index("cheek")] = 0
-    x[:, names.index("forehead")] += 120 * np.sin(phase) + 40 * np.sin(3 * phase)  # µV
-    return recording.replace(signal=x)
-
-
-def _save_csv(path, recording):
-    time = np.arange(recording.n_samples) / recording.sampling_rate
-    np.savetxt(
-        path,
-        np.column_stack([time, recording.signal]),
-        fmt=["%.4f"] + ["%.1f"] * recording.n_channels,
-        delimiter=",",
-        header=",".join(["time (s)", *(f"{name} (uV)" for name in recording.channel_names)]),
-        comments="",
-    )
-
-
-def _save_npz(path, recording):
-    np.savez_compressed(
-        path,
-        signal=recording.signal.round(1),
-        sampling_rate=recording.sampling_rate,
-        unit="uV",
-        channel_names=np.array(recording.channel_names),
-    )
 
 
 def make_parser():

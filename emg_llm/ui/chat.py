@@ -21,8 +21,8 @@ log = logging.getLogger(__name__)
 
 PLACEHOLDER = "<p class='hint'>Ask for the emotion, what was measured, and how certain it is.</p>"
 LEGEND = (
-    "✓ agrees with the measurement in this recording · ✗ does not; the measured value follows. "
-    "An emotion and its certainty are not measured, so they get no mark."
+    "✓ agrees with the measurement · ✗ does not. An emotion and its certainty are not measured, so "
+    "they get no mark."
 )
 CHATBOT = {"show_label": False, "layout": "bubble", "feedback_options": None, "allow_tags": False}
 CHATBOT |= {"buttons": [], "placeholder": PLACEHOLDER, "elem_classes": "answer"}
@@ -51,9 +51,9 @@ class ChatArea:
         gr.Markdown("## Talk about this recording", elem_classes="heading")
         if self.side_by_side:  # on a phone, below the answers would be far down
             self._question()
-            self._answers(height=360)
+            self._answers()
         else:
-            self._answers(height=420)
+            self._answers()
             self._question()
         self.readings += self.chips
         self.outputs = [*self.readings, *self.histories]
@@ -84,7 +84,7 @@ class ChatArea:
             html = not_loaded_html(self.pipeline.not_loaded)
             gr.HTML(html, padding=False, elem_id="not-loaded", elem_classes="flush")
 
-    def _answers(self, height):
+    def _answers(self):
         self.chosen = gr.CheckboxGroup(
             list(self.llms),
             value=[REPORT],
@@ -100,7 +100,7 @@ class ChatArea:
                     self.readings.append(
                         gr.HTML(self._unread(llm), padding=False, elem_classes="flush")
                     )
-                    self.histories.append(gr.Chatbot(label=llm, height=height, **CHATBOT))
+                    self.histories.append(gr.Chatbot(label=llm, **CHATBOT))
                 self.columns.append(column)
 
     def _wire(self, source, person):
