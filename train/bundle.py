@@ -37,7 +37,7 @@ LEADS = {"cnn": "combination", "tcn": "pattern"}
 LLMS = "nano-llama2", "nano-phi3", "nano-llama3"
 TALKER = "smollm2-135m"  # a pretrained one, which answers from the report of a recording
 # It learns the labels too, from codes alone.
-TALKS = {"bridge": "tokens", "variants": 4, "follow_ups": 0, "reports": 420, "questions": 6}
+TALKS = {"bridge": "tokens", "variants": 6, "follow_ups": 0, "reports": 700, "questions": 6}
 # Of the language models: many variants of a recording, each seen once, in large batches.
 LEARNING = {"num_train_epochs": 1, "per_device_train_batch_size": 64, "learning_rate": 2e-3}
 # Nothing is chosen on these people: measure them, and change nothing afterwards.
