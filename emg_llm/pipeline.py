@@ -2,7 +2,7 @@
 
 import copy
 import logging
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
@@ -13,6 +13,7 @@ from emg_llm.bridge.spelling import spell
 from emg_llm.chat.grounded import Grounded
 from emg_llm.chat.levels import levels
 from emg_llm.chat.oddities import UNCOMPARED, oddities
+from emg_llm.chat.topics import has_learned
 from emg_llm.chat.turns import Chat, Message, likely
 from emg_llm.encoders import load_encoder
 from emg_llm.evaluation.confidence import Confidence
@@ -25,10 +26,9 @@ from emg_llm.profile import Profile
 from emg_llm.profile.applying import knowing, told
 from emg_llm.registry import REPORT
 from emg_llm.report import Report, models
-from emg_llm.report.check import check, marked, unmarked
+from emg_llm.report.check import Dress, check, marked, unmarked
 from emg_llm.report.measured import measured
 from emg_llm.report.retrieve import quoted
-from emg_llm.report.sentence import Fact
 from emg_llm.signal.montage import SitesError, arrange, site_warnings
 from emg_llm.signal.once import Prepared, Recent
 from emg_llm.signal.preprocessing import clean
@@ -37,6 +37,7 @@ from emg_llm.svm import EmotionSVM
 
 log = logging.getLogger(__name__)
 
+NOT_LEARNED = "I don't know that. The report knows everything that was measured: ask it."
 REMEMBERED = 64  # recordings whose results are cached
 
 
@@ -221,8 +222,9 @@ class EmotionPipeline(BundleFolder):
         """Stream one language model's answer to `message` about a recording, piece by piece.
 
         A grounded model answers from the report. Others go on from their prompt and the emotion
-        that they score highest; where it is withheld, or `llm` is "report", the report's nearest
-        statements are the answer. history: {"role": "user" | "assistant", "content": text}, ….
+        that they score highest, and don't know what they never learned; where the emotion is
+        withheld, or `llm` is "report", the report's nearest statements are the answer.
+        history: {"role": "user" | "assistant", "content": text}, ….
         """
         messages, model = list(history), None if llm == REPORT else self.llm(llm)
         if model is None or (self.withheld(recording) and not model.grounded):
@@ -230,15 +232,13 @@ class EmotionPipeline(BundleFolder):
             yield quoted(self.report(recording), message, earlier)
             return
         about, facts = (recording, llm), model.grounded
+        if not facts and not has_learned(self.report(*about), message):
+            yield NOT_LEARNED
+            return
         chat = Grounded(self.report(*about), facts=facts) if facts else self._begun(*about)
         yield from model.reply(chat.after(messages).asked(message))
 
-    def checked(
-        self,
-        recording: Recording,
-        reply: str,
-        dress: Callable[[str, Fact], str] | None = None,
-    ) -> str:
+    def checked(self, recording: Recording, reply: str, dress: Dress | None = None) -> str:
         """A complete `reply`, with what it states of the signal marked, see `report.check`."""
         plain = unmarked(reply)  # marks that the model wrote would look like ours
         return marked(plain, check(plain, self._signal(Prepared.of(recording))), dress)

@@ -19,7 +19,8 @@ from emg_llm.encoders.base import EncoderConfig
 from emg_llm.evaluation.confidence import Confidence
 from emg_llm.hub.client import HubError
 from emg_llm.llms.model import EmgLLM
-from emg_llm.registry import MEAN
+from emg_llm.pipeline import NOT_LEARNED
+from emg_llm.registry import MEAN, REPORT
 from emg_llm.signal.quality import assess
 from emg_llm.signal.recording import EMOTIONS
 from emg_llm.signal.simulation import simulate
@@ -254,6 +255,14 @@ def test_the_chat_begins_with_the_reading_and_its_scores_come_with_the_first_que
     said = "".join(talkative.chat(sample, CHAT_FIRST, llm="nano-llama2", history=history))
     assert said and said == "".join(llm.reply(chat))
     assert history == before
+
+
+def test_a_model_that_never_learned_a_kind_of_question_does_not_answer_another(talkative, sample):
+    for question in ("How many channels are there?", "welche Elektrode ist kaputt?"):
+        said = "".join(talkative.chat(sample, question, llm="nano-llama2"))
+        assert said == NOT_LEARNED
+        report = "".join(talkative.chat(sample, question, llm=REPORT))
+        assert report and "I don't know" not in report
 
 
 def test_what_a_reply_states_is_marked_as_the_signal_has_it(pipeline, sample):

@@ -10,13 +10,30 @@ import numpy as np
 
 from emg_llm.bridge.reading import Reading
 from emg_llm.chat.turns import Scores
+from emg_llm.report.askings import likelihoods
+from emg_llm.report.statements import Report
 from emg_llm.signal.montage import at_site
 from emg_llm.signal.recording import EMOTIONS
 
+# The kinds of questions (`report/questions.yaml`) that these topics and `about_emg` answer.
+LEARNED = {
+    *("emotion", "is_it", "why", "probability", "second", "summary", "accuracy", "familiar"),
+    *("strongest", "weakest", "extremes", "level", "level_at", "compare", "neutral", "trial"),
+    *("active", "active_for", "peak", "quality", "snr", "medical", "mind", "other"),
+    *("hello", "thanks", "help", "term_emg", "term_rms", "term_snr", "term_db"),
+    *("rms_at", "noisy", "reasons"),  # much like those of the level, the SNR and why
+}
+LIKELY_ENOUGH = 0.3  # for a question to be one of these
 SURE, FAIRLY_SURE = 80, 50  # percent
 
 Answer = Callable[[np.random.Generator], str]
 Topic = tuple[tuple[str, ...], Answer]
+
+
+def has_learned(report: Report, question: str) -> bool:
+    """Whether a question about a report is of a kind that these topics answer."""
+    likely = likelihoods(report, question)
+    return sum(likely[name] for name in LEARNED) >= LIKELY_ENOUGH
 
 
 def topics(

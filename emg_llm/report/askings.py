@@ -74,6 +74,11 @@ def meant(report: Report, question: str) -> dict[str, float]:
     return weights
 
 
+def likelihoods(report: Report, question: str) -> dict[str, float]:
+    """Kind of question -> how likely a question about a report is one of it."""
+    return {str(name): float(p) for name, p in _shares(_masked(report, question))}
+
+
 def _masked(report, question):
     """A question without the names of places and emotions, of which a wording has any."""
     text = folded(question)

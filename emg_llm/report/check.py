@@ -15,6 +15,8 @@ from emg_llm.report.sentence import Fact, Sentence
 from emg_llm.report.statements import Report
 from emg_llm.report.text import sentences
 
+Dress = Callable[[str, Fact], str]
+
 
 def check(reply: str, report: Report) -> tuple[Fact, ...]:
     """What a reply states of what a report has measured, in text order."""
@@ -27,9 +29,7 @@ def check(reply: str, report: Report) -> tuple[Fact, ...]:
     return tuple(sorted(facts, key=lambda fact: (fact.end, fact.start)))
 
 
-def marked(
-    reply: str, facts: Iterable[Fact], dress: Callable[[str, Fact], str] | None = None
-) -> str:
+def marked(reply: str, facts: Iterable[Fact], dress: Dress | None = None) -> str:
     """The reply with ✓ after each correct statement, ✗ and the measured value after a wrong one,
     and "(not checked)" where nothing measured tells.
 
