@@ -8,7 +8,7 @@ import numpy as np
 from emg_llm.pipeline import Prediction
 from emg_llm.profile import Profile
 from emg_llm.report.measured import measured
-from emg_llm.signal.recording import EMOTIONS, RecordingError
+from emg_llm.signal.recording import EMOTIONS, MONTAGE, RecordingError
 
 P = dict.fromkeys(EMOTIONS, 0.02) | {"fear": 0.78}
 TOKENS = "<emg_0_3>", "<emg_1_7>"
@@ -17,7 +17,7 @@ TOKENS = "<emg_0_3>", "<emg_1_7>"
 class FakePipeline:
     """Answers as fast as a test wants, in the shape of an EmotionPipeline."""
 
-    labels = EMOTIONS
+    labels, sites = EMOTIONS, MONTAGE
     models = ("svm", "cnn", "nano-llama2", "nano-phi3")
     not_loaded = {"tinyllama": "It needs 3 GB & more."}  # noqa: RUF012
     llms = readers = ("nano-llama2", "nano-phi3")

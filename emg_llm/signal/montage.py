@@ -37,6 +37,10 @@ SYNONYMS = {
 }
 IGNORED = {"power", "log", "rms", "mean", "raw", "ch", "chan", "channel", "electrode", "sensor",
            "site", "muscle", "musculus", "m", "the", "of", "u", "uv", "mv", "v"}  # fmt: skip
+# With numbers and single letters, these words name a channel without telling where it was.
+COUNTED = IGNORED | {"channels", "kanal", "canal", "voie", "lead", "input", "in", "analog", "ai",
+                     "adc", "exg", "col", "column", "var", "signal", "data", "filt", "filtered",
+                     "clean", "cleaned"}  # fmt: skip
 SIDE_WORDS = dict.fromkeys(("left", "l", "lt"), "left")
 SIDE_WORDS |= dict.fromkeys(("right", "r", "rt"), "right")
 SIDES = "", "left", "right"  # in order of preference
@@ -65,9 +69,7 @@ class Name:
 @lru_cache(4096)
 def parse(name: str) -> Name:
     """The site and side in a channel's name: "EMG 3 (Corrugator L)" is "above the eye", "left"."""
-    parts = re.findall(
-        r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+", re.sub(r"(?i)(?<![a-z])s?emg", " ", name)
-    )
+    parts = _parts(name)
     side, kept = "", []
     for part in map(str.lower, parts):
         if part in SIDE_WORDS:
@@ -84,6 +86,12 @@ def parse(name: str) -> Name:
     return Name(" ".join(re.findall(r"[^\W\d_]+|\d+", name.lower())))
 
 
+def _parts(name):
+    """The words and numbers of a name, without "EMG"."""
+    rest = re.sub(r"(?i)(?<![a-z])s?emg", " ", name)
+    return re.findall(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+", rest)
+
+
 def _sites():
     for site, others in SYNONYMS.items():
         for name in (site, *others.split(", ")):
@@ -96,6 +104,15 @@ _SITES = dict(_sites())
 def is_named(names: Sequence[str]) -> bool:
     """Whether channels have names of their own, not "channel 1", "channel 2", …"""
     return not all(UNNAMED.fullmatch(name) for name in names)
+
+
+def is_counted(name: str) -> bool:
+    """Whether a name only counts, as "channel 3", "EMG 3" and "Ch A" do, or tells just a side."""
+    parts = map(str.lower, _parts(name))
+    # Words of other alphabets are no parts, and may tell much.
+    return name.isascii() and all(
+        len(part) == 1 or part.isdigit() or part in COUNTED or part in SIDE_WORDS for part in parts
+    )
 
 
 def places(

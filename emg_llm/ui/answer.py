@@ -20,16 +20,20 @@ FEWEST = 10  # test answers that tell how often such answers are right
 
 
 def answer_html(
-    prediction: Prediction, llms: Sequence[str], results: Any = None, truth: str | None = None
+    prediction: Prediction,
+    llms: Sequence[str],
+    results: Any = None,
+    truth: str | None = None,
+    advice: str = "",
 ) -> str:
     """The answer to a recording.
 
     results: the bundle's, to tell what the answer is worth. truth: the emotion that a sample was
-    made with, to be guessed before the answer is shown.
+    made with, to be guessed before the answer is shown. advice: see `withheld_html`.
     """
     notes = "".join(f'<p class="warning">{escape(text)}</p>' for text in prediction.warnings)
     if prediction.withheld:
-        return withheld_html(prediction.withheld) + notes
+        return withheld_html(prediction.withheld, advice) + notes
     voters = prediction.voters or llms
     label, mean = str(prediction.label), mean_of(prediction.probabilities, voters)
     share = mean[label]
@@ -49,10 +53,14 @@ def answer_html(
     )
 
 
-def withheld_html(reason: str) -> str:
-    """Why no emotion is named, and what to do; reason: a sentence, "what is wrong; what to do"."""
+def withheld_html(reason: str, advice: str = "") -> str:
+    """Why no emotion is named, and what to do.
+
+    reason: a sentence, "what is wrong; what to do". advice: what to do instead, if that is easier
+    in the app.
+    """
     why, _, instead = reason.rpartition("; ") if "; " in reason else (reason, "", "")
-    advice = f"{instead[:1].upper()}{instead[1:]}"
+    advice = advice or f"{instead[:1].upper()}{instead[1:]}"
     return (
         f'<h2 class="emotion none">No emotion named</h2><p class="why">{escape(_ended(why))}</p>'
         + (f'<p class="instead"><b>What to do.</b> {escape(_ended(advice))}</p>' if advice else "")

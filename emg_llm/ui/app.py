@@ -8,7 +8,7 @@ import gradio as gr
 from emg_llm.report.measured import measured
 from emg_llm.signal.readers.unclear import ChannelsUnclear, RateUnknown
 from emg_llm.signal.recording import RecordingError
-from emg_llm.ui import analysis, rate
+from emg_llm.ui import analysis, rate, sites
 from emg_llm.ui.busy import MODEL, QUEUED, Turns
 from emg_llm.ui.channels import ChannelChoice, question_markdown
 from emg_llm.ui.chat import ChatArea
@@ -112,7 +112,7 @@ def _recording_tab(demo, turns, opened, source, person):
         text = gr.Markdown(analysis.summary_markdown(report), elem_classes=report.value("quality"))
         filled = tabs.show(recording, view, new.asked_at)
         choice = [*asked.keep(new.channels), *rates.hide()]
-        cleared = [*hero.read(recording), *take.show(), *chat.clear()]
+        cleared = [*hero.read(recording, new), *take.show(), *chat.clear()]
         marked = [to_guess, *samples.mark(sample)]
         return [new, text, gr.skip(), *choice, *filled, *cleared, *marked]
 
@@ -144,7 +144,12 @@ def _recording_tab(demo, turns, opened, source, person):
             return nothing(analysis.problem_markdown("It can't be analysed."), "problem")
 
     def uploaded(path, rate, unit, montage, view):
-        return [*safely((path, rate, unit, montage), view), *simulator.clear()]
+        montage = sites.general(montage)
+        opens = safely((path, rate, unit, montage), view)
+        return [*opens, *simulator.clear(), form.sites(montage)]
+
+    def emptied(montage):
+        return [*nothing(EMPTY), *simulator.clear(), form.sites(sites.general(montage))]
 
     def sample_opened(view, name, to_guess=None):
         file = samples.paths[name], None, None, samples.montages.get(name)
@@ -182,6 +187,11 @@ def _recording_tab(demo, turns, opened, source, person):
             return [gr.skip()] * len(shown)
         return safely(new, view)
 
+    def rate_entered(old, path, rate, unit, montage, *more):
+        if old:  # whoever leaves the field may have changed the sites by the same click
+            unit, montage = old.unit, old.montage
+        return settings_changed(old, path, rate, unit, montage, *more)
+
     def rate_chosen(
         event: gr.EventData,
         old: analysis.Source | None,
@@ -194,13 +204,25 @@ def _recording_tab(demo, turns, opened, source, person):
         hertz = rates.chosen(event)
         return [*settings_changed(old, path, hertz, unit, montage, view, channels), hertz]
 
+    def sites_chosen(event: gr.EventData, old: analysis.Source | None, view: str) -> list:
+        if not sites.is_about(event, old):  # another recording was opened since
+            return [gr.skip()] * (len(shown) + 1)
+        try:
+            montage = sites.montage_of(event, opened(old).channel_names)
+        except RecordingError as error:
+            return [*nothing(analysis.problem_markdown(error), "problem"), gr.skip()]
+        files = [old.path, *old.parts]
+        new = files, old.sampling_rate, old.unit, montage, old.channels
+        return [*safely(new, view), form.sites(montage)]
+
     def predict(new, known, to_guess=None):
         if not new:
             return [gr.skip(), gr.skip(), *chat.unread()]
         try:
             recording = opened(new)
             result, report = turns.read(known, recording)
-            return [*hero.show(result, to_guess), *chat.read(result, report)]
+            asks = hero.asks(recording, new)
+            return [*hero.show(result, to_guess, asks), *chat.read(result, report)]
         except RecordingError as error:
             problem = str(error)
         except Exception:
@@ -226,21 +248,24 @@ def _recording_tab(demo, turns, opened, source, person):
     person.change(lambda: empty if empty[1:] else [], None, chat.histories, **quiet)
     inputs = [form.file, form.rate, form.unit, form.montage, tabs.view]
     opening = [*shown, *simulator.outputs]
+    anew = [*opening, form.montage]
     under_way = [predicting, watching, *chat.asking]
     if samples.first:  # the page opens with it
         opens = [*opening, *form.outputs]
         under_way.append(demo.load(first_opened, tabs.view, opens, **quiet))
     new = {"cancels": under_way, **quiet}
-    gr.on([form.file.upload, form.file.delete], uploaded, inputs, opening, **new)
+    gr.on([form.file.upload, form.file.delete], uploaded, inputs, anew, **new)
     samples.cards.click(sample_picked, tabs.view, [*opening, *form.outputs], **new)
     settings = [tabs.view, *simulator.inputs]
     simulator.button.click(simulated, settings, [*opening, *form.outputs], **new)
-    changes = [form.rate.submit, form.rate.blur, form.unit.input, form.montage.input]
-    changes.append(asked.read.click)
-    gr.on(changes, settings_changed, [source, *inputs, asked.channels], shown, **quiet)
+    entered = [source, *inputs, asked.channels]
+    changes = [form.unit.input, form.montage.input, asked.read.click]
+    gr.on(changes, settings_changed, entered, shown, **quiet)
+    gr.on([form.rate.submit, form.rate.blur], rate_entered, entered, shown, **quiet)
     given = [source, form.file, form.unit, form.montage, tabs.view, asked.channels]
     gr.on([b.click for b in rates.buttons], rate_chosen, given, [*shown, form.rate], **quiet)
-    form.file.clear(lambda: [*nothing(EMPTY), *simulator.clear()], None, opening, **new)
+    hero.face.input(sites_chosen, [source, tabs.view], [*shown, form.montage], **quiet)
+    form.file.clear(emptied, form.montage, anew, **new)
     return from_table, tabs.view, [*opening, *form.outputs]
 
 
@@ -273,6 +298,13 @@ class RecordingForm:
                     list(analysis.MONTAGES), value="auto", label="Sites", min_width=120
                 )
         self.outputs = [self.file, self.rate, self.unit, self.montage]
+
+    @staticmethod
+    def sites(montage):
+        """A value for `montage`, offered from now on if it was chosen on the face."""
+        if montage and not sites.general(montage):
+            return gr.Dropdown([*analysis.MONTAGES, (sites.CHOSEN, montage)], value=montage)
+        return montage or "auto"
 
     def empty(self):
         """Values that empty `outputs`."""

@@ -48,6 +48,17 @@ def on_the_face(recording: Recording) -> dict[int, tuple[str, str]]:
     return {i: place for place, i in found.items()}
 
 
+def drawing(marks: str) -> str:
+    """The face with some SVG on it."""
+    return DRAWING.replace("<!-- sites -->", marks)
+
+
+def placed(site: str, side: str) -> str:
+    """The attribute that puts an SVG element at a site."""
+    x, y = PLACES[site]
+    return f'transform="translate({x if side == "left" else -x} {y})"'
+
+
 def face_data(recording: Recording, scale: LevelScale | None = None) -> dict[str, Any]:
     """What the face shows, for JSON: levels over time in dB against a typical recording; RMS in
     the recording's unit where the scale has no level for it.
@@ -102,7 +113,7 @@ def _short(value):
 def face_html(data: dict[str, Any]) -> str:
     """The drawing with a mark for each site, the scale of colours, and the controls of time."""
     if not data["sites"]:
-        return f'<figure class="face">{_drawing("")}<figcaption>{UNNAMED}</figcaption></figure>'
+        return f'<figure class="face">{drawing("")}<figcaption>{UNNAMED}</figcaption></figure>'
     marks = "".join(_mark(k, site, data["unit"]) for k, site in enumerate(data["sites"]))
     there = {(site["site"], site["side"]) for site in data["sites"]}
     side = max(("left", "right"), key=[s["side"] for s in data["sites"]].count)
@@ -114,7 +125,7 @@ def face_html(data: dict[str, Any]) -> str:
     middle, what = ("typical", "Level against a typical recording") if leveled else ("", "RMS")
     return (
         f'<emg-face class="face" data-face="{escape(json.dumps(data, ensure_ascii=False))}">'
-        f"{_drawing(absent + marks)}"
+        f"{drawing(absent + marks)}"
         '<p class="readout" aria-live="polite"></p>'
         '<div class="time"><button type="button" class="play" aria-label="Play">'
         '<svg viewBox="0 0 16 16" aria-hidden="true"><path class="go" d="M4 2.5v11l9-5.5z"/>'
@@ -126,27 +137,18 @@ def face_html(data: dict[str, Any]) -> str:
     )
 
 
-def _drawing(marks):
-    return DRAWING.replace("<!-- sites -->", marks)
-
-
-def _place(site, side):
-    x, y = PLACES[site]
-    return f'transform="translate({x if side == "left" else -x} {y})"'
-
-
 def _mark(k, site, unit):
     value = "no signal" if site["whole"] is None else f"{number(site['whole'])} {unit}"
     says = f"{site['channel']}: {value}"
     return (
         f'<g class="site" data-k="{k}" tabindex="0" role="img" aria-label="{escape(says)}" '
-        f'{_place(site["site"], site["side"])}><circle class="reach" r="15"/>'
+        f'{placed(site["site"], site["side"])}><circle class="reach" r="15"/>'
         '<circle class="glow" r="10"/><circle class="dot" r="8.5"/></g>'
     )
 
 
 def _absent(site, side):
     return (
-        f'<g class="absent" {_place(site, side)}><title>No channel {escape(at_site(site))}</title>'
+        f'<g class="absent" {placed(site, side)}><title>No channel {escape(at_site(site))}</title>'
         '<circle r="5"/></g>'
     )

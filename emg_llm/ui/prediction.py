@@ -2,7 +2,8 @@
 
 import gradio as gr
 
-from emg_llm.ui import answer
+from emg_llm.signal.montage import parse
+from emg_llm.ui import answer, sites
 from emg_llm.ui.face import face_data, face_html, level_scale
 from emg_llm.ui.votes import votes_html
 
@@ -10,8 +11,8 @@ EMPTY = '<p class="why">Upload a recording or pick a sample.</p>'
 
 
 class Hero:
-    """`read(recording)`, then `show(prediction)` or `problem(text)` fill `outputs`, `clear()`
-    empties them."""
+    """`read(recording, source)`, then `show(prediction)` or `problem(text)` fill `outputs`,
+    `clear()` empties them. `face.input` tells of sites that a visitor chose."""
 
     def __init__(self, pipeline):
         self.pipeline = pipeline
@@ -20,20 +21,30 @@ class Hero:
                 self.answer = gr.HTML(elem_id="answer", padding=False)
                 self.votes = gr.HTML(elem_id="votes", padding=False)
             with gr.Column(scale=4, min_width=280):
-                self.face = gr.HTML(elem_id="face", padding=False)
+                self.face = gr.HTML(elem_id="face", js_on_load=sites.ON_LOAD, padding=False)
         self.answers = [self.answer, self.votes]
         self.outputs = [self.row, self.face, *self.answers]
 
-    def read(self, recording):
-        """Values for `outputs`, before the models have answered."""
-        data = face_data(recording, level_scale(self.pipeline))
-        waiting = answer.waiting_html(len(self.pipeline.models))
-        return [gr.Row(visible=True), face_html(data), waiting, ""]
+    def asks(self, recording, source):
+        """Whether the face asks for the sites of the recording of a Source."""
+        of_face = any(parse(site).is_site for site in self.pipeline.sites)
+        return of_face and not source.montage and sites.are_unknown(recording.channel_names)
 
-    def show(self, prediction, truth=None):
-        """Values for `answers`."""
-        llms = self.pipeline.readers
-        html = answer.answer_html(prediction, llms, self.pipeline.results, truth)
+    def read(self, recording, source):
+        """Values for `outputs`, before the models have answered."""
+        key = str(source.asked_at)
+        if self.asks(recording, source):
+            face = sites.picker_html(recording.channel_names, key)
+        else:
+            face = face_html(face_data(recording, level_scale(self.pipeline)))
+            face += sites.again_html(source.montage, key)
+        waiting = answer.waiting_html(len(self.pipeline.models))
+        return [gr.Row(visible=True), face, waiting, ""]
+
+    def show(self, prediction, truth=None, asks=False):
+        """Values for `answers`; asks: whether the face asks for the sites."""
+        llms, advice = self.pipeline.readers, sites.ADVICE if asks else ""
+        html = answer.answer_html(prediction, llms, self.pipeline.results, truth, advice)
         return [html, votes_html(prediction, llms)]
 
     def problem(self, text):

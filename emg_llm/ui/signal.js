@@ -52,6 +52,7 @@ text { fill: var(--body-text-color-subdued); font: 12px var(--font);
 .cross { stroke: var(--body-text-color); opacity: .5; }
 .chosen { fill: var(--color-accent); opacity: .22; }
 .dimmed { opacity: .22; }
+.names .dimmed { opacity: 1; color: var(--body-text-color-subdued); } /* to be read */
 .legend { display: flex; flex-wrap: wrap; gap: .2rem 1rem; margin: .2rem 0 0; padding: 0;
   font-size: 12px; color: var(--body-text-color-subdued); list-style: none; }
 .legend i { display: inline-block; width: 1rem; height: .7rem; margin-right: .35rem;

@@ -12,7 +12,7 @@ HERE = Path(__file__).parent
 FAVICON = HERE / "mark.svg"
 MARK = FAVICON.read_text(encoding="utf-8")
 # Gradio prefixes each selector with `.gradio-container`.
-STYLES = "style", "hero", "person", "strip"
+STYLES = "style", "hero", "person", "strip", "sites"
 CSS = "".join((HERE / f"{name}.css").read_text(encoding="utf-8") for name in STYLES)
 # The CSS above doesn't reach what is around the page.
 AROUND = """
@@ -20,7 +20,7 @@ body { --muscle: #b4472e; }
 body.dark, body .dark { --color-accent: #4fa9dc !important; --muscle: #e08a72; }
 @media (max-width: 640px) { .gradio-container > .main { padding: .6rem !important; } }
 """
-SCRIPTS = "page", "signal", "strip", "facts"  # later ones use earlier ones
+SCRIPTS = "page", "signal", "strip", "facts", "sites"  # later ones use earlier ones
 JS = "".join((HERE / f"{name}.js").read_text(encoding="utf-8") for name in SCRIPTS)
 HEAD = f"<style>{AROUND}</style><script>{JS}</script>"
 

@@ -185,8 +185,8 @@ def test_a_person_is_asked_for_the_rate_where_the_file_does_not_tell_it(browser,
         page.locator("#summary").get_by_text("2000 Hz").first.wait_for()
         assert rate.input_value() == "2000" and not page.locator("#rates").is_visible()
         page.get_by_role("heading", name="No emotion named").wait_for(timeout=ANSWER_MS)
-        page.locator(".instead", has_text="Name the channels in the file").wait_for()
-        page.get_by_text("No channel names a site of the face").wait_for()
+        page.locator(".instead", has_text="Tap on the face").wait_for()
+        page.get_by_text("Where was channel 1?").wait_for()
         page.locator(".samples button").first.click()
         page.wait_for_function("field => field.value === ''", arg=rate.element_handle())
 
