@@ -12,15 +12,11 @@ or memory grew by more than a tenth.
 """
 
 import argparse
-import os
-import socket
-import subprocess
 import sys
 import tempfile
 import threading
 import time
 from collections import Counter, defaultdict
-from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -28,11 +24,12 @@ import psutil
 from gradio_client import Client, handle_file
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
+sys.path.insert(0, str(Path(__file__).parent))
+
+from serving import served
 
 import emg_llm
 
-ROOT = Path(__file__).parents[1]
-START_S = 600
 STEADY_S = 120  # after which memory may hardly grow
 GROWTH = 1.10
 QUESTION = "How long is the recording?"
@@ -104,32 +101,11 @@ def check(answer, path, seconds, tally):
         tally.was_busy()
 
 
-@contextmanager
-def served(url, folder):
-    """(address, process) of the app; without an address it is started and ended here."""
-    if url:
-        port = int(url.rstrip("/").rpartition(":")[2])
-        listening = (c for c in psutil.net_connections() if c.laddr and c.laddr.port == port)
-        yield url, psutil.Process(next(c.pid for c in listening if c.status == "LISTEN"))
-        return
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    environment = os.environ | {"GRADIO_SERVER_PORT": str(port), "GRADIO_TEMP_DIR": folder}
-    log = (Path(folder) / "log.txt").open("w")
-    app = subprocess.Popen(
-        [sys.executable, "app.py"], cwd=ROOT, env=environment, stdout=log, stderr=log
-    )
-    try:
-        end = time.monotonic() + START_S
-        while socket.socket().connect_ex(("127.0.0.1", port)):
-            if app.poll() is not None or time.monotonic() > end:
-                raise SystemExit((Path(folder) / "log.txt").read_text())
-            time.sleep(1)
-        yield f"http://127.0.0.1:{port}/", psutil.Process(app.pid)
-    finally:
-        app.terminate()
-        app.wait(60)
+def listening(url):
+    """The process on this machine that serves this address."""
+    port = int(url.rstrip("/").rpartition(":")[2])
+    found = (c for c in psutil.net_connections() if c.laddr and c.laddr.port == port)
+    return psutil.Process(next(c.pid for c in found if c.status == "LISTEN"))
 
 
 def megabytes(process):
@@ -143,6 +119,7 @@ def main(args):
     with tempfile.TemporaryDirectory() as folder:
         files = [own_file(folder, person) for person in range(args.people)]
         with served(args.url, folder) as (url, process):
+            process = process or listening(url)
             start = time.monotonic()
             until = start + 60 * args.minutes
             people = [

@@ -62,7 +62,8 @@ class EmotionPipeline(BundleFolder):
         archs = self.config["encoders"]
         self.encoders = {arch: load_encoder(place(f"encoders/{arch}")) for arch in archs}
         # The first encoder makes the codes.
-        coder = self.encoders[archs[0]], Codebook.from_pretrained(place("codebook"))
+        self.codebook = Codebook.from_pretrained(place("codebook"))
+        coder = self.encoders[archs[0]], self.codebook
         names = *self.config["llms"], *self.config.get("talkers", ())
         bundle = Bundle(place, names, *coder)
         wanted = bundle.names if llms is None else llms

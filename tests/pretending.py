@@ -5,6 +5,7 @@ from types import SimpleNamespace
 
 import numpy as np
 
+from emg_llm.bridge.codebook import CodebookConfig
 from emg_llm.pipeline import Prediction
 from emg_llm.profile import Profile
 from emg_llm.report.measured import measured
@@ -22,6 +23,7 @@ class FakePipeline:
     not_loaded = {"tinyllama": "It needs 3 GB & more."}  # noqa: RUF012
     llms = readers = ("nano-llama2", "nano-phi3")
     talkers = ()
+    codebook = SimpleNamespace(config=CodebookConfig())
     trained_on = "Trained on simulated facial EMG of 24 simulated people."
     results = {  # noqa: RUF012
         "command": "python train/bundle.py",

@@ -118,3 +118,19 @@ def test_a_crowd_notices_an_answer_about_another_file_and_counts_busy_models():
     crowd.check(answer, Path("person_1.npy"), 2.1, tally)
     crowd.check(answer, Path("person_2.npy"), 2.05, tally)
     assert tally.trouble == {"a prediction of another file": 2}
+
+
+def test_each_wait_on_the_page_is_told_beside_its_limit():
+    page = load_script("page", "benchmarks")
+    lines = list(page.told({step: [0.2, 0.7, 0.4] for step in page.LIMITS}))
+    assert all("median 0.40 s, worst 0.70 s" in line for line in lines)
+    limits = [line.rpartition("limit ")[2] for line in lines[:4]]
+    assert limits == ["1.0 s", "1.5 s", "0.3 s", "0.3 s"]
+    assert not any("limit" in line for line in lines[4:])
+
+
+def test_an_upload_on_the_page_is_of_the_original_form_and_new(tmp_path):
+    page = load_script("page", "benchmarks")
+    a, b = (np.load(page.write_new(tmp_path / f"{k}.npy", 0)) for k in range(2))
+    assert a.shape == (45_000, 8) and a.dtype == np.float32
+    assert not np.array_equal(a, b)

@@ -1,6 +1,7 @@
 import json
 import threading
 from pathlib import Path
+from types import SimpleNamespace
 
 import gradio as gr
 import httpx
@@ -11,6 +12,7 @@ from gradio_client.exceptions import AppError
 
 import emg_llm
 from emg_llm import ui
+from emg_llm.bridge.codebook import CodebookConfig
 from emg_llm.evaluation.metrics import evaluate
 from emg_llm.hub.client import bundle_folder
 from emg_llm.pipeline import Prediction
@@ -237,6 +239,17 @@ def test_without_a_language_model_the_app_predicts_and_the_report_answers(trial)
         assert client.predict("Why?", trial, api_name="/chat").startswith("report read")
     finally:
         demo.close()
+
+
+def test_how_it_works_is_a_picture_in_four_steps_with_the_numbers_of_the_codebook():
+    pipeline = FakePipeline()
+    pipeline.codebook = SimpleNamespace(config=CodebookConfig(96, depths=3, codes=17))
+    blocks = build_app(pipeline).blocks.values()
+    [steps] = [b.value for b in blocks if isinstance(b, gr.HTML) and b.elem_id == "steps"]
+    assert steps.count("<svg") == steps.count("<h3>") == 4 and "$" not in steps
+    told = " ".join(steps.split())
+    assert "a vector of 96 numbers" in told and "3 discrete tokens, each one of 17 codes." in told
+    assert steps.count("<rect") == 3 and steps.count("<circle") == len(emg_llm.MONTAGE) == 8
 
 
 def test_results_show_intervals_chance_and_controls():

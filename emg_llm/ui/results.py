@@ -2,17 +2,20 @@
 
 import logging
 from pathlib import Path
+from string import Template
 
 import gradio as gr
 import pandas as pd
 
 from emg_llm.evaluation.results import leading
 from emg_llm.plots import results as result_plots
+from emg_llm.signal.recording import MONTAGE
 from emg_llm.ui.analysis import escape
 
 log = logging.getLogger(__name__)
 
-ABOUT = Path(__file__).with_name("about.md")
+HERE = Path(__file__).parent
+ABOUT, STEPS = HERE / "about.md", HERE / "steps.html"
 
 
 def results_tab(pipeline):
@@ -43,7 +46,25 @@ def results_tab(pipeline):
         gr.Markdown("  \n".join(facts), elem_classes="hint")
     _figures(models)
     _confusions(models)
-    gr.Markdown(ABOUT.read_text(encoding="utf-8"))
+    gr.Markdown("## How it works", elem_classes="heading")
+    gr.HTML(steps_html(pipeline.codebook.config), elem_id="steps", padding=False)
+    gr.Markdown(ABOUT.read_text(encoding="utf-8"), elem_classes="heading")
+
+
+def steps_html(config):
+    """How it works in four pictures; config: a CodebookConfig, whose numbers they state."""
+    pitch = 80 / config.depths
+    chips = (
+        f'<rect x="98" y="{7 + k * pitch:g}" width="52" height="{pitch - 4:g}" rx="4"/>'
+        for k in range(config.depths)
+    )
+    return Template(STEPS.read_text(encoding="utf-8")).substitute(
+        electrodes=len(MONTAGE),
+        numbers=config.embedding_dim,
+        depths=config.depths,
+        codes=config.codes,
+        chips="".join(chips),
+    )
 
 
 def real_frame(results):

@@ -12,7 +12,7 @@ HERE = Path(__file__).parent
 FAVICON = HERE / "mark.svg"
 MARK = FAVICON.read_text(encoding="utf-8")
 # Gradio prefixes each selector with `.gradio-container`.
-STYLES = "style", "hero", "person", "strip", "sites"
+STYLES = "style", "hero", "person", "strip", "sites", "steps"
 CSS = "".join((HERE / f"{name}.css").read_text(encoding="utf-8") for name in STYLES)
 # The CSS above doesn't reach what is around the page.
 AROUND = """
