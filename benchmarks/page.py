@@ -204,5 +204,6 @@ if __name__ == "__main__":
     try:
         main(make_parser().parse_args())
     except Error as error:  # of the browser
-        why = error.message.splitlines()[0]
-        sys.exit(f"{why}\nCHROMIUM may name a browser, and `make browser` installs one.")
+        why, *_ = error.message.splitlines()
+        lacks = "Executable doesn't exist" in why
+        sys.exit(f"{why}\n`make browser` installs one; CHROMIUM names another." if lacks else why)

@@ -42,7 +42,9 @@ class ManyTab:
         gr.Markdown(INTRO, elem_classes="hint")
         with gr.Row(elem_classes="upload-row"):
             # Any file may come: what can't be read gets its sentence in the table.
-            self.files = gr.File(label="Recordings", file_count="multiple", height=130, scale=3)
+            self.files = gr.File(
+                label="Recordings", file_count="multiple", height=130, scale=3, min_width=320
+            )
             with gr.Column(scale=1, min_width=180):
                 self.folder = gr.UploadButton("Choose a folder", file_count="directory", size="sm")
                 self.again = gr.Button("Read again", size="sm", visible=False)

@@ -1,6 +1,7 @@
 """The results tab: the models' scores, their data and their chance levels."""
 
 import logging
+from functools import partial
 from pathlib import Path
 from string import Template
 
@@ -28,7 +29,7 @@ def results_tab(pipeline):
     if table.empty:
         gr.Markdown("This bundle has no results.", elem_classes="hint")
     else:
-        gr.Dataframe(table, interactive=False, show_label=False)
+        gr.Dataframe(table, interactive=False, show_label=False, wrap=True)
     if not (real := real_frame(results)).empty:
         gr.Markdown(
             "## Real people\nAccuracy on recordings made from the powers of real faces, of which "
@@ -45,7 +46,6 @@ def results_tab(pipeline):
     if facts:
         gr.Markdown("  \n".join(facts), elem_classes="hint")
     _figures(models)
-    _confusions(models)
     gr.Markdown("## How it works", elem_classes="heading")
     gr.HTML(steps_html(pipeline.codebook.config), elem_id="steps", padding=False)
     gr.Markdown(ABOUT.read_text(encoding="utf-8"), elem_classes="heading")
@@ -87,33 +87,37 @@ def real_frame(results):
 def _figures(models):
     """The figures that the results suffice for, two per row."""
     shown = [
-        ("Confidence and accuracy", result_plots.reliability_figure, models),
-        ("Accuracy of the most confident answers", result_plots.abstention_figure, models),
-        ("By person", result_plots.subject_figure, models),
+        ("Confidence and accuracy", result_plots.reliability_figure),
+        ("Accuracy of the most confident answers", result_plots.abstention_figure),
+        ("By person", result_plots.subject_figure),
     ]
-    drawn = [(title, figure) for title, make, held in shown if (figure := _drawn(make, held))]
-    for pair in (drawn[i : i + 2] for i in range(0, len(drawn), 2)):
+    drawn = [(title, figure) for title, make in shown if (figure := _drawn(make, models))]
+    parts = [partial(_figure, *each) for each in drawn]
+    matrices = {str(m.get("model", "?")): _drawn(result_plots.confusion_figure, m) for m in models}
+    if matrices := {name: figure for name, figure in matrices.items() if figure}:
+        parts.append(partial(_confusions, matrices))
+    for pair in (parts[i : i + 2] for i in range(0, len(parts), 2)):
         with gr.Row():
-            for title, figure in pair:
+            for part in pair:
                 with gr.Column(min_width=320):
-                    gr.Markdown(f"## {escape(title)}", elem_classes="heading")
-                    gr.Plot(figure, show_label=False, container=False)
+                    part()
             if len(pair) == 1:
                 gr.Column(min_width=320)  # keeps the last figure as narrow as the others
 
 
-def _confusions(models):
+def _figure(title, figure):
+    gr.Markdown(f"## {escape(title)}", elem_classes="heading")
+    gr.Plot(figure, show_label=False, container=False)
+
+
+def _confusions(matrices):
     """The confusion matrix of one model, the last by default, since it is the mean."""
-    drawn = {str(m.get("model", "?")): _drawn(result_plots.confusion_figure, m) for m in models}
-    drawn = {name: figure for name, figure in drawn.items() if figure}
-    if not drawn:
-        return
-    last = [*drawn][-1]
+    last = [*matrices][-1]
     gr.Markdown("## Confusion matrix", elem_classes="heading")
-    choice = gr.Dropdown([*drawn], value=last, label="Of")
-    shown = gr.Plot(drawn[last], show_label=False, container=False)
+    choice = gr.Dropdown([*matrices], value=last, label="Of")
+    shown = gr.Plot(matrices[last], show_label=False, container=False)
     quiet = {"api_visibility": "private", "show_progress": "hidden"}
-    choice.input(drawn.get, choice, shown, **quiet)
+    choice.input(matrices.get, choice, shown, **quiet)
 
 
 def _accuracies(models):

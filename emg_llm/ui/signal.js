@@ -65,6 +65,9 @@ text { fill: var(--body-text-color-subdued); font: 12px var(--font);
   background: color-mix(in srgb, var(--body-text-color-subdued) 30%, transparent); }
 .legend .clipped { background: var(--mark); height: .3rem; vertical-align: 2px; }
 @media (hover: none), (pointer: coarse) { .mouse { display: none; } }
+@media (pointer: coarse), (max-width: 640px) {
+  .bar { gap: .25rem; } .bar button { min-width: 2.4rem; height: 2.5rem; }
+}
 @media (max-width: 640px) {
   :host { --gutter: 5.4rem; --right: 2.4rem; }
   .names { font-size: 11.5px; } output { margin-left: 0; width: 100%; text-align: left; }

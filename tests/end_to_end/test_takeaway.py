@@ -21,6 +21,7 @@ def test_a_person_takes_the_report_and_opens_it_without_a_network(browser, url, 
         ask(page, "How good is the <i>signal</i>?")
         page.get_by_role("button", name="Stop").wait_for(state="hidden", timeout=ANSWER_MS)
         page.get_by_role("button", name="Take it with you").click()
+        assert not page.locator("#take-file").is_visible()  # after a second recording, too
         for button in page.locator("#take .chips button").all():
             with page.expect_download(timeout=ANSWER_MS) as saved:
                 button.click()
