@@ -233,7 +233,7 @@ class EmotionPipeline(BundleFolder):
             yield quoted(self.report(recording), message, earlier)
             return
         about, facts = (recording, llm), model.grounded
-        if not facts and not has_learned(self.report(*about), message):
+        if not facts and not has_learned(self._signal(Prepared.of(recording)), message):
             yield NOT_LEARNED
             return
         chat = Grounded(self.report(*about), facts=facts) if facts else self._begun(*about)

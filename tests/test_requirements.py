@@ -13,7 +13,7 @@ from emg_llm.registry import REGISTRY
 from emg_llm.signal.readers import formats
 
 ROOT = Path(__file__).parents[1]
-OURS = {"emg_llm", "tests", "app"}
+OURS = {"emg_llm", "tests", "app", "serving"}  # the last of benchmarks
 RUNS = [ROOT / "app.py", *(ROOT / "emg_llm").rglob("*.py"), *(ROOT / "train").glob("*.py")]
 DEVELOPS = [*(ROOT / "tests").rglob("*.py"), *(ROOT / "benchmarks").glob("*.py")]
 DISTRIBUTIONS = packages_distributions()

@@ -64,10 +64,11 @@ def test_an_unknown_emotion_or_course_is_refused_with_the_choices(emotion):
 
 
 def test_its_people_are_not_those_that_the_bundle_is_made_and_tested_with():
+    from emg_llm.data.samples import SAMPLE_SEED
     from tests.scripts import load_script
 
     bundle = load_script("bundle")
-    used = f"{bundle.BundleArguments().data},{bundle.NEW_PEOPLE},seed={bundle.SAMPLE_SEED},"
+    used = f"{bundle.BundleArguments().data},{bundle.NEW_PEOPLE},seed={SAMPLE_SEED},"
     assert f"seed={SEED}," not in used
 
 
@@ -169,9 +170,9 @@ def test_what_is_open_stays_open_where_the_settings_are_refused(panel):
 def test_another_recording_takes_the_truth_away(panel):
     does, _, sample = panel
     done = does["uploaded"](sample, None, "auto", None, RAW)
-    assert len(done) == len(does["simulated"](RAW, *PANEL)) - 4  # the form's own fields
+    assert len(done) == len(does["simulated"](RAW, *PANEL)) - 3  # of the form only its sites
     assert "imulated" not in shown(done)
-    *_, download = done
+    *_, download, _ = done
     assert isinstance(download, gr.DownloadButton) and not download.visible
 
 

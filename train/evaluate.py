@@ -255,6 +255,7 @@ def is_llm(model):
 def questions_of(model, questions, codec):
     """How many questions the demo's chat answers with an adapter, see `questions_answered`."""
     llm = EmgLLM.from_pretrained(model, *codec)
+    llm.merge()  # it writes as in the demo
     pipeline = EmotionPipeline.from_pretrained()
     # Beside the others: it may not read the levels that are asked about.
     pipeline = pipeline.asking({n: pipeline.llm(n) for n in pipeline.llms} | {llm.name: llm})

@@ -2,7 +2,6 @@
 
 import logging
 from collections.abc import Iterator
-from functools import partial
 from typing import Any
 
 import gradio as gr
@@ -118,7 +117,7 @@ class ChatArea:
         for who, history in enumerate(self.histories):
             self.asking.append(
                 history.retry(
-                    partial(self.again, who),
+                    self._again(who),
                     [source, person, *self.histories],
                     [self.stop, self.writing, *self.histories],
                     show_progress="hidden",
@@ -166,6 +165,12 @@ class ChatArea:
         earlier = [plain_history(history) for history in before]
         for step in self._answering(message, source, person, active, earlier):
             yield ["", *step]
+
+    def _again(self, who):
+        def again(source: Source | None, person: Any, *before: Any) -> Iterator[list]:
+            yield from self.again(who, source, person, *before)
+
+        return again
 
     def again(self, who: int, source: Source | None, person: Any, *before: Any) -> Iterator[list]:
         """Stream another answer of one of them to its last question."""

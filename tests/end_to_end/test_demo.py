@@ -146,7 +146,7 @@ class Endless(FakePipeline):
         try:
             while True:
                 yield "more "
-                time.sleep(0.1)
+                time.sleep(0.3)  # a browser on a busy machine has to keep up
         finally:
             self.stopped.append(llm)
 

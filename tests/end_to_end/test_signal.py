@@ -64,6 +64,7 @@ def test_a_person_looks_closer_until_every_sample_is_seen(browser, url, width, h
         page.locator("emg-signal .plot").focus()
         for _ in range(4):
             page.keyboard.press("+")
+        page.wait_for_function("document.querySelector('emg-signal').data.size === 1")
         page.wait_for_function(ANSWERED, timeout=ANSWER_MS)
         near = signal.evaluate(SEEN)
         assert near["size"] == 1 and near["view"][1] - near["view"][0] < 0.2
