@@ -1,5 +1,7 @@
 """Statements that were checked are links that say what was measured and where."""
 
+from types import SimpleNamespace
+
 import gradio as gr
 
 from emg_llm.report.check import check, marked
@@ -41,10 +43,14 @@ def test_an_answer_is_asked_for_again_in_its_own_column(tmp_path):
     pipeline = FakePipeline({"sample": write_csv(tmp_path / "sample.csv")})
     with gr.Blocks():
         chat = ChatArea(Turns(pipeline), OpenRecordings(), gr.State(None), gr.State(None))
+
+    def clicked(who):
+        return SimpleNamespace(target=chat.histories[who])
+
     said = [{"role": "user", "content": "Why?"}, {"role": "assistant", "content": "No *(stopped)*"}]
     source = make_source(pipeline.samples["sample"])
-    *_, last = chat.again(1, source, None, said, [*said, *said], [])
+    *_, last = chat.again(clicked(1), source, None, said, [*said, *said], [])
     _, writing, report, nano, other = last
     assert (writing, report, other) == ([], said, [])
     assert nano[:2] == said and "2 earlier" in nano[3]["content"] and len(nano) == 4
-    assert not [*chat.again(2, source, None, said, said, [])]
+    assert not [*chat.again(clicked(2), source, None, said, said, [])]

@@ -114,17 +114,16 @@ class ChatArea:
             **MODEL,
         )
         self.asking.append(asking)
-        for who, history in enumerate(self.histories):
-            self.asking.append(
-                history.retry(
-                    self._again(who),
-                    [source, person, *self.histories],
-                    [self.stop, self.writing, *self.histories],
-                    show_progress="hidden",
-                    api_visibility="private",
-                    **MODEL,
-                )
-            )
+        again = gr.on(
+            [history.retry for history in self.histories],
+            self.again,
+            [source, person, *self.histories],
+            [self.stop, self.writing, *self.histories],
+            show_progress="hidden",
+            api_visibility="private",
+            **MODEL,
+        )
+        self.asking.append(again)
         gr.on(triggers, None, js=TO_ANSWERS, api_visibility="private")
         self.stop.click(
             self.stopped,
@@ -166,14 +165,11 @@ class ChatArea:
         for step in self._answering(message, source, person, active, earlier):
             yield ["", *step]
 
-    def _again(self, who):
-        def again(source: Source | None, person: Any, *before: Any) -> Iterator[list]:
-            yield from self.again(who, source, person, *before)
-
-        return again
-
-    def again(self, who: int, source: Source | None, person: Any, *before: Any) -> Iterator[list]:
+    def again(
+        self, event: gr.EventData, source: Source | None, person: Any, *before: Any
+    ) -> Iterator[list]:
         """Stream another answer of one of them to its last question."""
+        who = self.histories.index(event.target)
         earlier = [plain_history(history) for history in before]
         asked = [k for k, message in enumerate(earlier[who]) if message["role"] == "user"]
         if asked:

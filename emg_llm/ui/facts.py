@@ -1,5 +1,5 @@
 """Statements of an answer that were checked, as links: what was measured is their tooltip, and a
-click shows it in the signal, see `facts.js`."""
+click shows it in the signal, see `talk.js`."""
 
 import re
 from urllib.parse import urlencode

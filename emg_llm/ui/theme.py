@@ -23,7 +23,7 @@ body.dark, body .dark { --color-accent: #4fa9dc !important; --muscle: #e08a72; }
   .gradio-container > .main { padding: .6rem !important; }
 }
 """
-SCRIPTS = "page", "signal", "strip", "facts", "sites"  # later ones use earlier ones
+SCRIPTS = "page", "signal", "strip", "talk", "sites"  # later ones use earlier ones
 JS = "".join((HERE / f"{name}.js").read_text(encoding="utf-8") for name in SCRIPTS)
 HEAD = f"<style>{AROUND}</style><script>{JS}</script>"
 

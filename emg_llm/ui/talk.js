@@ -1,4 +1,4 @@
-// A click on a statement of an answer shows in the signal what it is about.
+// The conversation: a click on a statement of an answer shows in the signal what it is about.
 
 const AROUND_S = 0.25; // to either side of a time
 
